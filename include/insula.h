@@ -1,0 +1,372 @@
+/* Insula: many tenants' vectors in one process. The engine as a library.
+ *
+ * This header is the manual. The REST and gRPC servers are written on it alone.
+ *
+ * Shape of every operation: fill a request, fill the first fields of an `ins_call`, call the function.
+ * The function returns at once; later `call->done(call)` runs once, on the lane that the call named,
+ * with `status`, `error` and the answer set. Answers belong to the engine until ins_call_release().
+ * Requests and everything that they point to are borrowed until `done` has run.
+ *
+ * Threads: an operation may be started on its request lane only (the first slice has one request
+ * lane; ins_submit() below moves a call there from any thread and waits). Nothing here blocks but
+ * ins_db_open(), ins_db_close(), ins_check() and ins_wait().
+ *
+ * Durability: a write that answered INS_OK is on disk. Reads see what is durable, nothing else.
+ *
+ * Errors: `ins_status` says the kind, `ins_error.message` the field, the value and the limit. */
+#ifndef INSULA_H
+#define INSULA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define INS_API __attribute__((visibility("default")))
+#define INS_MUST_USE __attribute__((warn_unused_result))
+
+#define INS_VERSION "0.1.0"
+#define INS_QDRANT_VERSION "1.19.0" /* the version whose clients are served */
+
+/* ---- Status ------------------------------------------------------------------------------ */
+
+/* X(name, number, text, HTTP code, gRPC code) */
+#define INS_STATUS_MAP(X)                                                                          \
+    X(OK, 0, "ok", 200, 0)                                                                         \
+    X(INVALID, 1, "invalid argument", 400, 3)                                                      \
+    X(UNPROCESSABLE, 2, "validation error", 422, 3)                                                \
+    X(NOT_FOUND, 3, "not found", 404, 5)                                                           \
+    X(EXISTS, 4, "already exists", 409, 6)                                                         \
+    X(TOO_LARGE, 5, "too large", 413, 3)                                                           \
+    X(EXHAUSTED, 6, "exhausted for now, try again", 429, 8)                                        \
+    X(FULL, 7, "no space", 507, 8)                                                                 \
+    X(UNAVAILABLE, 8, "unavailable", 503, 14)                                                      \
+    X(TIMEOUT, 9, "deadline exceeded", 408, 4)                                                     \
+    X(UNSUPPORTED, 10, "not supported", 501, 12)                                                   \
+    X(CORRUPT, 11, "damaged data", 500, 15)                                                        \
+    X(IO, 12, "input/output error", 500, 13)                                                       \
+    X(INTERNAL, 13, "internal error", 500, 13)                                                     \
+    X(AGAIN, 14, "waiting for bytes", 500, 13) /* inside the engine only, never in an answer */
+
+#define INS_STATUS_ENUM(name, number, text, http, grpc) INS_##name = number,
+typedef enum ins_status { INS_STATUS_MAP(INS_STATUS_ENUM) } ins_status;
+#undef INS_STATUS_ENUM
+
+#define INS_ERROR_MESSAGE_MAX 480 /* a 255-byte name twice, and the sentence around it, shortened */
+
+typedef struct ins_error {
+    ins_status status;
+    uint32_t retry_after_s; /* with INS_EXHAUSTED and INS_UNAVAILABLE; 0 = do not retry */
+    char message[INS_ERROR_MESSAGE_MAX]; /* always terminated */
+} ins_error;
+
+INS_API const char *ins_status_text(ins_status status);
+INS_API int ins_status_http(ins_status status);
+INS_API int ins_status_grpc(ins_status status);
+INS_API const char *ins_version(void);
+
+/* ---- Runtime: what the engine needs from the world --------------------------------------- */
+
+/* A lane runs tasks one at a time, in the order in which they were posted. */
+enum ins_lane {
+    INS_LANE_LOG = 0,        /* writes and syncs the log, nothing else */
+    INS_LANE_READ = 1,       /* cold reads, one at a time */
+    INS_LANE_BACKGROUND = 2, /* flush and merge, in steps */
+    INS_LANE_REQUEST = 3,    /* owns catalog, memtables, views; later slices add lanes behind it */
+    INS_LANE_COUNT = 4
+};
+
+typedef struct ins_task {
+    struct ins_task *next; /* owned by the executor while posted */
+    void (*run)(struct ins_task *task);
+} ins_task;
+
+typedef struct ins_timer {
+    struct ins_timer *next; /* owned by the executor while armed */
+    uint64_t due_ns;
+    bool armed;
+    void (*run)(struct ins_timer *timer);
+} ins_timer;
+
+typedef struct ins_store ins_store; /* where bytes rest; ins_store_open_directory() */
+
+/* Every member is required. The struct is borrowed for the life of the database. */
+typedef struct ins_runtime {
+    void *context;
+    ins_store *store;
+    uint64_t (*now_ns)(void *context);                        /* monotonic; any thread */
+    void (*random)(void *context, void *out, size_t size);    /* any thread */
+    void (*post)(void *context, uint32_t lane, ins_task *task); /* any thread; without waking */
+    void (*wake)(void *context, uint32_t lane);               /* any thread; runs what was posted */
+    /* One shot, `delay_ns` from now; on the lane itself only. Arming an armed timer moves it. */
+    void (*timer)(void *context, uint32_t lane, ins_timer *timer, uint64_t delay_ns);
+    void (*timer_stop)(void *context, uint32_t lane, ins_timer *timer);
+} ins_runtime;
+
+/* The default runtime: one thread a lane, the system's clock and randomness.
+ * Takes no ownership of `store`. Close it after ins_db_close(). */
+INS_API INS_MUST_USE ins_status ins_runtime_open_threads(ins_store *store, ins_runtime **out_runtime,
+                                                         ins_error *error);
+INS_API void ins_runtime_close_threads(ins_runtime *runtime);
+
+/* A directory on a local file system, locked against a second process. Makes it when absent. */
+INS_API INS_MUST_USE ins_status ins_store_open_directory(const char *path, bool read_only,
+                                                         ins_store **out_store, ins_error *error);
+INS_API void ins_store_close(ins_store *store);
+
+/* ---- Database ---------------------------------------------------------------------------- */
+
+typedef struct ins_db ins_db;
+
+#define INS_MEMORY_BUDGET_MIN (256ull << 20)
+
+typedef struct ins_options {
+    uint64_t memory_budget;    /* bytes of the whole process; 0 = half of the machine or cgroup */
+    uint64_t log_file_bytes;   /* 0 = 64 MiB; a multiple of 4 KiB, at least 256 KiB */
+    uint64_t generation_bytes; /* 0 = min(128 MiB, budget/16); tests make it small */
+    bool drop_log;             /* an ablation for measurements: acknowledges without a log */
+} ins_options;
+
+/* Recovers and opens. Blocks; runs on the calling thread, which counts as the request lane until
+ * it returns. INS_CORRUPT names the damaged file and place. */
+INS_API INS_MUST_USE ins_status ins_db_open(const ins_options *options, const ins_runtime *runtime,
+                                            ins_db **out_db, ins_error *error);
+/* Starts a clean shutdown: refuses new work, flushes, then calls done. */
+typedef struct ins_call ins_call;
+INS_API void ins_db_shutdown(ins_db *db, ins_call *call);
+/* Frees everything. After ins_db_shutdown() has completed (clean), or at any time at which no lane
+ * runs a task of this database (like a crash: recovery will replay the log). Takes NULL. */
+INS_API void ins_db_close(ins_db *db);
+
+/* ---- Points, ids, filters ---------------------------------------------------------------- */
+
+typedef struct ins_id {
+    uint64_t high; /* 0 for a number; a UUID's first 8 bytes, big-endian value */
+    uint64_t low;  /* the number; a UUID's last 8 bytes */
+    bool is_uuid;  /* numbers order before UUIDs */
+} ins_id;
+
+typedef enum ins_distance {
+    INS_DISTANCE_COSINE = 1, /* vectors are normalised when they are stored; score = dot */
+    INS_DISTANCE_DOT = 2,
+    INS_DISTANCE_EUCLID = 3, /* score = Euclidean distance; smaller is nearer */
+} ins_distance;
+
+typedef struct ins_text {
+    const char *data; /* UTF-8, not terminated; NULL = absent */
+    size_t size;
+} ins_text;
+
+typedef struct ins_value { /* of a condition */
+    enum { INS_VALUE_TEXT, INS_VALUE_INTEGER, INS_VALUE_BOOL } kind;
+    ins_text text;
+    int64_t integer;
+    bool boolean;
+} ins_value;
+
+typedef struct ins_filter ins_filter;
+
+typedef struct ins_condition {
+    enum { INS_MATCH_ANY, INS_RANGE, INS_HAS_ID, INS_NESTED_FILTER } kind;
+    ins_text key;            /* INS_MATCH_ANY, INS_RANGE: path of a payload field, "a.b" */
+    const ins_value *values; /* INS_MATCH_ANY: at least one value equal (match value: one) */
+    size_t value_count;
+    bool has_gt, has_gte, has_lt, has_lte; /* INS_RANGE */
+    double gt, gte, lt, lte;
+    const ins_id *ids; /* INS_HAS_ID */
+    size_t id_count;
+    const ins_filter *filter; /* INS_NESTED_FILTER: a filter as a condition */
+} ins_condition;
+
+struct ins_filter { /* all of must, none of must_not, one of should unless should is empty */
+    const ins_condition *must, *should, *must_not;
+    size_t must_count, should_count, must_not_count;
+};
+
+typedef struct ins_selector { /* which payload fields an answer carries */
+    enum { INS_SELECT_NONE, INS_SELECT_ALL, INS_SELECT_INCLUDE, INS_SELECT_EXCLUDE } kind;
+    const ins_text *keys;
+    size_t key_count;
+} ins_selector;
+
+typedef struct ins_point {
+    ins_id id;
+    const float *vector; /* [dim]; NULL = none (answers: not asked for) */
+    uint32_t dim;
+    ins_text payload; /* a JSON object as text; absent = none */
+    uint64_t version; /* answers: LSN of the write */
+    float score;      /* answers of a query */
+} ins_point;
+
+/* ---- Calls ------------------------------------------------------------------------------- */
+
+typedef struct ins_points {
+    const ins_point *items;
+    size_t count;
+    bool has_next;
+    ins_id next; /* scroll: where the next page begins */
+} ins_points;
+
+typedef struct ins_field_info {
+    ins_text name;
+    ins_text schema; /* JSON as given: "keyword" or {"type": "keyword", ...} */
+    bool is_tenant;  /* asked for */
+    bool islands;    /* and in force: this field partitions the collection */
+} ins_field_info;
+
+typedef struct ins_collection_info {
+    ins_text name;
+    uint32_t dim; /* 0 = no vectors */
+    ins_distance distance;
+    ins_text settings; /* JSON object as given at creation, without vectors and metadata */
+    ins_text metadata; /* JSON object, or absent */
+    const ins_field_info *fields;
+    size_t field_count;
+    uint64_t point_count;
+    bool point_count_exact;
+    uint64_t run_count, tenant_count;
+} ins_collection_info;
+
+struct ins_call {
+    /* Set by the caller. */
+    void (*done)(ins_call *call);
+    void *user;
+    uint32_t lane;        /* where done runs: INS_LANE_REQUEST in this slice */
+    uint64_t deadline_ns; /* on the runtime's clock; 0 = none. Reads only; a write runs to its end */
+    /* Set by the engine before done. */
+    ins_status status;
+    ins_error error;
+    uint64_t lsn; /* of a write */
+    uint64_t count;
+    bool found; /* exists, delete collection: was there */
+    ins_points points;
+    const ins_collection_info *info;
+    const ins_text *names;
+    size_t name_count;
+    /* The engine's own. */
+    void *owner;
+};
+
+/* Gives the answer's memory back; call once after done, also on failure. */
+INS_API void ins_call_release(ins_call *call);
+
+/* Runs `start(db, request, call)` on the request lane and waits for its completion: the blocking
+ * form for embedders and tests on the thread runtime. Sets call->done, user and lane itself.
+ * Any thread but a lane's own. Returns call->status. */
+typedef void (*ins_start)(ins_db *db, const void *request, ins_call *call);
+INS_API ins_status ins_wait(ins_db *db, ins_start start, const void *request, ins_call *call);
+
+/* ---- Collections ------------------------------------------------------------------------- */
+
+typedef struct ins_collection_request {
+    ins_text collection;
+    /* create */
+    uint32_t dim; /* 0 = no vectors */
+    ins_distance distance;
+    ins_text settings, metadata; /* JSON objects or absent */
+    /* index create and delete */
+    ins_text field;
+    ins_text schema; /* JSON */
+    bool is_tenant;
+} ins_collection_request;
+
+INS_API void ins_collection_create(ins_db *db, const void *collection_request, ins_call *call);
+INS_API void ins_collection_delete(ins_db *db, const void *collection_request, ins_call *call);
+INS_API void ins_collection_get(ins_db *db, const void *collection_request, ins_call *call);
+INS_API void ins_collection_exists(ins_db *db, const void *collection_request, ins_call *call);
+INS_API void ins_collection_list(ins_db *db, const void *unused, ins_call *call);
+INS_API void ins_index_create(ins_db *db, const void *collection_request, ins_call *call);
+INS_API void ins_index_delete(ins_db *db, const void *collection_request, ins_call *call);
+
+/* ---- Points ------------------------------------------------------------------------------ */
+
+typedef struct ins_points_request {
+    ins_text collection;
+    /* upsert: all or nothing */
+    const ins_point *points;
+    size_t point_count;
+    /* get, delete by id */
+    const ins_id *ids;
+    size_t id_count;
+    /* delete by filter, scroll, count, query */
+    const ins_filter *filter; /* NULL = all */
+    /* scroll, query, get */
+    uint32_t limit;
+    uint32_t offset;     /* query */
+    bool has_start;      /* scroll */
+    ins_id start;        /* scroll: first id */
+    const float *vector; /* query: [dim], or */
+    uint32_t dim;
+    bool by_id; /* query: nearest to the stored vector of query_id, which is left out */
+    ins_id query_id;
+    bool has_score_threshold;
+    float score_threshold;
+    ins_selector payload;
+    bool with_vector;
+} ins_points_request;
+
+INS_API void ins_points_upsert(ins_db *db, const void *points_request, ins_call *call);
+INS_API void ins_points_delete(ins_db *db, const void *points_request, ins_call *call);
+INS_API void ins_points_get(ins_db *db, const void *points_request, ins_call *call);
+INS_API void ins_points_scroll(ins_db *db, const void *points_request, ins_call *call);
+INS_API void ins_points_count(ins_db *db, const void *points_request, ins_call *call);
+INS_API void ins_points_query(ins_db *db, const void *points_request, ins_call *call);
+
+/* ---- Operation --------------------------------------------------------------------------- */
+
+/* Flushes every memtable; done when the manifest that names the new file is on disk. */
+INS_API void ins_flush(ins_db *db, const void *unused, ins_call *call);
+
+#define INS_MEM_PURPOSES(X)                                                                        \
+    X(CATALOG, "catalog")       /* names, islands, run lists */                                    \
+    X(MEMTABLE, "memtable")     /* rows not yet flushed */                                         \
+    X(LOG, "log")               /* records on their way to disk */                                 \
+    X(CONNECTION, "connection") /* sockets' buffers, request bodies */                             \
+    X(QUERY, "query")           /* operations under way and their answers */                       \
+    X(JOB, "job")               /* flush, merge, recovery */                                       \
+    X(CACHE, "cache")           /* bytes of segments */
+
+enum ins_mem_purpose {
+#define INS_MEM_ENUM(name, text) INS_MEM_##name,
+    INS_MEM_PURPOSES(INS_MEM_ENUM)
+#undef INS_MEM_ENUM
+        INS_MEM_PURPOSE_COUNT
+};
+
+typedef struct ins_stats {
+    uint64_t collections, tenants, runs, files;
+    uint64_t lsn_sequenced, lsn_durable, lsn_flushed;
+    uint64_t log_syncs, log_batches, log_bytes, log_records; /* since start */
+    uint64_t file_syncs;                                     /* of segments, directory, manifest */
+    uint64_t flushes, merges;
+    uint64_t cold_reads, cold_bytes, cache_hits;
+    uint64_t timers; /* armed now */
+    uint64_t memory_budget, arena_limit, arena_used, arena_committed;
+    uint64_t mem_used[INS_MEM_PURPOSE_COUNT], mem_limit[INS_MEM_PURPOSE_COUNT];
+    const char *arena_pages; /* "reserved 2 MiB", "transparent 2 MiB", "4 KiB" */
+    const char *isa;
+    bool writes_stopped; /* the log failed; `reason` says how */
+    char reason[INS_ERROR_MESSAGE_MAX];
+} ins_stats;
+
+/* On the request lane. */
+INS_API void ins_db_stats(ins_db *db, ins_stats *out_stats);
+
+/* Memory for the caller's own connections and requests, charged to the same budget: INS_MEM_CONNECTION.
+ * At most 2 MiB a piece; NULL when the share is used up. Any thread. */
+INS_API void *ins_db_alloc(ins_db *db, size_t size);
+INS_API void ins_db_free(ins_db *db, void *memory, size_t size);
+
+/* Verifies every checksum and invariant of a database that is not open; changes nothing.
+ * Calls `report(context, is_damage, text)` for each finding. INS_CORRUPT when any is damage. */
+typedef void (*ins_check_report)(void *context, bool is_damage, const char *text);
+INS_API INS_MUST_USE ins_status ins_check(ins_store *store, ins_check_report report, void *context,
+                                          ins_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

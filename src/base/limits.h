@@ -1,0 +1,48 @@
+/* Every limit of the engine in one place, with its reason. */
+#ifndef INS_BASE_LIMITS_H
+#define INS_BASE_LIMITS_H
+
+#include <stdint.h>
+
+#define INS_KIB (1ull << 10)
+#define INS_MIB (1ull << 20)
+#define INS_GIB (1ull << 30)
+
+/* Memory */
+#define INS_PAGE_BYTES (2u << 20)     /* a huge page; the arena commits and carves in these */
+#define INS_BLOCK_BYTES_MAX (2u << 20) /* no allocation is larger, so nothing fragments */
+
+/* Names and values */
+#define INS_NAME_BYTES_MAX 255   /* Qdrant's limit for collection names */
+#define INS_TENANT_BYTES_MAX 255 /* longer tenant values live in the common island */
+#define INS_DIM_MAX 65536        /* Qdrant's limit; one f32 row is 256 KiB and fits every chunk */
+#define INS_PAYLOAD_BYTES_MAX (1u << 20)
+#define INS_JSON_DEPTH_MAX 64     /* of payloads and bodies; bounds every recursion */
+#define INS_FIELDS_MAX 64         /* payload fields with an index in one collection */
+#define INS_FILTER_DEPTH_MAX 16   /* nested filters */
+#define INS_FILTER_CONDITIONS_MAX 4096
+#define INS_LIMIT_MAX 10000000u   /* asked-for hits; memory admits far fewer */
+#define INS_BATCH_POINTS_MAX 100000u
+
+/* Log */
+#define INS_LOG_PAGE 4096u               /* a frame is padded to this: the sector of the slowest disk */
+#define INS_LOG_BATCH_BYTES_MAX (4u << 20)
+#define INS_LOG_BATCH_RECORDS_MAX 4096u
+#define INS_LOG_FRAGMENT_BYTES_MAX (1u << 20) /* larger records are cut, so a small one never waits long */
+#define INS_LOG_FILE_BYTES_DEFAULT (64u << 20)
+#define INS_LOG_FILE_BYTES_MIN (256u << 10)
+
+/* Segments */
+#define INS_SMALL_EXTENT_BYTES (64u << 10)
+#define INS_SMALL_EXTENT_ROWS 64u
+#define INS_SMALL_EXTENT_BYTES_MAX (1u << 20)
+#define INS_CHUNK_BYTES (512u << 10) /* a large section is read, hashed, cached and evicted in these */
+#define INS_RUNS_MAX 16u           /* of one island */
+#define INS_RUNS_MERGE 8u          /* more than this many are merged into one */
+#define INS_DIRECTORY_BLOCK 4096u
+#define INS_FILES_MAX 16384u       /* named by a manifest */
+
+_Static_assert(INS_DIM_MAX * sizeof(float) <= INS_CHUNK_BYTES, "a row fits a chunk");
+_Static_assert(INS_LOG_FRAGMENT_BYTES_MAX < INS_LOG_BATCH_BYTES_MAX, "a fragment fits a batch");
+
+#endif

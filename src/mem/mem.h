@@ -1,0 +1,85 @@
+/* Memory: one arena on huge pages under a hard budget, and pools inside it.
+ *
+ * Path: a caller names a purpose and a size; the arena takes a slot of the size class from a 2 MiB
+ * page, or a fresh page, or says no. The caller turns "no" into eviction, waiting, 429 or 507.
+ * Invariants: I1 used[purpose] <= limit[purpose].  I2 committed pages <= arena limit.
+ *   I3 the sum of the purposes' limits <= arena limit, so one purpose cannot starve another.
+ * Threads: any thread; a lock around page lists, held for some tens of nanoseconds. */
+#ifndef INS_MEM_MEM_H
+#define INS_MEM_MEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/limits.h"
+#include "insula.h"
+
+struct arena;
+
+enum arena_pages { ARENA_PAGES_RESERVED, ARENA_PAGES_TRANSPARENT, ARENA_PAGES_PLAIN };
+
+struct arena_options {
+    uint64_t limit_bytes; /* committed at most; a multiple of 2 MiB */
+    uint64_t purpose_limit_bytes[INS_MEM_PURPOSE_COUNT];
+    bool plain_pages; /* tests: skip huge pages */
+};
+
+/* Reserves address space of limit_bytes (PROT_NONE) once and commits 2 MiB pages in steps ahead of
+ * use: an eighth of what is used, at least 2 MiB, at most 64 MiB.
+ * INS_INVALID when limit_bytes is not a multiple of 2 MiB or 0; INS_FULL when the address space
+ * cannot be had. */
+INS_MUST_USE ins_status arena_open(const struct arena_options *options, struct arena **out_arena,
+                                   ins_error *error);
+/* Everything allocated is gone. Takes NULL. */
+void arena_close(struct arena *arena);
+
+/* `size` bytes, 1 .. INS_BLOCK_BYTES_MAX, aligned to 64 (to 4 KiB from 4 KiB on). Not zeroed. NULL when the purpose's
+ * limit, the arena's limit or the machine's memory is used up. What is charged is the size class:
+ * at most 25 % above `size`, see arena_class_size(). */
+void *arena_alloc(struct arena *arena, enum ins_mem_purpose purpose, size_t size);
+void *arena_alloc_zero(struct arena *arena, enum ins_mem_purpose purpose, size_t size);
+/* `size` and `purpose` as at allocation. Takes NULL. */
+void arena_free(struct arena *arena, enum ins_mem_purpose purpose, void *memory, size_t size);
+size_t arena_class_size(size_t size);
+
+struct arena_usage {
+    enum arena_pages pages;
+    uint64_t limit, committed, used; /* used: size classes in use; committed - used is ready */
+    uint64_t purpose_used[INS_MEM_PURPOSE_COUNT], purpose_limit[INS_MEM_PURPOSE_COUNT];
+};
+void arena_get_usage(struct arena *arena, struct arena_usage *out_usage);
+/* Bytes that the purpose can still take. */
+uint64_t arena_room(struct arena *arena, enum ins_mem_purpose purpose);
+const char *arena_pages_text(enum arena_pages pages);
+
+/* The machine's memory or the cgroup's (v1 or v2) limit, whichever is smaller; bytes. */
+uint64_t mem_machine_bytes(void);
+/* Resident set of this process as the kernel counts it (VmRSS + HugetlbPages + VmPTE). */
+uint64_t mem_resident_bytes(void);
+
+/* Test hook: the allocation number `countdown` from now fails, once (1 = the next). 0 = off. */
+void arena_fail_at(struct arena *arena, uint64_t countdown);
+
+/* A pool: many small allocations that die together (one request, one operation). One thread. */
+struct pool {
+    struct arena *arena;
+    enum ins_mem_purpose purpose;
+    size_t max_bytes; /* of all blocks; a pool never grows past it */
+    size_t used_bytes;
+    struct pool_block *blocks;
+    uint8_t *at, *end;
+};
+
+void pool_init(struct pool *pool, struct arena *arena, enum ins_mem_purpose purpose,
+               size_t max_bytes);
+/* Gives every block back; the pool may be used again. */
+void pool_fini(struct pool *pool);
+/* Aligned to 16; vectors: pool_alloc_aligned. NULL when the pool's or the arena's limit is reached
+ * or size > INS_BLOCK_BYTES_MAX - 64. First block 4 KiB, then doubling to 256 KiB. */
+void *pool_alloc(struct pool *pool, size_t size);
+void *pool_alloc_zero(struct pool *pool, size_t size);
+/* `alignment`: a power of two up to 64. */
+void *pool_alloc_aligned(struct pool *pool, size_t size, size_t alignment);
+void *pool_copy(struct pool *pool, const void *from, size_t size);
+
+#endif
