@@ -24,18 +24,24 @@ struct arena_options {
     bool plain_pages; /* tests: skip huge pages */
 };
 
-/* Reserves address space of limit_bytes (PROT_NONE) once and commits 2 MiB pages in steps ahead of
- * use: an eighth of what is used, at least 2 MiB, at most 64 MiB.
- * INS_INVALID when limit_bytes is not a multiple of 2 MiB or 0; INS_FULL when the address space
- * cannot be had. */
+/* Reserves address space of limit_bytes (PROT_NONE) once and commits the first 2 MiB page.
+ * INS_INVALID when limit_bytes is not a multiple of 2 MiB or 0, or less than the sum of the
+ * purposes' limits (I3); INS_FULL when the address space or the first page cannot be had. */
 INS_MUST_USE ins_status arena_open(const struct arena_options *options, struct arena **out_arena,
                                    ins_error *error);
 /* Everything allocated is gone. Takes NULL. */
 void arena_close(struct arena *arena);
 
-/* `size` bytes, 1 .. INS_BLOCK_BYTES_MAX, aligned to 64 (to 4 KiB from 4 KiB on). Not zeroed. NULL when the purpose's
- * limit, the arena's limit or the machine's memory is used up. What is charged is the size class:
- * at most 25 % above `size`, see arena_class_size(). */
+/* Commits pages ahead of use until whole free pages amount to an eighth of what is used, at least
+ * 2 MiB, at most 64 MiB. At most `max_bytes` in this call (rounded up to 2 MiB); returns the bytes
+ * that are still missing, 0 also when the machine refuses. A page takes 1 to 6 ms: for a background
+ * lane, a page or two a step. arena_alloc() that finds nothing ready commits one page itself. */
+uint64_t arena_commit_ahead(struct arena *arena, uint64_t max_bytes);
+
+/* `size` bytes, 1 .. INS_BLOCK_BYTES_MAX. Not zeroed. Aligned to 16; to 64 when `size` is a
+ * multiple of 64 or above 224; to 4 KiB when `size` is a multiple of 4 KiB or above 14 KiB. NULL
+ * when the purpose's limit, the arena's limit or the machine's memory is used up. What is charged
+ * is the size class: at most 15 bytes or 25 % above `size`, see arena_class_size(). */
 void *arena_alloc(struct arena *arena, enum ins_mem_purpose purpose, size_t size);
 void *arena_alloc_zero(struct arena *arena, enum ins_mem_purpose purpose, size_t size);
 /* `size` and `purpose` as at allocation. Takes NULL. */

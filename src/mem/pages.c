@@ -1,0 +1,241 @@
+/* Pages: address space, what the kernel puts behind it, and which units of a page are free.
+ *
+ * Path: reserve once without access -> populate pages when they are needed -> hand out runs of
+ * units, best fit by the longest free run of a page, so that small slabs gather in full pages and
+ * whole pages stay whole for large blocks.
+ * Failure: the kernel may refuse a page at any time; the caller keeps it for another try.
+ * Invariants: a page is on the list of its `run`, or on none when that is 0; bit r - 1 of run_mask
+ *   says whether list r has a page. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/status.h"
+#include "mem/mem_private.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+#define SMALL_PAGE_BYTES 4096u
+
+/* ---- The kernel ---------------------------------------------------------------------------- */
+
+/* The first line of a small file of /sys; "" when it cannot be read. */
+static void read_line(const char *path, char *out, int capacity) {
+    out[0] = '\0';
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return;
+    }
+    if (fgets(out, capacity, file) == NULL) {
+        out[0] = '\0';
+    }
+    (void)fclose(file);
+}
+
+static bool transparent_pages_allowed(void) {
+    char line[128];
+    read_line("/sys/kernel/mm/transparent_hugepage/enabled", line, sizeof(line));
+    return strstr(line, "[madvise]") != NULL || strstr(line, "[always]") != NULL;
+}
+
+static void *map_nothing(size_t bytes, int flags) {
+    void *memory =
+        mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+/* All of the limit or nothing: the kernel sets the huge pages aside now, so that none can be
+ * missing later, when a touch would be a SIGBUS. Hence no MAP_NORESERVE. */
+static bool reserve_huge(struct arena *arena, uint64_t limit_bytes) {
+    void *memory = mmap(NULL, limit_bytes, PROT_NONE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | (21 << MAP_HUGE_SHIFT), -1, 0);
+    if (memory == MAP_FAILED) {
+        return false;
+    }
+    arena->mapping = memory;
+    arena->mapping_bytes = limit_bytes;
+    arena->base = memory;
+    arena->pages_kind = ARENA_PAGES_RESERVED;
+    return true;
+}
+
+static bool reserve_small(struct arena *arena, uint64_t limit_bytes, bool plain_pages) {
+    arena->mapping_bytes = limit_bytes + INS_PAGE_BYTES; /* to align the base */
+    arena->mapping = map_nothing(arena->mapping_bytes, 0);
+    if (arena->mapping == NULL) {
+        return false;
+    }
+    uintptr_t start = (uintptr_t)arena->mapping;
+    arena->base = (uint8_t *)arena->mapping + (align_up(start, INS_PAGE_BYTES) - start);
+    bool transparent = !plain_pages && transparent_pages_allowed() &&
+                       madvise(arena->base, limit_bytes, MADV_HUGEPAGE) == 0;
+    if (!transparent) {
+        (void)madvise(arena->base, limit_bytes,
+                      MADV_NOHUGEPAGE); /* a kernel without them is fine */
+    }
+    arena->pages_kind = transparent ? ARENA_PAGES_TRANSPARENT : ARENA_PAGES_PLAIN;
+    return true;
+}
+
+ins_status arena_reserve(struct arena *arena, uint64_t limit_bytes, bool plain_pages,
+                         ins_error *error) {
+    size_t pages_bytes = arena->page_count * sizeof(struct arena_page);
+    size_t units_bytes = (size_t)arena->page_count * ARENA_PAGE_UNITS * sizeof(struct arena_unit);
+    arena->table_bytes = pages_bytes + units_bytes;
+    arena->table = map_nothing(arena->table_bytes, 0);
+    if (arena->table == NULL ||
+        mprotect(arena->table, arena->table_bytes, PROT_READ | PROT_WRITE)) {
+        return ins_fail(error, INS_FULL,
+                        "memory: no address space for the arena's tables: %zu bytes",
+                        arena->table_bytes);
+    }
+    arena->units = arena->table; /* first: its fields need 8-byte alignment, and so do the pages' */
+    arena->pages = (void *)((uint8_t *)arena->table + units_bytes);
+
+    if (!plain_pages && reserve_huge(arena, limit_bytes)) {
+        return INS_OK;
+    }
+    if (!reserve_small(arena, limit_bytes, plain_pages)) {
+        return ins_fail(error, INS_FULL, "memory: no address space for an arena of %llu bytes",
+                        (unsigned long long)limit_bytes);
+    }
+    return INS_OK;
+}
+
+void arena_unreserve(struct arena *arena) {
+    if (arena->mapping != NULL) {
+        INS_ASSERT(munmap(arena->mapping, arena->mapping_bytes) == 0);
+    }
+    if (arena->table != NULL) {
+        INS_ASSERT(munmap(arena->table, arena->table_bytes) == 0);
+    }
+}
+
+bool arena_populate(struct arena *arena, uint32_t first, uint32_t count) {
+    INS_ASSERT(first < arena->page_count);
+    INS_ASSERT(count <= arena->page_count - first);
+    uint8_t *memory = arena->base + (size_t)first * INS_PAGE_BYTES;
+    size_t bytes = (size_t)count * INS_PAGE_BYTES;
+    if (mprotect(memory, bytes, PROT_READ | PROT_WRITE) != 0) {
+        return false;
+    }
+    if (madvise(memory, bytes, MADV_POPULATE_WRITE) == 0) {
+        return true;
+    }
+    if (errno != EINVAL) { /* ENOMEM, EHWPOISON, EFAULT: nothing usable there now */
+        (void)madvise(memory, bytes, MADV_DONTNEED);
+        (void)mprotect(memory, bytes, PROT_NONE);
+        return false;
+    }
+    for (size_t at = 0; at < bytes; at += SMALL_PAGE_BYTES) { /* a kernel before 5.14 */
+        *(volatile uint8_t *)(memory + at) = 0;
+    }
+    return true;
+}
+
+/* ---- Units ----------------------------------------------------------------------------------*/
+
+/* Where `count` neighbouring ones begin: bit i of the result is set when bits i .. i + count - 1 of
+ * `bits` are. Halving: a run of n is two runs that overlap. */
+static uint64_t runs_of(uint64_t bits, uint32_t count) {
+    while (count > 1) {
+        uint32_t half = count / 2;
+        bits &= bits >> half;
+        count -= half;
+    }
+    return bits;
+}
+
+static uint32_t longest_run(uint64_t bits) {
+    uint32_t length = 0;
+    while (bits != 0) {
+        bits &= bits >> 1;
+        length++;
+    }
+    return length;
+}
+
+static uint64_t unit_bits(uint32_t at, uint32_t count) {
+    uint64_t ones = count == ARENA_PAGE_UNITS ? ~0ull : (1ull << count) - 1;
+    return ones << at;
+}
+
+static void page_unlink(struct arena *arena, uint32_t page) {
+    struct arena_page *here = &arena->pages[page];
+    if (here->run == 0) {
+        return;
+    }
+    if (here->next != ARENA_NONE) {
+        arena->pages[here->next].prev = here->prev;
+    }
+    if (here->prev != ARENA_NONE) {
+        arena->pages[here->prev].next = here->next;
+    } else {
+        arena->run_pages[here->run] = here->next;
+        if (here->next == ARENA_NONE) {
+            arena->run_mask &= ~(1ull << (here->run - 1));
+        }
+    }
+    arena->free_page_count -= here->run == ARENA_PAGE_UNITS;
+    here->run = 0;
+}
+
+static void page_link(struct arena *arena, uint32_t page) {
+    struct arena_page *here = &arena->pages[page];
+    here->run = longest_run(here->free);
+    if (here->run == 0) {
+        return;
+    }
+    here->prev = ARENA_NONE;
+    here->next = arena->run_pages[here->run];
+    if (here->next != ARENA_NONE) {
+        arena->pages[here->next].prev = page;
+    }
+    arena->run_pages[here->run] = page;
+    arena->run_mask |= 1ull << (here->run - 1);
+    arena->free_page_count += here->run == ARENA_PAGE_UNITS;
+}
+
+void arena_pages_init(struct arena *arena) {
+    for (uint32_t run = 0; run <= ARENA_PAGE_UNITS; run++) {
+        arena->run_pages[run] = ARENA_NONE;
+    }
+    arena->raw_pages = ARENA_NONE;
+}
+
+void arena_page_add(struct arena *arena, uint32_t page) {
+    arena->pages[page] = (struct arena_page){.free = ~0ull};
+    page_link(arena, page);
+}
+
+uint32_t arena_units_take(struct arena *arena, uint32_t count) {
+    INS_ASSERT(count >= 1);
+    INS_ASSERT(count <= ARENA_PAGE_UNITS);
+    uint64_t fitting = arena->run_mask & (~0ull << (count - 1));
+    if (fitting == 0) {
+        return ARENA_NONE;
+    }
+    uint32_t page = arena->run_pages[(uint32_t)__builtin_ctzll(fitting) + 1];
+    struct arena_page *here = &arena->pages[page];
+    uint64_t starts = runs_of(here->free, count);
+    INS_ASSERT(starts != 0);
+    uint32_t at = (uint32_t)__builtin_ctzll(starts);
+    page_unlink(arena, page);
+    here->free &= ~unit_bits(at, count);
+    page_link(arena, page);
+    return page * ARENA_PAGE_UNITS + at;
+}
+
+void arena_units_give(struct arena *arena, uint32_t first, uint32_t count) {
+    uint32_t page = first / ARENA_PAGE_UNITS;
+    uint64_t bits = unit_bits(first % ARENA_PAGE_UNITS, count);
+    struct arena_page *here = &arena->pages[page];
+    INS_ASSERT((here->free & bits) == 0);
+    page_unlink(arena, page);
+    here->free |= bits;
+    page_link(arena, page);
+}
