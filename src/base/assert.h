@@ -2,7 +2,8 @@
 #ifndef INS_BASE_ASSERT_H
 #define INS_BASE_ASSERT_H
 
-_Noreturn void ins_assert_fail(const char *condition, const char *file, int line);
+void ins_assert_fail(const char *condition, const char *file, int line)
+    __attribute__((noreturn)); /* not _Noreturn: C++ includes this */
 
 #define INS_ASSERT(condition)                                                                      \
     do {                                                                                           \

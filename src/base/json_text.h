@@ -4,10 +4,15 @@
 #ifndef INS_BASE_JSON_TEXT_H
 #define INS_BASE_JSON_TEXT_H
 
-#include "insula.h"
+#include "base/json.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 struct json_text_iterator {
     const char *at, *end;
+    bool key_escaped; /* the last key that was given has an escape */
 };
 
 /* Over the elements of an array or the members of an object (`text` may begin with white space). */
@@ -21,9 +26,28 @@ bool json_text_next_member(struct json_text_iterator *iterator, ins_text *out_ra
 bool json_text_get_last(ins_text object, ins_text key, ins_text *out_value);
 /* True when the raw key (escapes undecoded) names `key`. */
 bool json_text_key_equal(ins_text raw_key, ins_text key);
-/* Decodes the text of a JSON string (with its quotes) into out[size of text]; returns the length. */
+/* True when two raw keys name the same. */
+bool json_text_keys_equal(ins_text left, ins_text right);
+/* Orders a raw string (between its quotes, escapes undecoded) against a text, by decoded bytes. */
+int json_text_compare(ins_text raw, ins_text text);
+/* The raw string between the quotes of a value that is a string. */
+ins_text json_text_unquote(ins_text quoted);
+/* What a value's text is, by its first byte; a number is JSON_INTEGER when it fits i64,
+ * JSON_UNSIGNED when it fits only u64, else JSON_DOUBLE. */
+enum json_type json_text_type(ins_text value);
+/* False when the text is not an integer or does not fit. */
+bool json_text_integer(ins_text number, int64_t *out);
+bool json_text_unsigned(ins_text number, uint64_t *out);
+/* False when the text is not a number or is beyond the range of a double. */
+bool json_text_number(ins_text number, double *out);
+/* Decodes the text of a JSON string (with its quotes) into out[size of text]; returns the length.
+ */
 size_t json_text_decode(ins_text quoted, char *out);
 /* Copies without white space outside strings into out[size]; returns the length. */
 size_t json_text_compact(ins_text text, char *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
