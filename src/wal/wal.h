@@ -26,6 +26,9 @@ struct wal_record {
     uint32_t size;
     uint16_t type;
     uint8_t *data; /* owned by the maker until released() */
+    /* Further pieces of the same record: same LSN, joined at replay. A record of several pieces has
+     * pieces of at most INS_LOG_FRAGMENT_BYTES_MAX. NULL = this is the last. `next` links records. */
+    struct wal_record *more;
 };
 
 enum wal_record_type { WAL_RECORD_EFFECTS = 1 };

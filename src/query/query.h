@@ -1,0 +1,84 @@
+/* One search: exact over an island's memtables and runs, top-k shared over islands.
+ *
+ * Path: search_init once; for each island search_begin_island, then search_step until it is done
+ * (INS_AGAIN: wait; not done: yield and call again); search_finish sorts and cuts.
+ * Per batch of rows: distances by one kernel call, the few below the bound are checked by id
+ * against newer sources, then by the filter, then offered. A batch either happens whole or, when
+ * bytes are missing, not at all, so that a repeated step offers nothing twice.
+ * Threads: the request lane. Knows islands, no tenants' names but to put the tenant field back. */
+#ifndef INS_QUERY_QUERY_H
+#define INS_QUERY_QUERY_H
+
+#include "index/index.h"
+#include "payload/payload.h"
+#include "tenant/reader.h"
+
+struct search_hit {
+    struct place place;
+    ins_id id;
+    uint32_t island; /* number of the island in the order of search_begin_island */
+    bool taken;      /* point is filled */
+    ins_point point;
+};
+
+struct search {
+    /* Set by search_init, the same for all islands. */
+    const struct kernels *kernels;
+    enum index_metric metric;
+    const float *query;
+    uint32_t dim, limit, offset;
+    bool has_threshold;
+    float threshold; /* as a distance */
+    const ins_id *exclude;
+    struct pool *pool;
+    struct json_parser *parser;
+    const ins_selector *selector;
+    bool with_vector;
+    /* Results so far. */
+    struct topk topk;
+    struct search_hit *hits; /* [capacity], slots of the heap */
+    uint32_t hit_count;
+    uint32_t free_slot;
+    /* The island being searched. */
+    struct reader *reader;
+    const struct filter *filter;
+    const struct payload_path *tenant_path; /* to put back; NULL for the common island */
+    uint32_t island;
+    enum { SEARCH_LOAD, SEARCH_MEMTABLES, SEARCH_RUNS, SEARCH_TAKE } stage;
+    uint32_t which;
+    const struct memrow *next_row;
+    uint32_t run, row;
+    uint64_t rows_scanned;
+};
+
+/* `request` gives limit, offset, threshold, selector, with_vector; `query` [dim] is already
+ * normalised for cosine. `row_bound`: no more hits than this can come. INS_FULL when the pool is. */
+INS_MUST_USE ins_status search_init(struct search *search, const ins_points_request *request,
+                                    ins_distance distance, const float *query, uint32_t dim,
+                                    uint64_t row_bound, const ins_id *exclude, struct pool *pool,
+                                    struct json_parser *parser, ins_error *error);
+/* `filter` NULL: every row. The reader is open on the island. */
+void search_begin_island(struct search *search, struct reader *reader, const struct filter *filter,
+                         const struct payload_path *tenant_path);
+/* Works through at most `row_budget` rows. *out_done: the island is finished and may be closed. */
+INS_MUST_USE ins_status search_step(struct search *search, uint64_t row_budget, bool *out_done,
+                                    ins_error *error);
+/* Points in order of nearness, without `offset` first ones; in the pool. */
+INS_MUST_USE ins_status search_finish(struct search *search, ins_distance distance,
+                                      ins_points *out_points, ins_error *error);
+
+/* A stored point as an answer: id, version, payload with its tenant field by the selector, vector.
+ * Everything is copied into the pool. INS_AGAIN as in reader.h. Shared with get and scroll. */
+INS_MUST_USE ins_status point_take(struct reader *reader, const struct place *place,
+                                   const struct payload_path *tenant_path,
+                                   const ins_selector *selector, bool with_vector,
+                                   struct pool *pool, ins_point *out, ins_error *error);
+
+/* True when the place's row passes. INS_AGAIN when its payload is on its way. */
+INS_MUST_USE ins_status place_matches(struct reader *reader, const struct place *place,
+                                      const struct filter *filter,
+                                      const struct payload_path *tenant_path,
+                                      struct json_parser *parser, bool *out_match,
+                                      ins_error *error);
+
+#endif

@@ -1,0 +1,379 @@
+#include "query/query.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/id.h"
+#include "base/status.h"
+
+/* Payload chunks that a scan with a filter may leave pinned before it lets them go. */
+#define PINNED_PAYLOAD_CHUNKS 4u
+
+static float threshold_distance(enum index_metric metric, float score) {
+    if (metric == INDEX_L2) {
+        return score < 0 ? -1.0F : score * score;
+    }
+    return -score;
+}
+
+ins_status search_init(struct search *search, const ins_points_request *request,
+                       ins_distance distance, const float *query, uint32_t dim, uint64_t row_bound,
+                       const ins_id *exclude, struct pool *pool, struct json_parser *parser,
+                       ins_error *error) {
+    uint64_t wanted = (uint64_t)request->limit + request->offset;
+    uint64_t capacity = wanted < row_bound ? wanted : row_bound;
+    capacity = capacity > 0 ? capacity : 1;
+    *search = (struct search){.kernels = kernels_get(),
+                              .metric = index_metric_of(distance),
+                              .query = query,
+                              .dim = dim,
+                              .limit = request->limit,
+                              .offset = request->offset,
+                              .has_threshold = request->has_score_threshold,
+                              .exclude = exclude,
+                              .pool = pool,
+                              .parser = parser,
+                              .selector = &request->payload,
+                              .with_vector = request->with_vector,
+                              .island = UINT32_MAX};
+    search->threshold = threshold_distance(search->metric, request->score_threshold);
+    size_t heap_bytes = capacity * sizeof(struct topk_hit);
+    size_t hits_bytes = (capacity + 1) * sizeof(struct search_hit);
+    struct topk_hit *heap = NULL;
+    if (hits_bytes < INS_BLOCK_BYTES_MAX - 64) {
+        heap = pool_alloc(pool, heap_bytes);
+        search->hits = pool_alloc(pool, hits_bytes);
+    }
+    if (heap == NULL || search->hits == NULL) {
+        return ins_fail(error, INS_INVALID,
+                        "limit + offset is %llu: there is memory for fewer hits at once; page with "
+                        "a filter or scroll",
+                        (unsigned long long)wanted);
+    }
+    topk_init(&search->topk, heap, (uint32_t)capacity);
+    return INS_OK;
+}
+
+void search_begin_island(struct search *search, struct reader *reader, const struct filter *filter,
+                         const struct payload_path *tenant_path) {
+    search->reader = reader;
+    search->filter = filter;
+    search->tenant_path = tenant_path;
+    search->island++;
+    search->stage = SEARCH_LOAD;
+    search->which = 0;
+    search->next_row = reader->mem[0] != NULL ? reader->mem[0]->first : NULL;
+    search->run = 0;
+    search->row = 0;
+}
+
+static float search_bound(const struct search *search) {
+    float bound = topk_bound(&search->topk);
+    return search->has_threshold && search->threshold < bound ? search->threshold : bound;
+}
+
+static void offer(struct search *search, float distance, const ins_id *id,
+                  const struct place *place) {
+    if (search->exclude != NULL && id_equal(id, search->exclude)) {
+        return;
+    }
+    if (search->has_threshold && distance > search->threshold) {
+        return;
+    }
+    bool fresh = search->hit_count <= search->topk.capacity && search->free_slot == 0;
+    uint32_t slot = fresh ? search->hit_count : search->free_slot - 1;
+    struct topk_hit evicted;
+    bool was_full;
+    struct topk_hit hit = {
+        .distance = distance, .slot = slot, .key = id->is_uuid ? id->high : id->low};
+    if (!topk_offer(&search->topk, hit, &evicted, &was_full)) {
+        return;
+    }
+    search->hit_count += fresh;
+    search->free_slot = was_full ? evicted.slot + 1 : 0;
+    search->hits[slot] =
+        (struct search_hit){.place = *place, .id = *id, .island = search->island};
+}
+
+/* ---- Memtables ---- */
+
+struct batch {
+    float distances[FLAT_BATCH];
+    uint16_t selected[FLAT_BATCH];
+    struct place places[FLAT_BATCH];
+    uint32_t count;
+};
+
+/* Next rows of the memtables that count; false when there are none left. */
+static bool next_memrows(struct search *search, struct batch *batch, const float **vectors) {
+    batch->count = 0;
+    while (search->which < 2) {
+        const struct memrow *row = search->next_row;
+        for (; row != NULL && row->lsn <= search->reader->lsn && batch->count < FLAT_BATCH;
+             row = row->island_next) {
+            if (reader_row_counts(search->reader, search->which, row) && row->dim == search->dim) {
+                vectors[batch->count] = memrow_vector(row);
+                batch->places[batch->count++] = (struct place){.row = row};
+            }
+        }
+        search->next_row = row;
+        if (batch->count == FLAT_BATCH) {
+            return true;
+        }
+        search->which++;
+        bool more = search->which < 2 && search->reader->mem[search->which] != NULL;
+        search->next_row = more ? search->reader->mem[search->which]->first : NULL;
+    }
+    return batch->count > 0;
+}
+
+/* Memtable rows are in memory with their payload: nothing here waits. */
+static ins_status scan_memtables(struct search *search, uint64_t *budget, ins_error *error) {
+    struct batch batch;
+    const float *vectors[FLAT_BATCH];
+    while (*budget > 0 && next_memrows(search, &batch, vectors)) {
+        flat_distances_gather(search->kernels, search->metric, search->query, vectors, batch.count,
+                              search->dim, batch.distances);
+        uint32_t selected =
+            flat_select(batch.distances, batch.count, search_bound(search), batch.selected);
+        for (uint32_t i = 0; i < selected; i++) {
+            uint32_t at = batch.selected[i];
+            bool match = true;
+            if (search->filter != NULL && batch.distances[at] <= search_bound(search)) {
+                ins_status status =
+                    place_matches(search->reader, &batch.places[at], search->filter,
+                                  search->tenant_path, search->parser, &match, error);
+                if (status != INS_OK) {
+                    return status;
+                }
+            }
+            if (match) {
+                ins_id id = memrow_id(batch.places[at].row);
+                offer(search, batch.distances[at], &id, &batch.places[at]);
+            }
+        }
+        *budget -= batch.count < *budget ? batch.count : *budget;
+        search->rows_scanned += batch.count;
+    }
+    return INS_OK;
+}
+
+/* ---- Runs ---- */
+
+/* Of the selected rows those whose id no newer source has; their places in batch->places. */
+static uint32_t keep_newest(struct search *search, struct batch *batch, uint32_t selected) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < selected; i++) {
+        uint32_t at = batch->selected[i];
+        struct place place = {.run = search->run, .run_row = search->row + at};
+        ins_id id = reader_id(search->reader, &place);
+        if (!reader_superseded(search->reader, search->run, &id)) {
+            batch->selected[kept] = (uint16_t)at;
+            batch->places[kept++] = place;
+        }
+    }
+    return kept;
+}
+
+/* Brings the payloads of all places, so that the pass that follows does not wait. */
+static ins_status bring_payloads(struct search *search, const struct batch *batch, uint32_t kept,
+                                 ins_error *error) {
+    ins_status result = INS_OK;
+    for (uint32_t i = 0; i < kept; i++) {
+        ins_text payload;
+        ins_status status = reader_payload(search->reader, &batch->places[i], &payload, error);
+        if (status != INS_OK && status != INS_AGAIN) {
+            return status;
+        }
+        result = status == INS_AGAIN ? INS_AGAIN : result;
+    }
+    return result;
+}
+
+static void release_payloads(struct search *search) {
+    struct reader_run *run = &search->reader->runs[search->run];
+    if (run->sections[SECTION_PAYLOAD].pinned > PINNED_PAYLOAD_CHUNKS) {
+        reader_release_chunks(search->reader, search->run, SECTION_PAYLOAD, UINT32_MAX);
+        reader_release_chunks(search->reader, search->run, SECTION_PAYLOAD_OFFSETS, UINT32_MAX);
+    }
+}
+
+/* One batch of one chunk: distances, selection, newest, filter, offers. */
+static ins_status scan_batch(struct search *search, const float *rows, uint32_t count,
+                             ins_error *error) {
+    struct batch batch;
+    flat_distances(search->kernels, search->metric, search->query, rows, search->dim, count,
+                   search->dim, batch.distances);
+    uint32_t selected = flat_select(batch.distances, count, search_bound(search), batch.selected);
+    if (selected == 0) {
+        return INS_OK;
+    }
+    uint32_t kept = keep_newest(search, &batch, selected);
+    if (search->filter != NULL && filter_needs_payload(search->filter)) {
+        ins_status status = bring_payloads(search, &batch, kept, error);
+        if (status != INS_OK) {
+            return status;
+        }
+    }
+    for (uint32_t i = 0; i < kept; i++) {
+        float distance = batch.distances[batch.selected[i]];
+        bool match = distance <= search_bound(search);
+        if (match && search->filter != NULL) {
+            ins_status status = place_matches(search->reader, &batch.places[i], search->filter,
+                                              search->tenant_path, search->parser, &match, error);
+            INS_ASSERT(status != INS_AGAIN);
+            if (status != INS_OK) {
+                return status;
+            }
+        }
+        if (match) {
+            ins_id id = reader_id(search->reader, &batch.places[i]);
+            offer(search, distance, &id, &batch.places[i]);
+        }
+    }
+    release_payloads(search);
+    return INS_OK;
+}
+
+static ins_status scan_run(struct search *search, const struct reader_run *run, uint64_t *budget,
+                           ins_error *error) {
+    uint32_t per_chunk = extent_rows_per_chunk(&run->extent, SECTION_DENSE);
+    while (*budget > 0 && search->row < run->extent.row_count) {
+        uint32_t chunk = search->row / per_chunk;
+        const uint8_t *data;
+        ins_status status =
+            reader_chunk(search->reader, search->run, SECTION_DENSE, chunk, &data, error);
+        if (status != INS_OK) {
+            return status;
+        }
+        reader_release_chunks(search->reader, search->run, SECTION_DENSE, chunk);
+        uint32_t end = (chunk + 1) * per_chunk;
+        end = end < run->extent.row_count ? end : run->extent.row_count;
+        uint32_t count = end - search->row < FLAT_BATCH ? end - search->row : FLAT_BATCH;
+        const float *rows = (const float *)(const void *)data +
+                            (size_t)(search->row - chunk * per_chunk) * search->dim;
+        status = scan_batch(search, rows, count, error);
+        if (status != INS_OK) {
+            return status;
+        }
+        search->row += count;
+        search->rows_scanned += count;
+        *budget -= count < *budget ? count : *budget;
+    }
+    return INS_OK;
+}
+
+static ins_status scan_runs(struct search *search, uint64_t *budget, ins_error *error) {
+    while (*budget > 0 && search->run < search->reader->run_count) {
+        const struct reader_run *run = &search->reader->runs[search->run];
+        if (run->loaded && run->extent.row_count > 0 && run->extent.dim == search->dim) {
+            ins_status status = scan_run(search, run, budget, error);
+            if (status != INS_OK) {
+                return status;
+            }
+            if (search->row < run->extent.row_count) {
+                return INS_OK;
+            }
+            reader_release_chunks(search->reader, search->run, SECTION_DENSE, UINT32_MAX);
+        }
+        search->run++;
+        search->row = 0;
+    }
+    return INS_OK;
+}
+
+/* ---- Answers ---- */
+
+/* Copies what the answer needs of this island's hits, so that its view can be let go. */
+static ins_status take_hits(struct search *search, ins_error *error) {
+    ins_status result = INS_OK;
+    for (uint32_t i = 0; i < search->topk.count; i++) {
+        struct search_hit *hit = &search->hits[search->topk.heap[i].slot];
+        if (hit->taken || hit->island != search->island) {
+            continue;
+        }
+        ins_status status =
+            point_take(search->reader, &hit->place, search->tenant_path, search->selector,
+                       search->with_vector, search->pool, &hit->point, error);
+        if (status != INS_OK && status != INS_AGAIN) {
+            return status;
+        }
+        hit->taken = status == INS_OK;
+        result = status == INS_AGAIN ? INS_AGAIN : result;
+    }
+    return result;
+}
+
+ins_status search_step(struct search *search, uint64_t row_budget, bool *out_done,
+                       ins_error *error) {
+    ins_status status = INS_OK;
+    *out_done = false;
+    if (search->stage == SEARCH_LOAD) {
+        status = reader_load(search->reader, error);
+        search->stage = status == INS_OK ? SEARCH_MEMTABLES : SEARCH_LOAD;
+    }
+    if (status == INS_OK && search->stage == SEARCH_MEMTABLES) {
+        status = scan_memtables(search, &row_budget, error);
+        search->stage = search->which == 2 && status == INS_OK ? SEARCH_RUNS : SEARCH_MEMTABLES;
+    }
+    if (status == INS_OK && search->stage == SEARCH_RUNS) {
+        status = scan_runs(search, &row_budget, error);
+        bool end = search->run == search->reader->run_count;
+        search->stage = status == INS_OK && end ? SEARCH_TAKE : SEARCH_RUNS;
+    }
+    if (status == INS_OK && search->stage == SEARCH_TAKE) {
+        status = take_hits(search, error);
+        *out_done = status == INS_OK;
+    }
+    return status;
+}
+
+static int order_by_id(const void *left, const void *right, void *hits_pointer) {
+    const struct search_hit *hits = hits_pointer;
+    const struct topk_hit *a = left, *b = right;
+    int order = id_compare(&hits[a->slot].id, &hits[b->slot].id);
+    if (order != 0) {
+        return order;
+    }
+    /* The newer version first: it is the one to keep. */
+    uint64_t va = hits[a->slot].point.version, vb = hits[b->slot].point.version;
+    return (va < vb) - (va > vb);
+}
+
+/* A point that moved between two islands while they were searched in turn may have been met twice. */
+static void drop_twins(struct search *search) {
+    struct topk *topk = &search->topk;
+    qsort_r(topk->heap, topk->count, sizeof(struct topk_hit), order_by_id, search->hits);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < topk->count; i++) {
+        const ins_id *id = &search->hits[topk->heap[i].slot].id;
+        if (kept == 0 || !id_equal(id, &search->hits[topk->heap[kept - 1].slot].id)) {
+            topk->heap[kept++] = topk->heap[i];
+        }
+    }
+    topk->count = kept;
+}
+
+ins_status search_finish(struct search *search, ins_distance distance, ins_points *out_points,
+                         ins_error *error) {
+    if (search->island != 0 && search->island != UINT32_MAX) {
+        drop_twins(search);
+    }
+    topk_sort(&search->topk);
+    uint32_t begin = search->offset < search->topk.count ? search->offset : search->topk.count;
+    uint32_t count = search->topk.count - begin;
+    ins_point *points = pool_alloc(search->pool, (count + 1) * sizeof(ins_point));
+    if (points == NULL) {
+        return ins_fail(error, INS_FULL, "no memory for %u hits", count);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const struct topk_hit *hit = &search->topk.heap[begin + i];
+        points[i] = search->hits[hit->slot].point;
+        points[i].score =
+            distance == INS_DISTANCE_EUCLID ? sqrtf(hit->distance) : -hit->distance;
+    }
+    *out_points = (ins_points){.items = points, .count = count};
+    return INS_OK;
+}

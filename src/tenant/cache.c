@@ -1,0 +1,373 @@
+#include "tenant/cache.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/status.h"
+
+#define BOUNCE_BYTES ((1u << 20) + 2 * STORE_ALIGN) /* the largest block and both its page edges */
+
+struct block_wait {
+    struct block_wait *next;
+    struct cache_waiter *waiter;
+};
+
+struct block {
+    struct table_node node; /* in cache->blocks */
+    ins_task task;          /* the load: read lane, then request lane */
+    struct cache *cache;
+    struct block_key key;
+    struct block *newer, *older; /* LRU list of its class */
+    struct block_wait *waits;
+    uint8_t *data;
+    uint32_t pins;
+    uint8_t class;
+    bool ready;
+    ins_status status;
+    ins_error *error; /* of a failed load; arena memory */
+};
+
+struct lru {
+    struct block *newest, *oldest;
+};
+
+struct cache {
+    const ins_runtime *runtime;
+    struct arena *arena;
+    struct table blocks;
+    struct lru lru[CACHE_CLASSES];
+    struct cache_waiter *starved, **starved_tail;
+    ins_timer starved_timer;
+    uint8_t *bounce; /* read lane's */
+    uint32_t loading;
+    uint64_t limit_bytes;
+    struct cache_stats stats;
+};
+
+#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+static void starved_check(ins_timer *timer);
+
+ins_status cache_open(const ins_runtime *runtime, struct arena *arena, struct cache **out_cache,
+                      ins_error *error) {
+    struct cache *cache = arena_alloc_zero(arena, INS_MEM_CACHE, sizeof(*cache));
+    if (cache == NULL) {
+        return ins_fail(error, INS_FULL, "no memory for the block cache");
+    }
+    cache->runtime = runtime;
+    cache->arena = arena;
+    struct arena_usage usage;
+    arena_get_usage(arena, &usage);
+    cache->limit_bytes = usage.purpose_limit[INS_MEM_CACHE];
+    cache->starved_tail = &cache->starved;
+    cache->starved_timer.run = starved_check;
+    cache->bounce = arena_alloc(arena, INS_MEM_CACHE, BOUNCE_BYTES);
+    if (cache->bounce == NULL || table_init(&cache->blocks, arena, INS_MEM_CACHE) != INS_OK) {
+        cache_close(cache);
+        return ins_fail(error, INS_FULL, "no memory for the block cache");
+    }
+    *out_cache = cache;
+    return INS_OK;
+}
+
+static void block_free(struct cache *cache, struct block *block) {
+    arena_free(cache->arena, INS_MEM_CACHE, block->data, block->key.size);
+    arena_free(cache->arena, INS_MEM_CACHE, block->error, sizeof(ins_error));
+    arena_free(cache->arena, INS_MEM_CACHE, block, sizeof(*block));
+}
+
+static void lru_remove(struct cache *cache, struct block *block) {
+    struct lru *lru = &cache->lru[block->class];
+    *(block->newer != NULL ? &block->newer->older : &lru->newest) = block->older;
+    *(block->older != NULL ? &block->older->newer : &lru->oldest) = block->newer;
+    block->newer = NULL;
+    block->older = NULL;
+}
+
+static void lru_add(struct cache *cache, struct block *block) {
+    struct lru *lru = &cache->lru[block->class];
+    block->newer = NULL;
+    block->older = lru->newest;
+    *(lru->newest != NULL ? &lru->newest->newer : &lru->oldest) = block;
+    lru->newest = block;
+}
+
+static bool evict_one(struct cache *cache) {
+    for (int class = CACHE_DATA; class < CACHE_CLASSES; class++) {
+        struct block *block = cache->lru[class].oldest;
+        if (block != NULL) {
+            lru_remove(cache, block);
+            table_remove(&cache->blocks, &block->node);
+            block_free(cache, block);
+            cache->stats.evictions++;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void *alloc_evicting(struct cache *cache, size_t size) {
+    void *memory = arena_alloc(cache->arena, INS_MEM_CACHE, size);
+    while (memory == NULL && evict_one(cache)) {
+        memory = arena_alloc(cache->arena, INS_MEM_CACHE, size);
+    }
+    return memory;
+}
+
+void cache_drop_all(struct cache *cache) {
+    while (evict_one(cache)) {
+    }
+}
+
+void cache_close(struct cache *cache) {
+    if (cache == NULL) {
+        return;
+    }
+    INS_ASSERT(cache->loading == 0);
+    if (cache->starved_timer.armed) {
+        cache->runtime->timer_stop(cache->runtime->context, INS_LANE_REQUEST, &cache->starved_timer);
+    }
+    cache_drop_all(cache);
+    if (cache->blocks.arena != NULL) {
+        INS_ASSERT(cache->blocks.count == 0);
+        table_fini(&cache->blocks);
+    }
+    arena_free(cache->arena, INS_MEM_CACHE, cache->bounce, BOUNCE_BYTES);
+    arena_free(cache->arena, INS_MEM_CACHE, cache, sizeof(*cache));
+}
+
+static uint64_t key_hash(const struct block_key *key) {
+    return hash_u64(key->file * 0x9e3779b97f4a7c15ull + key->offset);
+}
+
+static struct block *find(const struct cache *cache, const struct block_key *key, uint64_t hash) {
+    for (struct table_node *node = table_first(&cache->blocks, hash); node != NULL;
+         node = node->next) {
+        struct block *block = container_of(node, struct block, node);
+        if (node->hash == hash && block->key.file == key->file &&
+            block->key.offset == key->offset) {
+            return block;
+        }
+    }
+    return NULL;
+}
+
+static void post(struct cache *cache, uint32_t lane, ins_task *task) {
+    cache->runtime->post(cache->runtime->context, lane, task);
+    cache->runtime->wake(cache->runtime->context, lane);
+}
+
+/* ---- Standing in line for room ---- */
+
+static void starved_remove_all(struct cache *cache) {
+    struct cache_waiter *waiter = cache->starved;
+    cache->starved = NULL;
+    cache->starved_tail = &cache->starved;
+    while (waiter != NULL) {
+        struct cache_waiter *next = waiter->next_starved;
+        waiter->starved = false;
+        if (waiter->pending == 0) {
+            post(cache, INS_LANE_REQUEST, &waiter->task);
+        }
+        waiter = next;
+    }
+}
+
+/* Those whose time is up are told; the rest go on waiting. */
+static void starved_check(ins_timer *timer) {
+    struct cache *cache = container_of(timer, struct cache, starved_timer);
+    uint64_t now = cache->runtime->now_ns(cache->runtime->context);
+    struct cache_waiter **link = &cache->starved;
+    while (*link != NULL) {
+        struct cache_waiter *waiter = *link;
+        if (waiter->starved_until_ns > now) {
+            link = &waiter->next_starved;
+            continue;
+        }
+        *link = waiter->next_starved;
+        waiter->starved = false;
+        waiter->status = ins_fail_retry(
+            &waiter->error, INS_UNAVAILABLE, 1,
+            "no room to read %llu bytes: all of the cache's share (%llu bytes) is in use by other "
+            "requests; raise the memory budget or ask less at once",
+            (unsigned long long)waiter->starved_bytes,
+            (unsigned long long)cache->limit_bytes);
+        if (waiter->pending == 0) {
+            post(cache, INS_LANE_REQUEST, &waiter->task);
+        }
+    }
+    cache->starved_tail = link;
+    if (cache->starved != NULL) {
+        cache->runtime->timer(cache->runtime->context, INS_LANE_REQUEST, timer, 100000000ull);
+    }
+}
+
+static void starve(struct cache *cache, struct cache_waiter *waiter, uint64_t bytes) {
+    if (waiter->starved) {
+        return;
+    }
+    uint64_t now = cache->runtime->now_ns(cache->runtime->context);
+    waiter->starved = true;
+    waiter->starved_bytes = bytes;
+    waiter->starved_until_ns =
+        waiter->deadline_ns != 0 ? waiter->deadline_ns : now + CACHE_WAIT_NS;
+    waiter->next_starved = NULL;
+    *cache->starved_tail = waiter;
+    cache->starved_tail = &waiter->next_starved;
+    if (!cache->starved_timer.armed) {
+        cache->runtime->timer(cache->runtime->context, INS_LANE_REQUEST, &cache->starved_timer,
+                              100000000ull);
+    }
+}
+
+/* ---- Loading ---- */
+
+static void load_done(ins_task *task) {
+    struct block *block = container_of(task, struct block, task);
+    struct cache *cache = block->cache;
+    cache->loading--;
+    struct block_wait *wait = block->waits;
+    block->waits = NULL;
+    while (wait != NULL) {
+        struct block_wait *next = wait->next;
+        struct cache_waiter *waiter = wait->waiter;
+        if (block->status != INS_OK && waiter->status == INS_OK) {
+            waiter->status = block->status;
+            waiter->error = *block->error;
+        }
+        INS_ASSERT(waiter->pending > 0);
+        waiter->pending--;
+        if (waiter->pending == 0 && !waiter->starved) {
+            post(cache, INS_LANE_REQUEST, &waiter->task);
+        }
+        arena_free(cache->arena, INS_MEM_CACHE, wait, sizeof(*wait));
+        wait = next;
+    }
+    if (block->status == INS_OK) {
+        block->ready = true;
+        lru_add(cache, block);
+    } else {
+        table_remove(&cache->blocks, &block->node);
+        block_free(cache, block);
+    }
+    if (cache->starved != NULL) {
+        starved_remove_all(cache);
+    }
+}
+
+/* Read lane: whole pages into the bounce buffer, the block's own range out of it. */
+static void load_run(ins_task *task) {
+    struct block *block = container_of(task, struct block, task);
+    struct cache *cache = block->cache;
+    char name[SEGMENT_NAME_MAX];
+    segment_name(block->key.file, name);
+    uint64_t begin = block->key.offset & ~(uint64_t)(STORE_ALIGN - 1);
+    size_t lead = (size_t)(block->key.offset - begin);
+    size_t size = (size_t)align_up(lead + block->key.size, STORE_ALIGN);
+    block->status = store_get(cache->runtime->store, name, begin, cache->bounce, size, block->error);
+    if (block->status == INS_OK) {
+        memcpy(block->data, cache->bounce + lead, block->key.size);
+        if (hash64(block->data, block->key.size) != block->key.hash) {
+            block->status =
+                ins_fail(block->error, INS_CORRUPT,
+                         "%s: the %u bytes at offset %llu do not match their checksum", name,
+                         block->key.size, (unsigned long long)block->key.offset);
+        }
+    }
+    block->task.run = load_done;
+    post(cache, INS_LANE_REQUEST, &block->task);
+}
+
+static bool add_wait(struct cache *cache, struct block *block, struct cache_waiter *waiter) {
+    struct block_wait *wait = alloc_evicting(cache, sizeof(*wait));
+    if (wait == NULL) {
+        return false;
+    }
+    *wait = (struct block_wait){.next = block->waits, .waiter = waiter};
+    block->waits = wait;
+    waiter->pending++;
+    return true;
+}
+
+static struct block *block_create(struct cache *cache, const struct block_key *key, uint64_t hash,
+                                  enum cache_class class) {
+    struct block *block = alloc_evicting(cache, sizeof(*block));
+    if (block == NULL) {
+        return NULL;
+    }
+    *block = (struct block){.cache = cache, .key = *key, .class = (uint8_t)class};
+    block->node.hash = hash;
+    block->error = alloc_evicting(cache, sizeof(ins_error));
+    block->data = alloc_evicting(cache, key->size);
+    if (block->error == NULL || block->data == NULL) {
+        block_free(cache, block);
+        return NULL;
+    }
+    return block;
+}
+
+ins_status cache_pin(struct cache *cache, const struct block_key *key, enum cache_class class,
+                     struct cache_waiter *waiter, struct block **out_block,
+                     const uint8_t **out_data, ins_error *error) {
+    INS_ASSERT(key->size > 0);
+    INS_ASSERT(key->size <= BOUNCE_BYTES - 2 * STORE_ALIGN);
+    if (waiter != NULL && waiter->status != INS_OK) {
+        ins_status status = waiter->status;
+        if (error != NULL) {
+            *error = waiter->error;
+        }
+        waiter->status = INS_OK;
+        return status;
+    }
+    uint64_t hash = key_hash(key);
+    struct block *block = find(cache, key, hash);
+    if (block != NULL && block->ready) {
+        if (block->pins++ == 0) {
+            lru_remove(cache, block);
+        }
+        cache->stats.hits++;
+        *out_block = block;
+        *out_data = block->data;
+        return INS_OK;
+    }
+    if (waiter == NULL) {
+        return INS_AGAIN;
+    }
+    bool fresh = block == NULL;
+    if (fresh) {
+        block = block_create(cache, key, hash, class);
+    }
+    if (block == NULL || !add_wait(cache, block, waiter)) {
+        if (fresh && block != NULL) {
+            block_free(cache, block);
+        }
+        starve(cache, waiter, key->size);
+        return INS_AGAIN;
+    }
+    if (fresh) {
+        table_insert(&cache->blocks, &block->node);
+        cache->loading++;
+        cache->stats.loads++;
+        cache->stats.load_bytes += key->size;
+        block->task.run = load_run;
+        post(cache, INS_LANE_READ, &block->task);
+    }
+    return INS_AGAIN;
+}
+
+void cache_unpin(struct cache *cache, struct block *block) {
+    INS_ASSERT(block->pins > 0);
+    if (--block->pins == 0) {
+        lru_add(cache, block);
+        if (cache->starved != NULL) {
+            starved_remove_all(cache);
+        }
+    }
+}
+
+void cache_get_stats(const struct cache *cache, struct cache_stats *out_stats) {
+    *out_stats = cache->stats;
+    out_stats->blocks = cache->blocks.count;
+}

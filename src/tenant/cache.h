@@ -1,0 +1,61 @@
+/* Bytes of segments at hand: a cache of verified blocks with asynchronous loads.
+ *
+ * Path: a reader asks for a block by key. At hand: pinned at once. Else INS_AGAIN: the load is
+ * posted to the read lane, and when everything that the reader's waiter asked for has arrived its
+ * task runs on the request lane; the reader then asks again from the start of its step.
+ * Failure: a read or a checksum that fails is told to every waiter; the block is forgotten, so the
+ * next request tries again. No room: least recently used unpinned blocks go; when all are pinned
+ * the waiter stands in line until an unpin or its deadline (INS_UNAVAILABLE with the number).
+ * Invariants: I1 a block is on the LRU list exactly when it is ready and unpinned.
+ *   I2 bytes held = charged to INS_MEM_CACHE.
+ * Threads: the request lane, but for the read itself. Eviction order: data blocks before filters
+ * and indexes of id directories (residency class 1). */
+#ifndef INS_TENANT_CACHE_H
+#define INS_TENANT_CACHE_H
+
+#include "segment/segment.h"
+#include "tenant/table.h"
+
+struct cache;
+struct block;
+
+/* What an operation waits on. Zeroed, then task.run set, by the operation. */
+struct cache_waiter {
+    ins_task task;            /* posted to the request lane when pending falls to 0 */
+    uint32_t pending;         /* loads under way that it asked for */
+    ins_status status;        /* first failure of a load; reset by the operation when it has seen it */
+    ins_error error;
+    uint64_t deadline_ns;     /* 0 = CACHE_WAIT_NS from when it began to stand in line */
+    struct cache_waiter *next_starved;
+    bool starved;
+    uint64_t starved_bytes;
+    uint64_t starved_until_ns;
+};
+
+#define CACHE_WAIT_NS (10ull * 1000 * 1000 * 1000)
+
+enum cache_class { CACHE_DATA = 0, CACHE_INDEX = 1, CACHE_CLASSES = 2 };
+
+struct cache_stats {
+    uint64_t loads, load_bytes, hits, evictions, blocks;
+};
+
+INS_MUST_USE ins_status cache_open(const ins_runtime *runtime, struct arena *arena,
+                                   struct cache **out_cache, ins_error *error);
+/* No pins, no loads under way on any lane. Takes NULL. */
+void cache_close(struct cache *cache);
+
+/* INS_OK: *out_block is pinned, its bytes at *out_data, until cache_unpin. INS_AGAIN: see above;
+ * waiter->pending rose, or the waiter stands in line. Else the waiter's failure, which is taken
+ * from it. `waiter` NULL: only what is at hand, else INS_AGAIN and nothing is started. */
+INS_MUST_USE ins_status cache_pin(struct cache *cache, const struct block_key *key,
+                                  enum cache_class class, struct cache_waiter *waiter,
+                                  struct block **out_block, const uint8_t **out_data,
+                                  ins_error *error);
+void cache_unpin(struct cache *cache, struct block *block);
+/* Forgets unpinned blocks of a file that is gone (its number is never used again, so leaving them
+ * would only waste room). */
+void cache_drop_all(struct cache *cache);
+void cache_get_stats(const struct cache *cache, struct cache_stats *out_stats);
+
+#endif

@@ -1,0 +1,267 @@
+#include "tenant/island.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/status.h"
+
+/* ---- Files ---- */
+
+void files_init(struct files *files, struct arena *arena) {
+    *files = (struct files){.arena = arena};
+}
+
+void files_fini(struct files *files) {
+    for (uint32_t i = 0; i < FILES_PIECES_MAX && files->pieces[i] != NULL; i++) {
+        arena_free(files->arena, INS_MEM_CATALOG, files->pieces[i],
+                   FILES_PIECE * sizeof(struct file_slot));
+    }
+    *files = (struct files){0};
+}
+
+static bool files_find_free(struct files *files, uint32_t *out_slot) {
+    for (uint32_t slot = 0; slot < files->slot_count; slot++) {
+        if (!files_at(files, slot)->used) {
+            *out_slot = slot;
+            return true;
+        }
+    }
+    if (files->slot_count == INS_FILES_MAX) {
+        return false;
+    }
+    if (files->slot_count % FILES_PIECE == 0) {
+        struct file_slot *piece = arena_alloc_zero(files->arena, INS_MEM_CATALOG,
+                                                   FILES_PIECE * sizeof(struct file_slot));
+        if (piece == NULL) {
+            return false;
+        }
+        files->pieces[files->slot_count / FILES_PIECE] = piece;
+    }
+    *out_slot = files->slot_count++;
+    return true;
+}
+
+ins_status files_add(struct files *files, const struct segment_info *info, uint32_t *out_slot,
+                     ins_error *error) {
+    uint32_t slot;
+    if (!files_find_free(files, &slot)) {
+        return ins_fail(error, INS_FULL, "%u segment files are in use, the limit is %u",
+                        files->used_count, INS_FILES_MAX);
+    }
+    *files_at(files, slot) = (struct file_slot){.info = *info, .used = true};
+    files->used_count++;
+    *out_slot = slot;
+    return INS_OK;
+}
+
+void files_free(struct files *files, uint32_t slot) {
+    struct file_slot *file = files_at(files, slot);
+    INS_ASSERT(file->used);
+    INS_ASSERT(file->runs == 0);
+    INS_ASSERT(file->pins == 0);
+    file->used = false;
+    files->used_count--;
+}
+
+void files_unpin(struct files *files, uint32_t slot) {
+    struct file_slot *file = files_at(files, slot);
+    INS_ASSERT(file->pins > 0);
+    file->pins--;
+    if (file->pins == 0 && file->runs == 0) {
+        files->garbage = true;
+    }
+}
+
+static void files_drop_run(struct files *files, uint32_t slot) {
+    struct file_slot *file = files_at(files, slot);
+    INS_ASSERT(file->runs > 0);
+    file->runs--;
+    if (file->runs == 0 && file->pins == 0) {
+        files->garbage = true;
+    }
+}
+
+/* ---- Islands ---- */
+
+static uint64_t name_hash(const struct scope *scope, ins_text tenant) {
+    return hash64_seed(tenant.data, tenant.size, scope->key);
+}
+
+#define island_of_node(pointer) ((struct island *)(void *)(pointer)) /* node is the first member */
+#define island_of_name(pointer)                                                                    \
+    ((struct island *)(void *)((char *)(pointer)-offsetof(struct island, name_node)))
+
+ins_status islands_init(struct islands *islands, struct arena *arena, struct files *files) {
+    *islands = (struct islands){.arena = arena, .files = files};
+    if (table_init(&islands->by_incarnation, arena, INS_MEM_CATALOG) != INS_OK ||
+        table_init(&islands->by_name, arena, INS_MEM_CATALOG) != INS_OK) {
+        islands_fini(islands);
+        return INS_FULL;
+    }
+    return INS_OK;
+}
+
+void islands_fini(struct islands *islands) {
+    if (islands->by_incarnation.arena != NULL) {
+        INS_ASSERT(islands->by_incarnation.count == 0);
+        table_fini(&islands->by_incarnation);
+    }
+    if (islands->by_name.arena != NULL) {
+        table_fini(&islands->by_name);
+    }
+}
+
+struct island *island_create(struct islands *islands, struct scope *scope, uint64_t incarnation,
+                             ins_text name, uint8_t flags) {
+    INS_ASSERT(name.size <= INS_TENANT_BYTES_MAX);
+    struct island *island = arena_alloc_zero(islands->arena, INS_MEM_CATALOG, sizeof(*island));
+    if (island == NULL) {
+        return NULL;
+    }
+    if (name.size > 0) {
+        island->name = arena_alloc(islands->arena, INS_MEM_CATALOG, name.size);
+        if (island->name == NULL) {
+            arena_free(islands->arena, INS_MEM_CATALOG, island, sizeof(*island));
+            return NULL;
+        }
+        memcpy(island->name, name.data, name.size);
+    }
+    island->name_size = (uint16_t)name.size;
+    island->scope = scope;
+    island->incarnation = incarnation;
+    island->flags = flags;
+    island->node.hash = hash_u64(incarnation);
+    table_insert(&islands->by_incarnation, &island->node);
+    if (island_is_tenant(island)) {
+        island->name_node.hash = name_hash(scope, name);
+        table_insert(&islands->by_name, &island->name_node);
+    }
+    island->scope_next = scope->islands;
+    if (scope->islands != NULL) {
+        scope->islands->scope_previous = island;
+    }
+    scope->islands = island;
+    scope->island_count++;
+    return island;
+}
+
+struct island *islands_find(const struct islands *islands, uint64_t incarnation) {
+    uint64_t hash = hash_u64(incarnation);
+    for (struct table_node *node = table_first(&islands->by_incarnation, hash); node != NULL;
+         node = node->next) {
+        if (island_of_node(node)->incarnation == incarnation) {
+            return island_of_node(node);
+        }
+    }
+    return NULL;
+}
+
+struct island *islands_find_tenant(const struct islands *islands, const struct scope *scope,
+                                   ins_text tenant) {
+    uint64_t hash = name_hash(scope, tenant);
+    for (struct table_node *node = table_first(&islands->by_name, hash); node != NULL;
+         node = node->next) {
+        struct island *island = island_of_name(node);
+        if (node->hash == hash && island->scope == scope && island->name_size == tenant.size &&
+            (tenant.size == 0 || memcmp(island->name, tenant.data, tenant.size) == 0)) {
+            return island;
+        }
+    }
+    return NULL;
+}
+
+static void island_free(struct islands *islands, struct island *island) {
+    if (island->run_capacity > 0) {
+        arena_free(islands->arena, INS_MEM_CATALOG, island->runs,
+                   island->run_capacity * sizeof(struct run));
+    }
+    if (island->name_size > 0) {
+        arena_free(islands->arena, INS_MEM_CATALOG, island->name, island->name_size);
+    }
+    arena_free(islands->arena, INS_MEM_CATALOG, island, sizeof(*island));
+}
+
+void island_drop(struct islands *islands, struct island *island) {
+    INS_ASSERT((island->flags & ISLAND_DROPPED) == 0);
+    island->flags |= ISLAND_DROPPED;
+    table_remove(&islands->by_incarnation, &island->node);
+    if (island_is_tenant(island)) {
+        table_remove(&islands->by_name, &island->name_node);
+    }
+    struct scope *scope = island->scope;
+    *(island->scope_previous != NULL ? &island->scope_previous->scope_next : &scope->islands) =
+        island->scope_next;
+    if (island->scope_next != NULL) {
+        island->scope_next->scope_previous = island->scope_previous;
+    }
+    scope->island_count--;
+    for (uint32_t i = 0; i < island->run_count; i++) {
+        files_drop_run(islands->files, island->runs[i].file_slot);
+    }
+    islands->run_count -= island->run_count;
+    island->run_count = 0;
+    for (int slot = 0; slot < 2; slot++) {
+        if (island->mem[slot] != NULL) {
+            island->mem[slot]->island = NULL;
+            island->mem[slot] = NULL;
+        }
+    }
+    if (island->pins == 0) {
+        island_free(islands, island);
+    }
+}
+
+void island_unpin(struct islands *islands, struct island *island) {
+    INS_ASSERT(island->pins > 0);
+    island->pins--;
+    if (island->pins == 0 && (island->flags & ISLAND_DROPPED) != 0) {
+        island_free(islands, island);
+    }
+}
+
+ins_status island_reserve_run(struct islands *islands, struct island *island) {
+    if (island->run_count < island->run_capacity) {
+        return INS_OK;
+    }
+    /* One, two, four, ...: most tenants have a run or two, and each unused slot costs all of them. */
+    uint8_t capacity = (uint8_t)(island->run_capacity == 0 ? 1 : 2 * island->run_capacity);
+    INS_ASSERT(capacity <= 2 * INS_RUNS_MAX);
+    struct run *runs =
+        arena_alloc(islands->arena, INS_MEM_CATALOG, capacity * sizeof(struct run));
+    if (runs == NULL) {
+        return INS_FULL;
+    }
+    if (island->run_count > 0) {
+        memcpy(runs, island->runs, island->run_count * sizeof(struct run));
+    }
+    if (island->run_capacity > 0) {
+        arena_free(islands->arena, INS_MEM_CATALOG, island->runs,
+                   island->run_capacity * sizeof(struct run));
+    }
+    island->runs = runs;
+    island->run_capacity = capacity;
+    return INS_OK;
+}
+
+void island_add_run(struct islands *islands, struct island *island, const struct run *run) {
+    INS_ASSERT(island->run_count < island->run_capacity);
+    island->runs[island->run_count++] = *run;
+    files_at(islands->files, run->file_slot)->runs++;
+    islands->run_count++;
+}
+
+void island_replace_runs(struct islands *islands, struct island *island, uint32_t count,
+                         const struct run *run) {
+    INS_ASSERT(count >= 1);
+    INS_ASSERT(count <= island->run_count);
+    files_at(islands->files, run->file_slot)->runs++;
+    for (uint32_t i = 0; i < count; i++) {
+        files_drop_run(islands->files, island->runs[i].file_slot);
+    }
+    memmove(&island->runs[1], &island->runs[count],
+            (island->run_count - count) * sizeof(struct run));
+    island->runs[0] = *run;
+    islands->run_count -= count - 1;
+    island->run_count = (uint8_t)(island->run_count - count + 1);
+}

@@ -1,0 +1,165 @@
+/* Islands, scopes, schemas and files: the resident tables of the database.
+ *
+ * An island is one tenant's points in a scope: 128 bytes, its name, and 32 bytes a run. A scope is a
+ * collection (shard keys come later). Names live here and in the catalog rows only.
+ * Threads: the request lane owns everything here. */
+#ifndef INS_TENANT_ISLAND_H
+#define INS_TENANT_ISLAND_H
+
+#include "payload/payload.h"
+#include "segment/segment.h"
+#include "tenant/memtable.h"
+
+/* What many collections share: interned by the text of its settings. */
+struct schema {
+    struct table_node node;
+    uint32_t refs;
+    uint32_t dim;
+    ins_distance distance;
+    uint32_t field_count;
+    struct schema_field *fields; /* [field_count] */
+    uint32_t text_size;
+    char *text; /* canonical JSON: the key of interning; all else is parsed from it */
+    ins_text settings;        /* slice of text */
+    bool has_tenant_field;    /* islands are formed by this path */
+    bool tenant_is_uuid;
+    struct payload_path tenant_path; /* slices of text */
+};
+
+struct schema_field {
+    ins_text name;   /* slices of the schema's text */
+    ins_text schema; /* JSON as the client gave it */
+    bool is_tenant, islands;
+};
+
+enum island_flags {
+    ISLAND_COMMON = 1,
+    ISLAND_DIRECTORY = 2, /* the scope's id directory */
+    ISLAND_DROPPED = 4,   /* unlinked; freed with its last pin */
+    ISLAND_MERGING = 8,   /* stands in the merge queue or is being merged */
+};
+
+struct island {
+    struct table_node node;      /* by incarnation */
+    struct table_node name_node; /* by (scope, tenant value); unused for common and directory */
+    struct scope *scope;
+    struct island *scope_next, *scope_previous;
+    uint64_t incarnation;
+    struct run *runs;             /* [run_capacity], oldest first */
+    struct island_mem *mem[2];    /* of the active and the frozen generation, by slot */
+    struct island *merge_next;
+    char *name;
+    uint16_t name_size;
+    uint8_t run_count, run_capacity;
+    uint8_t flags;
+    uint32_t pins;
+};
+_Static_assert(sizeof(struct island) <= 128, "law 1: an island costs little while it is idle");
+
+struct scope {
+    struct table_node node;      /* by key */
+    struct table_node name_node; /* by collection name */
+    uint64_t key;                /* catalog key, never reused; 0 is the system scope */
+    struct schema *schema;
+    struct island *common;
+    struct island *directory; /* NULL without a tenant field */
+    struct island *islands;   /* all, the common one and the directory included */
+    uint64_t create_lsn;      /* readers see the scope from here on */
+    uint64_t drop_lsn;        /* 0, or: readers stop to see it; writers already have */
+    struct scope *dropped_next;
+    struct held *holds; /* ids whose upsert is being resolved; NULL when none */
+    char *name;
+    uint32_t island_count;
+    uint32_t pins;
+    uint16_t name_size;
+    bool has_metadata; /* kept in the catalog row only */
+    bool unlinked;
+};
+
+static inline uint32_t island_dim(const struct island *island) {
+    return (island->flags & ISLAND_DIRECTORY) != 0 || island->scope->schema == NULL
+               ? 0
+               : island->scope->schema->dim;
+}
+
+static inline ins_text island_name(const struct island *island) {
+    return (ins_text){.data = island->name, .size = island->name_size};
+}
+
+/* A tenant's island (not common, not directory): its rows' tenant field was taken out. */
+static inline bool island_is_tenant(const struct island *island) {
+    return (island->flags & (ISLAND_COMMON | ISLAND_DIRECTORY)) == 0;
+}
+
+static inline ins_text scope_name(const struct scope *scope) {
+    return (ins_text){.data = scope->name, .size = scope->name_size};
+}
+
+/* ---- Files ---- */
+
+struct file_slot {
+    struct segment_info info;
+    uint32_t runs; /* that name it */
+    uint32_t pins; /* views that may still read it */
+    bool used;
+    bool removing; /* handed to the background lane for removal */
+};
+
+#define FILES_PIECE 128u
+#define FILES_PIECES_MAX (INS_FILES_MAX / FILES_PIECE)
+
+struct files {
+    struct arena *arena;
+    struct file_slot *pieces[FILES_PIECES_MAX];
+    uint32_t slot_count; /* slots ever used */
+    uint32_t used_count;
+    bool garbage; /* some slot may have fallen to no runs and no pins */
+};
+
+void files_init(struct files *files, struct arena *arena);
+void files_fini(struct files *files);
+static inline struct file_slot *files_at(const struct files *files, uint32_t slot) {
+    return &files->pieces[slot / FILES_PIECE][slot % FILES_PIECE];
+}
+/* INS_FULL at INS_FILES_MAX. */
+INS_MUST_USE ins_status files_add(struct files *files, const struct segment_info *info,
+                                  uint32_t *out_slot, ins_error *error);
+void files_free(struct files *files, uint32_t slot);
+void files_unpin(struct files *files, uint32_t slot);
+
+/* ---- Islands ---- */
+
+struct islands {
+    struct arena *arena;
+    struct files *files;
+    struct table by_incarnation;
+    struct table by_name;
+    uint64_t run_count;
+};
+
+INS_MUST_USE ins_status islands_init(struct islands *islands, struct arena *arena,
+                                     struct files *files);
+void islands_fini(struct islands *islands); /* the islands must be gone */
+
+/* NULL when the catalog's share is used up. `name` is copied; size 0 with data NULL for none. */
+struct island *island_create(struct islands *islands, struct scope *scope, uint64_t incarnation,
+                             ins_text name, uint8_t flags);
+struct island *islands_find(const struct islands *islands, uint64_t incarnation);
+struct island *islands_find_tenant(const struct islands *islands, const struct scope *scope,
+                                   ins_text tenant);
+/* Takes it out of every table; its files lose its runs; freed with the last pin. */
+void island_drop(struct islands *islands, struct island *island);
+static inline void island_pin(struct island *island) {
+    island->pins++;
+}
+void island_unpin(struct islands *islands, struct island *island);
+
+/* Room for one more run, before a landing that must not fail. INS_FULL when the share is used up. */
+INS_MUST_USE ins_status island_reserve_run(struct islands *islands, struct island *island);
+/* Adds a run as the newest. The file's count of runs rises. Reserve first. */
+void island_add_run(struct islands *islands, struct island *island, const struct run *run);
+/* Replaces the `count` oldest runs by one. */
+void island_replace_runs(struct islands *islands, struct island *island, uint32_t count,
+                         const struct run *run);
+
+#endif

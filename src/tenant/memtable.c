@@ -1,0 +1,288 @@
+#include "tenant/memtable.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/id.h"
+#include "base/status.h"
+#include "tenant/island.h"
+
+/* A dirty tenant has three rows in the median: its first block holds about one row of 128 floats,
+ * later ones double, so that a bulk load wastes little and a single write costs little. */
+#define BLOCK_FIRST 768u
+#define BLOCK_LARGEST (64u << 10)
+
+struct memblock {
+    struct memblock *next;
+    size_t size;
+};
+
+ins_status generation_create(struct arena *arena, uint64_t bytes_max,
+                             struct generation **out_generation, ins_error *error) {
+    struct generation *generation = arena_alloc_zero(arena, INS_MEM_MEMTABLE, sizeof(*generation));
+    if (generation == NULL) {
+        return ins_fail(error, INS_FULL, "no memory for a memtable");
+    }
+    generation->arena = arena;
+    generation->bytes_max = bytes_max;
+    generation->pins = 1;
+    if (table_init(&generation->rows, arena, INS_MEM_MEMTABLE) != INS_OK) {
+        arena_free(arena, INS_MEM_MEMTABLE, generation, sizeof(*generation));
+        return ins_fail(error, INS_FULL, "no memory for a memtable");
+    }
+    *out_generation = generation;
+    return INS_OK;
+}
+
+void generation_unpin(struct generation *generation) {
+    INS_ASSERT(generation->pins > 0);
+    if (--generation->pins > 0) {
+        return;
+    }
+    struct memblock *block = generation->blocks;
+    while (block != NULL) {
+        struct memblock *next = block->next;
+        arena_free(generation->arena, INS_MEM_MEMTABLE, block, block->size);
+        block = next;
+    }
+    table_fini(&generation->rows);
+    arena_free(generation->arena, INS_MEM_MEMTABLE, generation, sizeof(*generation));
+}
+
+static void *block_alloc(struct generation *generation, size_t size) {
+    struct memblock *block = arena_alloc(generation->arena, INS_MEM_MEMTABLE, size);
+    if (block == NULL) {
+        return NULL;
+    }
+    *block = (struct memblock){.next = generation->blocks, .size = size};
+    generation->blocks = block;
+    generation->bytes += arena_class_size(size);
+    return block + 1;
+}
+
+static size_t row_bytes(uint32_t dim, uint32_t payload_size) {
+    return (size_t)align_up(sizeof(struct memrow) + (uint64_t)dim * sizeof(float) + payload_size,
+                            16);
+}
+
+uint64_t memrow_cost(uint32_t dim, uint32_t payload_size) {
+    size_t block = row_bytes(dim, payload_size) + sizeof(struct memblock);
+    if (block < BLOCK_LARGEST) {
+        block = block > BLOCK_FIRST ? block : BLOCK_FIRST;
+    }
+    return arena_class_size(block) + arena_class_size(sizeof(struct island_mem)) +
+           2 * sizeof(struct table_node *);
+}
+
+bool generation_fits(const struct generation *generation, uint64_t bytes) {
+    return generation->bytes + bytes <= generation->bytes_max;
+}
+
+static struct island_mem *island_mem_of(struct generation *generation, struct island *island,
+                                        struct island_mem **slot) {
+    if (*slot != NULL) {
+        return *slot;
+    }
+    struct island_mem *mem =
+        block_alloc(generation, sizeof(struct memblock) + sizeof(struct island_mem));
+    if (mem == NULL) {
+        return NULL;
+    }
+    *mem = (struct island_mem){.next = generation->islands,
+                               .generation = generation,
+                               .island = island,
+                               .scope = island->scope->key,
+                               .incarnation = island->incarnation,
+                               .dim = island_dim(island),
+                               .directory = (island->flags & ISLAND_DIRECTORY) != 0,
+                               .block_next = BLOCK_FIRST};
+    generation->islands = mem;
+    generation->island_count++;
+    *slot = mem;
+    return mem;
+}
+
+static void *row_alloc(struct generation *generation, struct island_mem *mem, size_t size) {
+    if (size > mem->block_left) {
+        size_t want = size + sizeof(struct memblock);
+        size_t block = want > mem->block_next ? want : mem->block_next;
+        uint8_t *memory = block_alloc(generation, block);
+        if (memory == NULL) {
+            return NULL;
+        }
+        mem->block_next = 2 * mem->block_next < BLOCK_LARGEST ? 2 * mem->block_next : BLOCK_LARGEST;
+        mem->block_at = memory;
+        mem->block_left = (uint32_t)(block - sizeof(struct memblock));
+    }
+    void *row = mem->block_at;
+    mem->block_at += size;
+    mem->block_left -= (uint32_t)size;
+    return row;
+}
+
+static uint64_t row_hash(uint64_t incarnation, const ins_id *id) {
+    return hash_u64(id_hash(id) ^ (incarnation * 0x9e3779b97f4a7c15ull));
+}
+
+static struct memrow *find_newest(const struct island_mem *mem, const ins_id *id, uint64_t hash) {
+    struct table_node *node = table_first(&mem->generation->rows, hash);
+    for (; node != NULL; node = node->next) {
+        struct memrow *row = (struct memrow *)node; /* node is the first member */
+        if (node->hash == hash && row->owner == mem && row->id_low == id->low &&
+            row->id_high == id->high && row->id_is_uuid == id->is_uuid) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+struct memrow *memtable_prepare(struct generation *generation, struct island *island,
+                                struct island_mem **slot, enum memrow_kind kind, const ins_id *id,
+                                const float *vector, uint32_t dim, ins_text payload,
+                                uint64_t incarnation) {
+    INS_ASSERT(!generation->frozen);
+    struct island_mem *mem = island_mem_of(generation, island, slot);
+    if (mem == NULL) {
+        return NULL;
+    }
+    struct memrow *row = row_alloc(generation, mem, row_bytes(dim, (uint32_t)payload.size));
+    if (row == NULL) {
+        return NULL;
+    }
+    *row = (struct memrow){.owner = mem,
+                           .id_high = id->high,
+                           .id_low = id->low,
+                           .id_is_uuid = id->is_uuid,
+                           .incarnation = incarnation,
+                           .payload_size = (uint32_t)payload.size,
+                           .dim = dim,
+                           .kind = (uint8_t)kind};
+    row->node.hash = row_hash(mem->incarnation, id);
+    if (vector != NULL) {
+        memcpy(row + 1, vector, dim * sizeof(float));
+    }
+    if (payload.size > 0) {
+        memcpy((char *)(row + 1) + dim * sizeof(float), payload.data, payload.size);
+    }
+    return row;
+}
+
+void memtable_link(struct memrow *row, uint64_t lsn) {
+    struct island_mem *mem = row->owner;
+    struct generation *generation = mem->generation;
+    INS_ASSERT(!generation->frozen);
+    INS_ASSERT(lsn >= generation->last_lsn);
+    row->lsn = lsn;
+    ins_id id = memrow_id(row);
+    struct memrow *older = find_newest(mem, &id, row->node.hash);
+    if (older != NULL) {
+        table_remove(&generation->rows, &older->node);
+        row->older = older;
+        older->newer = row;
+    }
+    table_insert(&generation->rows, &row->node);
+    *(mem->last != NULL ? &mem->last->island_next : &mem->first) = row;
+    mem->last = row;
+    mem->row_count++;
+    generation->row_count++;
+    generation->first_lsn = generation->first_lsn == 0 ? lsn : generation->first_lsn;
+    generation->last_lsn = lsn;
+}
+
+struct memrow *memtable_find(const struct island_mem *mem, const ins_id *id, uint64_t up_to) {
+    if (mem == NULL) {
+        return NULL;
+    }
+    struct memrow *row = find_newest(mem, id, row_hash(mem->incarnation, id));
+    while (row != NULL && row->lsn > up_to) {
+        row = row->older;
+    }
+    return row;
+}
+
+/* ---- Sorting: bottom-up merge sort of lists, which needs no memory ---- */
+
+#define SORT_LEVELS 40
+
+static int row_order(const struct memrow *left, const struct memrow *right) {
+    ins_id a = memrow_id(left), b = memrow_id(right);
+    return id_compare(&a, &b);
+}
+
+static struct memrow *merge_rows(struct memrow *left, struct memrow *right) {
+    struct memrow *head = NULL, **tail = &head;
+    while (left != NULL && right != NULL) {
+        struct memrow **least = row_order(left, right) <= 0 ? &left : &right;
+        *tail = *least;
+        tail = &(*least)->sort_next;
+        *least = (*least)->sort_next;
+    }
+    *tail = left != NULL ? left : right;
+    return head;
+}
+
+static struct memrow *sort_rows(struct island_mem *mem) {
+    struct memrow *levels[SORT_LEVELS] = {NULL};
+    for (struct memrow *row = mem->first; row != NULL; row = row->island_next) {
+        bool superseded = row->newer != NULL;
+        bool needless = row->kind == MEMROW_TOMBSTONE && mem->oldest;
+        if (superseded || needless) {
+            continue;
+        }
+        row->sort_next = NULL;
+        struct memrow *carry = row;
+        int level = 0;
+        for (; levels[level] != NULL; level++) {
+            carry = merge_rows(levels[level], carry);
+            levels[level] = NULL;
+        }
+        levels[level] = carry;
+    }
+    struct memrow *all = NULL;
+    for (int level = 0; level < SORT_LEVELS; level++) {
+        all = merge_rows(levels[level], all);
+    }
+    return all;
+}
+
+static bool island_before(const struct island_mem *left, const struct island_mem *right) {
+    if (left->scope != right->scope) {
+        return left->scope < right->scope;
+    }
+    return left->incarnation < right->incarnation;
+}
+
+static struct island_mem *merge_islands(struct island_mem *left, struct island_mem *right) {
+    struct island_mem *head = NULL, **tail = &head;
+    while (left != NULL && right != NULL) {
+        struct island_mem **least = island_before(right, left) ? &right : &left;
+        *tail = *least;
+        tail = &(*least)->next;
+        *least = (*least)->next;
+    }
+    *tail = left != NULL ? left : right;
+    return head;
+}
+
+void generation_sort(struct generation *generation) {
+    INS_ASSERT(generation->frozen);
+    struct island_mem *levels[SORT_LEVELS] = {NULL};
+    struct island_mem *mem = generation->islands;
+    while (mem != NULL) {
+        struct island_mem *next = mem->next;
+        mem->sorted = sort_rows(mem);
+        mem->next = NULL;
+        struct island_mem *carry = mem;
+        int level = 0;
+        for (; levels[level] != NULL; level++) {
+            carry = merge_islands(levels[level], carry);
+            levels[level] = NULL;
+        }
+        levels[level] = carry;
+        mem = next;
+    }
+    generation->islands = NULL;
+    for (int level = 0; level < SORT_LEVELS; level++) {
+        generation->islands = merge_islands(levels[level], generation->islands);
+    }
+}

@@ -1,0 +1,119 @@
+/* The memtable: rows that no segment holds yet, of all tenants, in generations.
+ *
+ * A generation takes rows until it is full or a flush is asked for; then it is frozen, flushed as a
+ * whole, and given back when its last view has gone. At most two live: one active, one frozen.
+ * Rows of one island are a list in the order of their LSNs; one table per generation finds a row by
+ * (island, id); versions of one id are chained, newest first, so a view at any LSN sees its own.
+ * Rows are there as soon as they are sequenced; readers pass the LSN up to which they may see.
+ * Invariants: I1 LSNs rise along a list.  I2 row->newer->lsn >= row->lsn.
+ *   I3 nothing is added to a frozen generation.
+ * Threads: the request lane; a frozen generation's rows are read by the flush as well, which alone
+ * uses sort_next and island_mem.sorted. */
+#ifndef INS_TENANT_MEMTABLE_H
+#define INS_TENANT_MEMTABLE_H
+
+#include "base/bytes.h"
+#include "tenant/table.h"
+
+struct island;
+struct generation;
+
+enum memrow_kind {
+    MEMROW_POINT = 1,
+    MEMROW_TOMBSTONE = 2,
+    MEMROW_DIRECTORY = 3, /* id directory: the id's newest home */
+};
+
+struct memrow {
+    struct table_node node; /* by hash of island and id; newest version only */
+    struct island_mem *owner;
+    struct memrow *older, *newer; /* versions of the same id in this generation */
+    struct memrow *island_next;
+    struct memrow *sort_next;
+    uint64_t lsn;
+    uint64_t id_high, id_low;
+    uint64_t incarnation; /* MEMROW_DIRECTORY: where the id lives */
+    uint32_t payload_size;
+    uint32_t dim;
+    uint8_t kind;
+    bool id_is_uuid;
+    /* dim floats, then payload_size bytes follow */
+};
+
+static inline ins_id memrow_id(const struct memrow *row) {
+    return (ins_id){.high = row->id_high, .low = row->id_low, .is_uuid = row->id_is_uuid};
+}
+
+static inline const float *memrow_vector(const struct memrow *row) {
+    return row->dim == 0 ? NULL : (const float *)(row + 1);
+}
+
+static inline ins_text memrow_payload(const struct memrow *row) {
+    const char *begin = (const char *)(row + 1) + (size_t)row->dim * sizeof(float);
+    return (ins_text){.data = begin, .size = row->payload_size};
+}
+
+/* One island's rows in one generation. */
+struct island_mem {
+    struct island_mem *next; /* all of the generation */
+    struct generation *generation;
+    struct island *island; /* NULL once the island is gone */
+    uint64_t scope, incarnation;
+    uint32_t dim;
+    bool directory;
+    bool oldest; /* set when frozen: the island had no run, so tombstones need not be written */
+    struct memrow *first, *last;
+    uint32_t row_count; /* all versions and tombstones */
+    uint32_t block_left; /* unused bytes of the newest block */
+    uint32_t block_next; /* size of the next block */
+    uint8_t *block_at;
+    struct memrow *sorted; /* the flush's: newest versions in id order, linked by sort_next */
+};
+
+struct generation {
+    struct arena *arena;
+    struct table rows;
+    struct island_mem *islands;
+    struct memblock *blocks; /* everything, for giving back */
+    uint64_t bytes, bytes_max; /* of blocks, as charged */
+    uint64_t first_lsn, last_lsn; /* 0 when empty */
+    uint32_t row_count, island_count;
+    uint32_t pins; /* views, the flush, and being active */
+    bool frozen;
+};
+
+INS_MUST_USE ins_status generation_create(struct arena *arena, uint64_t bytes_max,
+                                          struct generation **out_generation, ins_error *error);
+static inline void generation_pin(struct generation *generation) {
+    generation->pins++;
+}
+/* Frees the generation with its last pin. */
+void generation_unpin(struct generation *generation);
+
+/* Bytes that a row of this shape costs in the worst case (fresh blocks, a first row of its island). */
+uint64_t memrow_cost(uint32_t dim, uint32_t payload_size);
+/* True when rows that cost `bytes` in all fit. */
+bool generation_fits(const struct generation *generation, uint64_t bytes);
+
+/* A row in two steps, so that nothing can fail once its LSN is taken. memtable_prepare takes memory
+ * and fills everything but the LSN; nobody sees the row. NULL when the share of the arena is used
+ * up (what was prepared stays unused until the generation goes). `vector` may be NULL with dim > 0:
+ * the caller fills memrow_vector itself. `slot` is the island's pointer for this generation, made when NULL. */
+struct memrow *memtable_prepare(struct generation *generation, struct island *island,
+                                struct island_mem **slot, enum memrow_kind kind, const ins_id *id,
+                                const float *vector, uint32_t dim, ins_text payload,
+                                uint64_t incarnation);
+/* Makes it the newest version of its id. LSNs never fall within a generation. */
+void memtable_link(struct memrow *row, uint64_t lsn);
+/* Newest version of the id with lsn <= up_to, or NULL. `mem` may be NULL. */
+struct memrow *memtable_find(const struct island_mem *mem, const ins_id *id, uint64_t up_to);
+/* True when the row is the newest visible version of its id in its generation. */
+static inline bool memrow_visible(const struct memrow *row, uint64_t up_to) {
+    return row->lsn <= up_to && (row->newer == NULL || row->newer->lsn > up_to);
+}
+
+/* Flush: sorts every island's newest versions by id and the islands by (scope, incarnation).
+ * Frozen generations only; no memory is taken. Background lane. */
+void generation_sort(struct generation *generation);
+
+#endif

@@ -1,0 +1,466 @@
+#include "tenant/reader.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/id.h"
+#include "base/status.h"
+
+/* ---- Opening and closing ---- */
+
+static void open_memtables(struct reader *reader) {
+    struct read_context *context = reader->context;
+    for (uint32_t which = 0; which < 2; which++) {
+        uint32_t slot = which == 0 ? context->active_slot : 1 - context->active_slot;
+        struct island_mem *mem = reader->island->mem[slot];
+        if (mem == NULL) {
+            continue;
+        }
+        reader->mem[which] = mem;
+        reader->generations[which] = mem->generation;
+        generation_pin(mem->generation);
+    }
+}
+
+ins_status reader_open(struct reader *reader, struct read_context *context, struct island *island,
+                       uint64_t lsn, struct pool *pool, struct cache_waiter *waiter,
+                       ins_error *error) {
+    INS_ASSERT(!reader->open);
+    *reader = (struct reader){.context = context,
+                              .pool = pool,
+                              .waiter = waiter,
+                              .island = island,
+                              .lsn = lsn,
+                              .run_count = island->run_count};
+    if (island->run_count > 0) {
+        reader->runs = pool_alloc_zero(pool, island->run_count * sizeof(struct reader_run));
+        if (reader->runs == NULL) {
+            return ins_fail(error, INS_FULL, "no memory for a view of %u runs", island->run_count);
+        }
+    }
+    for (uint32_t i = 0; i < island->run_count; i++) {
+        reader->runs[i].run = island->runs[island->run_count - 1 - i];
+        files_at(context->islands->files, reader->runs[i].run.file_slot)->pins++;
+    }
+    island_pin(island);
+    open_memtables(reader);
+    reader->open = true;
+    return INS_OK;
+}
+
+static void release_section(struct reader *reader, struct reader_chunks *section, uint32_t keep) {
+    for (uint32_t chunk = 0; chunk < section->count && section->pinned > 0; chunk++) {
+        if (section->blocks[chunk] != NULL && chunk != keep) {
+            cache_unpin(reader->context->cache, section->blocks[chunk]);
+            section->blocks[chunk] = NULL;
+            section->chunks[chunk] = NULL;
+            section->pinned--;
+        }
+    }
+}
+
+void reader_close(struct reader *reader) {
+    if (!reader->open) {
+        return;
+    }
+    struct read_context *context = reader->context;
+    for (uint32_t i = 0; i < reader->run_count; i++) {
+        struct reader_run *run = &reader->runs[i];
+        for (int kind = 0; kind < SECTION_SLOTS; kind++) {
+            release_section(reader, &run->sections[kind], UINT32_MAX);
+        }
+        if (run->first != NULL) {
+            cache_unpin(context->cache, run->first);
+        }
+        files_unpin(context->islands->files, run->run.file_slot);
+    }
+    for (int which = 0; which < 2; which++) {
+        if (reader->generations[which] != NULL) {
+            generation_unpin(reader->generations[which]);
+        }
+    }
+    island_unpin(context->islands, reader->island);
+    reader->open = false;
+}
+
+/* ---- Bringing bytes ---- */
+
+static enum cache_class class_of(const struct reader *reader, enum section_kind kind) {
+    bool index = (reader->island->flags & ISLAND_DIRECTORY) != 0 && kind != SECTION_DIRECTORY;
+    return index ? CACHE_INDEX : CACHE_DATA;
+}
+
+static uint64_t file_number(const struct reader *reader, const struct run *run) {
+    return files_at(reader->context->islands->files, run->file_slot)->info.file;
+}
+
+static ins_status load_header(struct reader *reader, struct reader_run *run, ins_error *error) {
+    struct block_key key;
+    uint64_t file = file_number(reader, &run->run);
+    if (run->loaded || !run_first_block(&run->run, file, &key)) {
+        return INS_OK;
+    }
+    const uint8_t *data;
+    struct block *block;
+    ins_status status = cache_pin(reader->context->cache, &key, class_of(reader, SECTION_IDS),
+                                  reader->waiter, &block, &data, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    run->first = block;
+    status = extent_parse(&run->run, file, (struct slice){.data = data, .size = key.size},
+                          reader->island->incarnation, &run->extent, error);
+    run->loaded = status == INS_OK;
+    if (status != INS_OK) {
+        cache_unpin(reader->context->cache, block);
+        run->first = NULL;
+    }
+    return status;
+}
+
+/* Goes over all runs even when one has to wait, so that one wait brings them all. */
+ins_status reader_load_headers(struct reader *reader, ins_error *error) {
+    ins_status result = INS_OK;
+    for (uint32_t i = 0; i < reader->run_count; i++) {
+        ins_status status = load_header(reader, &reader->runs[i], error);
+        if (status != INS_OK && status != INS_AGAIN) {
+            return status;
+        }
+        result = status == INS_AGAIN ? INS_AGAIN : result;
+    }
+    return result;
+}
+
+static ins_status prepare_chunks(struct reader *reader, struct reader_run *run,
+                                 enum section_kind kind, ins_error *error) {
+    struct reader_chunks *section = &run->sections[kind];
+    uint32_t count = run->extent.small ? 1 : run->extent.sections[kind].chunk_count;
+    if (section->chunks != NULL || count == 0) {
+        return INS_OK;
+    }
+    section->chunks = pool_alloc_zero(reader->pool, count * sizeof(*section->chunks));
+    section->blocks = pool_alloc_zero(reader->pool, count * sizeof(struct block *));
+    if (section->chunks == NULL || section->blocks == NULL) {
+        section->chunks = NULL;
+        return ins_fail(error, INS_FULL, "no memory for a view of %u chunks", count);
+    }
+    section->count = count;
+    if (run->extent.small) {
+        section->chunks[0] = extent_section(&run->extent, kind).data;
+    }
+    return INS_OK;
+}
+
+ins_status reader_chunk(struct reader *reader, uint32_t run_index, enum section_kind kind,
+                        uint32_t chunk, const uint8_t **out_data, ins_error *error) {
+    struct reader_run *run = &reader->runs[run_index];
+    INS_ASSERT(run->loaded);
+    ins_status status = prepare_chunks(reader, run, kind, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    struct reader_chunks *section = &run->sections[kind];
+    if (chunk >= section->count) {
+        return ins_fail(error, INS_CORRUPT,
+                        "file %llu, extent at %llu: section %d has no chunk %u",
+                        (unsigned long long)run->extent.file,
+                        (unsigned long long)run->extent.offset, (int)kind, chunk);
+    }
+    if (section->chunks[chunk] == NULL) {
+        struct block_key key = extent_chunk(&run->extent, kind, chunk);
+        status = cache_pin(reader->context->cache, &key, class_of(reader, kind), reader->waiter,
+                           &section->blocks[chunk], &section->chunks[chunk], error);
+        if (status != INS_OK) {
+            section->blocks[chunk] = NULL;
+            section->chunks[chunk] = NULL;
+            return status;
+        }
+        section->pinned++;
+    }
+    *out_data = section->chunks[chunk];
+    return INS_OK;
+}
+
+void reader_release_chunks(struct reader *reader, uint32_t run, enum section_kind kind,
+                           uint32_t keep) {
+    if (!reader->runs[run].extent.small) {
+        release_section(reader, &reader->runs[run].sections[kind], keep);
+    }
+}
+
+static ins_status load_section(struct reader *reader, uint32_t run_index, enum section_kind kind,
+                               ins_error *error) {
+    struct reader_run *run = &reader->runs[run_index];
+    if (!run->extent.sections[kind].present) {
+        return INS_OK;
+    }
+    uint32_t count = run->extent.small ? 1 : run->extent.sections[kind].chunk_count;
+    ins_status result = INS_OK;
+    for (uint32_t chunk = 0; chunk < count; chunk++) {
+        const uint8_t *data;
+        ins_status status = reader_chunk(reader, run_index, kind, chunk, &data, error);
+        if (status != INS_OK && status != INS_AGAIN) {
+            return status;
+        }
+        result = status == INS_AGAIN ? INS_AGAIN : result;
+    }
+    return result;
+}
+
+ins_status reader_load(struct reader *reader, ins_error *error) {
+    ins_status status = reader_load_headers(reader, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    static const enum section_kind island_kinds[] = {SECTION_IDS, SECTION_TOMBSTONES};
+    static const enum section_kind directory_kinds[] = {SECTION_DIRECTORY_INDEX,
+                                                        SECTION_DIRECTORY_INDEX};
+    bool directory = (reader->island->flags & ISLAND_DIRECTORY) != 0;
+    const enum section_kind *kinds = directory ? directory_kinds : island_kinds;
+    ins_status result = INS_OK;
+    for (uint32_t run = 0; run < reader->run_count; run++) {
+        for (int i = 0; i < 2 && reader->runs[run].loaded; i++) {
+            status = load_section(reader, run, kinds[i], error);
+            if (status != INS_OK && status != INS_AGAIN) {
+                return status;
+            }
+            result = status == INS_AGAIN ? INS_AGAIN : result;
+        }
+    }
+    return result;
+}
+
+/* ---- Looking ---- */
+
+static struct chunks chunks_of(const struct reader_run *run, enum section_kind kind) {
+    const struct reader_chunks *section = &run->sections[kind];
+    return (struct chunks){.chunks = section->chunks,
+                           .chunk_bytes = run->extent.sections[kind].chunk_bytes,
+                           .chunk_count = section->count};
+}
+
+static bool run_has_row(const struct reader_run *run, const ins_id *id, uint32_t *out_row) {
+    if (!run->loaded || run->extent.row_count == 0) {
+        return false;
+    }
+    struct chunks ids = chunks_of(run, SECTION_IDS);
+    return extent_find(&run->extent, &ids, id, out_row);
+}
+
+static bool run_has_tombstone(const struct reader_run *run, const ins_id *id) {
+    if (!run->loaded || run->extent.tombstone_count == 0) {
+        return false;
+    }
+    struct chunks tombstones = chunks_of(run, SECTION_TOMBSTONES);
+    return extent_find_tombstone(&run->extent, &tombstones, id);
+}
+
+static bool memtables_have(const struct reader *reader, const ins_id *id) {
+    return memtable_find(reader->mem[0], id, reader->lsn) != NULL ||
+           memtable_find(reader->mem[1], id, reader->lsn) != NULL;
+}
+
+bool reader_superseded(const struct reader *reader, uint32_t run, const ins_id *id) {
+    if (memtables_have(reader, id)) {
+        return true;
+    }
+    for (uint32_t newer = 0; newer < run; newer++) {
+        uint32_t row;
+        if (run_has_row(&reader->runs[newer], id, &row) ||
+            run_has_tombstone(&reader->runs[newer], id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool reader_row_counts(const struct reader *reader, uint32_t which, const struct memrow *row) {
+    if (row->kind != MEMROW_POINT || !memrow_visible(row, reader->lsn)) {
+        return false;
+    }
+    if (which == 1 && reader->mem[0] != NULL) {
+        ins_id id = memrow_id(row);
+        return memtable_find(reader->mem[0], &id, reader->lsn) == NULL;
+    }
+    return true;
+}
+
+bool reader_find(const struct reader *reader, const ins_id *id, struct place *out) {
+    for (int which = 0; which < 2; which++) {
+        const struct memrow *row = memtable_find(reader->mem[which], id, reader->lsn);
+        if (row != NULL) {
+            *out = (struct place){.row = row};
+            return row->kind == MEMROW_POINT;
+        }
+    }
+    for (uint32_t run = 0; run < reader->run_count; run++) {
+        uint32_t row;
+        if (run_has_row(&reader->runs[run], id, &row)) {
+            *out = (struct place){.run = run, .run_row = row};
+            return true;
+        }
+        if (run_has_tombstone(&reader->runs[run], id)) {
+            return false;
+        }
+    }
+    return false;
+}
+
+/* ---- Taking ---- */
+
+ins_id reader_id(const struct reader *reader, const struct place *place) {
+    if (place->row != NULL) {
+        return memrow_id(place->row);
+    }
+    const struct reader_run *run = &reader->runs[place->run];
+    struct chunks ids = chunks_of(run, SECTION_IDS);
+    return extent_id(&run->extent, &ids, place->run_row);
+}
+
+ins_status reader_vector(struct reader *reader, const struct place *place, const float **out,
+                         ins_error *error) {
+    if (place->row != NULL) {
+        *out = memrow_vector(place->row);
+        return INS_OK;
+    }
+    const struct extent *extent = &reader->runs[place->run].extent;
+    if (extent->dim == 0) {
+        *out = NULL;
+        return INS_OK;
+    }
+    uint32_t per_chunk = extent_rows_per_chunk(extent, SECTION_DENSE);
+    const uint8_t *data;
+    ins_status status = reader_chunk(reader, place->run, SECTION_DENSE, place->run_row / per_chunk,
+                                     &data, error);
+    if (status == INS_OK) {
+        size_t row = place->run_row % per_chunk;
+        *out = (const float *)(const void *)(data + row * extent->dim * sizeof(float));
+    }
+    return status;
+}
+
+ins_status reader_version(struct reader *reader, const struct place *place, uint64_t *out,
+                          ins_error *error) {
+    if (place->row != NULL) {
+        *out = place->row->lsn;
+        return INS_OK;
+    }
+    const struct reader_run *run = &reader->runs[place->run];
+    uint32_t per_chunk = extent_rows_per_chunk(&run->extent, SECTION_VERSIONS);
+    const uint8_t *data;
+    ins_status status = reader_chunk(reader, place->run, SECTION_VERSIONS,
+                                     place->run_row / per_chunk, &data, error);
+    if (status == INS_OK) {
+        struct chunks versions = chunks_of(run, SECTION_VERSIONS);
+        *out = extent_version(&run->extent, &versions, place->run_row);
+    }
+    return status;
+}
+
+/* Chunks of the payload section that [begin, end) touches; all of them are pinned on INS_OK. */
+static ins_status pin_payload(struct reader *reader, uint32_t run, uint64_t begin, uint64_t end,
+                              ins_error *error) {
+    uint32_t chunk_bytes = reader->runs[run].extent.sections[SECTION_PAYLOAD].chunk_bytes;
+    ins_status result = INS_OK;
+    for (uint64_t chunk = begin / chunk_bytes; chunk <= (end - 1) / chunk_bytes; chunk++) {
+        const uint8_t *data;
+        ins_status status =
+            reader_chunk(reader, run, SECTION_PAYLOAD, (uint32_t)chunk, &data, error);
+        if (status != INS_OK && status != INS_AGAIN) {
+            return status;
+        }
+        result = status == INS_AGAIN ? INS_AGAIN : result;
+    }
+    return result;
+}
+
+static ins_status copy_payload(struct reader *reader, uint32_t run_index, uint64_t begin,
+                               uint64_t end, ins_text *out, ins_error *error) {
+    const struct reader_run *run = &reader->runs[run_index];
+    const uint8_t **chunks = run->sections[SECTION_PAYLOAD].chunks;
+    uint32_t chunk_bytes = run->extent.sections[SECTION_PAYLOAD].chunk_bytes;
+    if (run->extent.small || begin / chunk_bytes == (end - 1) / chunk_bytes) {
+        uint64_t chunk = run->extent.small ? 0 : begin / chunk_bytes;
+        *out = (ins_text){.data = (const char *)chunks[chunk] + (begin - chunk * chunk_bytes),
+                          .size = end - begin};
+        return INS_OK;
+    }
+    char *copy = pool_alloc(reader->pool, end - begin);
+    if (copy == NULL) {
+        return ins_fail(error, INS_FULL, "no memory for a payload of %llu bytes",
+                        (unsigned long long)(end - begin));
+    }
+    for (uint64_t at = begin; at < end;) {
+        uint64_t chunk = at / chunk_bytes;
+        uint64_t stop = (chunk + 1) * chunk_bytes < end ? (chunk + 1) * chunk_bytes : end;
+        memcpy(copy + (at - begin), chunks[chunk] + (at - chunk * chunk_bytes), stop - at);
+        at = stop;
+    }
+    *out = (ins_text){.data = copy, .size = end - begin};
+    return INS_OK;
+}
+
+ins_status reader_payload(struct reader *reader, const struct place *place, ins_text *out,
+                          ins_error *error) {
+    if (place->row != NULL) {
+        *out = memrow_payload(place->row);
+        return INS_OK;
+    }
+    *out = (ins_text){0};
+    const struct reader_run *run = &reader->runs[place->run];
+    if (!run->extent.sections[SECTION_PAYLOAD].present) {
+        return INS_OK;
+    }
+    uint32_t per_chunk = extent_rows_per_chunk(&run->extent, SECTION_PAYLOAD_OFFSETS);
+    uint32_t first = place->run_row / per_chunk, last = (place->run_row + 1) / per_chunk;
+    const uint8_t *data;
+    ins_status status = reader_chunk(reader, place->run, SECTION_PAYLOAD_OFFSETS, first, &data,
+                                     error);
+    ins_status second = first == last ? INS_OK
+                                      : reader_chunk(reader, place->run, SECTION_PAYLOAD_OFFSETS,
+                                                     last, &data, error);
+    if (status != INS_OK || second != INS_OK) {
+        return status != INS_OK && status != INS_AGAIN ? status
+               : second != INS_OK                      ? second
+                                                       : status;
+    }
+    struct chunks offsets = chunks_of(run, SECTION_PAYLOAD_OFFSETS);
+    uint64_t begin, end;
+    status = extent_payload_range(&run->extent, &offsets, place->run_row, &begin, &end);
+    if (status != INS_OK) {
+        return ins_fail(error, status, "file %llu, extent at %llu: payload of row %u out of bounds",
+                        (unsigned long long)run->extent.file,
+                        (unsigned long long)run->extent.offset, place->run_row);
+    }
+    if (begin == end) {
+        return INS_OK;
+    }
+    status = run->extent.small
+                 ? reader_chunk(reader, place->run, SECTION_PAYLOAD, 0, &data, error)
+                 : pin_payload(reader, place->run, begin, end, error);
+    return status != INS_OK ? status : copy_payload(reader, place->run, begin, end, out, error);
+}
+
+uint64_t reader_row_bound(const struct reader *reader) {
+    uint64_t bound = 0;
+    for (uint32_t run = 0; run < reader->run_count; run++) {
+        bound += reader->runs[run].run.rows;
+    }
+    for (int which = 0; which < 2; which++) {
+        bound += reader->mem[which] != NULL ? reader->mem[which]->row_count : 0;
+    }
+    return bound;
+}
+
+bool reader_count_known(const struct reader *reader, uint64_t *out_count) {
+    uint64_t with_rows = 0, count = 0;
+    for (uint32_t run = 0; run < reader->run_count; run++) {
+        with_rows += reader->runs[run].run.rows > 0 || reader->runs[run].run.tombstones > 0;
+        count += reader->runs[run].run.rows;
+    }
+    if (reader->mem[0] != NULL || reader->mem[1] != NULL || with_rows > 1) {
+        return false;
+    }
+    *out_count = count;
+    return true;
+}

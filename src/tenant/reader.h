@@ -1,0 +1,101 @@
+/* Reading one island at one LSN: a pinned view and the bytes that it needs.
+ *
+ * Path: reader_open pins runs, files, memtables and the LSN; reader_load brings headers, ids and
+ * tombstones; then rows are found, checked, and their vectors and payloads taken, chunk by chunk.
+ * Every function that may need bytes answers INS_AGAIN when they are on their way: the operation
+ * returns, and starts its step again when its waiter's task runs. What was pinned stays pinned, so
+ * a repeated step gets further.
+ * Newest wins: sources are ordered active memtable, frozen memtable, newest run ... oldest run; a
+ * row counts when no newer source has its id (as a row or a tombstone) at the view's LSN.
+ * Threads: the request lane. Memory: the operation's pool and the cache. */
+#ifndef INS_TENANT_READER_H
+#define INS_TENANT_READER_H
+
+#include "tenant/cache.h"
+#include "tenant/island.h"
+
+/* What readers need of the database. */
+struct read_context {
+    struct arena *arena;
+    struct cache *cache;
+    struct islands *islands;
+    struct generation *generations[2]; /* active and frozen by slot; NULL when empty */
+    uint32_t active_slot;
+    uint64_t durable_lsn;
+};
+
+struct reader_chunks { /* one section of one run */
+    const uint8_t **chunks; /* [count]; NULL where not pinned */
+    struct block **blocks;
+    uint32_t count, pinned;
+};
+
+struct reader_run {
+    struct run run;
+    struct block *first;
+    bool loaded; /* extent is parsed */
+    struct extent extent;
+    struct reader_chunks sections[SECTION_SLOTS];
+};
+
+struct reader {
+    struct read_context *context;
+    struct pool *pool;
+    struct cache_waiter *waiter;
+    struct island *island; /* pinned */
+    uint64_t lsn;
+    struct island_mem *mem[2]; /* newest first: active, frozen */
+    struct generation *generations[2];
+    struct reader_run *runs; /* [run_count], newest first */
+    uint32_t run_count;
+    bool open;
+};
+
+/* Where the newest version of an id lies. */
+struct place {
+    const struct memrow *row; /* in a memtable, or */
+    uint32_t run, run_row;    /* in runs[run] */
+};
+
+/* `lsn` UINT64_MAX: a writer's view, which sees everything sequenced. INS_FULL when the pool is. */
+INS_MUST_USE ins_status reader_open(struct reader *reader, struct read_context *context,
+                                    struct island *island, uint64_t lsn, struct pool *pool,
+                                    struct cache_waiter *waiter, ins_error *error);
+/* Unpins everything. Takes a zeroed reader, and one that is closed. */
+void reader_close(struct reader *reader);
+
+/* Brings headers of all runs. */
+INS_MUST_USE ins_status reader_load_headers(struct reader *reader, ins_error *error);
+/* And every chunk of ids and tombstones (islands) or index (id directories). */
+INS_MUST_USE ins_status reader_load(struct reader *reader, ins_error *error);
+
+/* Pins one chunk of a section; *out_data its bytes. Missing sections: INS_CORRUPT. */
+INS_MUST_USE ins_status reader_chunk(struct reader *reader, uint32_t run, enum section_kind kind,
+                                     uint32_t chunk, const uint8_t **out_data, ins_error *error);
+/* Unpins the section's chunks except `keep` (UINT32_MAX: all go). Small extents stay whole. */
+void reader_release_chunks(struct reader *reader, uint32_t run, enum section_kind kind,
+                           uint32_t keep);
+
+/* After reader_load: true when a source newer than run `run` has the id. run = run_count: any run;
+ * memtables are always newer than runs. */
+bool reader_superseded(const struct reader *reader, uint32_t run, const ins_id *id);
+/* A row of mem[which]: visible, newest, and a point. */
+bool reader_row_counts(const struct reader *reader, uint32_t which, const struct memrow *row);
+/* Newest version; false when there is none or it is a tombstone. */
+bool reader_find(const struct reader *reader, const ins_id *id, struct place *out);
+
+ins_id reader_id(const struct reader *reader, const struct place *place);
+/* Vector [dim] of a place: a pointer into pinned memory. NULL *out when the island has none. */
+INS_MUST_USE ins_status reader_vector(struct reader *reader, const struct place *place,
+                                      const float **out, ins_error *error);
+INS_MUST_USE ins_status reader_version(struct reader *reader, const struct place *place,
+                                       uint64_t *out, ins_error *error);
+/* Stored payload: a pointer into pinned memory, or a copy in the pool when it crosses a chunk. */
+INS_MUST_USE ins_status reader_payload(struct reader *reader, const struct place *place,
+                                       ins_text *out, ins_error *error);
+/* Upper bound of the rows that count. Needs nothing loaded. */
+uint64_t reader_row_bound(const struct reader *reader);
+/* True when the number of points is known without reading: *out_count. */
+bool reader_count_known(const struct reader *reader, uint64_t *out_count);
+
+#endif
