@@ -26,9 +26,11 @@
 
 /* Log */
 #define INS_LOG_PAGE 4096u               /* a frame is padded to this: the sector of the slowest disk */
-#define INS_LOG_BATCH_BYTES_MAX (4u << 20)
+#define INS_LOG_FRAME_BYTES_MAX INS_BLOCK_BYTES_MAX /* one write, from one block of the arena */
+#define INS_LOG_BATCH_BYTES_MAX (INS_LOG_FRAME_BYTES_MAX - 64u) /* what the frame adds, rounded up */
 #define INS_LOG_BATCH_RECORDS_MAX 4096u
 #define INS_LOG_FRAGMENT_BYTES_MAX (1u << 20) /* larger records are cut, so a small one never waits long */
+#define INS_LOG_RECORD_BYTES_MAX (64u << 20) /* replay joins the fragments of one record in memory */
 #define INS_LOG_FILE_BYTES_DEFAULT (64u << 20)
 #define INS_LOG_FILE_BYTES_MIN (256u << 10)
 

@@ -239,6 +239,10 @@ static int header_write(struct directory_store *store, const char *name, bool di
     if (fd < 0) {
         return errno;
     }
+    if (direct && !*out_direct) { /* without O_DSYNC, then: one sync an append, not two */
+        (void)close(fd);
+        return EINVAL;
+    }
     log->sink.sync_count++;
     int result = file_write(fd, log->header_page, HEADER_BYTES, 0);
     if (result == 0 && !*out_direct && fdatasync(fd) != 0) {
@@ -277,7 +281,7 @@ static ins_status log_rotate(struct log_sink *sink, uint64_t file_id, uint64_t f
     int fd = -1;
     bool direct = false;
     int result = header_write(store, from, true, &fd, &direct);
-    if (result == EINVAL) { /* opened, but does not take direct writes */
+    if (result == EINVAL) { /* no direct writes on this file system */
         result = header_write(store, from, false, &fd, &direct);
     }
     if (result == 0) {
