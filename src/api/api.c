@@ -1,0 +1,167 @@
+/* From a request to its handler: split the path, find the route, decode parameters, start the job.
+ */
+#include "api/api.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "api/api_private.h"
+#include "base/assert.h"
+
+ins_status api_open(const struct api_options *options, struct api **out_api, ins_error *error) {
+    INS_ASSERT(options->respond != NULL);
+    ins_stats stats;
+    ins_db_stats(options->db, &stats);
+    struct api *api = ins_db_alloc(options->db, sizeof(*api));
+    char *scratch = ins_db_alloc(options->db, SCRATCH_BYTES);
+    if (api == NULL || scratch == NULL) {
+        ins_db_free(options->db, api, sizeof(*api));
+        ins_db_free(options->db, scratch, SCRATCH_BYTES);
+        return ins_fail(error, INS_FULL, "no memory for the API within the budget of %llu bytes",
+                        (unsigned long long)stats.memory_budget);
+    }
+    uint64_t body_max = stats.memory_budget / HEAP_LARGE_SHARE;
+    *api = (struct api){.db = options->db,
+                        .runtime = options->runtime,
+                        .respond = options->respond,
+                        .scratch = scratch,
+                        .body_max = body_max < API_BODY_BYTES_MAX && body_max != 0
+                                        ? (size_t)body_max
+                                        : API_BODY_BYTES_MAX};
+    heap_init(&api->heap, options->db, stats.memory_budget);
+    router_init(&api->router);
+    *out_api = api;
+    return INS_OK;
+}
+
+void api_close(struct api *api) {
+    if (api == NULL) {
+        return;
+    }
+    INS_ASSERT(api->pending == 0);
+    while (api->idle_jobs != NULL) {
+        struct job *job = api->idle_jobs;
+        api->idle_jobs = job->next;
+        heap_free(&api->heap, job, JOB_BYTES);
+    }
+    json_parser_destroy(api->parser);
+    ins_db *db = api->db;
+    ins_db_free(db, api->scratch, SCRATCH_BYTES);
+    ins_db_free(db, api, sizeof(*api));
+}
+
+struct heap *api_heap(struct api *api) {
+    return &api->heap;
+}
+
+size_t api_body_max(const struct api *api) {
+    return api->body_max;
+}
+
+size_t api_pending(const struct api *api) {
+    return api->pending;
+}
+
+void api_refuse(struct api *api, void *user, unsigned http, uint32_t retry_after_s,
+                const char *message) {
+    answer_error(api, user, http, retry_after_s, NULL, 0, message);
+}
+
+static ins_status job_params(struct job *job, const struct path *path, ins_error *error) {
+    for (size_t i = 0; i < PATH_PARAMS_MAX; i++) {
+        ins_text raw = route_param(job->route, path, i);
+        if (raw.data == NULL) {
+            return INS_OK;
+        }
+        char *decoded = job_alloc_aligned(job, raw.size, 1);
+        if (decoded == NULL) {
+            return job_no_memory(error);
+        }
+        ins_status status = percent_decode(raw, false, decoded, &job->params[i].size, error);
+        if (status != INS_OK) {
+            return status;
+        }
+        job->params[i].data = decoded;
+    }
+    return INS_OK;
+}
+
+/* The parser grew with a large body: give that memory back. */
+static void api_trim(struct api *api) {
+    if (api->parser != NULL && json_parser_bytes(api->parser) > PARSER_KEEP_BYTES) {
+        json_parser_destroy(api->parser);
+        api->parser = NULL;
+    }
+}
+
+static void api_start(struct api *api, const struct api_request *request, const struct route *route,
+                      const struct path *path) {
+    uint64_t start_ns = api->runtime->now_ns(api->runtime->context);
+    ins_error error = {.status = INS_OK};
+    struct job *job = job_create(api);
+    if (job == NULL) {
+        (void)job_no_memory(&error);
+        answer_error(api, request->user, 429, error.retry_after_s, NULL, start_ns, error.message);
+        return;
+    }
+    job->user = request->user;
+    job->route = route;
+    job->start_ns = start_ns;
+    ins_status status = query_params_parse(request->query, &job->query, &error);
+    if (status == INS_OK) {
+        status = job_params(job, path, &error);
+    }
+    if (status == INS_OK) {
+        status = route->start(job, request, &error); /* on INS_OK the job is no longer ours */
+    }
+    if (status != INS_OK) {
+        job_destroy(job);
+        answer_error(api, request->user, (unsigned)ins_status_http(status), error.retry_after_s,
+                     NULL, start_ns, error.message);
+    }
+    api_trim(api);
+}
+
+static void answer_unrouted(struct api *api, const struct api_request *request,
+                            enum route_found found, const char *allow) {
+    char message[240];
+    int shown = (int)(request->path.size < 120 ? request->path.size : 120);
+    bool plain =
+        utf8_valid(request->path.data, request->path.size < 120 ? request->path.size : 120);
+    if (found == ROUTE_NO_METHOD) {
+        (void)snprintf(message, sizeof(message), "Method not allowed: this path takes %s", allow);
+        answer_error(api, request->user, 405, 0, allow, 0, message);
+        return;
+    }
+    (void)snprintf(message, sizeof(message), "Not found: no operation has the path %.*s",
+                   plain ? shown : 0, request->path.data);
+    answer_error(api, request->user, 404, 0, NULL, 0, message);
+}
+
+static void answer_unsupported(struct api *api, const struct api_request *request,
+                               const struct route *route) {
+    char message[240];
+    (void)snprintf(message, sizeof(message),
+                   "Not implemented: the operation \"%s\" (%s) is not in this version of Insula",
+                   route->operation, route->pattern);
+    answer_error(api, request->user, 501, 0, NULL, 0, message);
+}
+
+void api_dispatch(struct api *api, const struct api_request *request) {
+    struct path path;
+    const struct route *route = NULL;
+    char allow[ALLOW_MAX] = "";
+    enum route_found found = ROUTE_NO_PATH;
+    if (path_split(request->path, &path)) {
+        found = route_find(&api->router, request->method, &path, &route, allow);
+    }
+    if (found != ROUTE_FOUND) {
+        answer_unrouted(api, request, found, allow);
+    } else if (route->answer != NULL) {
+        route->answer(api, request);
+    } else if (route->start != NULL) {
+        api_start(api, request, route, &path);
+    } else {
+        answer_unsupported(api, request, route);
+    }
+}

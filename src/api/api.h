@@ -1,0 +1,75 @@
+/* Qdrant's REST over insula.h: decode a request, one ins_* call, encode its answer.
+ *
+ * Path: the server hands over a whole request (api_dispatch); the router finds the operation; its
+ * handler decodes path, query and body into a job's memory and calls the engine; the completion
+ * encodes the answer and gives it to `respond`. Nothing of the request is needed after
+ * api_dispatch has returned: whatever an operation keeps is copied.
+ * Failure: every request is answered, once; an error has Qdrant's envelope, code and prefix.
+ * Threads: one `api` belongs to one request lane; every function runs there. */
+#ifndef INS_API_API_H
+#define INS_API_API_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "api/heap.h"
+#include "insula.h"
+
+#define API_BODY_BYTES_MAX (32u << 20) /* Qdrant's default for one request */
+#define API_HEAD_SPACE 320u /* free bytes before an answer's body, for the server's head */
+
+enum api_method { API_GET, API_PUT, API_POST, API_DELETE, API_PATCH, API_HEAD, API_OTHER };
+
+/* An answer on its way out. `body` lies inside `memory` with API_HEAD_SPACE writable bytes before
+ * it. The server may keep a response that is not `shared`, and then calls heap_free(memory,
+ * capacity); of a shared one it copies what it cannot send at once. */
+struct api_response {
+    unsigned http;
+    const char *content_type;
+    const char *allow;      /* with 405; else NULL */
+    uint32_t retry_after_s; /* 0 = none */
+    char *memory;
+    size_t capacity;
+    char *body;
+    size_t size;
+    bool shared;
+};
+
+struct api_request {
+    enum api_method method;
+    ins_text path;  /* as received, percent-encoded, without the query */
+    ins_text query; /* after '?', may be empty */
+    ins_text body;
+    void *user;
+};
+
+struct api;
+
+struct api_options {
+    ins_db *db;
+    const ins_runtime *runtime;
+    /* Runs exactly once for each request, perhaps before api_dispatch() returns. Takes the memory
+     * of an answer that is not shared. */
+    void (*respond)(void *user, struct api_response *response);
+};
+
+/* `options` is copied, what it points to borrowed. INS_FULL when memory is out. */
+INS_MUST_USE ins_status api_open(const struct api_options *options, struct api **out_api,
+                                 ins_error *error);
+/* No request may be under way. Takes NULL. */
+void api_close(struct api *api);
+
+/* Starts one request; everything in `request` is borrowed until return. */
+void api_dispatch(struct api *api, const struct api_request *request);
+/* Answers in Qdrant's error envelope without an operation: for what the server itself refuses. */
+void api_refuse(struct api *api, void *user, unsigned http, uint32_t retry_after_s,
+                const char *message);
+
+/* Memory for connections, bodies and answers, charged to the database's budget. */
+struct heap *api_heap(struct api *api);
+/* The largest body taken: API_BODY_BYTES_MAX, less under a small memory budget. */
+size_t api_body_max(const struct api *api);
+/* Requests under way in the engine. */
+size_t api_pending(const struct api *api);
+
+#endif

@@ -1,0 +1,229 @@
+/* What the files of api/ share: the job of one request, routes, decoding and encoding helpers. */
+#ifndef INS_API_API_PRIVATE_H
+#define INS_API_API_PRIVATE_H
+
+#include "api/api.h"
+#include "base/json.h"
+#include "base/json_text.h"
+#include "base/json_write.h"
+#include "base/limits.h"
+#include "base/status.h"
+
+#define PATH_SEGMENTS_MAX 8u
+#define PATH_PARAMS_MAX 3u
+#define JOB_BYTES 8192u /* a job and the first of its memory: a small request needs no more */
+#define JOB_BLOCK_BYTES_MIN (64u << 10) /* further memory of a job comes in blocks from this size  \
+                                         */
+#define JOBS_CACHED 64u                 /* idle jobs kept for reuse: 512 KiB at most */
+#define SCRATCH_BYTES (64u << 10)       /* answers up to this size need no allocation */
+#define ANSWER_BYTES_MAX (64u << 20)
+#define PARSER_KEEP_BYTES                                                                          \
+    (1u << 20)              /* a parser that a large body made larger than this is given back */
+#define READ_DEADLINE_S 60u /* of a read whose request names no timeout; Qdrant's default */
+#define TIMEOUT_S_MAX 86400u
+
+struct job;
+
+/* Decodes and starts the engine's call: INS_OK means that the job has its completion before it and
+ * must not be touched again. Else the request is answered with `error`, whose message is complete.
+ */
+typedef ins_status (*route_start)(struct job *job, const struct api_request *request,
+                                  ins_error *error);
+/* Answers at once, without a job. */
+typedef void (*route_answer)(struct api *api, const struct api_request *request);
+
+struct route {
+    enum api_method method;
+    const char *pattern;   /* "/collections/{c}/points": a segment in braces is a parameter */
+    const char *operation; /* in words: "count points" */
+    route_answer answer;
+    route_start start; /* both NULL: this operation is not there yet */
+};
+
+struct path {
+    size_t count;
+    ins_text segments[PATH_SEGMENTS_MAX]; /* raw, never empty */
+};
+
+enum route_found { ROUTE_FOUND, ROUTE_NO_PATH, ROUTE_NO_METHOD };
+
+#define ALLOW_MAX 64
+#define ROUTES_MAX 128u
+
+/* The routes by their number of segments, split once. */
+struct router {
+    uint16_t first[PATH_SEGMENTS_MAX + 2]; /* of each number of segments */
+    const struct route *routes[ROUTES_MAX];
+    struct path patterns[ROUTES_MAX];
+};
+
+void router_init(struct router *router);
+
+/* False when there are more segments than any route has. Empty segments count for nothing, so
+ * doubled and trailing slashes do no harm. */
+bool path_split(ins_text path, struct path *out_path);
+enum route_found route_find(const struct router *router, enum api_method method,
+                            const struct path *path, const struct route **out_route,
+                            char out_allow[static ALLOW_MAX]);
+/* Raw text of the parameter number `index` of `route` in `path`. */
+ins_text route_param(const struct route *route, const struct path *path, size_t index);
+size_t route_count(void);
+const struct route *route_at(size_t index);
+
+/* Percent-decodes into out[raw.size]. INS_INVALID on a broken escape, a NUL, or what is not UTF-8.
+ */
+ins_status percent_decode(ins_text raw, bool plus_is_space, char *out, size_t *out_size,
+                          ins_error *error);
+bool utf8_valid(const char *text, size_t size);
+
+struct query_params {
+    bool wait, has_timeout;
+    uint32_t timeout_s;
+};
+
+/* Of a query string. INS_INVALID and INS_UNPROCESSABLE name the parameter and its value. */
+ins_status query_params_parse(ins_text query, struct query_params *out_params, ins_error *error);
+
+struct job_block {
+    struct job_block *next;
+    size_t size;
+};
+
+typedef void (*job_encode)(struct job *job, struct json_writer *writer);
+
+struct job {
+    struct job *next; /* in the list of idle jobs */
+    struct api *api;
+    void *user;
+    const struct route *route;
+    uint64_t start_ns;
+    struct query_params query;
+    ins_text params[PATH_PARAMS_MAX]; /* decoded */
+    ins_text body;                    /* until the handler returns */
+    ins_call call;
+    ins_collection_request collection;
+    ins_points_request points;
+    job_encode encode; /* writes the result of the envelope */
+    uint32_t skip;     /* results to leave out: `offset` of a query that only scrolls */
+    struct job_block *blocks;
+    uint8_t *at, *end; /* free memory of the newest block */
+    uint64_t memory[];
+};
+
+struct api {
+    ins_db *db;
+    const ins_runtime *runtime;
+    void (*respond)(void *user, struct api_response *response);
+    struct heap heap;
+    struct json_parser *parser; /* NULL until needed and after a large body */
+    size_t body_max;
+    char *scratch; /* [SCRATCH_BYTES] the answer being written */
+    struct job *idle_jobs;
+    size_t idle_count, pending;
+    struct router router;
+};
+
+/* Memory that lives as long as the job; aligned to 16 or to `alignment` <= 64. NULL when out. */
+void *job_alloc(struct job *job, size_t size);
+void *job_alloc_aligned(struct job *job, size_t size, size_t alignment);
+/* A copy; text of size 0 keeps a non-NULL pointer. INS_EXHAUSTED. */
+ins_status job_copy_text(struct job *job, ins_text text, ins_text *out_text, ins_error *error);
+ins_status job_no_memory(ins_error *error);
+struct job *job_create(struct api *api);
+void job_destroy(struct job *job);
+/* A writer whose text lives as long as the job. */
+void job_writer_init(struct job *job, struct json_writer *writer);
+
+/* Starts the engine's call; `encode` runs in its completion. */
+void job_start(struct job *job, ins_start start, const void *request, job_encode encode);
+
+/* Answers. */
+void answer_fixed(struct api *api, void *user, unsigned http, const char *content_type,
+                  const char *text, size_t size);
+void answer_error(struct api *api, void *user, unsigned http, uint32_t retry_after_s,
+                  const char *allow, uint64_t start_ns, const char *message);
+void answer_begin(struct api *api, struct json_writer *writer); /* up to {"result": */
+void answer_end(struct api *api, void *user, uint64_t start_ns, struct json_writer *writer);
+/* Qdrant's prefix of an engine's message: "Wrong input: ". */
+const char *status_prefix(ins_status status);
+
+/* Decoding of bodies (decode.c). `name` is the field's full path in messages. All fail with
+ * INS_INVALID, INS_UNPROCESSABLE or INS_UNSUPPORTED and a complete message. */
+ins_status body_parse(struct job *job, const struct api_request *request,
+                      struct json_value *out_root, ins_error *error);
+/* Of two members with one name neither is meant more than the other, and a delete by the wrong one
+ * of two filters cannot be taken back. */
+ins_status refuse_duplicates(struct json_value object, ins_error *error);
+bool field_get(struct json_value object, const char *key,
+               struct json_value *out); /* and not null */
+ins_status type_error(ins_error *error, const char *name, const char *expected,
+                      struct json_value got);
+ins_status missing_error(ins_error *error, const char *name);
+ins_status unsupported_error(ins_error *error, const char *name);
+ins_status range_error(ins_error *error, const char *name, uint64_t value, uint64_t min,
+                       uint64_t max);
+/* INS_UNSUPPORTED when the field is there and not null. */
+ins_status field_refuse(struct json_value object, const char *key, ins_error *error);
+/* The following leave *out alone when the field is absent or null. */
+ins_status field_u64(struct json_value object, const char *key, const char *name, uint64_t min,
+                     uint64_t max, uint64_t *out, ins_error *error);
+ins_status field_bool(struct json_value object, const char *key, bool *out, ins_error *error);
+ins_status field_number(struct json_value object, const char *key, const char *name, bool *out_has,
+                        double *out, ins_error *error);
+
+ins_status decode_id(struct json_value value, const char *name, ins_id *out_id, ins_error *error);
+ins_status decode_ids(struct job *job, struct json_value array, const char *name,
+                      const ins_id **out_ids, size_t *out_count, ins_error *error);
+/* A dense vector, 64-byte aligned; never NULL, also when empty. */
+ins_status decode_vector(struct job *job, struct json_value array, const char *name,
+                         const float **out_vector, uint32_t *out_dim, ins_error *error);
+ins_status decode_texts(struct job *job, struct json_value array, const char *name,
+                        const ins_text **out_texts, size_t *out_count, ins_error *error);
+/* Member `filter` of a body; NULL when it is absent. */
+ins_status decode_filter(struct job *job, struct json_value object, const ins_filter **out_filter,
+                         ins_error *error);
+/* with_payload and with_vector into job->points. */
+ins_status decode_with(struct job *job, struct json_value object, bool payload_default,
+                       ins_error *error);
+
+/* Settings of a new collection (settings.c): fills job->collection. */
+ins_status decode_collection(struct job *job, struct json_value body, ins_error *error);
+ins_status decode_index(struct job *job, struct json_value body, ins_error *error);
+void encode_collection_info(struct job *job, struct json_writer *writer);
+
+/* Handlers. */
+void service_root(struct api *api, const struct api_request *request);
+void service_health(struct api *api, const struct api_request *request);
+void service_ready(struct api *api, const struct api_request *request);
+void service_stats(struct api *api, const struct api_request *request);
+ins_status service_flush(struct job *job, const struct api_request *request, ins_error *error);
+ins_status collections_list(struct job *job, const struct api_request *request, ins_error *error);
+ins_status collection_get(struct job *job, const struct api_request *request, ins_error *error);
+ins_status collection_create(struct job *job, const struct api_request *request, ins_error *error);
+ins_status collection_delete(struct job *job, const struct api_request *request, ins_error *error);
+ins_status collection_exists(struct job *job, const struct api_request *request, ins_error *error);
+ins_status index_create(struct job *job, const struct api_request *request, ins_error *error);
+ins_status index_delete(struct job *job, const struct api_request *request, ins_error *error);
+ins_status points_upsert(struct job *job, const struct api_request *request, ins_error *error);
+ins_status points_delete(struct job *job, const struct api_request *request, ins_error *error);
+ins_status point_get(struct job *job, const struct api_request *request, ins_error *error);
+ins_status points_get(struct job *job, const struct api_request *request, ins_error *error);
+ins_status points_scroll(struct job *job, const struct api_request *request, ins_error *error);
+ins_status points_count(struct job *job, const struct api_request *request, ins_error *error);
+ins_status points_query(struct job *job, const struct api_request *request, ins_error *error);
+ins_status points_search(struct job *job, const struct api_request *request, ins_error *error);
+
+/* Encoders of results (encode.c). */
+void encode_true(struct job *job, struct json_writer *writer);
+void encode_found(struct job *job, struct json_writer *writer);
+void encode_exists(struct job *job, struct json_writer *writer);
+void encode_names(struct job *job, struct json_writer *writer);
+void encode_update(struct job *job, struct json_writer *writer);
+void encode_count(struct job *job, struct json_writer *writer);
+void encode_record(struct job *job, struct json_writer *writer);
+void encode_records(struct job *job, struct json_writer *writer);
+void encode_scroll(struct job *job, struct json_writer *writer);
+void encode_hits(struct job *job, struct json_writer *writer);
+void encode_query(struct job *job, struct json_writer *writer);
+
+#endif

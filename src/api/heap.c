@@ -1,0 +1,55 @@
+#include "api/heap.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/assert.h"
+
+void heap_init(struct heap *heap, ins_db *db, uint64_t memory_budget) {
+    uint64_t share = memory_budget / HEAP_LARGE_SHARE;
+    *heap = (struct heap){.db = db, .large_max = share < HEAP_LARGE_MIN ? HEAP_LARGE_MIN : share};
+}
+
+static void *heap_alloc_large(struct heap *heap, size_t size) {
+    if (size > heap->large_max - heap->large_used) {
+        return NULL;
+    }
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) {
+        return NULL;
+    }
+    heap->large_used += size;
+    return memory;
+}
+
+void *heap_alloc(struct heap *heap, size_t size) {
+    INS_ASSERT(size != 0);
+    return size <= HEAP_PIECE_MAX ? ins_db_alloc(heap->db, size) : heap_alloc_large(heap, size);
+}
+
+void heap_free(struct heap *heap, void *memory, size_t size) {
+    if (memory == NULL) {
+        return;
+    }
+    if (size <= HEAP_PIECE_MAX) {
+        ins_db_free(heap->db, memory, size);
+        return;
+    }
+    INS_ASSERT(heap->large_used >= size);
+    heap->large_used -= size;
+    INS_ASSERT(munmap(memory, size) == 0);
+}
+
+void *heap_grow(struct heap *heap, void *old, size_t old_size, size_t used, size_t new_size) {
+    INS_ASSERT(used <= old_size);
+    INS_ASSERT(new_size > old_size);
+    void *memory = heap_alloc(heap, new_size);
+    if (memory == NULL) {
+        return NULL;
+    }
+    if (used != 0) {
+        memcpy(memory, old, used);
+    }
+    heap_free(heap, old, old_size);
+    return memory;
+}

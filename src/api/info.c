@@ -1,0 +1,216 @@
+/* Collection info in the shape that Qdrant's clients parse: what was given at creation, over the
+ * defaults of Qdrant's configuration. */
+#include <stdio.h>
+#include <string.h>
+
+#include "api/api_private.h"
+
+struct config_default {
+    const char *key;
+    const char *value; /* JSON; NULL = shown only when it was given */
+};
+
+static const struct config_default hnsw_defaults[] = {
+    {"m", "16"},
+    {"ef_construct", "100"},
+    {"full_scan_threshold", "10000"},
+    {"max_indexing_threads", "0"},
+    {"on_disk", "false"},
+    {"memory", NULL},
+    {"payload_m", NULL},
+    {"inline_storage", NULL},
+    {NULL, NULL},
+};
+
+static const struct config_default optimizer_defaults[] = {
+    {"deleted_threshold", "0.2"},    {"vacuum_min_vector_number", "1000"},
+    {"default_segment_number", "0"}, {"max_segment_size", "null"},
+    {"memmap_threshold", "null"},    {"indexing_threshold", "10000"},
+    {"flush_interval_sec", "5"},     {"max_optimization_threads", "null"},
+    {"prevent_unoptimized", NULL},   {NULL, NULL},
+};
+
+static const struct config_default wal_defaults[] = {
+    {"wal_capacity_mb", "32"},
+    {"wal_segments_ahead", "0"},
+    {"wal_retain_closed", "1"},
+    {NULL, NULL},
+};
+
+static const struct config_default params_defaults[] = {
+    {"shard_number", "1"},
+    {"sharding_method", NULL},
+    {"replication_factor", "1"},
+    {"write_consistency_factor", "1"},
+    {"on_disk_payload", "true"},
+    {"payload", NULL},
+    {NULL, NULL},
+};
+
+static const struct config_default vector_defaults[] = {
+    {"hnsw_config", NULL}, {"quantization_config", NULL},
+    {"on_disk", NULL},     {"memory", NULL},
+    {"datatype", NULL},    {NULL, NULL},
+};
+
+static bool text_get(ins_text object, const char *key, ins_text *out) {
+    return object.data != NULL && json_text_get_last(object, (ins_text){key, strlen(key)}, out);
+}
+
+static ins_text text_of(const char *text) {
+    return (ins_text){text, strlen(text)};
+}
+
+/* Members of `given`, or their defaults. "auto" threads are Qdrant's null. */
+static void write_merged(const struct config_default *defaults, ins_text given,
+                         struct json_writer *writer) {
+    for (const struct config_default *each = defaults; each->key != NULL; each++) {
+        ins_text value;
+        bool has = text_get(given, each->key, &value);
+        if (has && value.data[0] == '"' && strcmp(each->key, "max_optimization_threads") == 0) {
+            has = false;
+        }
+        if (has || each->value != NULL) {
+            json_write_key(writer, each->key);
+            json_write_value(writer, has ? value : text_of(each->value));
+        }
+    }
+}
+
+static void write_section(const char *key, const struct config_default *defaults, ins_text settings,
+                          const char *settings_key, struct json_writer *writer) {
+    ins_text given = {NULL, 0};
+    (void)text_get(settings, settings_key, &given);
+    json_write_key(writer, key);
+    json_write_begin_object(writer);
+    write_merged(defaults, given, writer);
+    json_write_end_object(writer);
+}
+
+static const char *distance_text(ins_distance distance) {
+    switch (distance) {
+    case INS_DISTANCE_COSINE:
+        return "Cosine";
+    case INS_DISTANCE_DOT:
+        return "Dot";
+    case INS_DISTANCE_EUCLID:
+        break;
+    }
+    return "Euclid";
+}
+
+static void write_vectors(const ins_collection_info *info, struct json_writer *writer) {
+    ins_text given = {NULL, 0};
+    json_write_key(writer, "vectors");
+    json_write_begin_object(writer);
+    if (info->dim != 0) {
+        json_write_key(writer, "size");
+        json_write_u64(writer, info->dim);
+        json_write_key(writer, "distance");
+        json_write_string(writer, distance_text(info->distance));
+        (void)text_get(info->settings, "vectors", &given);
+        write_merged(vector_defaults, given, writer);
+    }
+    json_write_end_object(writer);
+}
+
+static void write_given(const char *key, ins_text value, bool has, struct json_writer *writer) {
+    json_write_key(writer, key);
+    json_write_value(writer, has ? value : text_of("null"));
+}
+
+static void write_config(const ins_collection_info *info, struct json_writer *writer) {
+    ins_text value;
+    json_write_key(writer, "config");
+    json_write_begin_object(writer);
+    json_write_key(writer, "params");
+    json_write_begin_object(writer);
+    write_vectors(info, writer);
+    write_merged(params_defaults, info->settings, writer);
+    json_write_end_object(writer);
+    write_section("hnsw_config", hnsw_defaults, info->settings, "hnsw_config", writer);
+    write_section("optimizer_config", optimizer_defaults, info->settings, "optimizers_config",
+                  writer);
+    write_section("wal_config", wal_defaults, info->settings, "wal_config", writer);
+    bool has = text_get(info->settings, "quantization_config", &value);
+    write_given("quantization_config", value, has, writer);
+    if (text_get(info->settings, "strict_mode_config", &value)) {
+        write_given("strict_mode_config", value, true, writer);
+    }
+    if (info->metadata.data != NULL) {
+        write_given("metadata", info->metadata, true, writer);
+    }
+    json_write_end_object(writer);
+}
+
+/* Fields are not counted one by one in this version: the collection's points stand for them. */
+static void write_schema(const ins_collection_info *info, struct json_writer *writer) {
+    json_write_key(writer, "payload_schema");
+    json_write_begin_object(writer);
+    for (size_t i = 0; i < info->field_count; i++) {
+        const ins_field_info *field = &info->fields[i];
+        ins_text type = field->schema;
+        bool by_object = type.size != 0 && type.data[0] == '{';
+        json_write_key_text(writer, field->name);
+        json_write_begin_object(writer);
+        json_write_key(writer, "data_type");
+        if (by_object && !text_get(field->schema, "type", &type)) {
+            type = text_of("\"keyword\"");
+        }
+        json_write_value(writer, type);
+        if (by_object) {
+            json_write_key(writer, "params");
+            json_write_value(writer, field->schema);
+        }
+        json_write_key(writer, "points");
+        json_write_u64(writer, info->point_count);
+        json_write_end_object(writer);
+    }
+    json_write_end_object(writer);
+}
+
+static void write_warnings(const ins_collection_info *info, struct json_writer *writer) {
+    json_write_key(writer, "warnings");
+    json_write_begin_array(writer);
+    for (size_t i = 0; i < info->field_count; i++) {
+        const ins_field_info *field = &info->fields[i];
+        char message[512];
+        if (!field->is_tenant || field->islands) {
+            continue;
+        }
+        (void)snprintf(message, sizeof(message),
+                       "The index on `%.*s` asked for is_tenant but does not set tenants apart: it "
+                       "was made when the collection already had points, or another field came "
+                       "first. Answers are right; searches in one tenant read more than they need.",
+                       (int)(field->name.size < 255 ? field->name.size : 0), field->name.data);
+        json_write_begin_object(writer);
+        json_write_key(writer, "message");
+        json_write_string(writer, message);
+        json_write_end_object(writer);
+    }
+    json_write_end_array(writer);
+}
+
+void encode_collection_info(struct job *job, struct json_writer *writer) {
+    const ins_collection_info *info = job->call.info;
+    json_write_begin_object(writer);
+    json_write_key(writer, "status");
+    json_write_string(writer, "green");
+    json_write_key(writer, "optimizer_status");
+    json_write_string(writer, "ok");
+    write_warnings(info, writer);
+    json_write_key(writer, "indexed_vectors_count"); /* every search is exact and needs no index */
+    json_write_u64(writer, info->dim == 0 ? 0 : info->point_count);
+    json_write_key(writer, "points_count");
+    json_write_u64(writer, info->point_count);
+    json_write_key(writer, "segments_count");
+    json_write_u64(writer, info->run_count);
+    write_config(info, writer);
+    write_schema(info, writer);
+    json_write_key(writer, "update_queue");
+    json_write_begin_object(writer);
+    json_write_key(writer, "length");
+    json_write_u64(writer, 0);
+    json_write_end_object(writer);
+    json_write_end_object(writer);
+}

@@ -1,0 +1,192 @@
+/* The job of one request: its memory, the engine's call, and what happens at its completion.
+ *
+ * A job is one piece of JOB_BYTES, taken from a list of idle ones; what it needs beyond comes in
+ * blocks and goes back with it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "api/api_private.h"
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/id.h"
+
+struct job *job_create(struct api *api) {
+    struct job *job = api->idle_jobs;
+    if (job != NULL) {
+        api->idle_jobs = job->next;
+        api->idle_count--;
+    } else {
+        job = heap_alloc(&api->heap, JOB_BYTES);
+        if (job == NULL) {
+            return NULL;
+        }
+    }
+    memset(job, 0, sizeof(*job));
+    job->api = api;
+    job->at = (uint8_t *)job->memory;
+    job->end = (uint8_t *)job + JOB_BYTES;
+    api->pending++;
+    return job;
+}
+
+void job_destroy(struct job *job) {
+    struct api *api = job->api;
+    while (job->blocks != NULL) {
+        struct job_block *block = job->blocks;
+        job->blocks = block->next;
+        heap_free(&api->heap, block, block->size);
+    }
+    INS_ASSERT(api->pending != 0);
+    api->pending--;
+    if (api->idle_count < JOBS_CACHED) {
+        job->next = api->idle_jobs;
+        api->idle_jobs = job;
+        api->idle_count++;
+    } else {
+        heap_free(&api->heap, job, JOB_BYTES);
+    }
+}
+
+/* Takes a fresh block with room for `size` bytes: 64 KiB, or what a larger request needs. */
+static bool job_add_block(struct job *job, size_t size) {
+    size_t bytes = size + 64 + sizeof(struct job_block);
+    bytes = bytes < JOB_BLOCK_BYTES_MIN ? JOB_BLOCK_BYTES_MIN : align_up(bytes, 4096);
+    struct job_block *block = heap_alloc(&job->api->heap, bytes);
+    if (block == NULL) {
+        return false;
+    }
+    block->next = job->blocks;
+    block->size = bytes;
+    job->blocks = block;
+    job->at = (uint8_t *)block + sizeof(*block);
+    job->end = (uint8_t *)block + bytes;
+    return true;
+}
+
+void *job_alloc_aligned(struct job *job, size_t size, size_t alignment) {
+    INS_ASSERT(alignment != 0 && alignment <= 64 && (alignment & (alignment - 1)) == 0);
+    uintptr_t start = align_up((uintptr_t)job->at, alignment);
+    if (start > (uintptr_t)job->end || size > (uintptr_t)job->end - start) {
+        if (size > API_BODY_BYTES_MAX * 8ull || !job_add_block(job, size)) {
+            return NULL;
+        }
+        start = align_up((uintptr_t)job->at, alignment);
+    }
+    uint8_t *memory = job->at + (start - (uintptr_t)job->at);
+    job->at = memory + size;
+    return memory;
+}
+
+void *job_alloc(struct job *job, size_t size) {
+    return job_alloc_aligned(job, size, 16);
+}
+
+ins_status job_no_memory(ins_error *error) {
+    return ins_fail_retry(error, INS_EXHAUSTED, 1,
+                          "Rate limiting exceeded: the memory for requests is used up");
+}
+
+ins_status job_copy_text(struct job *job, ins_text text, ins_text *out_text, ins_error *error) {
+    char *copy = job_alloc_aligned(job, text.size + 1, 1);
+    if (copy == NULL) {
+        return job_no_memory(error);
+    }
+    if (text.size != 0) {
+        memcpy(copy, text.data, text.size);
+    }
+    copy[text.size] = '\0';
+    *out_text = (ins_text){copy, text.size};
+    return INS_OK;
+}
+
+static void *job_writer_grow(void *context, void *old, size_t old_capacity, size_t new_capacity) {
+    void *memory = job_alloc(context, new_capacity);
+    if (memory != NULL && old != NULL) {
+        memcpy(memory, old, old_capacity);
+    }
+    return memory; /* the old piece goes with the job */
+}
+
+void job_writer_init(struct job *job, struct json_writer *writer) {
+    json_write_init(writer, API_BODY_BYTES_MAX, job, job_writer_grow);
+}
+
+const char *status_prefix(ins_status status) {
+    switch (status) {
+    case INS_INVALID:
+    case INS_EXISTS:
+    case INS_TOO_LARGE:
+        return "Wrong input: ";
+    case INS_UNPROCESSABLE:
+        return "Validation error in body: ";
+    case INS_NOT_FOUND:
+        return "Not found: ";
+    case INS_EXHAUSTED:
+        return "Rate limiting exceeded: ";
+    case INS_FULL:
+        return "Insufficient storage: ";
+    case INS_UNAVAILABLE:
+        return "Service temporarily unavailable: ";
+    case INS_TIMEOUT:
+        return "Timeout: ";
+    case INS_UNSUPPORTED:
+        return "Not implemented: ";
+    case INS_OK:
+    case INS_CORRUPT:
+    case INS_IO:
+    case INS_INTERNAL:
+    case INS_AGAIN:
+        break;
+    }
+    return "Service internal error: ";
+}
+
+static void job_answer_error(struct job *job, const ins_call *call) {
+    char message[INS_ERROR_MESSAGE_MAX + 64];
+    const char *prefix = status_prefix(call->status);
+    size_t prefix_size = strlen(prefix);
+    size_t size = strnlen(call->error.message, INS_ERROR_MESSAGE_MAX);
+    memcpy(message, prefix, prefix_size);
+    memcpy(message + prefix_size, call->error.message, size);
+    message[prefix_size + size] = '\0';
+    answer_error(job->api, job->user, (unsigned)ins_status_http(call->status),
+                 call->error.retry_after_s, NULL, job->start_ns, message);
+}
+
+/* GET of one point: an absent one is an error there, while a list of ids leaves it out. */
+static bool job_point_absent(struct job *job) {
+    return job->encode == encode_record && job->call.points.count == 0;
+}
+
+static void job_answer_absent(struct job *job) {
+    char id[ID_TEXT_MAX], message[96];
+    id_format(job->points.ids, id);
+    (void)snprintf(message, sizeof(message), "Not found: No point with id %s found", id);
+    answer_error(job->api, job->user, 404, 0, NULL, job->start_ns, message);
+}
+
+static void job_done(ins_call *call) {
+    struct job *job = call->user;
+    if (call->status != INS_OK) {
+        job_answer_error(job, call);
+    } else if (job_point_absent(job)) {
+        job_answer_absent(job);
+    } else {
+        struct json_writer writer;
+        answer_begin(job->api, &writer);
+        job->encode(job, &writer);
+        answer_end(job->api, job->user, job->start_ns, &writer);
+    }
+    ins_call_release(call);
+    job_destroy(job);
+}
+
+void job_start(struct job *job, ins_start start, const void *request, job_encode encode) {
+    uint64_t timeout_s = job->query.has_timeout ? job->query.timeout_s : READ_DEADLINE_S;
+    job->encode = encode;
+    job->call.done = job_done;
+    job->call.user = job;
+    job->call.lane = INS_LANE_REQUEST;
+    job->call.deadline_ns = job->start_ns + timeout_s * 1000000000ull;
+    start(job->api->db, request, &job->call);
+}

@@ -1,0 +1,126 @@
+/* The server about itself: version, health, statistics, flush. */
+#include <stdio.h>
+#include <string.h>
+
+#include "api/api_private.h"
+
+/* Clients read the version and check that it is one they know; the commit only has to be 40 hex
+ * digits, and this is no commit of Qdrant. */
+#define COMMIT "0000000000000000000000000000000000000000"
+
+static uint64_t now(struct api *api) {
+    return api->runtime->now_ns(api->runtime->context);
+}
+
+/* Not in the envelope: clients look for `title` and `version` at the top. */
+void service_root(struct api *api, const struct api_request *request) {
+    static const char text[] =
+        "{\"title\":\"insula - vector search engine\",\"version\":\"" INS_QDRANT_VERSION
+        "\",\"commit\":\"" COMMIT "\",\"insula\":\"" INS_VERSION "\"}";
+    answer_fixed(api, request->user, 200, "application/json", text, sizeof(text) - 1);
+}
+
+void service_health(struct api *api, const struct api_request *request) {
+    static const char text[] = "healthz check passed";
+    answer_fixed(api, request->user, 200, "text/plain; charset=utf-8", text, sizeof(text) - 1);
+}
+
+void service_ready(struct api *api, const struct api_request *request) {
+    ins_stats stats;
+    ins_db_stats(api->db, &stats);
+    if (!stats.writes_stopped) {
+        static const char text[] = "all shards are ready";
+        answer_fixed(api, request->user, 200, "text/plain; charset=utf-8", text, sizeof(text) - 1);
+        return;
+    }
+    char text[INS_ERROR_MESSAGE_MAX + 64];
+    int size = snprintf(text, sizeof(text), "degraded: writes are stopped, reads go on: %.*s",
+                        INS_ERROR_MESSAGE_MAX - 1, stats.reason);
+    answer_fixed(api, request->user, 503, "text/plain; charset=utf-8", text, (size_t)size);
+}
+
+static void write_u64(struct json_writer *writer, const char *key, uint64_t value) {
+    json_write_key(writer, key);
+    json_write_u64(writer, value);
+}
+
+static void write_memory(const ins_stats *stats, struct json_writer *writer) {
+    static const char *const purposes[] = {
+#define PURPOSE_TEXT(name, text) text,
+        INS_MEM_PURPOSES(PURPOSE_TEXT)
+#undef PURPOSE_TEXT
+    };
+    json_write_key(writer, "memory");
+    json_write_begin_object(writer);
+    write_u64(writer, "budget", stats->memory_budget);
+    write_u64(writer, "arena_limit", stats->arena_limit);
+    write_u64(writer, "arena_used", stats->arena_used);
+    write_u64(writer, "arena_committed", stats->arena_committed);
+    json_write_key(writer, "arena_pages");
+    json_write_string(writer, stats->arena_pages == NULL ? "" : stats->arena_pages);
+    for (size_t i = 0; i < INS_MEM_PURPOSE_COUNT; i++) {
+        json_write_key(writer, purposes[i]);
+        json_write_begin_object(writer);
+        write_u64(writer, "used", stats->mem_used[i]);
+        write_u64(writer, "limit", stats->mem_limit[i]);
+        json_write_end_object(writer);
+    }
+    json_write_end_object(writer);
+}
+
+static void write_log(const ins_stats *stats, struct json_writer *writer) {
+    json_write_key(writer, "log");
+    json_write_begin_object(writer);
+    write_u64(writer, "lsn_sequenced", stats->lsn_sequenced);
+    write_u64(writer, "lsn_durable", stats->lsn_durable);
+    write_u64(writer, "lsn_flushed", stats->lsn_flushed);
+    write_u64(writer, "syncs", stats->log_syncs);
+    write_u64(writer, "batches", stats->log_batches);
+    write_u64(writer, "bytes", stats->log_bytes);
+    write_u64(writer, "records", stats->log_records);
+    json_write_end_object(writer);
+}
+
+static void write_stats(struct api *api, const ins_stats *stats, struct json_writer *writer) {
+    json_write_begin_object(writer);
+    json_write_key(writer, "version");
+    json_write_string(writer, INS_VERSION);
+    json_write_key(writer, "isa");
+    json_write_string(writer, stats->isa == NULL ? "" : stats->isa);
+    write_u64(writer, "collections", stats->collections);
+    write_u64(writer, "tenants", stats->tenants);
+    write_u64(writer, "runs", stats->runs);
+    write_u64(writer, "files", stats->files);
+    write_u64(writer, "file_syncs", stats->file_syncs);
+    write_u64(writer, "flushes", stats->flushes);
+    write_u64(writer, "merges", stats->merges);
+    write_u64(writer, "cold_reads", stats->cold_reads);
+    write_u64(writer, "cold_bytes", stats->cold_bytes);
+    write_u64(writer, "cache_hits", stats->cache_hits);
+    write_u64(writer, "timers", stats->timers);
+    write_u64(writer, "requests_pending", api->pending);
+    write_log(stats, writer);
+    write_memory(stats, writer);
+    json_write_key(writer, "writes_stopped");
+    json_write_bool(writer, stats->writes_stopped);
+    json_write_key(writer, "reason");
+    json_write_string(writer, stats->writes_stopped ? stats->reason : "");
+    json_write_end_object(writer);
+}
+
+void service_stats(struct api *api, const struct api_request *request) {
+    ins_stats stats;
+    struct json_writer writer;
+    uint64_t start_ns = now(api);
+    ins_db_stats(api->db, &stats);
+    answer_begin(api, &writer);
+    write_stats(api, &stats, &writer);
+    answer_end(api, request->user, start_ns, &writer);
+}
+
+ins_status service_flush(struct job *job, const struct api_request *request, ins_error *error) {
+    (void)request;
+    (void)error;
+    job_start(job, ins_flush, NULL, encode_true);
+    return INS_OK;
+}
