@@ -3,9 +3,9 @@
  * Write: segment_writer_begin, one segment_writer_extent per island in order of (shard, scope,
  * incarnation), segment_writer_commit. Read: segment_open (trailer and directory), then blocks by
  * struct block_key; who reads them and keeps them is the cache's business (tenant/).
- * Format: docs/FORMATS.md "Segment". Everything read is bounded and verified: INS_CORRUPT names file
- * and offset.
- * Threads: a writer and an open reader belong to one thread; parsed extents are plain data. */
+ * Format: docs/FORMATS.md "Segment". Everything read is bounded and verified: INS_CORRUPT names
+ * file and offset. Threads: a writer and an open reader belong to one thread; parsed extents are
+ * plain data. */
 #ifndef INS_SEGMENT_SEGMENT_H
 #define INS_SEGMENT_SEGMENT_H
 
@@ -26,14 +26,14 @@ struct block_key {
 /* ---- Runs ---------------------------------------------------------------------------------- */
 
 enum run_flags {
-    RUN_SMALL = 1,     /* the extent is one block */
-    RUN_DIRECTORY = 2, /* rows are id directory entries (id -> incarnation) */
+    RUN_SMALL = 1,       /* the extent is one block */
+    RUN_DIRECTORY = 2,   /* rows are id directory entries (id -> incarnation) */
     RUN_HEADER_SHIFT = 8 /* header size in 64-byte units above this bit; 0 when small or empty */
 };
 
 /* One island's extent in one file: what stays resident. size_64 0: an entry without bytes. */
 struct run {
-    uint32_t file_slot; /* the owner's table of files */
+    uint32_t file_slot;          /* the owner's table of files */
     uint32_t offset_64, size_64; /* in units of 64 bytes */
     uint32_t rows, tombstones;
     uint32_t flags;
@@ -41,7 +41,7 @@ struct run {
 };
 _Static_assert(sizeof(struct run) == 32, "resident for every run of every island");
 
-struct run_entry { /* a directory entry, decoded */
+struct run_entry {                                          /* a directory entry, decoded */
     uint64_t scope, incarnation, version_low, version_high; /* covers (low, high] */
     uint32_t shard;
     struct run run; /* file_slot not set */
@@ -50,11 +50,22 @@ struct run_entry { /* a directory entry, decoded */
 /* ---- Extents: reading ------------------------------------------------------------------------ */
 
 enum section_kind {
-    SECTION_IDS = 1, SECTION_VERSIONS = 2, SECTION_TOMBSTONES = 3, SECTION_DENSE = 4,
-    SECTION_PAYLOAD_OFFSETS = 5, SECTION_PAYLOAD = 6,
-    SECTION_DIRECTORY = 7, SECTION_DIRECTORY_INDEX = 8, SECTION_FILTER = 9,
-    /* kept for later: */ SECTION_PATCHES = 10, SECTION_KILLS = 11, SECTION_MULTI = 12,
-    SECTION_CODES = 13, SECTION_GRAPH = 14, SECTION_SPARSE = 15, SECTION_FIELD = 16,
+    SECTION_IDS = 1,
+    SECTION_VERSIONS = 2,
+    SECTION_TOMBSTONES = 3,
+    SECTION_DENSE = 4,
+    SECTION_PAYLOAD_OFFSETS = 5,
+    SECTION_PAYLOAD = 6,
+    SECTION_DIRECTORY = 7,
+    SECTION_DIRECTORY_INDEX = 8,
+    SECTION_FILTER = 9,
+    /* kept for later: */ SECTION_PATCHES = 10,
+    SECTION_KILLS = 11,
+    SECTION_MULTI = 12,
+    SECTION_CODES = 13,
+    SECTION_GRAPH = 14,
+    SECTION_SPARSE = 15,
+    SECTION_FIELD = 16,
 };
 #define SECTION_SLOTS 10 /* kinds 1..9 are looked up by kind in this version */
 
@@ -65,7 +76,7 @@ struct section {
     uint64_t size;
     uint32_t chunk_bytes; /* all chunks but the last are this long */
     uint32_t chunk_count;
-    uint32_t first_hash;  /* index into the header's hash table */
+    uint32_t first_hash; /* index into the header's hash table */
 };
 
 /* A parsed header. Borrows `header` (kept pinned by the caller). */
@@ -73,16 +84,18 @@ struct extent {
     uint64_t file, offset, size; /* place */
     bool small;
     uint64_t incarnation, version_low, version_high;
-    uint32_t row_count, number_count; /* rows, and how many of them have number ids (they come first) */
+    uint32_t row_count,
+        number_count; /* rows, and how many of them have number ids (they come first) */
     uint32_t tombstone_count, tombstone_number_count;
     uint32_t dim;
     bool wide_versions; /* u64 instead of u32 above version_low */
     struct section sections[SECTION_SLOTS];
-    const uint8_t *header;  /* small: the whole extent */
-    const uint8_t *hashes;  /* u64 LE a chunk of every section (large only) */
+    const uint8_t *header; /* small: the whole extent */
+    const uint8_t *hashes; /* u64 LE a chunk of every section (large only) */
 };
 
-/* The first block to read of a run: the whole extent when small, else its header. False for an entry without bytes. */
+/* The first block to read of a run: the whole extent when small, else its header. False for an
+ * entry without bytes. */
 bool run_first_block(const struct run *run, uint64_t file, struct block_key *out);
 /* `bytes` is that block, verified against its hash. Checks every bound of the header. */
 INS_MUST_USE ins_status extent_parse(const struct run *run, uint64_t file, struct slice bytes,
@@ -91,10 +104,12 @@ INS_MUST_USE ins_status extent_parse(const struct run *run, uint64_t file, struc
 struct block_key extent_chunk(const struct extent *extent, enum section_kind kind, uint32_t chunk);
 /* Of a small extent: the section's bytes inside the block. */
 struct slice extent_section(const struct extent *extent, enum section_kind kind);
-/* Rows in one chunk of IDS' number part, VERSIONS, DENSE, PAYLOAD_OFFSETS: rows never cross chunks. */
+/* Rows in one chunk of IDS' number part, VERSIONS, DENSE, PAYLOAD_OFFSETS: rows never cross chunks.
+ */
 uint32_t extent_rows_per_chunk(const struct extent *extent, enum section_kind kind);
 
-/* Sections' chunks as the caller holds them: chunks[i] is NULL when not at hand. For a small extent chunk 0 is the section. */
+/* Sections' chunks as the caller holds them: chunks[i] is NULL when not at hand. For a small extent
+ * chunk 0 is the section. */
 struct chunks {
     const uint8_t *const *chunks;
     uint32_t chunk_bytes, chunk_count;
@@ -102,18 +117,26 @@ struct chunks {
 
 /* Id of a row; of a tombstone (SECTION_TOMBSTONES). Needs that row's chunk. */
 ins_id extent_id(const struct extent *extent, const struct chunks *ids, uint32_t row);
-ins_id extent_tombstone_id(const struct extent *extent, const struct chunks *tombstones, uint32_t index);
+ins_id extent_tombstone_id(const struct extent *extent, const struct chunks *tombstones,
+                           uint32_t index);
 uint64_t extent_version(const struct extent *extent, const struct chunks *versions, uint32_t row);
-uint64_t extent_tombstone_version(const struct extent *extent, const struct chunks *tombstones, uint32_t index);
+uint64_t extent_tombstone_version(const struct extent *extent, const struct chunks *tombstones,
+                                  uint32_t index);
 /* First row with id >= `id` (row_count when none). All chunks of ids must be at hand. */
-uint32_t extent_lower_bound(const struct extent *extent, const struct chunks *ids, const ins_id *id);
-bool extent_find(const struct extent *extent, const struct chunks *ids, const ins_id *id, uint32_t *out_row);
-bool extent_find_tombstone(const struct extent *extent, const struct chunks *tombstones, const ins_id *id);
-/* Where the payload of `row` lies in SECTION_PAYLOAD: [*out_begin, *out_end). INS_CORRUPT when out of bounds. */
-INS_MUST_USE ins_status extent_payload_range(const struct extent *extent, const struct chunks *offsets,
-                                             uint32_t row, uint64_t *out_begin, uint64_t *out_end);
+uint32_t extent_lower_bound(const struct extent *extent, const struct chunks *ids,
+                            const ins_id *id);
+bool extent_find(const struct extent *extent, const struct chunks *ids, const ins_id *id,
+                 uint32_t *out_row);
+bool extent_find_tombstone(const struct extent *extent, const struct chunks *tombstones,
+                           const ins_id *id);
+/* Where the payload of `row` lies in SECTION_PAYLOAD: [*out_begin, *out_end). INS_CORRUPT when out
+ * of bounds. */
+INS_MUST_USE ins_status extent_payload_range(const struct extent *extent,
+                                             const struct chunks *offsets, uint32_t row,
+                                             uint64_t *out_begin, uint64_t *out_end);
 
-/* ---- Id directory: runs of (id -> incarnation), sorted, in 4 KiB blocks, with a filter -------- */
+/* ---- Id directory: runs of (id -> incarnation), sorted, in 4 KiB blocks, with a filter --------
+ */
 
 /* False: surely not in this run. One filter chunk is looked at: directory_filter_chunk says which
  * (SECTION_FILTER chunk number). */
@@ -132,16 +155,20 @@ struct directory_entry {
     uint64_t incarnation;
 };
 struct directory_cursor { /* walks one block */
-    const uint8_t *at, *end;
-    uint32_t left;
+    const uint8_t *block, *at, *end;
+    uint32_t left, index;
+    uint32_t codes, width, dictionary_count; /* of the incarnations */
+    bool first;
     struct directory_entry last;
 };
-INS_MUST_USE ins_status directory_block_begin(const uint8_t *block, size_t size, struct directory_cursor *out,
-                                              ins_error *error);
+INS_MUST_USE ins_status directory_block_begin(const uint8_t *block, size_t size,
+                                              struct directory_cursor *out, ins_error *error);
 /* False at the end, or when the block's bytes are malformed (*out_status INS_CORRUPT). */
-bool directory_block_next(struct directory_cursor *cursor, struct directory_entry *out, ins_status *out_status);
-INS_MUST_USE ins_status directory_block_find(const uint8_t *block, size_t size, const ins_id *id, bool *out_found,
-                                             uint64_t *out_incarnation, ins_error *error);
+bool directory_block_next(struct directory_cursor *cursor, struct directory_entry *out,
+                          ins_status *out_status);
+INS_MUST_USE ins_status directory_block_find(const uint8_t *block, size_t size, const ins_id *id,
+                                             bool *out_found, uint64_t *out_incarnation,
+                                             ins_error *error);
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
@@ -164,8 +191,8 @@ struct extent_source {
     uint64_t scope, incarnation;
     uint32_t schema_version, partition_version;
     uint64_t version_low, version_high; /* the interval (low, high] that the extent covers */
-    uint32_t dim;   /* 0: no vectors */
-    bool directory; /* rows are id directory entries */
+    uint32_t dim;                       /* 0: no vectors */
+    bool directory;                     /* rows are id directory entries */
     ins_status (*rewind)(void *context, enum extent_need need, ins_error *error);
     /* *out_end at the end. What `out` points to lives until the next call. */
     ins_status (*next)(void *context, struct extent_row *out, bool *out_end, ins_error *error);
@@ -177,8 +204,8 @@ struct segment_writer;
 INS_MUST_USE ins_status segment_writer_begin(ins_store *store, struct arena *arena, uint64_t file,
                                              const uint8_t random_id[16],
                                              struct segment_writer **out_writer, ins_error *error);
-/* Extents come in ascending (shard, scope, incarnation). Writes an entry without bytes when the source has no rows.
- * *out_run: what the run list keeps (file_slot 0). */
+/* Extents come in ascending (shard, scope, incarnation). Writes an entry without bytes when the
+ * source has no rows. *out_run: what the run list keeps (file_slot 0). */
 INS_MUST_USE ins_status segment_writer_extent(struct segment_writer *writer,
                                               const struct extent_source *source,
                                               struct run *out_run, ins_error *error);
@@ -193,7 +220,7 @@ struct segment_info { /* what the manifest says of a file */
 /* Durable on INS_OK. Frees the writer in every case. */
 INS_MUST_USE ins_status segment_writer_commit(struct segment_writer *writer,
                                               struct segment_info *out_info, ins_error *error);
-void segment_writer_abort(struct segment_writer *writer); /* takes NULL */
+void segment_writer_abort(struct segment_writer *writer);          /* takes NULL */
 uint64_t segment_writer_size(const struct segment_writer *writer); /* bytes so far */
 
 #define SEGMENT_NAME_MAX 40
@@ -201,13 +228,13 @@ void segment_name(uint64_t file, char out[static SEGMENT_NAME_MAX]); /* "segment
 
 /* Reads trailer and directory, verifies them against the manifest's words and visits each entry in
  * order. Memory: INS_MEM_JOB, one piece of the directory at a time. */
-INS_MUST_USE ins_status segment_read_directory(ins_store *store, struct arena *arena,
-                                               const struct segment_info *info,
-                                               ins_status (*visit)(void *context, const struct run_entry *entry,
-                                                                   ins_error *error),
-                                               void *context, ins_error *error);
-/* Verifies every byte: header, extents (each section decoded, ids ascending, payload JSON not parsed, offsets rising, filter says yes to each id), padding
- * zero, directory, trailer. Reports each finding; INS_CORRUPT when there is any. */
+INS_MUST_USE ins_status segment_read_directory(
+    ins_store *store, struct arena *arena, const struct segment_info *info,
+    ins_status (*visit)(void *context, const struct run_entry *entry, ins_error *error),
+    void *context, ins_error *error);
+/* Verifies every byte: header, extents (each section decoded, ids ascending, payload JSON not
+ * parsed, offsets rising, filter says yes to each id), padding zero, directory, trailer. Reports
+ * each finding; INS_CORRUPT when there is any. */
 INS_MUST_USE ins_status segment_check(ins_store *store, struct arena *arena,
                                       const struct segment_info *info, ins_check_report report,
                                       void *report_context, ins_error *error);
@@ -216,8 +243,8 @@ INS_MUST_USE ins_status segment_check(ins_store *store, struct arena *arena,
 
 struct manifest { /* decoded; files in ascending number */
     uint8_t database_id[16];
-    uint64_t flushed_lsn;  /* every record up to it lies in the files */
-    uint64_t next_file;    /* file numbers from here on are free */
+    uint64_t flushed_lsn;       /* every record up to it lies in the files */
+    uint64_t next_file;         /* file numbers from here on are free */
     struct segment_info *files; /* [file_count], the caller's memory */
     uint32_t file_count;
 };
@@ -226,7 +253,8 @@ struct manifest { /* decoded; files in ascending number */
 size_t manifest_size(const struct manifest *manifest); /* bytes when encoded */
 void manifest_encode(const struct manifest *manifest, uint8_t *out);
 /* `files` [capacity] receives the entries. INS_CORRUPT names what is wrong. */
-INS_MUST_USE ins_status manifest_decode(const uint8_t *data, size_t size, struct segment_info *files,
-                                        uint32_t capacity, struct manifest *out, ins_error *error);
+INS_MUST_USE ins_status manifest_decode(const uint8_t *data, size_t size,
+                                        struct segment_info *files, uint32_t capacity,
+                                        struct manifest *out, ins_error *error);
 
 #endif

@@ -1,0 +1,313 @@
+/* Reading extents: the header, checked in every bound, and the blocks of its sections.
+ *
+ * Path: run_first_block says what to read first; extent_parse turns those bytes into a plain
+ * description; extent_chunk says what to read next, or extent_section where it lies.
+ * Failure: INS_CORRUPT with file and offset. After a parse that succeeded, no accessor reads
+ *   outside its chunk, whatever the bytes are: sizes of sections follow from the counts. */
+#include "segment/segment_private.h"
+
+bool run_first_block(const struct run *run, uint64_t file, struct block_key *out) {
+    if (run->size_64 == 0) {
+        return false;
+    }
+    uint32_t units = (run->flags & RUN_SMALL) != 0 ? run->size_64 : run->flags >> RUN_HEADER_SHIFT;
+    INS_ASSERT(units <= run->size_64);
+    *out = (struct block_key){
+        .file = file,
+        .offset = ((uint64_t)run->offset_64 + run->size_64 - units) * 64,
+        .size = units * 64,
+        .hash = run->hash,
+    };
+    return true;
+}
+
+static ins_status corrupt(const struct extent *extent, const char *what, ins_error *error) {
+    return ins_fail(error, INS_CORRUPT, "segment %016llx: extent at %llu: %s",
+                    (unsigned long long)extent->file, (unsigned long long)extent->offset, what);
+}
+
+/* Why the fixed part is wrong, or NULL. */
+static const char *parse_fixed(const struct run *run, const uint8_t *from, uint64_t incarnation,
+                               struct extent *out) {
+    uint32_t flags = load_u16(from + 6);
+    bool directory = (run->flags & RUN_DIRECTORY) != 0;
+    if (load_u32(from) != EXTENT_MAGIC || load_u16(from + 4) != SEGMENT_FORMAT) {
+        return "no extent of format 1";
+    }
+    if (flags != ((flags & EXTENT_WIDE_VERSIONS) | (out->small ? EXTENT_SMALL : 0u) |
+                  (directory ? EXTENT_DIRECTORY : 0u))) {
+        return "flags differ from the directory's";
+    }
+    out->wide_versions = (flags & EXTENT_WIDE_VERSIONS) != 0;
+    out->incarnation = load_u64(from + 8);
+    out->version_low = load_u64(from + 16);
+    out->version_high = load_u64(from + 24);
+    out->row_count = load_u32(from + 44);
+    out->number_count = load_u32(from + 48);
+    out->tombstone_count = load_u32(from + 52);
+    out->tombstone_number_count = load_u32(from + 56);
+    out->dim = load_u32(from + 60);
+    if (out->incarnation != incarnation) {
+        return "belongs to another island";
+    }
+    if (out->row_count != run->rows || out->tombstone_count != run->tombstones ||
+        load_u64(from + 72) != out->size) {
+        return "counts or size differ from the directory's";
+    }
+    if (out->version_low > out->version_high || out->number_count > out->row_count ||
+        out->tombstone_number_count > out->tombstone_count || out->dim > INS_DIM_MAX ||
+        out->wide_versions != (out->version_high - out->version_low > UINT32_MAX)) {
+        return "counts contradict each other";
+    }
+    if (load_u32(from + 40) != 0 || load_u16(from + 70) != 0) {
+        return "reserved fields are not zero";
+    }
+    if (directory && (out->tombstone_count != 0 || out->dim != 0 || out->row_count == 0)) {
+        return "an id directory with vectors or tombstones";
+    }
+    return NULL;
+}
+
+/* What a section must be by the counts: its size (0 = any but 0) and whether its encoding is right.
+ * False when there must be none. */
+static bool section_expect(const struct extent *extent, bool directory, enum section_kind kind,
+                           uint16_t encoding, uint64_t *out_size, bool *out_encoding_ok) {
+    uint16_t version_encoding = extent->wide_versions ? ENCODING_U64 : ENCODING_U32;
+    uint64_t rows = extent->row_count;
+    *out_size = 0;
+    *out_encoding_ok = encoding == ENCODING_PLAIN;
+    if (directory != (kind >= SECTION_DIRECTORY)) {
+        return false;
+    }
+    switch (kind) {
+    case SECTION_IDS:
+        *out_size = layout_ids_bytes(extent->row_count, extent->number_count);
+        return rows != 0;
+    case SECTION_VERSIONS:
+        *out_encoding_ok = encoding == version_encoding;
+        *out_size = rows * encoding;
+        return rows != 0;
+    case SECTION_TOMBSTONES:
+        *out_encoding_ok = encoding == version_encoding;
+        *out_size = layout_tombstones_bytes(extent->tombstone_count, extent->tombstone_number_count,
+                                            extent->wide_versions);
+        return extent->tombstone_count != 0;
+    case SECTION_DENSE:
+        *out_encoding_ok = encoding == ENCODING_F32;
+        *out_size = rows * extent->dim * sizeof(float);
+        return rows != 0 && extent->dim != 0;
+    case SECTION_PAYLOAD_OFFSETS:
+        *out_encoding_ok = encoding == ENCODING_U32 || encoding == ENCODING_U64;
+        *out_size = (rows + 1) * encoding;
+        return rows != 0;
+    case SECTION_PAYLOAD:
+        return rows != 0;
+    case SECTION_DIRECTORY:
+    case SECTION_DIRECTORY_INDEX:
+        return true;
+    case SECTION_FILTER:
+        *out_encoding_ok = encoding == ENCODING_FUSE12;
+        return true;
+    case SECTION_PATCHES:
+    case SECTION_KILLS:
+    case SECTION_MULTI:
+    case SECTION_CODES:
+    case SECTION_GRAPH:
+    case SECTION_SPARSE:
+    case SECTION_FIELD:
+        break;
+    }
+    return false;
+}
+
+/* Chunk bytes that the section must have; 0 when it says itself and `said` is not possible. */
+static uint32_t chunk_expect(const struct extent *extent, enum section_kind kind, uint32_t said) {
+    if (kind == SECTION_DIRECTORY) {
+        return layout_directory_chunk_bytes(extent->row_count);
+    }
+    if (kind == SECTION_FILTER) {
+        bool possible = said > FUSE_HEADER_BYTES && said % 8 == 0 && said <= INS_CHUNK_BYTES;
+        return possible ? said : 0;
+    }
+    return layout_chunk_bytes(kind, extent->dim);
+}
+
+/* Where sections may lie: behind the header when small, before it when large. */
+struct section_bounds {
+    uint64_t begin, end;
+    uint32_t hash_count;
+    uint32_t hashes_seen;
+    bool directory;
+    uint16_t last_kind;
+};
+
+static const char *parse_section(struct extent *extent, struct section_bounds *bounds,
+                                 const uint8_t *from) {
+    uint16_t kind = load_u16(from);
+    struct section section = {
+        .present = true,
+        .field = load_u16(from + 2),
+        .encoding = load_u16(from + 4),
+        .offset = load_u64(from + 8),
+        .size = load_u64(from + 16),
+        .chunk_bytes = load_u32(from + 32),
+        .first_hash = load_u32(from + 36),
+    };
+    uint64_t size;
+    bool encoding_ok;
+    if (kind <= bounds->last_kind || kind >= SECTION_SLOTS) {
+        return "section of a kind that format 1 does not have, or out of order";
+    }
+    bounds->last_kind = kind;
+    if (section.field != 0 || load_u16(from + 6) != 0 || load_u64(from + 24) != 0) {
+        return "reserved fields of a section are not zero";
+    }
+    if (!section_expect(extent, bounds->directory, (enum section_kind)kind, section.encoding, &size,
+                        &encoding_ok) ||
+        !encoding_ok || section.size == 0 || (size != 0 && section.size != size)) {
+        return "section that contradicts the counts";
+    }
+    if (section.offset % 8 != 0 || section.offset < bounds->begin || section.offset > bounds->end ||
+        section.size > bounds->end - section.offset) {
+        return "section outside the extent";
+    }
+    if (extent->small) {
+        if (section.chunk_bytes != 0 || section.first_hash != 0) {
+            return "chunks in a small extent";
+        }
+        section.chunk_bytes = (uint32_t)section.size;
+        section.chunk_count = 1;
+    } else {
+        uint32_t chunk_bytes = chunk_expect(extent, (enum section_kind)kind, section.chunk_bytes);
+        uint64_t chunk_count =
+            chunk_bytes == 0 ? 0 : (section.size + chunk_bytes - 1) / chunk_bytes;
+        if (chunk_bytes == 0 || section.chunk_bytes != chunk_bytes ||
+            section.first_hash != bounds->hashes_seen ||
+            chunk_count > bounds->hash_count - bounds->hashes_seen) {
+            return "chunks that contradict the section";
+        }
+        section.chunk_count = (uint32_t)chunk_count;
+        bounds->hashes_seen += section.chunk_count;
+    }
+    extent->sections[kind] = section;
+    return NULL;
+}
+
+/* What must be there together. */
+static const char *parse_complete(const struct extent *extent, bool directory) {
+    const struct section *sections = extent->sections;
+    if (directory) {
+        const struct section *filter = &sections[SECTION_FILTER];
+        uint64_t index_bytes = (uint64_t)directory_block_count(extent) * DIRECTORY_INDEX_BYTES;
+        if (!sections[SECTION_DIRECTORY].present || !filter->present ||
+            sections[SECTION_DIRECTORY_INDEX].size != index_bytes) {
+            return "id directory without blocks, index or filter";
+        }
+        uint32_t partitions = fuse_partition_count(extent->row_count);
+        if (filter->size % partitions != 0 || filter->size / partitions > INS_CHUNK_BYTES ||
+            (!extent->small && filter->chunk_count != partitions) ||
+            (extent->small && partitions != 1) || filter->size % filter->chunk_bytes != 0) {
+            return "filter of another size";
+        }
+        return NULL;
+    }
+    bool rows = extent->row_count != 0;
+    if (sections[SECTION_IDS].present != rows || sections[SECTION_VERSIONS].present != rows ||
+        sections[SECTION_DENSE].present != (rows && extent->dim != 0) ||
+        sections[SECTION_TOMBSTONES].present != (extent->tombstone_count != 0)) {
+        return "a section is missing";
+    }
+    if (sections[SECTION_PAYLOAD].present != sections[SECTION_PAYLOAD_OFFSETS].present) {
+        return "payload without offsets, or offsets without payload";
+    }
+    return NULL;
+}
+
+ins_status extent_parse(const struct run *run, uint64_t file, struct slice bytes,
+                        uint64_t incarnation, struct extent *out, ins_error *error) {
+    struct extent extent = {
+        .file = file,
+        .offset = (uint64_t)run->offset_64 * 64,
+        .size = (uint64_t)run->size_64 * 64,
+        .small = (run->flags & RUN_SMALL) != 0,
+        .header = bytes.data,
+    };
+    struct block_key block;
+    if (!run_first_block(run, file, &block) || bytes.size != block.size ||
+        bytes.size < EXTENT_HEADER_BYTES) {
+        return corrupt(&extent, "too short for a header", error);
+    }
+    const char *wrong = parse_fixed(run, bytes.data, incarnation, &extent);
+    if (wrong != NULL) {
+        return corrupt(&extent, wrong, error);
+    }
+    uint32_t hash_count = load_u32(bytes.data + 64);
+    uint32_t section_count = load_u16(bytes.data + 68);
+    bool hashes_ok = extent.small ? hash_count == 0 : hash_count <= EXTENT_HASHES_MAX;
+    uint64_t header_bytes = layout_header_bytes(section_count, hash_count);
+    if (!hashes_ok || section_count > EXTENT_SECTION_COUNT_MAX || header_bytes > bytes.size ||
+        (!extent.small && bytes.size != align_up(header_bytes, 64))) {
+        return corrupt(&extent, "header longer or shorter than its tables", error);
+    }
+    extent.hashes = bytes.data + layout_header_bytes(section_count, 0);
+    struct section_bounds bounds = {
+        .begin = extent.small ? header_bytes : 0,
+        .end = extent.small ? extent.size : extent.size - bytes.size,
+        .hash_count = hash_count,
+        .directory = (run->flags & RUN_DIRECTORY) != 0,
+    };
+    for (uint32_t i = 0; i < section_count && wrong == NULL; i++) {
+        const uint8_t *at = bytes.data + EXTENT_HEADER_BYTES + i * EXTENT_SECTION_BYTES;
+        wrong = parse_section(&extent, &bounds, at);
+    }
+    if (wrong == NULL && bounds.hashes_seen != hash_count) {
+        wrong = "chunk hashes that no section owns";
+    }
+    if (wrong == NULL) {
+        wrong = parse_complete(&extent, bounds.directory);
+    }
+    if (wrong != NULL) {
+        return corrupt(&extent, wrong, error);
+    }
+    *out = extent;
+    return INS_OK;
+}
+
+struct block_key extent_chunk(const struct extent *extent, enum section_kind kind, uint32_t chunk) {
+    const struct section *section = &extent->sections[kind];
+    INS_ASSERT(!extent->small);
+    INS_ASSERT(section->present);
+    INS_ASSERT(chunk < section->chunk_count);
+    uint64_t begin = (uint64_t)chunk * section->chunk_bytes;
+    uint64_t left = section->size - begin;
+    return (struct block_key){
+        .file = extent->file,
+        .offset = extent->offset + section->offset + begin,
+        .size = left < section->chunk_bytes ? (uint32_t)left : section->chunk_bytes,
+        .hash = load_u64(extent->hashes + (uint64_t)(section->first_hash + chunk) * 8),
+    };
+}
+
+struct slice extent_section(const struct extent *extent, enum section_kind kind) {
+    const struct section *section = &extent->sections[kind];
+    INS_ASSERT(extent->small);
+    if (!section->present) {
+        return (struct slice){0};
+    }
+    return (struct slice){.data = extent->header + section->offset, .size = section->size};
+}
+
+uint32_t extent_rows_per_chunk(const struct extent *extent, enum section_kind kind) {
+    const struct section *section = &extent->sections[kind];
+    uint32_t row_bytes = 0;
+    if (kind == SECTION_IDS) {
+        row_bytes = 8;
+    } else if (kind == SECTION_DENSE) {
+        row_bytes = extent->dim * (uint32_t)sizeof(float);
+    } else if (kind == SECTION_VERSIONS || kind == SECTION_PAYLOAD_OFFSETS) {
+        row_bytes = section->encoding;
+    }
+    INS_ASSERT(section->present);
+    INS_ASSERT(row_bytes != 0);
+    return section->chunk_bytes / row_bytes;
+}

@@ -1,0 +1,60 @@
+/* Layout: where things lie in an extent and how large they are, as functions of counts alone. The
+ * writer follows them and the reader demands them, so the two cannot drift apart. */
+#include "segment/segment_private.h"
+
+uint64_t layout_id_offset(uint32_t numbers, uint32_t index) {
+    if (index < numbers) {
+        return (uint64_t)index * 8;
+    }
+    return align_up((uint64_t)numbers * 8, 16) + (uint64_t)(index - numbers) * 16;
+}
+
+uint64_t layout_ids_bytes(uint32_t count, uint32_t numbers) {
+    INS_ASSERT(numbers <= count);
+    return count == numbers ? (uint64_t)numbers * 8 : layout_id_offset(numbers, count);
+}
+
+uint64_t layout_tombstones_bytes(uint32_t count, uint32_t numbers, bool wide) {
+    return align_up(layout_ids_bytes(count, numbers), 8) + (uint64_t)count * (wide ? 8 : 4);
+}
+
+uint32_t layout_chunk_bytes(enum section_kind kind, uint32_t dim) {
+    if (kind == SECTION_DENSE) {
+        INS_ASSERT(dim > 0);
+        INS_ASSERT(dim <= INS_DIM_MAX);
+        uint32_t row_bytes = dim * (uint32_t)sizeof(float);
+        return INS_CHUNK_BYTES / row_bytes * row_bytes;
+    }
+    if (kind == SECTION_DIRECTORY_INDEX) {
+        return INS_CHUNK_BYTES / DIRECTORY_INDEX_BYTES * DIRECTORY_INDEX_BYTES;
+    }
+    return INS_CHUNK_BYTES;
+}
+
+/* Small chunks, since a lookup reads one; but few enough for the header's table of hashes. */
+uint32_t layout_directory_chunk_bytes(uint32_t row_count) {
+    uint32_t chunk_bytes = 16u << 10;
+    while (chunk_bytes < INS_CHUNK_BYTES && (uint64_t)row_count * 24 / chunk_bytes > 65536) {
+        chunk_bytes *= 2;
+    }
+    return chunk_bytes;
+}
+
+bool layout_is_small(uint64_t size, uint64_t rows_and_tombstones) {
+    return size <= INS_SMALL_EXTENT_BYTES ||
+           (rows_and_tombstones < INS_SMALL_EXTENT_ROWS && size <= INS_SMALL_EXTENT_BYTES_MAX);
+}
+
+uint64_t layout_place(uint64_t end, uint64_t size, bool small) {
+    if (!small) {
+        return align_up(end, SEGMENT_PAGE);
+    }
+    uint64_t place = align_up(end, 64);
+    bool crosses = place / SEGMENT_PAGE != (place + size - 1) / SEGMENT_PAGE;
+    return size < SEGMENT_PAGE && crosses ? align_up(place, SEGMENT_PAGE) : place;
+}
+
+uint64_t layout_header_bytes(uint32_t section_count, uint32_t hash_count) {
+    return EXTENT_HEADER_BYTES + (uint64_t)section_count * EXTENT_SECTION_BYTES +
+           (uint64_t)hash_count * 8;
+}

@@ -1,0 +1,60 @@
+/* Walking a source: the writer passes over the same rows several times, and each pass asserts that
+ * they ascend and stay inside what the extent covers. */
+#include "segment/segment_private.h"
+
+ins_status walk_begin(struct source_walk *walk, const struct extent_source *source,
+                      enum extent_need need, ins_error *error) {
+    *walk = (struct source_walk){.source = source};
+    return source->rewind(source->context, need, error);
+}
+
+ins_status walk_next(struct source_walk *walk, ins_error *error) {
+    const struct extent_source *source = walk->source;
+    INS_ASSERT(!walk->end);
+    if (walk->begun) {
+        walk->last = walk->row.id;
+    }
+    walk->row = (struct extent_row){0};
+    ins_status status = source->next(source->context, &walk->row, &walk->end, error);
+    if (status != INS_OK || walk->end) {
+        walk->end = true;
+        return status;
+    }
+    INS_ASSERT(!walk->begun || id_compare(&walk->last, &walk->row.id) < 0);
+    INS_ASSERT(walk->row.id.is_uuid || walk->row.id.high == 0);
+    if (source->directory) {
+        INS_ASSERT(!walk->row.tombstone);
+    } else {
+        INS_ASSERT(walk->row.version > source->version_low);
+        INS_ASSERT(walk->row.version <= source->version_high);
+    }
+    walk->begun = true;
+    return INS_OK;
+}
+
+ins_status walk_count(const struct extent_source *source, struct extent_counts *out_counts,
+                      ins_error *error) {
+    struct extent_counts counts = {0};
+    struct source_walk walk;
+    ins_status status = walk_begin(&walk, source, EXTENT_NEED_KEYS, error);
+    while (status == INS_OK) {
+        status = walk_next(&walk, error);
+        if (status != INS_OK || walk.end) {
+            break;
+        }
+        INS_ASSERT(counts.rows < UINT32_MAX);
+        INS_ASSERT(counts.tombstones < UINT32_MAX);
+        uint32_t number = walk.row.id.is_uuid ? 0 : 1;
+        if (walk.row.tombstone) {
+            counts.tombstones++;
+            counts.tombstone_numbers += number;
+        } else {
+            counts.rows++;
+            counts.numbers += number;
+        }
+    }
+    if (status == INS_OK) {
+        *out_counts = counts;
+    }
+    return status;
+}
