@@ -16,7 +16,8 @@ extern "C" {
 
 struct json_parser;
 
-/* Text of up to `size_max` bytes, nesting up to `depth_max`. Memory is taken as texts need it. NULL
+/* Text of up to `size_max` bytes, nesting up to `depth_max` (an empty
+ * container is no level). Memory is taken as texts need it. NULL
  * when memory is out. */
 struct json_parser *json_parser_create(size_t size_max, uint32_t depth_max);
 void json_parser_destroy(struct json_parser *parser); /* takes NULL */

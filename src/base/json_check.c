@@ -291,6 +291,18 @@ static bool check_key(struct checker *checker) {
     return true;
 }
 
+/* An empty array or object, which is no level. */
+static bool take_empty(struct checker *checker) {
+    const char *open = checker->at++;
+    skip_space(checker);
+    if (checker->at < checker->end && *checker->at == (*open == '{' ? '}' : ']')) {
+        checker->at++;
+        return true;
+    }
+    checker->at = open;
+    return false;
+}
+
 /* A value's beginning: a scalar whole, a container up to its first value. *out_open: a value must
  * follow. */
 static bool check_value(struct checker *checker, bool *out_open) {
@@ -300,15 +312,11 @@ static bool check_value(struct checker *checker, bool *out_open) {
     if (first != '[' && first != '{') {
         return check_scalar(checker);
     }
-    if (!open_level(checker, first == '{')) {
-        return false;
-    }
-    skip_space(checker);
-    if (checker->at < checker->end && *checker->at == (first == '{' ? '}' : ']')) {
-        return true; /* the caller closes the level */
+    if (take_empty(checker)) {
+        return true;
     }
     *out_open = true;
-    return first == '[' || check_key(checker);
+    return open_level(checker, first == '{') && (first == '[' || check_key(checker));
 }
 
 /* After a value: closes levels, up to a comma or the end of the text. */

@@ -63,7 +63,7 @@ void parser_release(struct json_parser *parser) {
 
 bool parser_reserve(struct json_parser *parser, size_t size) {
     bool far_too_large = parser->capacity > capacity_keep && size < parser->capacity / 16;
-    if (size <= parser->capacity && !far_too_large) {
+    if (parser->padded != nullptr && size <= parser->capacity && !far_too_large) {
         return true;
     }
     parser_release(parser); /* before taking: the two are never held together */
