@@ -3,8 +3,10 @@
  * Stored form ("payload encoding 1"): compact JSON text as received, numbers verbatim, UTF-8
  * checked, the last of duplicate keys wins (at the place of the first), without the tenant field,
  * which is put back as the last key of its object when read.
- * Paths: "a" or "a.b" (keys with dots are quoted: "\"a.b\".c"); [] and array positions: not yet, INS_UNSUPPORTED.
- * Threads: a scratch belongs to one thread. No global state. */
+ * Paths: "a" or "a.b" (keys with dots are quoted: "\"a.b\".c"); [] and array positions: not yet,
+ * INS_UNSUPPORTED.
+ * Threads: a parser, a pool and a compiled filter belong to one thread at a time. No global state.
+ * Memory: when a pool has none left, INS_EXHAUSTED. */
 #ifndef INS_PAYLOAD_PAYLOAD_H
 #define INS_PAYLOAD_PAYLOAD_H
 
@@ -18,32 +20,35 @@ struct payload_path {
     uint32_t part_count;
 };
 
-/* INS_INVALID for an empty or malformed path, INS_UNSUPPORTED for "[...]" parts. Copies into pool when `pool` is not NULL, else
- * borrows `text`. */
+/* INS_INVALID for an empty or malformed path, INS_UNSUPPORTED for "[...]" parts. Copies into pool
+ * when `pool` is not NULL, else borrows `text`. */
 INS_MUST_USE ins_status payload_path_parse(ins_text text, struct pool *pool,
                                            struct payload_path *out_path, ins_error *error);
 bool payload_path_equal(const struct payload_path *left, const struct payload_path *right);
 
 /* What a write needs of a payload. */
 struct payload_stored {
-    ins_text text;    /* stored form, in the pool; size 0 when the payload was absent, null or {} */
-    bool has_tenant;  /* tenant_path was given and its field is one string of at most 255 bytes */
-    ins_text tenant;  /* decoded, in the pool */
+    ins_text text;   /* stored form, in the pool; size 0 when the payload was absent, null or {} */
+    bool has_tenant; /* tenant_path was given and its field is one string of at most 255 bytes */
+    ins_text tenant; /* decoded, in the pool */
 };
 
-/* Validates `payload` (an object or null; at most INS_PAYLOAD_BYTES_MAX, depth INS_JSON_DEPTH_MAX) and makes its stored form.
- * tenant_path NULL: no field is taken out. uuid_tenant: values that are UUIDs are taken in canonical
- * form (lower-case, hyphenated) and other strings count as no tenant.
+/* Validates `payload` (an object or null; at most INS_PAYLOAD_BYTES_MAX, depth INS_JSON_DEPTH_MAX)
+ * and makes its stored form. tenant_path NULL: no field is taken out. uuid_tenant: values that are
+ * UUIDs are taken in canonical form (lower-case, hyphenated) and other strings count as no tenant.
  * When the tenant field is not a single string it stays in the text and has_tenant is false. */
-INS_MUST_USE ins_status payload_store(struct json_parser *parser, struct pool *pool, ins_text payload,
-                                      const struct payload_path *tenant_path, bool uuid_tenant,
-                                      struct payload_stored *out, ins_error *error);
-/* Puts the tenant field back as last key of its object (objects on the way are made when absent). text may be empty
- * ("{}" is meant). NULL data when memory is out. */
+INS_MUST_USE ins_status payload_store(struct json_parser *parser, struct pool *pool,
+                                      ins_text payload, const struct payload_path *tenant_path,
+                                      bool uuid_tenant, struct payload_stored *out,
+                                      ins_error *error);
+/* Puts the tenant field back as last key of its object (objects on the way are made when absent).
+ * `text` is a stored form and may be empty ("{}" is meant). Something that stands at the path
+ * already stays as it is. NULL data when memory is out. */
 ins_text payload_restore(struct pool *pool, ins_text text, const struct payload_path *tenant_path,
                          ins_text tenant);
-/* The part of a payload (with its tenant field restored) that a selector asks for; include and exclude take paths.
- * NULL data when memory is out. */
+/* The part of a payload (compact, with its tenant field restored) that a selector asks for; include
+ * and exclude take paths, and a key that is no path names nothing. INS_SELECT_NONE gives size 0,
+ * an empty text "{}". NULL data when memory is out. */
 ins_text payload_select(struct pool *pool, ins_text text, const ins_selector *selector);
 
 /* Filters: compiled once an operation, matched per row. Semantics are Qdrant's: a condition on an
@@ -57,10 +62,14 @@ INS_MUST_USE ins_status filter_compile(struct pool *pool, const ins_filter *sour
                                        const struct payload_path *tenant_path,
                                        struct filter **out_filter, ins_error *error);
 
-/* Tenant values that a top-level must condition (match value or any, texts) on tenant_path pins.
- * False: not pinned. True: *out_values[*out_count] in the pool, without duplicates; several such conditions are intersected (count may be 0).
- * *out_residual: the filter without the pinning conditions for rows of those islands, NULL when
- * nothing is left to check. */
+/* Tenant values that a must condition (match value or any) on tenant_path pins, at the top level or
+ * in the must of a filter nested there. *out_pinned false: hits may be anywhere; the other results
+ * are untouched. True: *out_values[*out_count] in the pool, sorted by bytes, without duplicates;
+ * several such conditions are intersected. The count is 0 when the conditions name no island
+ * (integers, bools, texts over INS_TENANT_BYTES_MAX, no UUID where uuid_tenant): then only the
+ * common island can hold hits. *out_residual: the filter without the pinning conditions, for rows
+ * of those islands; NULL when nothing is left to check. (Rows of the common island are matched with
+ * the whole filter.) */
 INS_MUST_USE ins_status filter_pins(struct pool *pool, const ins_filter *source,
                                     const struct payload_path *tenant_path, bool uuid_tenant,
                                     bool *out_pinned, ins_text **out_values, size_t *out_count,
@@ -73,11 +82,12 @@ struct filter_row {
     ins_text tenant;
 };
 
-/* `parser`: scratch for payloads; not used when the filter looks at ids and tenants only. False also for a
- * payload that does not parse (it was checked when stored). */
+/* `parser` is not used (may be NULL): the text is walked, once a row at most, and not at all when
+ * ids and tenants decide. On text that is not a stored form the answer is unspecified. */
 bool filter_match(const struct filter *filter, struct json_parser *parser,
                   const struct filter_row *row);
-/* True when rows must be read for their payload to decide. */
+/* True when rows must be read for their payload to decide: a condition names a payload field, the
+ * tenant field included (in the common island it is in the payload). */
 bool filter_needs_payload(const struct filter *filter);
 
 #endif
