@@ -3,8 +3,9 @@
  * Values: `dot` = sum a*b; `l2` = squared Euclidean distance, sum (a-b)^2. Cosine = dot of vectors
  * that were normalised when they were stored.
  * Accumulators are f32, several per register width, so the sum is a short tree; a kernel differs
- * from the double-precision sum by at most 1e-5 * (sum |a*b|) (l2: of the squares) for dim <= 65536.
- * NaN and infinity go through as IEEE says. No alignment is needed; no allocation. Any thread. */
+ * from the double-precision sum by at most 1e-5 * (sum |a*b|) (l2: of the squares) for dim <=
+ * 65536. NaN and infinity go through as IEEE says. No alignment is needed; no allocation. Any
+ * thread. */
 #ifndef INS_KERNEL_KERNEL_H
 #define INS_KERNEL_KERNEL_H
 
@@ -15,7 +16,8 @@ struct kernels {
     const char *isa; /* "scalar", "avx2", "avx512" */
     float (*dot_f32)(const float *left, const float *right, size_t dim);
     float (*l2_f32)(const float *left, const float *right, size_t dim);
-    /* One query to `count` rows that lie `stride` floats apart (stride >= dim): out[i] for row i. */
+    /* One query to `count` rows that lie `stride` floats apart (stride >= dim): out[i] for row i.
+     */
     void (*dot_f32_rows)(const float *query, const float *rows, size_t stride, size_t count,
                          size_t dim, float *out);
     void (*l2_f32_rows)(const float *query, const float *rows, size_t stride, size_t count,
@@ -25,6 +27,9 @@ struct kernels {
                            float *out);
     void (*l2_f32_gather)(const float *query, const float *const *rows, size_t count, size_t dim,
                           float *out);
+    /* Positions i with values[i] <= bound, ascending, into out[count]; returns how many. NaN never
+     * passes. count <= 65536. */
+    uint32_t (*select_f32)(const float *values, uint32_t count, float bound, uint16_t *out);
 };
 
 /* The best set that this CPU runs; INSULA_ISA=scalar|avx2|avx512 in the environment lowers it. */
