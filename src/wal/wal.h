@@ -1,8 +1,8 @@
 /* The log: one for all tenants, group commit.
  *
  * Path: the request lane encodes a record, reserves room, takes its LSN by wal_append and puts the
- * rows into the memtable in the same step. The log lane drains the ring into one batch (<= 4 MiB,
- * <= 4,096 records), writes one frame, syncs it, and posts one task to the request lane, which sets
+ * rows into the memtable in the same step. The log lane drains the queue into one batch (its frame
+ * <= 2 MiB, <= 4,096 records), writes one frame, syncs it, and posts one task to the request lane, which sets
  * the durable LSN and completes the calls that waited. The next batch forms meanwhile.
  * Failure: a failed write or sync stops the log for good; `failed` is called once on the request
  * lane with the reason; no sync is retried. Reads go on.
@@ -74,11 +74,18 @@ INS_MUST_USE ins_status wal_open(const struct wal_options *options, uint64_t aft
 INS_MUST_USE ins_status wal_check(struct log_sink *sink, uint64_t after_lsn, wal_visit visit,
                                   void *visit_context, struct wal_replay_result *out_result,
                                   ins_error *error);
-/* No lane may run a task of the log. Takes NULL. */
+/* Writes what was appended, closes the tail with an empty batch, stops the log's timer and waits for
+ * its background task; then calls `done` on the request lane: no lane holds anything of the log any
+ * more, and wal_close may follow. Nothing may be appended after it. Request lane. */
+void wal_stop(struct wal *wal, void (*done)(void *context), void *context);
+/* No lane may run a task of the log, nor hold its timer: after wal_stop, or when the lanes themselves
+ * are gone or thrown away (a simulated crash). Takes NULL. */
 void wal_close(struct wal *wal);
 
 /* INS_EXHAUSTED when `bytes` more would pass pending_bytes_max (a single record larger than that is
- * let through when nothing is pending), INS_UNAVAILABLE after a failure. Nothing to give back: the
+ * let through when nothing is pending), INS_UNAVAILABLE after a failure, INS_TOO_LARGE above
+ * INS_LOG_RECORD_BYTES_MAX, INS_FULL when the disk has no space for the log's next file and the
+ * current one is nearly used up. Nothing to give back: the
  * reservation is used by the append that follows in the same task, or forgotten. */
 INS_MUST_USE ins_status wal_reserve(struct wal *wal, uint64_t bytes, ins_error *error);
 /* Takes the next LSN (record->lsn), queues the record, wakes the log lane. Cannot fail. */

@@ -1,0 +1,138 @@
+/* What the files of the log share. */
+#ifndef INS_WAL_WAL_PRIVATE_H
+#define INS_WAL_WAL_PRIVATE_H
+
+#include <pthread.h>
+
+#include "wal/format.h"
+#include "wal/wal.h"
+
+/* ---- Files on disk and what they hold, for truncation -----------------------------------------
+ */
+
+/* When there are more files than places, the newest place stands for several: they go together. */
+#define WAL_FILE_SPANS_MAX 256u
+
+struct wal_file_span {
+    uint64_t file_id;  /* the last file of the span */
+    uint64_t last_lsn; /* highest LSN of a record or fragment in it */
+};
+
+struct wal_file_spans {
+    uint32_t count;
+    struct wal_file_span items[WAL_FILE_SPANS_MAX];
+};
+
+/* `file_id` above all that are there. */
+void wal_spans_add(struct wal_file_spans *spans, uint64_t file_id, uint64_t last_lsn);
+/* Takes out the leading spans whose records are all <= lsn and returns the last file id among them,
+ * 0 when there is none. */
+uint64_t wal_spans_take(struct wal_file_spans *spans, uint64_t lsn);
+
+/* ---- Replay
+ * -------------------------------------------------------------------------------------- */
+
+/* Where the log ends, for the writer that goes on. */
+struct wal_end {
+    uint64_t next_lsn, next_batch, last_file_id;
+    struct hash128 previous_hash;
+    uint32_t boot; /* of the last opening */
+};
+
+struct wal_replay_options {
+    struct log_sink *sink;
+    uint64_t after_lsn;
+    bool every_file;  /* read also files all of whose records are <= after_lsn */
+    bool may_be_none; /* no file at all is right whatever after_lsn */
+    wal_visit visit;
+    void *visit_context;
+};
+
+/* Reads the log. `spans` may be NULL, the other results not; all are untouched on failure. */
+ins_status wal_replay(const struct wal_replay_options *options,
+                      struct wal_replay_result *out_result, struct wal_end *out_end,
+                      struct wal_file_spans *out_spans, ins_error *error);
+
+/* ---- The open log
+ * -------------------------------------------------------------------------------- */
+
+struct wal {
+    /* immutable */
+    const ins_runtime *runtime;
+    struct arena *arena;
+    struct log_sink *sink;
+    uint64_t file_bytes, pending_bytes_max;
+    size_t frame_bytes_max, fragment_bytes_max;
+    bool drop;
+    struct wal_callbacks callbacks;
+    uint8_t *frame_data; /* [INS_LOG_FRAME_BYTES_MAX]; the log lane's */
+    uint32_t boot;
+
+    /* the request lane's */
+    uint64_t next_lsn, durable_lsn;
+    uint64_t pending_bytes;    /* appended, neither durable nor given back */
+    bool stopped;              /* failed() was called */
+    uint64_t prepare_again_ns; /* no try to make a spare on a full disk before */
+    void (*stop_done)(void *context);
+    void *stop_context;
+
+    /* the log lane's */
+    struct wal_record *backlog_first, **backlog_last; /* taken from the queue, not yet durable */
+    uint32_t cursor; /* bytes of the first one that are durable already: it goes in fragments */
+    uint64_t file_id, file_salt, file_at;
+    uint64_t written_lsn; /* highest LSN of a record or fragment in the current file or before */
+    uint64_t whole_lsn;   /* of the last record that is durable whole */
+    uint64_t next_batch;
+    struct hash128 previous_hash;
+    uint64_t last_batch_ns;
+    bool tail_open; /* the last batch has no batch behind it yet that could tell damage from a tear
+                     */
+    ins_timer idle_timer;
+
+    /* under lock */
+    pthread_mutex_t lock;
+    struct wal_record *queue_first, **queue_last;
+    struct wal_record *released_first, **released_last;
+    uint64_t released_lsn, released_bytes;
+    bool drain_posted, complete_posted, prepare_posted;
+    bool failed;
+    ins_error failure;
+    bool spare_failed; /* the next file could not be prepared: why */
+    ins_error spare_failure;
+    struct wal_file_spans spans; /* files before the current one */
+
+    ins_task drain_task;        /* log lane */
+    ins_task complete_task;     /* request lane */
+    ins_task prepare_task;      /* background lane */
+    ins_task stop_task;         /* log, background, request lane in turn */
+    _Atomic uint64_t file_room; /* bytes left in the current file: reserve reads, log lane writes */
+    _Atomic uint64_t batch_count, record_count, byte_count;
+};
+
+/* What a record of `size` bytes counts for against pending_bytes_max. */
+static inline uint64_t wal_record_charge(uint64_t size) {
+    return WAL_RECORD_HEADER_BYTES + align_up(size, 8);
+}
+
+void wal_lock(struct wal *wal);
+void wal_unlock(struct wal *wal);
+
+/* ---- writer.c: the log lane
+ * ------------------------------------------------------------------------ */
+
+/* Begins file `file_id`, which chains on what was written last. */
+ins_status wal_begin_file(struct wal *wal, uint64_t file_id, uint64_t first_lsn, ins_error *error);
+void wal_drain_run(ins_task *task);
+void wal_idle_run(ins_timer *timer);
+void wal_stop_run_log(ins_task *task);
+/* Posts the preparation of the next file to the background lane unless it is posted. */
+void wal_post_prepare(struct wal *wal);
+void wal_prepare_run(ins_task *task);
+
+/* ---- wal.c: the request lane
+ * ------------------------------------------------------------------------ */
+
+void wal_complete_run(ins_task *task);
+void wal_stop_run_request(ins_task *task);
+
+#endif
