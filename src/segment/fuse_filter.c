@@ -9,24 +9,24 @@
 
 #include "segment/segment_private.h"
 
-#define FUSE_SEEDS_MAX                                                                             \
-    64u /* the first works three times in four or more; so many fail only by design */
+#define FUSE_SEEDS_MAX 64u /* a handful is usual; so many fail only by design */
 #define FUSE_BITS 12u
 
 uint32_t fuse_partition_count(uint32_t id_count) {
     return id_count <= FUSE_KEYS_MAX ? 1 : id_count / FUSE_KEYS_TARGET + 1;
 }
 
-/* The paper's array of n * max(1.125, 0.875 + 0.25 * ln(10^6) / ln(n)) positions, in whole segments
- * of 2^floor(log_3.33(n) + 1.75): by half a step shorter than the paper's, so that rounding up
- * costs less. Measured at 10,000 to 131,072 keys: 15 to 20 of 20 seeds place all. */
+/* The paper's array of n * max(1.125, 0.875 + 0.25 * ln(10^6) / ln(n)) positions, in whole
+ * segments. Two changes keep filter and index of 10,000 and more ids within 16 bits an id: segments
+ * of 2^floor(log_3.33(n) + 1.5) instead of 2.25, and a fraction of up to 0.6 segments is dropped.
+ * Both cost seeds, not answers: see test_fuse_filter.c for how many are tried. */
 struct fuse_geometry fuse_geometry_for(uint32_t key_count) {
     INS_ASSERT(key_count <= FUSE_KEYS_MAX);
     double keys = key_count < 2 ? 2.0 : (double)key_count;
-    uint32_t length = 1u << (uint32_t)floor(log(keys) / log(3.33) + 1.75);
+    uint32_t length = 1u << (uint32_t)floor(log(keys) / log(3.33) + 1.5);
     double factor = fmax(1.125, 0.875 + 0.25 * log(1e6) / log(keys));
-    uint32_t capacity = (uint32_t)(keys * factor) + 1;
-    uint32_t segments = (capacity + length - 1) / length;
+    double dropped = key_count < 10000 ? 0.0 : 0.6;
+    uint32_t segments = (uint32_t)ceil(keys * factor / (double)length - dropped);
     segments = segments < 3 ? 3 : segments;
     uint32_t array_length = segments * length;
     uint32_t packed = (array_length * FUSE_BITS + 7) / 8;

@@ -1,0 +1,359 @@
+#include "segment/row_stream.h"
+
+#include <string.h>
+
+#include "segment/segment_private.h"
+
+/* One section, read front to back: the chunk at hand. */
+struct window {
+    uint8_t *buffer; /* [buffer_bytes]; large extents only */
+    size_t buffer_bytes;
+    const uint8_t *bytes;
+    uint32_t chunk; /* UINT32_MAX: none */
+};
+
+struct row_stream {
+    ins_store *store;
+    struct arena *arena;
+    struct extent extent;
+    struct run run;
+    uint8_t *first; /* [first_bytes]: header, or the whole small extent, with slack */
+    size_t first_bytes;
+    struct window windows[SECTION_SLOTS];
+    uint8_t *payload; /* a payload that crosses a chunk; INS_PAYLOAD_BYTES_MAX, taken when needed */
+    enum extent_need need;
+    uint32_t row, tombstone; /* next of each */
+    /* id directory */
+    uint32_t block;
+    bool in_block;
+    struct directory_cursor cursor;
+};
+
+static ins_status read_block(struct row_stream *stream, const struct block_key *key,
+                             uint8_t *buffer, const uint8_t **out, ins_error *error) {
+    char name[SEGMENT_NAME_MAX];
+    segment_name(key->file, name);
+    uint64_t begin = key->offset & ~(uint64_t)(STORE_ALIGN - 1);
+    size_t lead = (size_t)(key->offset - begin);
+    ins_status status = store_get(stream->store, name, begin, buffer,
+                                  (size_t)align_up(lead + key->size, STORE_ALIGN), error);
+    if (status != INS_OK) {
+        return status;
+    }
+    if (hash64(buffer + lead, key->size) != key->hash) {
+        return ins_fail(error, INS_CORRUPT,
+                        "%s: the %u bytes at offset %llu do not match their checksum", name,
+                        key->size, (unsigned long long)key->offset);
+    }
+    *out = buffer + lead;
+    return INS_OK;
+}
+
+ins_status row_stream_open(ins_store *store, struct arena *arena, const struct run *run,
+                           uint64_t file, uint64_t incarnation, struct row_stream **out_stream,
+                           ins_error *error) {
+    struct block_key key;
+    bool has_bytes = run_first_block(run, file, &key);
+    INS_ASSERT(has_bytes);
+    struct row_stream *stream = arena_alloc_zero(arena, INS_MEM_JOB, sizeof(*stream));
+    if (stream == NULL) {
+        return segment_out_of_memory(sizeof(*stream), error);
+    }
+    stream->store = store;
+    stream->arena = arena;
+    stream->run = *run;
+    stream->first_bytes = key.size + SEGMENT_READ_SLACK;
+    stream->first = arena_alloc(arena, INS_MEM_JOB, stream->first_bytes);
+    const uint8_t *bytes;
+    ins_status status = stream->first == NULL
+                            ? segment_out_of_memory(stream->first_bytes, error)
+                            : read_block(stream, &key, stream->first, &bytes, error);
+    if (status == INS_OK) {
+        status = extent_parse(run, file, (struct slice){.data = bytes, .size = key.size},
+                              incarnation, &stream->extent, error);
+    }
+    if (status == INS_OK) {
+        status = row_stream_rewind(stream, EXTENT_NEED_KEYS, error);
+    }
+    if (status != INS_OK) {
+        row_stream_close(stream);
+        return status;
+    }
+    *out_stream = stream;
+    return INS_OK;
+}
+
+static void window_close(struct row_stream *stream, enum section_kind kind) {
+    struct window *window = &stream->windows[kind];
+    arena_free(stream->arena, INS_MEM_JOB, window->buffer, window->buffer_bytes);
+    *window = (struct window){.chunk = UINT32_MAX};
+}
+
+void row_stream_close(struct row_stream *stream) {
+    if (stream == NULL) {
+        return;
+    }
+    for (int kind = 0; kind < SECTION_SLOTS; kind++) {
+        window_close(stream, (enum section_kind)kind);
+    }
+    arena_free(stream->arena, INS_MEM_JOB, stream->payload, INS_PAYLOAD_BYTES_MAX);
+    arena_free(stream->arena, INS_MEM_JOB, stream->first, stream->first_bytes);
+    arena_free(stream->arena, INS_MEM_JOB, stream, sizeof(*stream));
+}
+
+const struct extent *row_stream_extent(const struct row_stream *stream) {
+    return &stream->extent;
+}
+
+ins_status row_stream_rewind(struct row_stream *stream, enum extent_need need, ins_error *error) {
+    (void)error;
+    /* Sections that this pass does not read give their buffers back. */
+    for (int kind = 0; kind < SECTION_SLOTS; kind++) {
+        window_close(stream, (enum section_kind)kind);
+    }
+    stream->need = need;
+    stream->row = 0;
+    stream->tombstone = 0;
+    stream->block = 0;
+    stream->in_block = false;
+    return INS_OK;
+}
+
+/* Brings the chunk that holds `offset`; *out points there, *out_left bytes of the chunk follow. */
+static ins_status window_at(struct row_stream *stream, enum section_kind kind, uint64_t offset,
+                            const uint8_t **out, uint32_t *out_left, ins_error *error) {
+    struct window *window = &stream->windows[kind];
+    const struct section *section = &stream->extent.sections[kind];
+    INS_ASSERT(offset < section->size);
+    if (stream->extent.small) {
+        struct slice whole = extent_section(&stream->extent, kind);
+        *out = whole.data + offset;
+        *out_left = (uint32_t)(whole.size - offset);
+        return INS_OK;
+    }
+    uint32_t chunk = (uint32_t)(offset / section->chunk_bytes);
+    if (window->buffer == NULL) {
+        window->buffer_bytes = section->chunk_bytes + SEGMENT_READ_SLACK;
+        window->buffer = arena_alloc(stream->arena, INS_MEM_JOB, window->buffer_bytes);
+        if (window->buffer == NULL) {
+            return segment_out_of_memory(window->buffer_bytes, error);
+        }
+    }
+    struct block_key key = extent_chunk(&stream->extent, kind, chunk);
+    if (window->chunk != chunk) {
+        window->chunk = UINT32_MAX;
+        ins_status status = read_block(stream, &key, window->buffer, &window->bytes, error);
+        if (status != INS_OK) {
+            return status;
+        }
+        window->chunk = chunk;
+    }
+    uint64_t in_chunk = offset - (uint64_t)chunk * section->chunk_bytes;
+    *out = window->bytes + in_chunk;
+    *out_left = (uint32_t)(key.size - in_chunk);
+    return INS_OK;
+}
+
+static ins_status take_word(struct row_stream *stream, enum section_kind kind, uint64_t offset,
+                            bool wide, uint64_t *out, ins_error *error) {
+    const uint8_t *at;
+    uint32_t left;
+    ins_status status = window_at(stream, kind, offset, &at, &left, error);
+    if (status == INS_OK) {
+        INS_ASSERT(left >= (wide ? 8u : 4u));
+        *out = wide ? load_u64(at) : load_u32(at);
+    }
+    return status;
+}
+
+static ins_status take_id(struct row_stream *stream, enum section_kind kind, uint32_t numbers,
+                          uint32_t index, ins_id *out, ins_error *error) {
+    const uint8_t *at;
+    uint32_t left;
+    ins_status status =
+        window_at(stream, kind, layout_id_offset(numbers, index), &at, &left, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    if (index < numbers) {
+        *out = (ins_id){.low = load_u64(at)};
+    } else {
+        *out = (ins_id){.high = load_u64(at), .low = load_u64(at + 8), .is_uuid = true};
+    }
+    return INS_OK;
+}
+
+static ins_status take_version(struct row_stream *stream, const struct extent_row *row,
+                               uint32_t index, uint64_t *out, ins_error *error) {
+    const struct extent *extent = &stream->extent;
+    bool wide = extent->wide_versions;
+    uint64_t begin = 0, relative;
+    if (row->tombstone) {
+        begin =
+            align_up(layout_ids_bytes(extent->tombstone_count, extent->tombstone_number_count), 8);
+    }
+    enum section_kind kind = row->tombstone ? SECTION_TOMBSTONES : SECTION_VERSIONS;
+    ins_status status =
+        take_word(stream, kind, begin + (uint64_t)index * (wide ? 8 : 4), wide, &relative, error);
+    *out = status == INS_OK ? extent->version_low + relative : 0;
+    return status;
+}
+
+static ins_status take_vector(struct row_stream *stream, uint32_t row, const float **out,
+                              ins_error *error) {
+    const struct extent *extent = &stream->extent;
+    if (extent->dim == 0) {
+        *out = NULL;
+        return INS_OK;
+    }
+    const uint8_t *at;
+    uint32_t left;
+    /* Rows fill their chunks whole, so the section has no gaps. */
+    ins_status status = window_at(stream, SECTION_DENSE,
+                                  (uint64_t)row * extent->dim * sizeof(float), &at, &left, error);
+    *out = status == INS_OK ? (const float *)(const void *)at : NULL;
+    return status;
+}
+
+static ins_status join_payload(struct row_stream *stream, uint64_t begin, uint64_t end,
+                               struct slice *out, ins_error *error) {
+    if (end - begin > INS_PAYLOAD_BYTES_MAX) {
+        return ins_fail(error, INS_CORRUPT, "segment file %llu: a payload of %llu bytes",
+                        (unsigned long long)stream->extent.file, (unsigned long long)(end - begin));
+    }
+    if (stream->payload == NULL) {
+        stream->payload = arena_alloc(stream->arena, INS_MEM_JOB, INS_PAYLOAD_BYTES_MAX);
+    }
+    if (stream->payload == NULL) {
+        return segment_out_of_memory(INS_PAYLOAD_BYTES_MAX, error);
+    }
+    for (uint64_t at = begin; at < end;) {
+        const uint8_t *bytes;
+        uint32_t left;
+        ins_status status = window_at(stream, SECTION_PAYLOAD, at, &bytes, &left, error);
+        if (status != INS_OK) {
+            return status;
+        }
+        size_t step = end - at < left ? (size_t)(end - at) : left;
+        memcpy(stream->payload + (at - begin), bytes, step);
+        at += step;
+    }
+    *out = (struct slice){.data = stream->payload, .size = (size_t)(end - begin)};
+    return INS_OK;
+}
+
+static ins_status take_payload(struct row_stream *stream, uint32_t row, struct slice *out,
+                               ins_error *error) {
+    const struct section *offsets = &stream->extent.sections[SECTION_PAYLOAD_OFFSETS];
+    *out = (struct slice){0};
+    if (!stream->extent.sections[SECTION_PAYLOAD].present) {
+        return INS_OK;
+    }
+    bool wide = offsets->encoding == ENCODING_U64;
+    uint64_t word = wide ? 8 : 4, begin, end = 0;
+    ins_status status = take_word(stream, SECTION_PAYLOAD_OFFSETS, row * word, wide, &begin, error);
+    if (status == INS_OK) {
+        status = take_word(stream, SECTION_PAYLOAD_OFFSETS, (row + 1) * word, wide, &end, error);
+    }
+    if (status != INS_OK || begin == end) {
+        return status;
+    }
+    if (begin > end || end > stream->extent.sections[SECTION_PAYLOAD].size) {
+        return ins_fail(error, INS_CORRUPT, "segment file %llu: payload of row %u out of bounds",
+                        (unsigned long long)stream->extent.file, row);
+    }
+    const uint8_t *at;
+    uint32_t left;
+    status = window_at(stream, SECTION_PAYLOAD, begin, &at, &left, error);
+    if (status == INS_OK && end - begin <= left) {
+        *out = (struct slice){.data = at, .size = (size_t)(end - begin)};
+        return INS_OK;
+    }
+    return status == INS_OK ? join_payload(stream, begin, end, out, error) : status;
+}
+
+/* ---- Id directories ---- */
+
+static ins_status next_entry(struct row_stream *stream, struct extent_row *out, bool *out_end,
+                             ins_error *error) {
+    const struct extent *extent = &stream->extent;
+    ins_status status = INS_OK;
+    for (;;) {
+        struct directory_entry entry;
+        if (stream->in_block && directory_block_next(&stream->cursor, &entry, &status)) {
+            *out = (struct extent_row){
+                .id = entry.id, .incarnation = entry.incarnation, .version = extent->version_high};
+            *out_end = false;
+            return INS_OK;
+        }
+        if (status != INS_OK) {
+            return ins_fail(error, status,
+                            "segment file %llu: block %u of an id directory is malformed",
+                            (unsigned long long)extent->file, stream->block - 1);
+        }
+        if (extent->row_count == 0 || stream->block == directory_block_count(extent)) {
+            *out_end = true;
+            return INS_OK;
+        }
+        const uint8_t *at;
+        uint32_t left;
+        status = window_at(stream, SECTION_DIRECTORY, (uint64_t)stream->block * INS_DIRECTORY_BLOCK,
+                           &at, &left, error);
+        if (status == INS_OK) {
+            size_t size = left < INS_DIRECTORY_BLOCK ? left : INS_DIRECTORY_BLOCK;
+            status = directory_block_begin(at, size, &stream->cursor, error);
+        }
+        if (status != INS_OK) {
+            return status;
+        }
+        stream->block++;
+        stream->in_block = true;
+    }
+}
+
+/* ---- Rows ---- */
+
+/* The next row or tombstone, whichever id is smaller. */
+static ins_status next_key(struct row_stream *stream, struct extent_row *out, uint32_t *out_index,
+                           bool *out_end, ins_error *error) {
+    const struct extent *extent = &stream->extent;
+    bool has_row = stream->row < extent->row_count;
+    bool has_tombstone = stream->tombstone < extent->tombstone_count;
+    ins_id row_id = {0}, tombstone_id = {0};
+    ins_status status = INS_OK;
+    *out_end = !has_row && !has_tombstone;
+    if (has_row) {
+        status = take_id(stream, SECTION_IDS, extent->number_count, stream->row, &row_id, error);
+    }
+    if (has_tombstone && status == INS_OK) {
+        status = take_id(stream, SECTION_TOMBSTONES, extent->tombstone_number_count,
+                         stream->tombstone, &tombstone_id, error);
+    }
+    if (status != INS_OK || *out_end) {
+        return status;
+    }
+    bool tombstone = !has_row || (has_tombstone && id_compare(&tombstone_id, &row_id) < 0);
+    *out = (struct extent_row){.id = tombstone ? tombstone_id : row_id, .tombstone = tombstone};
+    *out_index = tombstone ? stream->tombstone++ : stream->row++;
+    return INS_OK;
+}
+
+ins_status row_stream_next(struct row_stream *stream, struct extent_row *out, bool *out_end,
+                           ins_error *error) {
+    if ((stream->run.flags & RUN_DIRECTORY) != 0) {
+        return next_entry(stream, out, out_end, error);
+    }
+    uint32_t index;
+    ins_status status = next_key(stream, out, &index, out_end, error);
+    if (status != INS_OK || *out_end) {
+        return status;
+    }
+    if (stream->need == EXTENT_NEED_KEYS) {
+        status = take_version(stream, out, index, &out->version, error);
+    } else if (stream->need == EXTENT_NEED_VECTOR && !out->tombstone) {
+        status = take_vector(stream, index, &out->vector, error);
+    } else if (stream->need == EXTENT_NEED_PAYLOAD && !out->tombstone) {
+        status = take_payload(stream, index, &out->payload, error);
+    }
+    return status;
+}

@@ -1,0 +1,23 @@
+/* All rows of one extent in id order, tombstones among them, read with blocking reads: for merges
+ * and recovery. One chunk of each needed section is held (INS_MEM_JOB); every block is verified. */
+#ifndef INS_SEGMENT_ROW_STREAM_H
+#define INS_SEGMENT_ROW_STREAM_H
+
+#include "segment/segment.h"
+
+struct row_stream;
+
+/* The run must have bytes. INS_FULL when the job share is used up. */
+INS_MUST_USE ins_status row_stream_open(ins_store *store, struct arena *arena,
+                                        const struct run *run, uint64_t file, uint64_t incarnation,
+                                        struct row_stream **out_stream, ins_error *error);
+void row_stream_close(struct row_stream *stream); /* takes NULL */
+/* Back to the first row. Versions come with EXTENT_NEED_KEYS, vectors and payloads with theirs. */
+INS_MUST_USE ins_status row_stream_rewind(struct row_stream *stream, enum extent_need need,
+                                          ins_error *error);
+/* Next row; *out_end behind the last. What `out` points to lives until the next call. */
+INS_MUST_USE ins_status row_stream_next(struct row_stream *stream, struct extent_row *out,
+                                        bool *out_end, ins_error *error);
+const struct extent *row_stream_extent(const struct row_stream *stream);
+
+#endif
