@@ -103,14 +103,21 @@ static void kernel_l2_f32_gather_avx2(const float *query, const float *const *ro
     rows_anywhere(METRIC_L2, query, rows, count, dim, out);
 }
 
-/* Few values pass in a long scan, so a block without one costs a load and a compare. */
+static INLINE uint32_t bits_below(const float *values, __m256 bounds) {
+    __m256 is_below = _mm256_cmp_ps(_mm256_loadu_ps(values), bounds, _CMP_LE_OQ);
+    return (uint32_t)_mm256_movemask_ps(is_below);
+}
+
+/* Few values pass in a long scan, so 32 of them without one cost four compares and a branch. */
 static uint32_t kernel_select_f32_avx2(const float *values, uint32_t count, float bound,
                                        uint16_t *out) {
     __m256 bounds = _mm256_set1_ps(bound);
     uint32_t found = 0, at = 0;
-    for (; at + WIDTH <= count; at += WIDTH) {
-        __m256 is_below = _mm256_cmp_ps(_mm256_loadu_ps(values + at), bounds, _CMP_LE_OQ);
-        uint32_t bits = (uint32_t)_mm256_movemask_ps(is_below);
+    for (; at + 4 * WIDTH <= count; at += 4 * WIDTH) {
+        const float *here = values + at;
+        uint32_t bits = bits_below(here, bounds) | bits_below(here + WIDTH, bounds) << 8 |
+                        bits_below(here + 2 * WIDTH, bounds) << 16 |
+                        bits_below(here + 3 * WIDTH, bounds) << 24;
         for (; bits != 0; bits &= bits - 1) {
             out[found++] = (uint16_t)(at + (uint32_t)__builtin_ctz(bits));
         }

@@ -104,18 +104,35 @@ static void kernel_l2_f32_gather_avx512(const float *query, const float *const *
     rows_anywhere(METRIC_L2, query, rows, count, dim, out);
 }
 
-/* Few values pass in a long scan, so a block without one costs a load and a compare. */
+static INLINE uint64_t bits_below(const float *values, __m512 bounds) {
+    return _mm512_cmp_ps_mask(_mm512_loadu_ps(values), bounds, _CMP_LE_OQ);
+}
+
+static INLINE uint32_t write_positions(uint64_t bits, uint32_t first, uint16_t *out) {
+    uint32_t found = 0;
+    for (; bits != 0; bits &= bits - 1) {
+        out[found++] = (uint16_t)(first + (uint32_t)__builtin_ctzll(bits));
+    }
+    return found;
+}
+
+/* Few values pass in a long scan, so 64 of them without one cost four compares and a branch. */
 static uint32_t kernel_select_f32_avx512(const float *values, uint32_t count, float bound,
                                          uint16_t *out) {
     __m512 bounds = _mm512_set1_ps(bound);
-    uint32_t found = 0;
-    for (uint32_t at = 0; at < count; at += WIDTH) {
-        __mmask16 here = count - at < WIDTH ? tail_mask(count - at) : (__mmask16)0xffff;
-        __m512 block = _mm512_maskz_loadu_ps(here, values + at);
-        uint32_t bits = _mm512_mask_cmp_ps_mask(here, block, bounds, _CMP_LE_OQ);
-        for (; bits != 0; bits &= bits - 1) {
-            out[found++] = (uint16_t)(at + (uint32_t)__builtin_ctz(bits));
-        }
+    uint32_t found = 0, at = 0;
+    for (; at + 4 * WIDTH <= count; at += 4 * WIDTH) {
+        const float *here = values + at;
+        uint64_t bits = bits_below(here, bounds) | bits_below(here + WIDTH, bounds) << 16 |
+                        bits_below(here + 2 * WIDTH, bounds) << 32 |
+                        bits_below(here + 3 * WIDTH, bounds) << 48;
+        found += write_positions(bits, at, out + found);
+    }
+    for (; at < count; at += WIDTH) {
+        __mmask16 mask = tail_mask(count - at < WIDTH ? count - at : WIDTH);
+        __m512 block = _mm512_maskz_loadu_ps(mask, values + at);
+        uint64_t bits = _mm512_mask_cmp_ps_mask(mask, block, bounds, _CMP_LE_OQ);
+        found += write_positions(bits, at, out + found);
     }
     return found;
 }
