@@ -1,0 +1,443 @@
+/* A connection: bytes in, one request at a time to the API, its answer out.
+ *
+ * Path: all connections read into one buffer; a request that came whole is handed over from there
+ * and answered with one write, so that the usual request costs three system calls and no memory.
+ * What is not whole yet, or comes while a request is under way, is kept in `input`.
+ * Failure: a malformed head or a body over the limit is answered, then the connection is closed,
+ * with a while left for the peer to read the answer. Too much input stops the reading.
+ * Invariants: I1 in one list, that of its state.  I2 `body` only in CONN_BODY, `output` only in
+ * CONN_WRITE and CONN_LINGER.  I3 freed when its handle is closed and no answer is pending. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "server/server_private.h"
+
+static void conn_feed_input(struct conn *conn);
+
+static void list_remove(struct conn *conn) {
+    struct conn_list *list = &conn->server->lists[conn->state];
+    *(conn->previous == NULL ? &list->first : &conn->previous->next) = conn->next;
+    *(conn->next == NULL ? &list->last : &conn->next->previous) = conn->previous;
+}
+
+static void list_append(struct conn *conn) {
+    struct conn_list *list = &conn->server->lists[conn->state];
+    conn->previous = list->last;
+    conn->next = NULL;
+    *(list->last == NULL ? &list->first : &list->last->next) = conn;
+    list->last = conn;
+}
+
+/* Which moves are allowed; a bit a target. */
+static const uint8_t moves[CONN_STATE_COUNT] = {
+    [CONN_IDLE] = 1u << CONN_IDLE | 1u << CONN_HEAD | 1u << CONN_BODY | 1u << CONN_BUSY |
+                  1u << CONN_LINGER | 1u << CONN_WRITE | 1u << CONN_CLOSED,
+    [CONN_HEAD] = 1u << CONN_BODY | 1u << CONN_BUSY | 1u << CONN_LINGER | 1u << CONN_WRITE |
+                  1u << CONN_CLOSED,
+    [CONN_BODY] = 1u << CONN_BODY | 1u << CONN_BUSY | 1u << CONN_LINGER | 1u << CONN_WRITE |
+                  1u << CONN_CLOSED,
+    [CONN_BUSY] = 1u << CONN_IDLE | 1u << CONN_WRITE | 1u << CONN_LINGER | 1u << CONN_CLOSED,
+    [CONN_WRITE] = 1u << CONN_IDLE | 1u << CONN_LINGER | 1u << CONN_CLOSED,
+    [CONN_LINGER] = 1u << CONN_CLOSED,
+    [CONN_CLOSED] = 0,
+};
+
+void conn_enter(struct conn *conn, enum conn_state state) {
+    INS_ASSERT((moves[conn->state] >> state & 1u) != 0);
+    list_remove(conn);
+    conn->state = (uint8_t)state;
+    conn->since_ms = uv_now(&conn->server->loop->uv);
+    list_append(conn);
+}
+
+static void conn_free(struct conn *conn) {
+    struct server *server = conn->server;
+    list_remove(conn);
+    heap_free(server->heap, conn->input, conn->input_capacity);
+    body_free(server, conn->body);
+    write_free(server, conn->output);
+    heap_free(server->heap, conn, sizeof(*conn));
+    server->conn_count--;
+    if (server->conn_count == 0 && !server->stopping) {
+        (void)uv_timer_stop(&server->sweep);
+    }
+}
+
+static void on_closed(uv_handle_t *handle) {
+    struct conn *conn = (struct conn *)handle;
+    conn->unhandled = true;
+    if (!conn->pending && !conn->feeding) {
+        conn_free(conn);
+    }
+}
+
+void conn_close(struct conn *conn) {
+    if (conn->state != CONN_CLOSED) {
+        conn_enter(conn, CONN_CLOSED);
+        uv_close((uv_handle_t *)&conn->tcp, on_closed);
+    }
+}
+
+/* ---- Input ------------------------------------------------------------------------------- */
+
+/* Keeps `size` bytes for later; false when that is more than a connection may keep. */
+static bool input_append(struct conn *conn, const char *data, size_t size) {
+    struct heap *heap = conn->server->heap;
+    size_t needed = conn->input_size + size;
+    if (needed > INPUT_BYTES_MAX) {
+        return false;
+    }
+    if (needed > conn->input_capacity) {
+        size_t capacity = INPUT_BYTES_MIN;
+        while (capacity < needed) {
+            capacity *= 2;
+        }
+        char *input = conn->input == NULL ? heap_alloc(heap, capacity)
+                                          : heap_grow(heap, conn->input, conn->input_capacity,
+                                                      conn->input_size, capacity);
+        if (input == NULL) {
+            return false;
+        }
+        conn->input = input;
+        conn->input_capacity = (uint32_t)capacity;
+    }
+    memcpy(conn->input + conn->input_size, data, size);
+    conn->input_size = (uint32_t)needed;
+    return true;
+}
+
+/* Drops the first `size` bytes; an idle connection keeps no buffer. */
+static void input_consume(struct conn *conn, size_t size) {
+    INS_ASSERT(size <= conn->input_size);
+    conn->input_size -= (uint32_t)size;
+    if (conn->input_size == 0) {
+        heap_free(conn->server->heap, conn->input, conn->input_capacity);
+        conn->input = NULL;
+        conn->input_capacity = 0;
+    } else if (size != 0) {
+        memmove(conn->input, conn->input + size, conn->input_size);
+    }
+}
+
+void conn_refuse(struct conn *conn, unsigned http, uint32_t retry_after_s, const char *message) {
+    body_free(conn->server, conn->body);
+    conn->body = NULL;
+    conn->keep_alive = false;
+    conn->head_method = false;
+    conn->pending = true;
+    if (conn->state != CONN_BUSY) {
+        conn_enter(conn, CONN_BUSY);
+    }
+    api_refuse(conn->server->api, conn, http, retry_after_s, message);
+}
+
+void conn_dispatch(struct conn *conn, const struct head *head, ins_text body) {
+    struct api_request request = {.method = head->method,
+                                  .path = head->path,
+                                  .query = head->query,
+                                  .body = body,
+                                  .user = conn};
+    conn_enter(conn, CONN_BUSY);
+    conn->keep_alive = head->keep_alive;
+    conn->head_method = head->is_head_method;
+    conn->pending = true;
+    api_dispatch(conn->server->api, &request);
+}
+
+/* A page in a browser can post to any server without asking it, but not as JSON: with that asked
+ * for, no page of another site can write here. Tools that send another type are let through. */
+static bool type_allowed(const struct head *head) {
+    bool has_body = head->chunked || head->content_length != 0;
+    return !has_body || head->json_type || !head->from_browser;
+}
+
+/* A head is there; `rest` bytes follow it. Returns how many of them it took. */
+static size_t conn_begin(struct conn *conn, const struct head *head, const char *rest,
+                         size_t rest_size) {
+    size_t body_max = api_body_max(conn->server->api);
+    if (!type_allowed(head)) {
+        conn_refuse(conn, 400, 0, "Content type error: the body must be application/json");
+    } else if (head->content_length > body_max) {
+        char message[120];
+        (void)snprintf(message, sizeof(message),
+                       "Payload too large: the body has %llu bytes, at most %zu are taken",
+                       (unsigned long long)head->content_length, body_max);
+        conn_refuse(conn, 413, 0, message);
+    } else if (!head->chunked && head->content_length <= rest_size) {
+        ins_text body = {rest, (size_t)head->content_length};
+        conn_dispatch(conn, head, body);
+        return body.size;
+    } else {
+        body_begin(conn, head);
+        if (conn->state == CONN_BODY && head->expect_continue && rest_size == 0) {
+            write_continue(conn);
+        }
+    }
+    return 0;
+}
+
+/* Takes one head from `data`, if it is whole, and starts its request. */
+static size_t conn_take_head(struct conn *conn, const char *data, size_t size) {
+    struct head_error wrong = {0};
+    struct head head;
+    llhttp_t parser;
+    size_t head_size = 0;
+    enum head_result result = head_scan(&conn->scan, data, size, &head_size, &wrong);
+    if (result == HEAD_MORE) {
+        if (conn->state == CONN_IDLE) {
+            conn_enter(conn, CONN_HEAD);
+        }
+        return 0;
+    }
+    conn->scan = (struct head_scan){0};
+    if (result == HEAD_BAD || !head_parse(&parser, data, head_size, &head, &wrong)) {
+        char message[160];
+        (void)snprintf(message, sizeof(message), "Bad request: %s", wrong.message);
+        conn_refuse(conn, wrong.http, 0, message);
+        return size;
+    }
+    size_t rest_size = size - head_size;
+    if (head.chunked) {
+        body_begin(conn, &head);
+        if (conn->state == CONN_BODY) {
+            chunks_init(&conn->body->chunks, &parser, conn->body->chunks.sink, conn->body);
+            if (head.expect_continue && rest_size == 0) {
+                write_continue(conn);
+            }
+        }
+        return head_size;
+    }
+    return head_size + conn_begin(conn, &head, data + head_size, rest_size);
+}
+
+/* Empty lines before a request: some clients send one behind a body. */
+static size_t skip_empty_lines(const struct conn *conn, const char *data, size_t size) {
+    size_t at = 0;
+    while (conn->scan.searched == 0 && at + 1 < size && data[at] == '\r' && data[at + 1] == '\n') {
+        at += 2;
+    }
+    return at;
+}
+
+static bool conn_takes_input(const struct conn *conn) {
+    return conn->state == CONN_IDLE || conn->state == CONN_HEAD || conn->state == CONN_BODY;
+}
+
+/* Works through `data` until it is used up or a request is under way; returns what was taken. */
+static size_t conn_feed(struct conn *conn, const char *data, size_t size) {
+    size_t at = 0;
+    conn->feeding = true;
+    while (at < size && conn_takes_input(conn)) {
+        if (conn->state == CONN_BODY) {
+            at += body_take(conn, data + at, size - at);
+            continue;
+        }
+        at += skip_empty_lines(conn, data + at, size - at);
+        size_t taken = at < size ? conn_take_head(conn, data + at, size - at) : 0;
+        at += taken;
+        if (taken == 0) {
+            break; /* not whole yet */
+        }
+    }
+    conn->feeding = false;
+    return conn->state == CONN_LINGER || conn->state == CONN_CLOSED ? size : at;
+}
+
+static void conn_pause(struct conn *conn) {
+    if (!conn->paused && conn->state != CONN_CLOSED) {
+        conn->paused = true;
+        (void)uv_read_stop((uv_stream_t *)&conn->tcp);
+    }
+}
+
+/* The input is as large as it may be. While busy, the peer waits; else it has sent a head that
+ * never ends, which head_scan() refuses first, or memory is out. */
+static void conn_input_full(struct conn *conn) {
+    if (conn->state == CONN_BUSY || conn->state == CONN_WRITE) {
+        conn_close(conn);
+    } else if (conn_takes_input(conn)) {
+        conn_refuse(conn, 429, 1, "Rate limiting exceeded: the memory for requests is used up");
+    }
+}
+
+static void conn_take(struct conn *conn, const char *data, size_t size) {
+    if (conn->state == CONN_LINGER) {
+        return;
+    }
+    size_t taken = 0;
+    bool waiting = conn->input_size != 0;
+    if (!waiting && conn_takes_input(conn)) {
+        taken = conn_feed(conn, data, size);
+    }
+    if (taken < size && !input_append(conn, data + taken, size - taken)) {
+        conn_input_full(conn);
+        return;
+    }
+    if (waiting && conn_takes_input(conn)) {
+        conn_feed_input(conn);
+    }
+    if (conn->input_size >= READ_BYTES) {
+        conn_pause(conn);
+    }
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out_buffer) {
+    (void)suggested;
+    struct conn *conn = (struct conn *)handle;
+    *out_buffer = uv_buf_init(conn->server->read_buffer, READ_BYTES);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer) {
+    struct conn *conn = (struct conn *)stream;
+    if (size > 0) {
+        conn_take(conn, buffer->base, (size_t)size);
+    } else if (size == UV_EOF && (conn->state == CONN_BUSY || conn->state == CONN_WRITE)) {
+        conn->ended = true; /* it may still read the answer */
+    } else if (size < 0) {
+        conn_close(conn);
+    }
+}
+
+void conn_unpause(struct conn *conn) {
+    if (conn->paused) {
+        conn->paused = false;
+        (void)uv_read_start((uv_stream_t *)&conn->tcp, on_alloc, on_read);
+    }
+}
+
+static void conn_feed_input(struct conn *conn) {
+    if (conn->input_size == 0) {
+        return;
+    }
+    size_t taken = conn_feed(conn, conn->input, conn->input_size);
+    input_consume(conn, taken);
+}
+
+/* Goes on after an answer: with what has come meanwhile, then with the socket. */
+static void conn_resume(struct conn *conn) {
+    conn_feed_input(conn);
+    if (conn->state == CONN_CLOSED) {
+        return;
+    }
+    if (conn->ended && conn_takes_input(conn)) {
+        conn_close(conn);
+    } else if (conn->input_size < READ_BYTES) {
+        conn_unpause(conn);
+    }
+}
+
+void conn_written(struct conn *conn) {
+    if (!conn->keep_alive || conn->server->stopping) {
+        conn_close(conn);
+        return;
+    }
+    conn_enter(conn, CONN_IDLE);
+    if (!conn->feeding) {
+        conn_resume(conn);
+    }
+}
+
+void conn_respond(void *user, struct api_response *response) {
+    struct conn *conn = user;
+    INS_ASSERT(conn->pending);
+    conn->pending = false;
+    if (conn->state == CONN_CLOSED) {
+        if (!response->shared) {
+            heap_free(conn->server->heap, response->memory, response->capacity);
+        }
+        if (conn->unhandled && !conn->feeding) {
+            conn_free(conn);
+        }
+        return;
+    }
+    write_response(conn, response, !conn->keep_alive || conn->server->stopping);
+}
+
+/* ---- Coming and going -------------------------------------------------------------------- */
+
+static void on_dropped(uv_handle_t *handle) {
+    struct server *server = handle->data;
+    server->dropping = false;
+}
+
+/* No memory for a connection: takes it off the listener's queue and closes it. */
+static void conn_drop(struct server *server) {
+    if (server->dropping || uv_tcp_init(&server->loop->uv, &server->drop) != 0) {
+        return;
+    }
+    server->dropping = true;
+    server->drop.data = server;
+    (void)uv_accept((uv_stream_t *)&server->listener, (uv_stream_t *)&server->drop);
+    uv_close((uv_handle_t *)&server->drop, on_dropped);
+}
+
+static void on_sweep(uv_timer_t *timer) {
+    conn_sweep(timer->data);
+}
+
+void conn_accept(struct server *server) {
+    struct conn *conn = heap_alloc(server->heap, sizeof(*conn));
+    if (conn == NULL) {
+        conn_drop(server);
+        return;
+    }
+    memset(conn, 0, sizeof(*conn));
+    conn->server = server;
+    conn->since_ms = uv_now(&server->loop->uv);
+    INS_ASSERT(uv_tcp_init(&server->loop->uv, &conn->tcp) == 0);
+    if (server->conn_count++ == 0) {
+        (void)uv_timer_start(&server->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+    }
+    list_append(conn);
+    if (uv_accept((uv_stream_t *)&server->listener, (uv_stream_t *)&conn->tcp) != 0) {
+        conn_close(conn);
+        return;
+    }
+    (void)uv_tcp_nodelay(&conn->tcp, 1);
+    (void)uv_read_start((uv_stream_t *)&conn->tcp, on_alloc, on_read);
+    if (server->conn_count > server->conn_max) {
+        conn_refuse(conn, 503, 1, "Service temporarily unavailable: too many connections");
+    }
+}
+
+static void conn_expire(struct conn *conn) {
+    if (conn->state == CONN_HEAD || conn->state == CONN_BODY) {
+        conn_refuse(conn, 408, 0, "Timeout: the request did not come whole in time");
+    } else {
+        conn_close(conn);
+    }
+}
+
+void conn_sweep(struct server *server) {
+    static const uint32_t timeouts_ms[CONN_STATE_COUNT] = {
+        [CONN_IDLE] = IDLE_MS,   [CONN_HEAD] = HEAD_MS,     [CONN_BODY] = BODY_MS,
+        [CONN_WRITE] = WRITE_MS, [CONN_LINGER] = LINGER_MS,
+    };
+    uint64_t now_ms = uv_now(&server->loop->uv);
+    for (enum conn_state state = 0; state < CONN_STATE_COUNT; state++) {
+        struct conn *conn;
+        while (timeouts_ms[state] != 0 && (conn = server->lists[state].first) != NULL &&
+               now_ms - conn->since_ms >= timeouts_ms[state]) {
+            conn_expire(conn);
+        }
+    }
+}
+
+static void close_list(struct conn_list *list) {
+    while (list->first != NULL) {
+        conn_close(list->first); /* leaves the list */
+    }
+}
+
+void conn_close_waiting(struct server *server) {
+    close_list(&server->lists[CONN_IDLE]);
+    close_list(&server->lists[CONN_HEAD]);
+    close_list(&server->lists[CONN_BODY]);
+}
+
+void conn_close_all(struct server *server) {
+    for (enum conn_state state = 0; state < CONN_CLOSED; state++) {
+        close_list(&server->lists[state]);
+    }
+}

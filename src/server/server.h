@@ -1,0 +1,39 @@
+/* The server: a database behind HTTP, on one event loop.
+ *
+ * Path: server_open() opens the store, recovers the database and listens; server_run() serves until
+ * server_stop(); then it takes no more connections, lets requests under way finish, flushes and
+ * returns; server_close() frees.
+ * Threads: open, run and close on one; stop on any, and from a signal's callback. */
+#ifndef INS_SERVER_SERVER_H
+#define INS_SERVER_SERVER_H
+
+#include "insula.h"
+
+#define SERVER_CONNECTIONS_MAX 10240u
+#define SERVER_DESCRIPTORS_KEPT 128u /* for files, the loop, libraries */
+
+struct server;
+
+struct server_options {
+    const char *data_dir;
+    const char *host;         /* an address or "localhost" */
+    uint16_t http_port;       /* 0 = any that is free */
+    uint64_t memory_budget;   /* 0 = the engine's default */
+    uint32_t connections_max; /* 0 = SERVER_CONNECTIONS_MAX or what the descriptors allow */
+    bool handle_signals;      /* SIGTERM and SIGINT stop; a second one ends the process at once */
+};
+
+/* INS_INVALID: address; INS_UNAVAILABLE: port in use; or what opening the store or database says.
+ */
+INS_MUST_USE ins_status server_open(const struct server_options *options,
+                                    struct server **out_server, ins_error *error);
+/* INS_OK after a clean shutdown; else what kept the database from flushing. */
+INS_MUST_USE ins_status server_run(struct server *server, ins_error *error);
+void server_stop(struct server *server);
+void server_close(struct server *server); /* takes NULL */
+
+uint16_t server_port(const struct server *server);
+/* Before server_run() only. */
+void server_stats(struct server *server, ins_stats *out_stats);
+
+#endif

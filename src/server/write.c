@@ -1,0 +1,221 @@
+/* Answers on the wire. The head is written into the free bytes before the body, so that the usual
+ * answer leaves with one write and without memory of its own; what the socket does not take at once
+ * waits in an output. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "server/server_private.h"
+
+static const char *reason_of(unsigned http) {
+    switch (http) {
+    case 200:
+        return "OK";
+    case 400:
+        return "Bad Request";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 408:
+        return "Request Timeout";
+    case 409:
+        return "Conflict";
+    case 413:
+        return "Payload Too Large";
+    case 414:
+        return "URI Too Long";
+    case 415:
+        return "Unsupported Media Type";
+    case 422:
+        return "Unprocessable Entity";
+    case 429:
+        return "Too Many Requests";
+    case 431:
+        return "Request Header Fields Too Large";
+    case 501:
+        return "Not Implemented";
+    case 503:
+        return "Service Unavailable";
+    case 505:
+        return "HTTP Version Not Supported";
+    case 507:
+        return "Insufficient Storage";
+    default:
+        return "Internal Server Error";
+    }
+}
+
+struct head_writer {
+    char text[API_HEAD_SPACE];
+    size_t size;
+};
+
+static void put(struct head_writer *writer, const char *text) {
+    size_t size = strlen(text);
+    INS_ASSERT(size <= sizeof(writer->text) - writer->size);
+    memcpy(writer->text + writer->size, text, size);
+    writer->size += size;
+}
+
+static void put_number(struct head_writer *writer, uint64_t number) {
+    char digits[24];
+    size_t at = sizeof(digits) - 1;
+    digits[at] = '\0';
+    do {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number != 0);
+    put(writer, digits + at);
+}
+
+/* Writes the head so that it ends where the body begins; returns its size. */
+static size_t head_write(const struct api_response *response, bool close) {
+    struct head_writer writer = {.size = 0};
+    put(&writer, "HTTP/1.1 ");
+    put_number(&writer, response->http);
+    put(&writer, " ");
+    put(&writer, reason_of(response->http));
+    put(&writer, "\r\nContent-Type: ");
+    put(&writer, response->content_type);
+    put(&writer, "\r\nContent-Length: ");
+    put_number(&writer, response->size);
+    if (response->allow != NULL) {
+        put(&writer, "\r\nAllow: ");
+        put(&writer, response->allow);
+    }
+    if (response->retry_after_s != 0) {
+        put(&writer, "\r\nRetry-After: ");
+        put_number(&writer, response->retry_after_s);
+    }
+    put(&writer, close ? "\r\nConnection: close\r\n\r\n" : "\r\n\r\n");
+    memcpy(response->body - writer.size, writer.text, writer.size);
+    return writer.size;
+}
+
+void write_free(struct server *server, struct output *output) {
+    if (output != NULL) {
+        heap_free(server->heap, output->memory, output->capacity);
+        heap_free(server->heap, output, sizeof(*output));
+    }
+}
+
+static void response_free(struct server *server, struct api_response *response) {
+    if (!response->shared) {
+        heap_free(server->heap, response->memory, response->capacity);
+    }
+}
+
+static void on_shutdown(uv_shutdown_t *request, int status) {
+    (void)status;
+    struct server *server = request->data;
+    heap_free(server->heap, request, sizeof(*request));
+}
+
+/* Closing while the peer still sends would reset the connection and could take the answer away
+ * before it is read: first only our side ends, and what comes is thrown away for a while. */
+static void conn_linger(struct conn *conn) {
+    struct heap *heap = conn->server->heap;
+    uv_shutdown_t *request = conn->ended ? NULL : heap_alloc(heap, sizeof(*request));
+    conn_enter(conn, CONN_LINGER);
+    conn_unpause(conn);
+    if (request != NULL) {
+        request->data = conn->server;
+        if (uv_shutdown(request, (uv_stream_t *)&conn->tcp, on_shutdown) == 0) {
+            return;
+        }
+        heap_free(heap, request, sizeof(*request));
+    }
+    conn_close(conn);
+}
+
+static void response_sent(struct conn *conn, bool refused) {
+    if (refused) {
+        conn_linger(conn);
+    } else {
+        conn_written(conn);
+    }
+}
+
+static void on_written(uv_write_t *write, int status) {
+    struct output *output = write->data;
+    struct conn *conn = output->conn;
+    INS_ASSERT(conn->output == output);
+    conn->output = NULL;
+    write_free(conn->server, output);
+    if (conn->state == CONN_CLOSED) {
+        return;
+    }
+    if (status != 0) {
+        conn_close(conn);
+    } else {
+        response_sent(conn, !conn->keep_alive);
+    }
+}
+
+/* Sends the last `size` bytes, at `rest`, when the socket takes them. */
+static void write_later(struct conn *conn, struct api_response *response, char *rest, size_t size) {
+    struct heap *heap = conn->server->heap;
+    struct output *output = heap_alloc(heap, sizeof(*output));
+    char *memory = response->memory;
+    size_t capacity = response->capacity;
+    if (output != NULL && response->shared) {
+        capacity = size;
+        memory = heap_alloc(heap, capacity);
+        if (memory != NULL) {
+            memcpy(memory, rest, size);
+            rest = memory;
+        }
+    }
+    if (output == NULL || memory == NULL) {
+        heap_free(heap, output, sizeof(*output));
+        response_free(conn->server, response);
+        conn_close(conn);
+        return;
+    }
+    output->conn = conn;
+    output->memory = memory;
+    output->capacity = capacity;
+    output->write.data = output;
+    conn->output = output;
+    conn_enter(conn, CONN_WRITE);
+    uv_buf_t buffer = uv_buf_init(rest, (unsigned)size);
+    int status = uv_write(&output->write, (uv_stream_t *)&conn->tcp, &buffer, 1, on_written);
+    if (status != 0) {
+        conn->output = NULL;
+        write_free(conn->server, output);
+        conn_close(conn);
+    }
+}
+
+void write_response(struct conn *conn, struct api_response *response, bool close) {
+    INS_ASSERT(conn->output == NULL);
+    bool refused = !conn->keep_alive;
+    size_t head_size = head_write(response, close);
+    char *at = response->body - head_size;
+    size_t size = head_size + (conn->head_method ? 0 : response->size);
+    uv_buf_t buffer = uv_buf_init(at, (unsigned)size);
+    int sent = uv_try_write((uv_stream_t *)&conn->tcp, &buffer, 1);
+    if (sent < 0 && sent != UV_EAGAIN) {
+        response_free(conn->server, response);
+        conn_close(conn);
+        return;
+    }
+    size_t done = sent < 0 ? 0 : (size_t)sent;
+    if (done < size) {
+        write_later(conn, response, at + done, size - done);
+        return;
+    }
+    response_free(conn->server, response);
+    response_sent(conn, refused);
+}
+
+void write_continue(struct conn *conn) {
+    static char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    uv_buf_t buffer = uv_buf_init(text, sizeof(text) - 1);
+    /* When the socket takes nothing the client sends its body after a while all the same. */
+    int sent = uv_try_write((uv_stream_t *)&conn->tcp, &buffer, 1);
+    if (sent != UV_EAGAIN && sent != (int)sizeof(text) - 1) {
+        conn_close(conn);
+    }
+}

@@ -1,0 +1,686 @@
+#include "fake_engine.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/id.h"
+#include "base/json_text.h"
+#include "base/status.h"
+
+#define COLLECTIONS_MAX 64
+#define POINTS_MAX 20000
+#define FIELDS_MAX 8
+
+struct fake_point {
+    ins_id id;
+    float *vector;
+    uint32_t dim;
+    char *payload; /* NULL = none */
+    uint64_t version;
+};
+
+struct fake_collection {
+    char *name;
+    uint32_t dim;
+    ins_distance distance;
+    char *settings, *metadata;
+    ins_field_info fields[FIELDS_MAX];
+    size_t field_count;
+    struct fake_point *points;
+    size_t point_count;
+};
+
+struct answer { /* what ins_call_release frees */
+    ins_task task;
+    ins_call *call;
+    ins_point *points;
+    ins_text *names;
+    ins_collection_info info;
+};
+
+struct ins_db {
+    const ins_runtime *runtime;
+    struct fake_collection collections[COLLECTIONS_MAX];
+    size_t collection_count;
+    uint64_t lsn;
+    struct answer *held[1024];
+    size_t held_count;
+};
+
+static struct {
+    bool inside, hold;
+    ins_status fail;
+    uint32_t retry_after_s;
+    char message[INS_ERROR_MESSAGE_MAX];
+    char reason[INS_ERROR_MESSAGE_MAX];
+    uint64_t deadline, calls;
+    struct ins_db *db;
+} fake;
+static uint64_t alloc_countdown;
+static uint64_t alloc_bytes;
+static pthread_mutex_t alloc_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void fake_set_inline(bool inside) {
+    fake.inside = inside;
+}
+
+void fake_fail_next(ins_status status, uint32_t retry_after_s, const char *message) {
+    fake.fail = status;
+    fake.retry_after_s = retry_after_s;
+    (void)snprintf(fake.message, sizeof(fake.message), "%s", message);
+}
+
+void fake_alloc_fail(uint64_t countdown) {
+    alloc_countdown = countdown;
+}
+
+uint64_t fake_alloc_bytes(void) {
+    return alloc_bytes;
+}
+
+void fake_stop_writes(const char *reason) {
+    (void)snprintf(fake.reason, sizeof(fake.reason), "%s", reason);
+}
+
+uint64_t fake_last_deadline(void) {
+    return fake.deadline;
+}
+
+uint64_t fake_calls(void) {
+    return fake.calls;
+}
+
+/* ---- Completion -------------------------------------------------------------------------- */
+
+static void answer_run(ins_task *task) {
+    struct answer *answer = (struct answer *)(void *)task;
+    answer->call->done(answer->call);
+}
+
+static void complete(struct ins_db *db, struct answer *answer) {
+    if (fake.hold) {
+        db->held[db->held_count++] = answer;
+    } else if (fake.inside) {
+        answer->call->done(answer->call);
+    } else {
+        answer->task.run = answer_run;
+        db->runtime->post(db->runtime->context, INS_LANE_REQUEST, &answer->task);
+        db->runtime->wake(db->runtime->context, INS_LANE_REQUEST);
+    }
+}
+
+void fake_hold(bool hold) {
+    fake.hold = hold;
+    for (size_t i = 0; !hold && fake.db != NULL && i < fake.db->held_count; i++) {
+        complete(fake.db, fake.db->held[i]);
+    }
+    if (!hold && fake.db != NULL) {
+        fake.db->held_count = 0;
+    }
+}
+
+/* Begins an answer; false when the test asked for a failure, which is then on its way. */
+static bool begin(struct ins_db *db, ins_call *call, struct answer **out) {
+    struct answer *answer = calloc(1, sizeof(*answer));
+    answer->call = call;
+    call->owner = answer;
+    call->status = INS_OK;
+    fake.deadline = call->deadline_ns;
+    fake.calls++;
+    *out = answer;
+    if (fake.fail == INS_OK) {
+        return true;
+    }
+    call->status = ins_fail_retry(&call->error, fake.fail, fake.retry_after_s, "%s", fake.message);
+    fake.fail = INS_OK;
+    complete(db, answer);
+    return false;
+}
+
+void ins_call_release(ins_call *call) {
+    struct answer *answer = call->owner;
+    if (answer != NULL) {
+        free(answer->points);
+        free(answer->names);
+        free(answer);
+    }
+    call->owner = NULL;
+}
+
+/* ---- Database ---------------------------------------------------------------------------- */
+
+ins_status ins_db_open(const ins_options *options, const ins_runtime *runtime, ins_db **out_db,
+                       ins_error *error) {
+    if (options->memory_budget != 0 && options->memory_budget < INS_MEMORY_BUDGET_MIN) {
+        return ins_fail(error, INS_INVALID, "memory budget: too small");
+    }
+    struct ins_db *db = calloc(1, sizeof(*db));
+    db->runtime = runtime;
+    fake.db = db;
+    *out_db = db;
+    return INS_OK;
+}
+
+static void collection_free(struct fake_collection *collection) {
+    for (size_t i = 0; i < collection->point_count; i++) {
+        free(collection->points[i].vector);
+        free(collection->points[i].payload);
+    }
+    for (size_t i = 0; i < collection->field_count; i++) {
+        free((void *)(uintptr_t)collection->fields[i].name.data);
+        free((void *)(uintptr_t)collection->fields[i].schema.data);
+    }
+    free(collection->points);
+    free(collection->name);
+    free(collection->settings);
+    free(collection->metadata);
+}
+
+void ins_db_close(ins_db *db) {
+    if (db == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < db->collection_count; i++) {
+        collection_free(&db->collections[i]);
+    }
+    free(db);
+    fake.db = NULL;
+}
+
+void ins_db_shutdown(ins_db *db, ins_call *call) {
+    struct answer *answer;
+    if (begin(db, call, &answer)) {
+        complete(db, answer);
+    }
+}
+
+void ins_flush(ins_db *db, const void *unused, ins_call *call) {
+    (void)unused;
+    ins_db_shutdown(db, call);
+}
+
+void ins_db_stats(ins_db *db, ins_stats *out_stats) {
+    memset(out_stats, 0, sizeof(*out_stats));
+    out_stats->collections = db->collection_count;
+    out_stats->memory_budget = 2ull << 30;
+    out_stats->arena_pages = "4 KiB";
+    out_stats->isa = "none";
+    out_stats->writes_stopped = fake.reason[0] != '\0';
+    memcpy(out_stats->reason, fake.reason, sizeof(fake.reason));
+}
+
+void *ins_db_alloc(ins_db *db, size_t size) {
+    (void)db;
+    void *memory = NULL;
+    (void)pthread_mutex_lock(&alloc_lock);
+    if (alloc_countdown == 0 || --alloc_countdown != 0) {
+        memory = size <= 2u << 20 ? aligned_alloc(64, (size + 63) / 64 * 64) : NULL;
+        alloc_bytes += memory == NULL ? 0 : size;
+    }
+    (void)pthread_mutex_unlock(&alloc_lock);
+    return memory;
+}
+
+void ins_db_free(ins_db *db, void *memory, size_t size) {
+    (void)db;
+    if (memory != NULL) {
+        (void)pthread_mutex_lock(&alloc_lock);
+        alloc_bytes -= size;
+        (void)pthread_mutex_unlock(&alloc_lock);
+        free(memory);
+    }
+}
+
+ins_status ins_check(ins_store *store, ins_check_report report, void *context, ins_error *error) {
+    (void)store;
+    (void)error;
+    report(context, false, "a stand-in has nothing to check");
+    return INS_OK;
+}
+
+/* ---- Collections ------------------------------------------------------------------------- */
+
+static char *text_dup(ins_text text) {
+    return text.data == NULL ? NULL : strndup(text.data, text.size);
+}
+
+static ins_text text_of(const char *text) {
+    return (ins_text){text, text == NULL ? 0 : strlen(text)};
+}
+
+static struct fake_collection *find(struct ins_db *db, ins_text name) {
+    for (size_t i = 0; i < db->collection_count; i++) {
+        struct fake_collection *collection = &db->collections[i];
+        if (strlen(collection->name) == name.size &&
+            memcmp(collection->name, name.data, name.size) == 0) {
+            return collection;
+        }
+    }
+    return NULL;
+}
+
+static struct fake_collection *need(struct ins_db *db, ins_text name, ins_call *call) {
+    struct fake_collection *collection = find(db, name);
+    if (collection == NULL) {
+        call->status = ins_fail(&call->error, INS_NOT_FOUND, "Collection `%.*s` doesn't exist!",
+                                (int)name.size, name.data);
+    }
+    return collection;
+}
+
+void ins_collection_create(ins_db *db, const void *collection_request, ins_call *call) {
+    const ins_collection_request *request = collection_request;
+    struct answer *answer;
+    if (!begin(db, call, &answer)) {
+        return;
+    }
+    if (find(db, request->collection) != NULL || db->collection_count == COLLECTIONS_MAX) {
+        call->status = ins_fail(&call->error, INS_EXISTS, "Collection `%.*s` already exists!",
+                                (int)request->collection.size, request->collection.data);
+    } else {
+        db->collections[db->collection_count++] =
+            (struct fake_collection){.name = text_dup(request->collection),
+                                     .dim = request->dim,
+                                     .distance = request->distance,
+                                     .settings = text_dup(request->settings),
+                                     .metadata = text_dup(request->metadata),
+                                     .points = calloc(POINTS_MAX, sizeof(struct fake_point))};
+        call->lsn = ++db->lsn;
+    }
+    complete(db, answer);
+}
+
+void ins_collection_delete(ins_db *db, const void *collection_request, ins_call *call) {
+    const ins_collection_request *request = collection_request;
+    struct answer *answer;
+    if (!begin(db, call, &answer)) {
+        return;
+    }
+    struct fake_collection *collection = find(db, request->collection);
+    call->found = collection != NULL;
+    if (collection != NULL) {
+        collection_free(collection);
+        *collection = db->collections[--db->collection_count];
+    }
+    complete(db, answer);
+}
+
+void ins_collection_get(ins_db *db, const void *collection_request, ins_call *call) {
+    const ins_collection_request *request = collection_request;
+    struct answer *answer;
+    if (!begin(db, call, &answer)) {
+        return;
+    }
+    struct fake_collection *collection = need(db, request->collection, call);
+    if (collection != NULL) {
+        answer->info = (ins_collection_info){.name = text_of(collection->name),
+                                             .dim = collection->dim,
+                                             .distance = collection->distance,
+                                             .settings = text_of(collection->settings),
+                                             .metadata = text_of(collection->metadata),
+                                             .fields = collection->fields,
+                                             .field_count = collection->field_count,
+                                             .point_count = collection->point_count,
+                                             .point_count_exact = true,
+                                             .run_count = 1};
+        call->info = &answer->info;
+    }
+    complete(db, answer);
+}
+
+void ins_collection_exists(ins_db *db, const void *collection_request, ins_call *call) {
+    const ins_collection_request *request = collection_request;
+    struct answer *answer;
+    if (begin(db, call, &answer)) {
+        call->found = find(db, request->collection) != NULL;
+        complete(db, answer);
+    }
+}
+
+void ins_collection_list(ins_db *db, const void *unused, ins_call *call) {
+    struct answer *answer;
+    (void)unused;
+    if (!begin(db, call, &answer)) {
+        return;
+    }
+    answer->names = calloc(COLLECTIONS_MAX, sizeof(*answer->names));
+    for (size_t i = 0; i < db->collection_count; i++) {
+        answer->names[i] = text_of(db->collections[i].name);
+    }
+    call->names = answer->names;
+    call->name_count = db->collection_count;
+    complete(db, answer);
+}
+
+void ins_index_create(ins_db *db, const void *collection_request, ins_call *call) {
+    const ins_collection_request *request = collection_request;
+    struct answer *answer;
+    if (!begin(db, call, &answer)) {
+        return;
+    }
+    struct fake_collection *collection = need(db, request->collection, call);
+    if (collection != NULL && collection->field_count < FIELDS_MAX) {
+        collection->fields[collection->field_count++] =
+            (ins_field_info){.name = text_of(text_dup(request->field)),
+                             .schema = text_of(text_dup(request->schema)),
+                             .is_tenant = request->is_tenant,
+                             .islands = request->is_tenant && collection->point_count == 0};
+        call->lsn = ++db->lsn;
+    }
+    complete(db, answer);
+}
+
+void ins_index_delete(ins_db *db, const void *collection_request, ins_call *call) {
+    const ins_collection_request *request = collection_request;
+    struct answer *answer;
+    if (!begin(db, call, &answer)) {
+        return;
+    }
+    struct fake_collection *collection = need(db, request->collection, call);
+    for (size_t i = 0; collection != NULL && i < collection->field_count; i++) {
+        ins_text name = collection->fields[i].name;
+        if (name.size == request->field.size &&
+            memcmp(name.data, request->field.data, name.size) == 0) {
+            free((void *)(uintptr_t)name.data);
+            free((void *)(uintptr_t)collection->fields[i].schema.data);
+            collection->fields[i] = collection->fields[--collection->field_count];
+            break;
+        }
+    }
+    complete(db, answer);
+}
+
+/* ---- Filters ----------------------------------------------------------------------------- */
+
+static bool filter_true(const struct fake_point *point, const ins_filter *filter);
+
+static bool value_true(ins_text raw, const ins_value *value) {
+    char text[64];
+    switch (value->kind) {
+    case INS_VALUE_TEXT:
+        return raw.size >= 2 && raw.data[0] == '"' && raw.size - 2 == value->text.size &&
+               memcmp(raw.data + 1, value->text.data, value->text.size) == 0;
+    case INS_VALUE_INTEGER:
+        (void)snprintf(text, sizeof(text), "%lld", (long long)value->integer);
+        break;
+    case INS_VALUE_BOOL:
+        (void)snprintf(text, sizeof(text), "%s", value->boolean ? "true" : "false");
+        break;
+    }
+    return raw.size == strlen(text) && memcmp(raw.data, text, raw.size) == 0;
+}
+
+static bool range_true(ins_text raw, const ins_condition *condition) {
+    char text[64] = "";
+    if (raw.size >= sizeof(text) || raw.data[0] == '"') {
+        return false;
+    }
+    memcpy(text, raw.data, raw.size);
+    double number = strtod(text, NULL);
+    return (!condition->has_gt || number > condition->gt) &&
+           (!condition->has_gte || number >= condition->gte) &&
+           (!condition->has_lt || number < condition->lt) &&
+           (!condition->has_lte || number <= condition->lte);
+}
+
+static bool condition_true(const struct fake_point *point, const ins_condition *condition) {
+    if (condition->kind == INS_NESTED_FILTER) {
+        return filter_true(point, condition->filter);
+    }
+    for (size_t i = 0; condition->kind == INS_HAS_ID && i < condition->id_count; i++) {
+        if (id_equal(&point->id, &condition->ids[i])) {
+            return true;
+        }
+    }
+    ins_text raw;
+    if (condition->kind == INS_HAS_ID || point->payload == NULL ||
+        !json_text_get_last(text_of(point->payload), condition->key, &raw)) {
+        return false;
+    }
+    for (size_t i = 0; condition->kind == INS_MATCH_ANY && i < condition->value_count; i++) {
+        if (value_true(raw, &condition->values[i])) {
+            return true;
+        }
+    }
+    return condition->kind == INS_RANGE && range_true(raw, condition);
+}
+
+static bool filter_true(const struct fake_point *point, const ins_filter *filter) {
+    bool any = filter == NULL || filter->should_count == 0;
+    for (size_t i = 0; filter != NULL && i < filter->must_count; i++) {
+        if (!condition_true(point, &filter->must[i])) {
+            return false;
+        }
+    }
+    for (size_t i = 0; filter != NULL && i < filter->must_not_count; i++) {
+        if (condition_true(point, &filter->must_not[i])) {
+            return false;
+        }
+    }
+    for (size_t i = 0; filter != NULL && i < filter->should_count; i++) {
+        any = any || condition_true(point, &filter->should[i]);
+    }
+    return any;
+}
+
+/* ---- Points ------------------------------------------------------------------------------ */
+
+static struct fake_point *point_find(struct fake_collection *collection, const ins_id *id) {
+    for (size_t i = 0; i < collection->point_count; i++) {
+        if (id_equal(&collection->points[i].id, id)) {
+            return &collection->points[i];
+        }
+    }
+    return NULL;
+}
+
+static void point_remove(struct fake_collection *collection, struct fake_point *point) {
+    free(point->vector);
+    free(point->payload);
+    *point = collection->points[--collection->point_count];
+}
+
+static void point_put(struct ins_db *db, struct fake_collection *collection,
+                      const ins_point *from) {
+    struct fake_point *point = point_find(collection, &from->id);
+    if (point != NULL) {
+        point_remove(collection, point);
+    }
+    point = &collection->points[collection->point_count++];
+    *point = (struct fake_point){
+        .id = from->id, .dim = from->dim, .payload = text_dup(from->payload), .version = db->lsn};
+    if (from->vector != NULL) {
+        point->vector = malloc(from->dim * sizeof(float));
+        memcpy(point->vector, from->vector, from->dim * sizeof(float));
+    }
+}
+
+static bool dimension_right(const struct fake_collection *collection, uint32_t dim,
+                            ins_call *call) {
+    if (dim == collection->dim) {
+        return true;
+    }
+    call->status =
+        ins_fail(&call->error, INS_INVALID, "Vector dimension error: expected dim: %u, got %u",
+                 collection->dim, dim);
+    return false;
+}
+
+void ins_points_upsert(ins_db *db, const void *points_request, ins_call *call) {
+    const ins_points_request *request = points_request;
+    struct answer *answer;
+    if (!begin(db, call, &answer)) {
+        return;
+    }
+    struct fake_collection *collection = need(db, request->collection, call);
+    for (size_t i = 0; collection != NULL && i < request->point_count; i++) {
+        if (request->points[i].vector != NULL &&
+            !dimension_right(collection, request->points[i].dim, call)) {
+            collection = NULL;
+        }
+    }
+    call->lsn = ++db->lsn;
+    for (size_t i = 0; collection != NULL && i < request->point_count; i++) {
+        point_put(db, collection, &request->points[i]);
+    }
+    complete(db, answer);
+}
+
+void ins_points_delete(ins_db *db, const void *points_request, ins_call *call) {
+    const ins_points_request *request = points_request;
+    struct answer *answer;
+    if (!begin(db, call, &answer)) {
+        return;
+    }
+    struct fake_collection *collection = need(db, request->collection, call);
+    for (size_t i = 0; collection != NULL && i < request->id_count; i++) {
+        struct fake_point *point = point_find(collection, &request->ids[i]);
+        if (point != NULL) {
+            point_remove(collection, point);
+        }
+    }
+    for (size_t i = collection == NULL || request->filter == NULL ? 0 : collection->point_count;
+         i-- != 0;) {
+        if (filter_true(&collection->points[i], request->filter)) {
+            point_remove(collection, &collection->points[i]);
+        }
+    }
+    call->lsn = ++db->lsn;
+    complete(db, answer);
+}
+
+static ins_point point_show(const ins_points_request *request, const struct fake_point *point,
+                            float score) {
+    ins_point shown = {.id = point->id, .version = point->version, .score = score};
+    if (request->payload.kind != INS_SELECT_NONE) {
+        shown.payload = text_of(point->payload);
+    }
+    if (request->with_vector) {
+        shown.vector = point->vector;
+        shown.dim = point->dim;
+    }
+    return shown;
+}
+
+void ins_points_get(ins_db *db, const void *points_request, ins_call *call) {
+    const ins_points_request *request = points_request;
+    struct answer *answer;
+    if (!begin(db, call, &answer)) {
+        return;
+    }
+    struct fake_collection *collection = need(db, request->collection, call);
+    answer->points = calloc(request->id_count + 1, sizeof(ins_point));
+    for (size_t i = 0; collection != NULL && i < request->id_count; i++) {
+        struct fake_point *point = point_find(collection, &request->ids[i]);
+        if (point != NULL) {
+            answer->points[call->points.count++] = point_show(request, point, 0.0f);
+        }
+    }
+    call->points.items = answer->points;
+    complete(db, answer);
+}
+
+static int by_id(const void *left, const void *right) {
+    return id_compare(&((const ins_point *)left)->id, &((const ins_point *)right)->id);
+}
+
+static int by_score(const void *left, const void *right) {
+    float a = ((const ins_point *)left)->score;
+    float b = ((const ins_point *)right)->score;
+    return a < b ? 1 : a > b ? -1 : by_id(left, right);
+}
+
+void ins_points_scroll(ins_db *db, const void *points_request, ins_call *call) {
+    const ins_points_request *request = points_request;
+    struct answer *answer;
+    if (!begin(db, call, &answer)) {
+        return;
+    }
+    struct fake_collection *collection = need(db, request->collection, call);
+    size_t count = 0;
+    answer->points = calloc(POINTS_MAX, sizeof(ins_point));
+    for (size_t i = 0; collection != NULL && i < collection->point_count; i++) {
+        const struct fake_point *point = &collection->points[i];
+        if ((!request->has_start || id_compare(&point->id, &request->start) >= 0) &&
+            filter_true(point, request->filter)) {
+            answer->points[count++] = point_show(request, point, 0.0f);
+        }
+    }
+    qsort(answer->points, count, sizeof(ins_point), by_id);
+    call->points.has_next = count > request->limit;
+    call->points.count = call->points.has_next ? request->limit : count;
+    if (call->points.has_next) {
+        call->points.next = answer->points[request->limit].id;
+    }
+    call->points.items = answer->points;
+    complete(db, answer);
+}
+
+void ins_points_count(ins_db *db, const void *points_request, ins_call *call) {
+    const ins_points_request *request = points_request;
+    struct answer *answer;
+    if (!begin(db, call, &answer)) {
+        return;
+    }
+    struct fake_collection *collection = need(db, request->collection, call);
+    for (size_t i = 0; collection != NULL && i < collection->point_count; i++) {
+        call->count += filter_true(&collection->points[i], request->filter);
+    }
+    complete(db, answer);
+}
+
+static float score_of(const float *left, const float *right, uint32_t dim, bool cosine) {
+    float dot = 0.0f, a = 0.0f, b = 0.0f;
+    for (uint32_t i = 0; i < dim; i++) {
+        dot += left[i] * right[i];
+        a += left[i] * left[i];
+        b += right[i] * right[i];
+    }
+    return cosine && a * b > 0.0f ? dot / sqrtf(a * b) : dot;
+}
+
+static const float *query_vector(struct fake_collection *collection,
+                                 const ins_points_request *request, ins_call *call) {
+    if (!request->by_id) {
+        return dimension_right(collection, request->dim, call) ? request->vector : NULL;
+    }
+    struct fake_point *point = point_find(collection, &request->query_id);
+    if (point == NULL) {
+        char id[ID_TEXT_MAX];
+        id_format(&request->query_id, id);
+        call->status = ins_fail(&call->error, INS_NOT_FOUND, "No point with id %s found", id);
+    }
+    return point == NULL ? NULL : point->vector;
+}
+
+void ins_points_query(ins_db *db, const void *points_request, ins_call *call) {
+    const ins_points_request *request = points_request;
+    struct answer *answer;
+    if (!begin(db, call, &answer)) {
+        return;
+    }
+    struct fake_collection *collection = need(db, request->collection, call);
+    const float *vector = collection == NULL ? NULL : query_vector(collection, request, call);
+    answer->points = calloc(POINTS_MAX, sizeof(ins_point));
+    size_t count = 0;
+    for (size_t i = 0; vector != NULL && i < collection->point_count; i++) {
+        const struct fake_point *point = &collection->points[i];
+        if (point->vector == NULL || !filter_true(point, request->filter) ||
+            (request->by_id && id_equal(&point->id, &request->query_id))) {
+            continue;
+        }
+        float score = score_of(vector, point->vector, collection->dim,
+                               collection->distance == INS_DISTANCE_COSINE);
+        if (!request->has_score_threshold || score >= request->score_threshold) {
+            answer->points[count++] = point_show(request, point, score);
+        }
+    }
+    qsort(answer->points, count, sizeof(ins_point), by_score);
+    size_t skip = request->offset < count ? request->offset : count;
+    call->points.items = answer->points + skip;
+    call->points.count = count - skip < request->limit ? count - skip : request->limit;
+    complete(db, answer);
+}

@@ -1,0 +1,107 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "api/api_private.h"
+#include "fake_engine.h"
+
+static enum route_found find(enum api_method method, const char *text, const struct route **out,
+                             char allow[static ALLOW_MAX]) {
+    static struct router router;
+    struct path path;
+    router_init(&router);
+    *out = NULL;
+    assert_true(path_split((ins_text){text, strlen(text)}, &path));
+    return route_find(&router, method, &path, out, allow);
+}
+
+static const char *operation(enum api_method method, const char *text) {
+    char allow[ALLOW_MAX];
+    const struct route *route;
+    return find(method, text, &route, allow) == ROUTE_FOUND ? route->operation : "";
+}
+
+/* Goal: a path finds the operation that Qdrant gives it. Method: paths with known answers, among
+ * them those where a literal and a parameter compete, and with superfluous slashes. */
+static void test_finds(void **state) {
+    (void)state;
+    assert_string_equal(operation(API_GET, "/"), "show the version");
+    assert_string_equal(operation(API_GET, ""), "show the version");
+    assert_string_equal(operation(API_HEAD, "/healthz"), "health");
+    assert_string_equal(operation(API_GET, "/collections"), "list collections");
+    assert_string_equal(operation(API_GET, "/collections/"), "list collections");
+    assert_string_equal(operation(API_PUT, "/collections/a"), "create a collection");
+    assert_string_equal(operation(API_POST, "/collections/aliases"), "update aliases");
+    assert_string_equal(operation(API_GET, "/collections/aliases"), "get a collection");
+    assert_string_equal(operation(API_GET, "/collections/a/points/7"), "get a point");
+    assert_string_equal(operation(API_POST, "/collections/a/points/delete"), "delete points");
+    assert_string_equal(operation(API_POST, "//collections//a/points/search/"), "search points");
+    assert_string_equal(operation(API_POST, "/collections/a/points/search/matrix/pairs"),
+                        "distance matrix (pairs)");
+    assert_string_equal(operation(API_DELETE, "/collections/a/index/b"), "delete a field index");
+    assert_string_equal(operation(API_POST, "/insula/flush"), "flush");
+}
+
+/* Goal: an unknown path and a wrong method are told apart, and Allow names every method of the
+ * path. Method: one of each; a path with segments beyond any route. */
+static void test_refuses(void **state) {
+    (void)state;
+    char allow[ALLOW_MAX];
+    const struct route *route;
+    struct path path;
+    assert_int_equal(find(API_GET, "/nothing", &route, allow), ROUTE_NO_PATH);
+    assert_int_equal(find(API_GET, "/collections/a/b/c/d/e", &route, allow), ROUTE_NO_PATH);
+    assert_int_equal(find(API_POST, "/healthz", &route, allow), ROUTE_NO_METHOD);
+    assert_string_equal(allow, "GET");
+    assert_int_equal(find(API_POST, "/collections/a", &route, allow), ROUTE_NO_METHOD);
+    assert_string_equal(allow, "GET, PUT, PATCH, DELETE");
+    assert_int_equal(find(API_OTHER, "/", &route, allow), ROUTE_NO_METHOD);
+    assert_false(path_split((ins_text){"/1/2/3/4/5/6/7/8/9", 18}, &path));
+}
+
+/* Goal: no route hides another, and Allow has room for all methods of any path. Method: each
+ * route's own pattern, taken as a path, must find that route, and Allow of a wrong method must be
+ * whole. */
+static void test_no_route_is_hidden(void **state) {
+    (void)state;
+    for (size_t i = 0; i < route_count(); i++) {
+        char allow[ALLOW_MAX];
+        const struct route *found;
+        const struct route *route = route_at(i);
+        assert_int_equal(find(route->method, route->pattern, &found, allow), ROUTE_FOUND);
+        assert_ptr_equal(found, route);
+        (void)find(API_OTHER, route->pattern, &found, allow);
+        assert_true(strlen(allow) < ALLOW_MAX - 1);
+    }
+}
+
+/* Goal: parameters come out in order. Method: a route with two. */
+static void test_params(void **state) {
+    (void)state;
+    char allow[ALLOW_MAX];
+    const struct route *route;
+    struct path path;
+    const char *text = "/collections/my%20one//index/f/";
+    assert_int_equal(find(API_DELETE, text, &route, allow), ROUTE_FOUND);
+    assert_true(path_split((ins_text){text, strlen(text)}, &path));
+    ins_text first = route_param(route, &path, 0);
+    ins_text second = route_param(route, &path, 1);
+    assert_int_equal(first.size, 8);
+    assert_memory_equal(first.data, "my%20one", 8);
+    assert_int_equal(second.size, 1);
+    assert_null(route_param(route, &path, 2).data);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_finds),
+        cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_no_route_is_hidden),
+        cmocka_unit_test(test_params),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,378 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fake_engine.h"
+#include "testing.h"
+
+static int setup(void **state) {
+    static struct running running;
+    running_start(&running, 0);
+    *state = &running;
+    return 0;
+}
+
+static int teardown(void **state) {
+    struct running *running = *state;
+    running_stop(running);
+    assert_int_equal(running->status, INS_OK);
+    assert_int_equal(fake_alloc_bytes(), 0); /* every buffer came back */
+    return 0;
+}
+
+#define HEALTH "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
+
+static void expect(int client, unsigned http, const char *body) {
+    static struct answer_read answer;
+    client_read(client, &answer);
+    assert_int_equal(answer.http, http);
+    if (body != NULL) {
+        assert_non_null(strstr(answer.body, body));
+    }
+}
+
+static void send_body(int client, const char *method, const char *target, const char *body) {
+    char text[4096];
+    int size = snprintf(text, sizeof(text),
+                        "%s %s HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+                        "Content-Length: %zu\r\n\r\n%s",
+                        method, target, strlen(body), body);
+    client_send(client, text, (size_t)size);
+}
+
+/* Goal: requests follow each other on one connection. Method: three, with and without bodies. */
+static void test_keep_alive(void **state) {
+    int client = client_connect(*state);
+    client_send_text(client, HEALTH);
+    expect(client, 200, "healthz check passed");
+    send_body(client, "PUT", "/collections/a", "{\"vectors\":{\"size\":2,\"distance\":\"Dot\"}}");
+    expect(client, 200, "\"result\":true");
+    client_send_text(client, "GET /collections/a HTTP/1.1\r\n\r\n");
+    expect(client, 200, "\"green\"");
+    (void)close(client);
+}
+
+/* Goal: pipelined requests are answered in order, also when one waits for the engine, and when
+ * there are more than fit one read. Method: a mix in one send; then 5,000. */
+static void test_pipelining(void **state) {
+    int client = client_connect(*state);
+    client_send_text(client, HEALTH "GET /collections HTTP/1.1\r\n\r\n" HEALTH
+                                    "GET /nothing HTTP/1.1\r\n\r\n");
+    expect(client, 200, "healthz");
+    expect(client, 200, "\"collections\":[]");
+    expect(client, 200, "healthz");
+    expect(client, 404, "Not found");
+    static char many[5000 * sizeof(HEALTH)];
+    size_t size = 0;
+    for (int i = 0; i < 2500; i++) {
+        size += (size_t)sprintf(many + size, "%s",
+                                i % 50 == 7 ? "GET /collections HTTP/1.1\r\n\r\n" : HEALTH);
+    }
+    client_send(client, many, size);
+    for (int i = 0; i < 2500; i++) {
+        expect(client, 200, i % 50 == 7 ? "collections" : "healthz");
+    }
+    (void)close(client);
+}
+
+/* Goal: a request may come in any pieces. Method: one byte at a time, with a body and in chunks. */
+static void test_pieces(void **state) {
+    int client = client_connect(*state);
+    const char *text = "PUT /collections/p HTTP/1.1\r\nHost: h\r\nContent-Length: 40\r\n\r\n"
+                       "{\"vectors\":{\"size\":2,\"distance\":\"Dot\"}} "
+                       "POST /collections/p/points/count HTTP/1.1\r\n"
+                       "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n" HEALTH;
+    for (const char *at = text; *at != '\0'; at++) {
+        client_send(client, at, 1);
+    }
+    expect(client, 200, "\"result\":true");
+    expect(client, 200, "\"count\":0");
+    expect(client, 200, "healthz");
+    (void)close(client);
+}
+
+/* Goal: Connection: close, HTTP/1.0 and HEAD behave. Method: one of each. */
+static void test_ends(void **state) {
+    static struct answer_read answer;
+    int client = client_connect(*state);
+    client_send_text(client, "GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n");
+    client_read(client, &answer);
+    assert_int_equal(answer.http, 200);
+    assert_non_null(strstr(answer.head, "Connection: close"));
+    assert_true(client_at_end(client));
+    (void)close(client);
+
+    client = client_connect(*state);
+    client_send_text(client, "GET /healthz HTTP/1.0\r\n\r\n");
+    expect(client, 200, "healthz");
+    assert_true(client_at_end(client));
+    (void)close(client);
+
+    client = client_connect(*state);
+    client_send_text(client, "HEAD /healthz HTTP/1.1\r\n\r\n" HEALTH);
+    char bytes[1024] = "";
+    size_t size = 0;
+    while (strstr(bytes, "healthz check passed") == NULL) {
+        ssize_t got = recv(client, bytes + size, sizeof(bytes) - 1 - size, 0);
+        assert_true(got > 0);
+        size += (size_t)got;
+    }
+    const char *first = strstr(bytes, "\r\n\r\n");
+    assert_non_null(first);
+    assert_memory_equal(first + 4, "HTTP/1.1 200", 12); /* no body behind the first head */
+    (void)close(client);
+
+    client = client_connect(*state); /* the peer ends its side and still gets its answer */
+    client_send_text(client, "GET /collections HTTP/1.1\r\n\r\n");
+    (void)shutdown(client, SHUT_WR);
+    expect(client, 200, "collections");
+    assert_true(client_at_end(client));
+    (void)close(client);
+}
+
+/* Goal: Expect: 100-continue is answered before the body, a body over the limit is refused before
+ * it. Method: one of each. */
+static void test_expect(void **state) {
+    static struct answer_read answer;
+    int client = client_connect(*state);
+    client_send_text(client, "PUT /collections/e HTTP/1.1\r\nExpect: 100-continue\r\n"
+                             "Content-Length: 2\r\n\r\n");
+    client_read(client, &answer);
+    assert_int_equal(answer.http, 100);
+    client_send_text(client, "{}");
+    expect(client, 200, "\"result\":true");
+    client_send_text(client, "PUT /collections/f HTTP/1.1\r\nExpect: 100-continue\r\n"
+                             "Content-Length: 33554433\r\n\r\n");
+    expect(client, 413, "33554433 bytes, at most 33554432");
+    assert_true(client_at_end(client));
+    (void)close(client);
+}
+
+/* Goal: what is malformed gets a 400 that can be read although more was sent, and the connection
+ * ends. Method: bad heads and bodies with much behind them. */
+static void test_malformed(void **state) {
+    static const struct {
+        const char *text;
+        unsigned http;
+    } cases[] = {
+        {"GET / HTTP/1.1\nA: b\n\n", 400},
+        {"GET /\r\n\r\n", 400},
+        {"PUT /collections/x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400},
+        {"GET / HTTP/3.0\r\n\r\n", 505},
+        {"POST /collections/x/points/count HTTP/1.1\r\nOrigin: http://evil\r\n"
+         "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}",
+         400},
+    };
+    static char rubbish[1 << 18];
+    memset(rubbish, 'x', sizeof(rubbish));
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int client = client_connect(*state);
+        client_send_text(client, cases[i].text);
+        client_send(client, rubbish, sizeof(rubbish));
+        expect(client, cases[i].http, "\"error\"");
+        (void)close(client);
+    }
+    int client = client_connect(*state);
+    client_send(client, rubbish, sizeof(rubbish)); /* a head that does not end */
+    expect(client, 431, "64 KiB");
+    (void)close(client);
+}
+
+/* Goal: a body and an answer of some MiB pass, also over a socket that is slow to read, and
+ * chunked. Method: an upsert of 2.5 MiB, then a scroll whose answer is taken in after a while. */
+static void test_large(void **state) {
+    int client = client_connect(*state);
+    send_body(client, "PUT", "/collections/l", "{\"vectors\":{\"size\":2,\"distance\":\"Dot\"}}");
+    expect(client, 200, "true");
+    enum { COUNT = 2000, TEXT = 1300 };
+    char *body = malloc(COUNT * (TEXT + 100));
+    size_t size = (size_t)sprintf(body, "{\"points\":[");
+    for (int i = 0; i < COUNT; i++) {
+        size += (size_t)sprintf(
+            body + size, "{\"id\":%d,\"vector\":[1,2],\"payload\":{\"t\":\"%0*d\"}},", i, TEXT, i);
+    }
+    size += (size_t)sprintf(body + size - 1, "]}") - 1;
+    for (int chunked = 0; chunked < 2; chunked++) {
+        char head[256];
+        int head_size = snprintf(head, sizeof(head), "PUT /collections/l/points HTTP/1.1\r\n");
+        head_size += chunked ? snprintf(head + head_size, sizeof(head) - (size_t)head_size,
+                                        "Transfer-Encoding: chunked\r\n\r\n%zx\r\n", size)
+                             : snprintf(head + head_size, sizeof(head) - (size_t)head_size,
+                                        "Content-Length: %zu\r\n\r\n", size);
+        client_send(client, head, (size_t)head_size);
+        client_send(client, body, size);
+        if (chunked) {
+            client_send_text(client, "\r\n0\r\n\r\n");
+        }
+        expect(client, 200, "acknowledged");
+    }
+    free(body);
+    send_body(client, "POST", "/collections/l/points/scroll", "{\"limit\":2000}");
+    send_body(client, "POST", "/collections/l/points/count", "{}"); /* waits behind it */
+    (void)usleep(200000);
+    char *answer = malloc(COUNT * (TEXT + 200));
+    size_t got = 0;
+    while (memmem(answer, got, "\"count\":2000", 12) == NULL) {
+        ssize_t more = recv(client, answer + got, COUNT * (TEXT + 200) - got, 0);
+        assert_true(more > 0);
+        got += (size_t)more;
+    }
+    assert_true(got > COUNT * TEXT);
+    free(answer);
+    (void)close(client);
+}
+
+/* Goal: no memory for a connection or a body is a refusal, never a crash, and the server lives on.
+ * Method: allocations fail one after the other while clients come and go. */
+static void test_no_memory(void **state) {
+    for (uint64_t countdown = 1; countdown < 12; countdown++) {
+        static struct answer_read answer;
+        fake_alloc_fail(countdown);
+        int client = client_connect(*state);
+        client_send_text(client, "PUT /collections/m HTTP/1.1\r\nContent-Length: 100\r\n\r\n{");
+        (void)usleep(1000);
+        client_send_text(client, "\"metadata\":{\"a\":\"");
+        char rest[83];
+        memset(rest, 'x', sizeof(rest));
+        memcpy(rest + sizeof(rest) - 3, "\"}}", 3);
+        client_send(client, rest, sizeof(rest));
+        client_read(client, &answer);
+        assert_true(answer.closed || answer.http == 200 || answer.http == 429 ||
+                    answer.http == 409);
+        (void)close(client);
+    }
+    fake_alloc_fail(0);
+    int client = client_connect(*state);
+    client_send_text(client, HEALTH);
+    expect(client, 200, "healthz");
+    (void)close(client);
+}
+
+/* Goal: clients that vanish at any moment leave nothing behind. Method: cut connections in the
+ * middle of a head, of a body, while the engine works, and while an answer is due; teardown counts
+ * bytes. */
+static void test_vanishing(void **state) {
+    static const char *const texts[] = {
+        "GET /hea",
+        "PUT /collections/v HTTP/1.1\r\nContent-Length: 100\r\n\r\n{\"a\"",
+        "PUT /collections/v HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\"",
+        "GET /collections HTTP/1.1\r\n\r\nGET /coll",
+    };
+    for (size_t i = 0; i < 200; i++) {
+        int client = client_connect(*state);
+        client_send_text(client, texts[i % 4]);
+        if (i % 3 == 0) {
+            struct linger hard = {.l_onoff = 1};
+            (void)setsockopt(client, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+        }
+        (void)close(client);
+    }
+    int client = client_connect(*state);
+    client_send_text(client, HEALTH);
+    expect(client, 200, "healthz");
+    (void)close(client);
+}
+
+/* Goal: above the limit of connections a client is told so, and a place that is free again is
+ * given. Method: a server for three. */
+static void test_too_many(void **state) {
+    (void)state;
+    static struct running running;
+    running_start(&running, 3);
+    int clients[4];
+    for (int i = 0; i < 3; i++) {
+        clients[i] = client_connect(&running);
+        client_send_text(clients[i], HEALTH);
+        expect(clients[i], 200, "healthz");
+    }
+    clients[3] = client_connect(&running);
+    expect(clients[3], 503, "too many connections");
+    assert_true(client_at_end(clients[3]));
+    (void)close(clients[3]);
+    (void)close(clients[0]);
+    for (int tries = 0; tries < 100; tries++) {
+        static struct answer_read answer;
+        clients[0] = client_connect(&running);
+        client_send_text(clients[0], HEALTH);
+        client_read(clients[0], &answer);
+        (void)close(clients[0]);
+        if (answer.http == 200) {
+            break;
+        }
+        assert_true(tries < 99);
+        (void)usleep(10000);
+    }
+    (void)close(clients[1]);
+    (void)close(clients[2]);
+    running_stop(&running);
+    assert_int_equal(running.status, INS_OK);
+}
+
+/* Goal: stopping answers what is under way, closes what is idle, and flushes. Method: stop with a
+ * request that the engine completes later (completions are tasks), and idle connections open. */
+static void test_stop(void **state) {
+    (void)state;
+    static struct running running;
+    running_start(&running, 0);
+    int idle = client_connect(&running);
+    client_send_text(idle, HEALTH);
+    expect(idle, 200, "healthz");
+    uint64_t calls = fake_calls();
+    running_stop(&running);
+    assert_int_equal(running.status, INS_OK);
+    assert_int_equal(fake_calls(), calls + 1); /* the shutdown's flush */
+    assert_true(client_at_end(idle));
+    (void)close(idle);
+}
+
+/* Goal: what keeps a server from starting is said. Method: a bad address, a port in use, too small
+ * a budget, a directory that another server holds. */
+static void test_open_fails(void **state) {
+    struct running *running = *state;
+    struct server *server = NULL;
+    char directory[DIRECTORY_MAX];
+    ins_error error;
+    directory_make(directory);
+    struct server_options options = {.data_dir = directory, .host = "nowhere"};
+    assert_int_equal(server_open(&options, &server, &error), INS_INVALID);
+    assert_non_null(strstr(error.message, "nowhere"));
+    options.host = "127.0.0.1";
+    options.http_port = server_port(running->server);
+    assert_int_equal(server_open(&options, &server, &error), INS_UNAVAILABLE);
+    assert_non_null(strstr(error.message, "cannot listen"));
+    options.http_port = 0;
+    options.memory_budget = 1;
+    assert_int_equal(server_open(&options, &server, &error), INS_INVALID);
+    assert_non_null(strstr(error.message, "budget"));
+    options.memory_budget = 0;
+    options.data_dir = running->directory;
+    assert_int_not_equal(server_open(&options, &server, &error), INS_OK);
+    assert_null(server);
+    directory_remove(directory);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_keep_alive, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pipelining, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pieces, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_expect, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_malformed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_large, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_vanishing, setup, teardown),
+        cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_stop),
+        cmocka_unit_test_setup_teardown(test_open_fails, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
