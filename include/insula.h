@@ -271,6 +271,7 @@ typedef struct ins_collection_request {
     ins_text field;
     ins_text schema; /* JSON */
     bool is_tenant;
+    bool is_uuid; /* the field's values are UUIDs, compared in canonical form */
 } ins_collection_request;
 
 INS_API void ins_collection_create(ins_db *db, const void *collection_request, ins_call *call);

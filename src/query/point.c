@@ -20,9 +20,8 @@ ins_status place_matches(struct reader *reader, const struct place *place,
 }
 
 static ins_status take_payload(struct reader *reader, const struct place *place,
-                               const struct payload_path *tenant_path,
-                               const ins_selector *selector, struct pool *pool, ins_text *out,
-                               ins_error *error) {
+                               const struct payload_path *tenant_path, const ins_selector *selector,
+                               struct pool *pool, ins_text *out, ins_error *error) {
     ins_text stored;
     ins_status status = reader_payload(reader, place, &stored, error);
     if (status != INS_OK) {

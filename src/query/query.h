@@ -52,7 +52,8 @@ struct search {
 };
 
 /* `request` gives limit, offset, threshold, selector, with_vector; `query` [dim] is already
- * normalised for cosine. `row_bound`: no more hits than this can come. INS_FULL when the pool is. */
+ * normalised for cosine. `row_bound`: no more hits than this can come. INS_FULL when the pool is.
+ */
 INS_MUST_USE ins_status search_init(struct search *search, const ins_points_request *request,
                                     ins_distance distance, const float *query, uint32_t dim,
                                     uint64_t row_bound, const ins_id *exclude, struct pool *pool,

@@ -93,8 +93,7 @@ static void offer(struct search *search, float distance, const ins_id *id,
     }
     search->hit_count += fresh;
     search->free_slot = was_full ? evicted.slot + 1 : 0;
-    search->hits[slot] =
-        (struct search_hit){.place = *place, .id = *id, .island = search->island};
+    search->hits[slot] = (struct search_hit){.place = *place, .id = *id, .island = search->island};
 }
 
 /* ---- Memtables ---- */
@@ -342,7 +341,8 @@ static int order_by_id(const void *left, const void *right, void *hits_pointer) 
     return (va < vb) - (va > vb);
 }
 
-/* A point that moved between two islands while they were searched in turn may have been met twice. */
+/* A point that moved between two islands while they were searched in turn may have been met twice.
+ */
 static void drop_twins(struct search *search) {
     struct topk *topk = &search->topk;
     qsort_r(topk->heap, topk->count, sizeof(struct topk_hit), order_by_id, search->hits);
@@ -371,8 +371,7 @@ ins_status search_finish(struct search *search, ins_distance distance, ins_point
     for (uint32_t i = 0; i < count; i++) {
         const struct topk_hit *hit = &search->topk.heap[begin + i];
         points[i] = search->hits[hit->slot].point;
-        points[i].score =
-            distance == INS_DISTANCE_EUCLID ? sqrtf(hit->distance) : -hit->distance;
+        points[i].score = distance == INS_DISTANCE_EUCLID ? sqrtf(hit->distance) : -hit->distance;
     }
     *out_points = (ins_points){.items = points, .count = count};
     return INS_OK;

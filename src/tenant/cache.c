@@ -7,7 +7,8 @@
 #include "base/hash.h"
 #include "base/status.h"
 
-#define BOUNCE_BYTES ((1u << 20) + 2 * STORE_ALIGN) /* the largest block and both its page edges */
+#define BOUNCE_BYTES ((1u << 20) + 2 * STORE_ALIGN) /* the largest block and both its page edges   \
+                                                     */
 
 struct block_wait {
     struct block_wait *next;
@@ -46,7 +47,8 @@ struct cache {
     struct cache_stats stats;
 };
 
-#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+#define container_of(pointer, type, member)                                                        \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 static void starved_check(ins_timer *timer);
 
@@ -95,7 +97,7 @@ static void lru_add(struct cache *cache, struct block *block) {
 }
 
 static bool evict_one(struct cache *cache) {
-    for (int class = CACHE_DATA; class < CACHE_CLASSES; class++) {
+    for (int class = CACHE_DATA; class < CACHE_CLASSES; class ++) {
         struct block *block = cache->lru[class].oldest;
         if (block != NULL) {
             lru_remove(cache, block);
@@ -127,7 +129,8 @@ void cache_close(struct cache *cache) {
     }
     INS_ASSERT(cache->loading == 0);
     if (cache->starved_timer.armed) {
-        cache->runtime->timer_stop(cache->runtime->context, INS_LANE_REQUEST, &cache->starved_timer);
+        cache->runtime->timer_stop(cache->runtime->context, INS_LANE_REQUEST,
+                                   &cache->starved_timer);
     }
     cache_drop_all(cache);
     if (cache->blocks.arena != NULL) {
@@ -192,8 +195,7 @@ static void starved_check(ins_timer *timer) {
             &waiter->error, INS_UNAVAILABLE, 1,
             "no room to read %llu bytes: all of the cache's share (%llu bytes) is in use by other "
             "requests; raise the memory budget or ask less at once",
-            (unsigned long long)waiter->starved_bytes,
-            (unsigned long long)cache->limit_bytes);
+            (unsigned long long)waiter->starved_bytes, (unsigned long long)cache->limit_bytes);
         if (waiter->pending == 0) {
             post(cache, INS_LANE_REQUEST, &waiter->task);
         }
@@ -211,8 +213,7 @@ static void starve(struct cache *cache, struct cache_waiter *waiter, uint64_t by
     uint64_t now = cache->runtime->now_ns(cache->runtime->context);
     waiter->starved = true;
     waiter->starved_bytes = bytes;
-    waiter->starved_until_ns =
-        waiter->deadline_ns != 0 ? waiter->deadline_ns : now + CACHE_WAIT_NS;
+    waiter->starved_until_ns = waiter->deadline_ns != 0 ? waiter->deadline_ns : now + CACHE_WAIT_NS;
     waiter->next_starved = NULL;
     *cache->starved_tail = waiter;
     cache->starved_tail = &waiter->next_starved;
@@ -266,14 +267,14 @@ static void load_run(ins_task *task) {
     uint64_t begin = block->key.offset & ~(uint64_t)(STORE_ALIGN - 1);
     size_t lead = (size_t)(block->key.offset - begin);
     size_t size = (size_t)align_up(lead + block->key.size, STORE_ALIGN);
-    block->status = store_get(cache->runtime->store, name, begin, cache->bounce, size, block->error);
+    block->status =
+        store_get(cache->runtime->store, name, begin, cache->bounce, size, block->error);
     if (block->status == INS_OK) {
         memcpy(block->data, cache->bounce + lead, block->key.size);
         if (hash64(block->data, block->key.size) != block->key.hash) {
-            block->status =
-                ins_fail(block->error, INS_CORRUPT,
-                         "%s: the %u bytes at offset %llu do not match their checksum", name,
-                         block->key.size, (unsigned long long)block->key.offset);
+            block->status = ins_fail(block->error, INS_CORRUPT,
+                                     "%s: the %u bytes at offset %llu do not match their checksum",
+                                     name, block->key.size, (unsigned long long)block->key.offset);
         }
     }
     block->task.run = load_done;
@@ -297,7 +298,7 @@ static struct block *block_create(struct cache *cache, const struct block_key *k
     if (block == NULL) {
         return NULL;
     }
-    *block = (struct block){.cache = cache, .key = *key, .class = (uint8_t)class};
+    *block = (struct block){.cache = cache, .key = *key, .class = (uint8_t) class};
     block->node.hash = hash;
     block->error = alloc_evicting(cache, sizeof(ins_error));
     block->data = alloc_evicting(cache, key->size);
@@ -370,4 +371,5 @@ void cache_unpin(struct cache *cache, struct block *block) {
 void cache_get_stats(const struct cache *cache, struct cache_stats *out_stats) {
     *out_stats = cache->stats;
     out_stats->blocks = cache->blocks.count;
+    out_stats->timers = cache->starved_timer.armed;
 }

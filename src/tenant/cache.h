@@ -21,11 +21,11 @@ struct block;
 
 /* What an operation waits on. Zeroed, then task.run set, by the operation. */
 struct cache_waiter {
-    ins_task task;            /* posted to the request lane when pending falls to 0 */
-    uint32_t pending;         /* loads under way that it asked for */
-    ins_status status;        /* first failure of a load; reset by the operation when it has seen it */
+    ins_task task;     /* posted to the request lane when pending falls to 0 */
+    uint32_t pending;  /* loads under way that it asked for */
+    ins_status status; /* first failure of a load; reset by the operation when it has seen it */
     ins_error error;
-    uint64_t deadline_ns;     /* 0 = CACHE_WAIT_NS from when it began to stand in line */
+    uint64_t deadline_ns; /* 0 = CACHE_WAIT_NS from when it began to stand in line */
     struct cache_waiter *next_starved;
     bool starved;
     uint64_t starved_bytes;
@@ -38,6 +38,7 @@ enum cache_class { CACHE_DATA = 0, CACHE_INDEX = 1, CACHE_CLASSES = 2 };
 
 struct cache_stats {
     uint64_t loads, load_bytes, hits, evictions, blocks;
+    uint64_t timers; /* armed now */
 };
 
 INS_MUST_USE ins_status cache_open(const ins_runtime *runtime, struct arena *arena,

@@ -8,8 +8,7 @@
 static struct chunks index_chunks(const struct reader_run *run) {
     const struct reader_chunks *section = &run->sections[SECTION_DIRECTORY_INDEX];
     return (struct chunks){.chunks = section->chunks,
-                           .chunk_bytes =
-                               run->extent.sections[SECTION_DIRECTORY_INDEX].chunk_bytes,
+                           .chunk_bytes = run->extent.sections[SECTION_DIRECTORY_INDEX].chunk_bytes,
                            .chunk_count = section->count};
 }
 

@@ -31,8 +31,8 @@ static bool files_find_free(struct files *files, uint32_t *out_slot) {
         return false;
     }
     if (files->slot_count % FILES_PIECE == 0) {
-        struct file_slot *piece = arena_alloc_zero(files->arena, INS_MEM_CATALOG,
-                                                   FILES_PIECE * sizeof(struct file_slot));
+        struct file_slot *piece =
+            arena_alloc_zero(files->arena, INS_MEM_CATALOG, FILES_PIECE * sizeof(struct file_slot));
         if (piece == NULL) {
             return false;
         }
@@ -88,7 +88,8 @@ static uint64_t name_hash(const struct scope *scope, ins_text tenant) {
     return hash64_seed(tenant.data, tenant.size, scope->key);
 }
 
-#define island_of_node(pointer) ((struct island *)(void *)(pointer)) /* node is the first member */
+#define island_of_node(pointer) ((struct island *)(void *)(pointer)) /* node is the first member   \
+                                                                      */
 #define island_of_name(pointer)                                                                    \
     ((struct island *)(void *)((char *)(pointer)-offsetof(struct island, name_node)))
 
@@ -224,11 +225,11 @@ ins_status island_reserve_run(struct islands *islands, struct island *island) {
     if (island->run_count < island->run_capacity) {
         return INS_OK;
     }
-    /* One, two, four, ...: most tenants have a run or two, and each unused slot costs all of them. */
+    /* One, two, four, ...: most tenants have a run or two, and each unused slot costs all of them.
+     */
     uint8_t capacity = (uint8_t)(island->run_capacity == 0 ? 1 : 2 * island->run_capacity);
     INS_ASSERT(capacity <= 2 * INS_RUNS_MAX);
-    struct run *runs =
-        arena_alloc(islands->arena, INS_MEM_CATALOG, capacity * sizeof(struct run));
+    struct run *runs = arena_alloc(islands->arena, INS_MEM_CATALOG, capacity * sizeof(struct run));
     if (runs == NULL) {
         return INS_FULL;
     }

@@ -1,8 +1,8 @@
 /* Islands, scopes, schemas and files: the resident tables of the database.
  *
- * An island is one tenant's points in a scope: 128 bytes, its name, and 32 bytes a run. A scope is a
- * collection (shard keys come later). Names live here and in the catalog rows only.
- * Threads: the request lane owns everything here. */
+ * An island is one tenant's points in a scope: 128 bytes, its name, and 32 bytes a run. A scope is
+ * a collection (shard keys come later). Names live here and in the catalog rows only. Threads: the
+ * request lane owns everything here. */
 #ifndef INS_TENANT_ISLAND_H
 #define INS_TENANT_ISLAND_H
 
@@ -19,10 +19,11 @@ struct schema {
     uint32_t field_count;
     struct schema_field *fields; /* [field_count] */
     uint32_t text_size;
-    char *text; /* canonical JSON: the key of interning; all else is parsed from it */
-    ins_text settings;        /* slice of text */
-    bool has_tenant_field;    /* islands are formed by this path */
+    char *text;            /* canonical JSON: the key of interning; all else is parsed from it */
+    ins_text settings;     /* slice of text */
+    bool has_tenant_field; /* islands are formed by this path */
     bool tenant_is_uuid;
+    ins_text tenant_text;            /* the path as it was given */
     struct payload_path tenant_path; /* slices of text */
 };
 
@@ -37,6 +38,7 @@ enum island_flags {
     ISLAND_DIRECTORY = 2, /* the scope's id directory */
     ISLAND_DROPPED = 4,   /* unlinked; freed with its last pin */
     ISLAND_MERGING = 8,   /* stands in the merge queue or is being merged */
+    ISLAND_PLACED = 16,   /* recovery: runs still stand with their intervals */
 };
 
 struct island {
@@ -45,8 +47,8 @@ struct island {
     struct scope *scope;
     struct island *scope_next, *scope_previous;
     uint64_t incarnation;
-    struct run *runs;             /* [run_capacity], oldest first */
-    struct island_mem *mem[2];    /* of the active and the frozen generation, by slot */
+    struct run *runs;          /* [run_capacity], oldest first */
+    struct island_mem *mem[2]; /* of the active and the frozen generation, by slot */
     struct island *merge_next;
     char *name;
     uint16_t name_size;
@@ -154,7 +156,8 @@ static inline void island_pin(struct island *island) {
 }
 void island_unpin(struct islands *islands, struct island *island);
 
-/* Room for one more run, before a landing that must not fail. INS_FULL when the share is used up. */
+/* Room for one more run, before a landing that must not fail. INS_FULL when the share is used up.
+ */
 INS_MUST_USE ins_status island_reserve_run(struct islands *islands, struct island *island);
 /* Adds a run as the newest. The file's count of runs rises. Reserve first. */
 void island_add_run(struct islands *islands, struct island *island, const struct run *run);

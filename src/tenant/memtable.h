@@ -63,7 +63,7 @@ struct island_mem {
     bool directory;
     bool oldest; /* set when frozen: the island had no run, so tombstones need not be written */
     struct memrow *first, *last;
-    uint32_t row_count; /* all versions and tombstones */
+    uint32_t row_count;  /* all versions and tombstones */
     uint32_t block_left; /* unused bytes of the newest block */
     uint32_t block_next; /* size of the next block */
     uint8_t *block_at;
@@ -74,8 +74,8 @@ struct generation {
     struct arena *arena;
     struct table rows;
     struct island_mem *islands;
-    struct memblock *blocks; /* everything, for giving back */
-    uint64_t bytes, bytes_max; /* of blocks, as charged */
+    struct memblock *blocks;      /* everything, for giving back */
+    uint64_t bytes, bytes_max;    /* of blocks, as charged */
     uint64_t first_lsn, last_lsn; /* 0 when empty */
     uint32_t row_count, island_count;
     uint32_t pins; /* views, the flush, and being active */
@@ -90,7 +90,8 @@ static inline void generation_pin(struct generation *generation) {
 /* Frees the generation with its last pin. */
 void generation_unpin(struct generation *generation);
 
-/* Bytes that a row of this shape costs in the worst case (fresh blocks, a first row of its island). */
+/* Bytes that a row of this shape costs in the worst case (fresh blocks, a first row of its island).
+ */
 uint64_t memrow_cost(uint32_t dim, uint32_t payload_size);
 /* True when rows that cost `bytes` in all fit. */
 bool generation_fits(const struct generation *generation, uint64_t bytes);
@@ -98,7 +99,8 @@ bool generation_fits(const struct generation *generation, uint64_t bytes);
 /* A row in two steps, so that nothing can fail once its LSN is taken. memtable_prepare takes memory
  * and fills everything but the LSN; nobody sees the row. NULL when the share of the arena is used
  * up (what was prepared stays unused until the generation goes). `vector` may be NULL with dim > 0:
- * the caller fills memrow_vector itself. `slot` is the island's pointer for this generation, made when NULL. */
+ * the caller fills memrow_vector itself. `slot` is the island's pointer for this generation, made
+ * when NULL. */
 struct memrow *memtable_prepare(struct generation *generation, struct island *island,
                                 struct island_mem **slot, enum memrow_kind kind, const ins_id *id,
                                 const float *vector, uint32_t dim, ins_text payload,

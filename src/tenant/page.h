@@ -12,8 +12,8 @@
 uint32_t page_memtable(const struct reader *reader, uint32_t which, const ins_id *start,
                        const struct memrow **out, uint32_t capacity);
 
-/* After reader_load: the `capacity` <= PAGE_MAX smallest ids >= start that are points; fewer: the end. Pool memory for
- * the memtables' rows; INS_FULL when there is none. */
+/* After reader_load: the `capacity` <= PAGE_MAX smallest ids >= start that are points; fewer: the
+ * end. Pool memory for the memtables' rows; INS_FULL when there is none. */
 INS_MUST_USE ins_status page_points(struct reader *reader, const ins_id *start, struct place *out,
                                     uint32_t capacity, uint32_t *out_count, ins_error *error);
 

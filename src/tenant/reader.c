@@ -161,8 +161,7 @@ ins_status reader_chunk(struct reader *reader, uint32_t run_index, enum section_
     }
     struct reader_chunks *section = &run->sections[kind];
     if (chunk >= section->count) {
-        return ins_fail(error, INS_CORRUPT,
-                        "file %llu, extent at %llu: section %d has no chunk %u",
+        return ins_fail(error, INS_CORRUPT, "file %llu, extent at %llu: section %d has no chunk %u",
                         (unsigned long long)run->extent.file,
                         (unsigned long long)run->extent.offset, (int)kind, chunk);
     }
@@ -330,8 +329,8 @@ ins_status reader_vector(struct reader *reader, const struct place *place, const
     }
     uint32_t per_chunk = extent_rows_per_chunk(extent, SECTION_DENSE);
     const uint8_t *data;
-    ins_status status = reader_chunk(reader, place->run, SECTION_DENSE, place->run_row / per_chunk,
-                                     &data, error);
+    ins_status status =
+        reader_chunk(reader, place->run, SECTION_DENSE, place->run_row / per_chunk, &data, error);
     if (status == INS_OK) {
         size_t row = place->run_row % per_chunk;
         *out = (const float *)(const void *)(data + row * extent->dim * sizeof(float));
@@ -414,8 +413,8 @@ ins_status reader_payload(struct reader *reader, const struct place *place, ins_
     uint32_t per_chunk = extent_rows_per_chunk(&run->extent, SECTION_PAYLOAD_OFFSETS);
     uint32_t first = place->run_row / per_chunk, last = (place->run_row + 1) / per_chunk;
     const uint8_t *data;
-    ins_status status = reader_chunk(reader, place->run, SECTION_PAYLOAD_OFFSETS, first, &data,
-                                     error);
+    ins_status status =
+        reader_chunk(reader, place->run, SECTION_PAYLOAD_OFFSETS, first, &data, error);
     ins_status second = first == last ? INS_OK
                                       : reader_chunk(reader, place->run, SECTION_PAYLOAD_OFFSETS,
                                                      last, &data, error);
@@ -435,9 +434,8 @@ ins_status reader_payload(struct reader *reader, const struct place *place, ins_
     if (begin == end) {
         return INS_OK;
     }
-    status = run->extent.small
-                 ? reader_chunk(reader, place->run, SECTION_PAYLOAD, 0, &data, error)
-                 : pin_payload(reader, place->run, begin, end, error);
+    status = run->extent.small ? reader_chunk(reader, place->run, SECTION_PAYLOAD, 0, &data, error)
+                               : pin_payload(reader, place->run, begin, end, error);
     return status != INS_OK ? status : copy_payload(reader, place->run, begin, end, out, error);
 }
 

@@ -24,7 +24,7 @@ struct read_context {
     uint64_t durable_lsn;
 };
 
-struct reader_chunks { /* one section of one run */
+struct reader_chunks {      /* one section of one run */
     const uint8_t **chunks; /* [count]; NULL where not pinned */
     struct block **blocks;
     uint32_t count, pinned;

@@ -1,0 +1,366 @@
+#include "engine/catalog.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/json_text.h"
+#include "base/status.h"
+#include "engine/text.h"
+
+#define scope_of_key(pointer) ((struct scope *)(void *)(pointer)) /* node is the first member */
+#define scope_of_name(pointer)                                                                     \
+    ((struct scope *)(void *)((char *)(pointer)-offsetof(struct scope, name_node)))
+
+ins_status catalog_init(struct catalog *catalog, struct arena *arena, struct islands *islands) {
+    *catalog = (struct catalog){.arena = arena, .islands = islands};
+    if (table_init(&catalog->by_key, arena, INS_MEM_CATALOG) != INS_OK ||
+        table_init(&catalog->by_name, arena, INS_MEM_CATALOG) != INS_OK ||
+        table_init(&catalog->schemas, arena, INS_MEM_CATALOG) != INS_OK) {
+        catalog_fini(catalog);
+        return INS_FULL;
+    }
+    return INS_OK;
+}
+
+static void scope_free(struct catalog *catalog, struct scope *scope) {
+    INS_ASSERT(scope->islands == NULL);
+    schema_release(catalog, scope->schema);
+    if (scope->name_size > 0) {
+        arena_free(catalog->arena, INS_MEM_CATALOG, scope->name, scope->name_size);
+    }
+    arena_free(catalog->arena, INS_MEM_CATALOG, scope, sizeof(*scope));
+}
+
+static void scope_unlink(struct catalog *catalog, struct scope *scope) {
+    if (scope->unlinked) {
+        return;
+    }
+    scope->unlinked = true;
+    table_remove(&catalog->by_key, &scope->node);
+    table_remove(&catalog->by_name, &scope->name_node);
+}
+
+/* True when no island is left. */
+static bool drop_islands(struct catalog *catalog, struct scope *scope, uint32_t *budget) {
+    while (scope->islands != NULL && *budget > 0) {
+        catalog->tenant_count -= island_is_tenant(scope->islands);
+        island_drop(catalog->islands, scope->islands);
+        (*budget)--;
+    }
+    return scope->islands == NULL;
+}
+
+void catalog_fini(struct catalog *catalog) {
+    if (catalog->by_key.arena != NULL) {
+        for (uint64_t bucket = 0; bucket < catalog->by_key.bucket_count; bucket++) {
+            struct table_node *node;
+            while ((node = table_bucket(&catalog->by_key, bucket)) != NULL) {
+                struct scope *scope = scope_of_key(node);
+                scope->drop_lsn = 1; /* counted as gone below */
+                scope_undo(catalog, scope);
+            }
+        }
+        table_fini(&catalog->by_key);
+    }
+    while (catalog->dropped != NULL) {
+        struct scope *scope = catalog->dropped;
+        uint32_t all = UINT32_MAX;
+        catalog->dropped = scope->dropped_next;
+        (void)drop_islands(catalog, scope, &all);
+        scope_free(catalog, scope);
+    }
+    if (catalog->by_name.arena != NULL) {
+        table_fini(&catalog->by_name);
+    }
+    if (catalog->schemas.arena != NULL) {
+        table_fini(&catalog->schemas);
+    }
+}
+
+/* ---- Finding ---- */
+
+static struct scope *find_name(const struct catalog *catalog, ins_text name, bool newest,
+                               uint64_t durable_lsn) {
+    uint64_t hash = hash64(name.data, name.size);
+    for (struct table_node *node = table_first(&catalog->by_name, hash); node != NULL;
+         node = node->next) {
+        struct scope *scope = scope_of_name(node);
+        bool seen = newest ? scope->drop_lsn == 0 : scope_readable(scope, durable_lsn);
+        if (node->hash == hash && seen && text_equal(scope_name(scope), name)) {
+            return scope;
+        }
+    }
+    return NULL;
+}
+
+struct scope *catalog_find(const struct catalog *catalog, ins_text name, uint64_t durable_lsn) {
+    return find_name(catalog, name, false, durable_lsn);
+}
+
+struct scope *catalog_find_newest(const struct catalog *catalog, ins_text name) {
+    return find_name(catalog, name, true, 0);
+}
+
+struct scope *catalog_find_key(const struct catalog *catalog, uint64_t key) {
+    uint64_t hash = hash_u64(key);
+    for (struct table_node *node = table_first(&catalog->by_key, hash); node != NULL;
+         node = node->next) {
+        if (scope_of_key(node)->key == key) {
+            return scope_of_key(node);
+        }
+    }
+    return NULL;
+}
+
+/* ---- Making and dropping ---- */
+
+struct scope *scope_create(struct catalog *catalog, uint64_t key, ins_text name,
+                           struct schema *schema) {
+    struct scope *scope = arena_alloc_zero(catalog->arena, INS_MEM_CATALOG, sizeof(*scope));
+    if (scope == NULL) {
+        return NULL;
+    }
+    if (name.size > 0) {
+        scope->name = arena_alloc(catalog->arena, INS_MEM_CATALOG, name.size);
+        if (scope->name == NULL) {
+            arena_free(catalog->arena, INS_MEM_CATALOG, scope, sizeof(*scope));
+            return NULL;
+        }
+        memcpy(scope->name, name.data, name.size);
+    }
+    scope->name_size = (uint16_t)name.size;
+    scope->key = key;
+    scope->schema = schema;
+    scope->node.hash = hash_u64(key);
+    scope->name_node.hash = hash64(name.data, name.size);
+    table_insert(&catalog->by_key, &scope->node);
+    table_insert(&catalog->by_name, &scope->name_node);
+    catalog->collection_count += key != 0;
+    return scope;
+}
+
+void scope_undo(struct catalog *catalog, struct scope *scope) {
+    uint32_t all = UINT32_MAX;
+    catalog->collection_count -= scope->key != 0 && scope->drop_lsn == 0;
+    scope_unlink(catalog, scope);
+    (void)drop_islands(catalog, scope, &all);
+    scope_free(catalog, scope);
+}
+
+void scope_drop(struct catalog *catalog, struct scope *scope, uint64_t lsn) {
+    INS_ASSERT(scope->drop_lsn == 0);
+    scope->drop_lsn = lsn;
+    scope->dropped_next = catalog->dropped;
+    catalog->dropped = scope;
+    catalog->collection_count--;
+}
+
+bool catalog_reap(struct catalog *catalog, uint64_t durable_lsn, uint32_t islands_max) {
+    uint32_t budget = islands_max;
+    struct scope **link = &catalog->dropped;
+    while (*link != NULL && budget > 0) {
+        struct scope *scope = *link;
+        if (scope->drop_lsn > durable_lsn) {
+            link = &scope->dropped_next;
+            continue;
+        }
+        scope_unlink(catalog, scope);
+        if (!drop_islands(catalog, scope, &budget) || scope->pins > 0) {
+            link = &scope->dropped_next;
+            continue;
+        }
+        *link = scope->dropped_next;
+        scope_free(catalog, scope);
+    }
+    return budget == 0;
+}
+
+/* ---- Rows ---- */
+
+ins_text catalog_row_allocator(struct pool *pool, uint64_t next_key) {
+    struct json_writer writer;
+    text_writer(&writer, pool);
+    json_write_begin_object(&writer);
+    json_write_key(&writer, "k");
+    json_write_string(&writer, "a");
+    json_write_key(&writer, "n");
+    json_write_u64(&writer, next_key);
+    json_write_end_object(&writer);
+    return text_written(&writer);
+}
+
+ins_text catalog_row_scope(struct pool *pool, const struct scope *scope,
+                           const struct schema *schema, uint64_t directory, ins_text metadata) {
+    struct json_writer writer;
+    text_writer(&writer, pool);
+    json_write_begin_object(&writer);
+    json_write_key(&writer, "k");
+    json_write_string(&writer, "c");
+    json_write_key(&writer, "n");
+    json_write_text(&writer, scope_name(scope));
+    json_write_key(&writer, "i");
+    json_write_u64(&writer, scope->common->incarnation);
+    json_write_key(&writer, "d");
+    json_write_u64(&writer, directory);
+    json_write_key(&writer, "c");
+    json_write_value(&writer, (ins_text){.data = schema->text, .size = schema->text_size});
+    if (metadata.data != NULL) {
+        json_write_key(&writer, "m");
+        json_write_value(&writer, metadata);
+    }
+    json_write_end_object(&writer);
+    return text_written(&writer);
+}
+
+ins_text catalog_row_tenant(struct pool *pool, uint64_t scope_key, ins_text tenant) {
+    struct json_writer writer;
+    text_writer(&writer, pool);
+    json_write_begin_object(&writer);
+    json_write_key(&writer, "k");
+    json_write_string(&writer, "t");
+    json_write_key(&writer, "s");
+    json_write_u64(&writer, scope_key);
+    json_write_key(&writer, "n");
+    json_write_text(&writer, tenant);
+    json_write_end_object(&writer);
+    return text_written(&writer);
+}
+
+ins_text catalog_row_metadata(ins_text payload) {
+    ins_text metadata;
+    if (!json_text_get_last(payload, text_of("m"), &metadata)) {
+        return (ins_text){0};
+    }
+    return metadata;
+}
+
+/* ---- Recovery ---- */
+
+static ins_status row_damaged(uint64_t key, const char *what, ins_error *error) {
+    return ins_fail(error, INS_CORRUPT, "catalog: row %llu has no valid \"%s\"",
+                    (unsigned long long)key, what);
+}
+
+static bool get_u64(struct json_value object, const char *name, uint64_t *out) {
+    struct json_value value;
+    if (!json_get(object, name, &value) ||
+        !(json_type_of(value) == JSON_UNSIGNED ||
+          (json_type_of(value) == JSON_INTEGER && json_integer(value) >= 0))) {
+        return false;
+    }
+    *out = json_unsigned(value);
+    return true;
+}
+
+static bool get_text(struct json_value object, const char *name, ins_text *out) {
+    struct json_value value;
+    if (!json_get(object, name, &value) || json_type_of(value) != JSON_STRING) {
+        return false;
+    }
+    *out = json_string(value);
+    return true;
+}
+
+static ins_status catalog_full(ins_error *error) {
+    return ins_fail(error, INS_FULL,
+                    "the catalog does not fit its share of the memory budget: start with a larger "
+                    "--memory-budget");
+}
+
+/* A row for a scope that is there already changes its schema (an index was made or dropped). */
+static ins_status apply_scope(struct catalog *catalog, struct json_parser *parser, uint64_t key,
+                              struct json_value root, ins_text payload, ins_error *error) {
+    ins_text name, schema_json;
+    uint64_t common, directory;
+    char name_copy[INS_NAME_BYTES_MAX];
+    if (!get_text(root, "n", &name) || name.size > INS_NAME_BYTES_MAX) {
+        return row_damaged(key, "n", error);
+    }
+    memcpy(name_copy, name.data, name.size);
+    name.data = name_copy; /* the parser is used again below */
+    if (!get_u64(root, "i", &common) || !get_u64(root, "d", &directory) ||
+        !json_text_get_last(payload, text_of("c"), &schema_json)) {
+        return row_damaged(key, "c", error);
+    }
+    struct schema *schema;
+    ins_status status = schema_get_text(catalog, parser, schema_json, &schema, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    struct scope *scope = catalog_find_key(catalog, key);
+    if (scope == NULL) {
+        scope = scope_create(catalog, key, name, schema);
+        if (scope == NULL) {
+            schema_release(catalog, schema);
+            return catalog_full(error);
+        }
+        scope->common =
+            island_create(catalog->islands, scope, common, (ins_text){0}, ISLAND_COMMON);
+        if (scope->common == NULL) {
+            return catalog_full(error);
+        }
+    } else {
+        schema_release(catalog, scope->schema);
+        scope->schema = schema;
+    }
+    if (directory != 0 && scope->directory == NULL) {
+        scope->directory =
+            island_create(catalog->islands, scope, directory, (ins_text){0}, ISLAND_DIRECTORY);
+        if (scope->directory == NULL) {
+            return catalog_full(error);
+        }
+    }
+    scope->has_metadata = catalog_row_metadata(payload).data != NULL;
+    return INS_OK;
+}
+
+static ins_status apply_tenant(struct catalog *catalog, uint64_t key, struct json_value root,
+                               ins_error *error) {
+    ins_text name;
+    uint64_t scope_key;
+    if (!get_u64(root, "s", &scope_key) || !get_text(root, "n", &name) ||
+        name.size > INS_TENANT_BYTES_MAX) {
+        return row_damaged(key, "n", error);
+    }
+    struct scope *scope = catalog_find_key(catalog, scope_key);
+    bool known = islands_find(catalog->islands, key) != NULL;
+    if (scope == NULL || known) {
+        return INS_OK; /* its collection was dropped: garbage until a merge of the catalog */
+    }
+    if (island_create(catalog->islands, scope, key, name, 0) == NULL) {
+        return catalog_full(error);
+    }
+    catalog->tenant_count++;
+    return INS_OK;
+}
+
+ins_status catalog_apply(struct catalog *catalog, struct json_parser *parser, uint64_t key,
+                         ins_text payload, bool deleted, ins_error *error) {
+    if (deleted) {
+        struct scope *scope = catalog_find_key(catalog, key);
+        if (scope != NULL) {
+            scope_undo(catalog, scope);
+        }
+        return INS_OK;
+    }
+    struct json_value root;
+    ins_text kind;
+    ins_status status = json_parse(parser, payload.data, payload.size, &root, error);
+    if (status != INS_OK || json_type_of(root) != JSON_OBJECT || !get_text(root, "k", &kind)) {
+        return row_damaged(key, "k", error);
+    }
+    if (text_is(kind, "c")) {
+        return apply_scope(catalog, parser, key, root, payload, error);
+    }
+    if (text_is(kind, "t")) {
+        return apply_tenant(catalog, key, root, error);
+    }
+    uint64_t next;
+    if (!text_is(kind, "a") || !get_u64(root, "n", &next)) {
+        return row_damaged(key, "k", error);
+    }
+    catalog->next_key = next > catalog->next_key ? next : catalog->next_key;
+    catalog->reserved_key = catalog->next_key;
+    return INS_OK;
+}

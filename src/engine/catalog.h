@@ -1,0 +1,98 @@
+/* The catalog: collections and tenants by name, and their rows in the system island.
+ *
+ * Rows are points of island 1 in scope 0, without vectors; the row's number is the key, its payload
+ * JSON ("Catalog" in docs/FORMATS.md):
+ *   0                {"k":"a","n":next free key}
+ *   scope key        {"k":"c","n":name,"i":common island,"d":directory island or
+ * 0,"c":schema,"m":metadata?} island key       {"k":"t","s":scope key,"n":tenant value} Keys
+ * (scopes, incarnations) come from one allocator and are never used twice. Visibility: writers see
+ * what is sequenced, readers what is durable. */
+#ifndef INS_ENGINE_CATALOG_H
+#define INS_ENGINE_CATALOG_H
+
+#include "tenant/island.h"
+
+struct catalog {
+    struct arena *arena;
+    struct islands *islands;
+    struct table by_key, by_name, schemas;
+    uint64_t next_key;        /* next to be given out */
+    uint64_t reserved_key;    /* keys below it are covered by a row that is sequenced */
+    uint64_t pending_reserve; /* the mark that the write being made will set; 0 = none */
+    struct scope *dropped;    /* dropped and not yet durable, or being taken apart */
+    uint64_t tenant_count, collection_count;
+};
+
+#define CATALOG_KEY_FIRST 16u /* below it: the system's own */
+#define CATALOG_KEY_STEP                                                                           \
+    32768u /* above INS_BATCH_POINTS_MAX: one request raises the mark at most once */
+
+INS_MUST_USE ins_status catalog_init(struct catalog *catalog, struct arena *arena,
+                                     struct islands *islands);
+void catalog_fini(struct catalog *catalog);
+
+/* ---- Schemas ---- */
+
+struct schema_draft { /* what a schema's text is made of */
+    uint32_t dim;
+    ins_distance distance;
+    ins_text settings;
+    const struct schema_field *fields;
+    uint32_t field_count;
+    bool has_tenant_field, tenant_is_uuid;
+    ins_text tenant_field;
+};
+
+/* Interns the schema that the draft describes; one reference more. INS_FULL. */
+INS_MUST_USE ins_status schema_get(struct catalog *catalog, const struct schema_draft *draft,
+                                   struct pool *pool, struct schema **out_schema, ins_error *error);
+/* From its text, as a catalog row holds it. INS_CORRUPT when it does not parse. */
+INS_MUST_USE ins_status schema_get_text(struct catalog *catalog, struct json_parser *parser,
+                                        ins_text text, struct schema **out_schema,
+                                        ins_error *error);
+void schema_release(struct catalog *catalog, struct schema *schema); /* takes NULL */
+static inline struct schema *schema_hold(struct schema *schema) {
+    schema->refs++;
+    return schema;
+}
+
+/* ---- Scopes ---- */
+
+/* The scope of that name as a reader at `durable_lsn` sees it. */
+struct scope *catalog_find(const struct catalog *catalog, ins_text name, uint64_t durable_lsn);
+/* As a writer sees it. */
+struct scope *catalog_find_newest(const struct catalog *catalog, ins_text name);
+struct scope *catalog_find_key(const struct catalog *catalog, uint64_t key);
+static inline bool scope_readable(const struct scope *scope, uint64_t durable_lsn) {
+    return scope->create_lsn <= durable_lsn &&
+           (scope->drop_lsn == 0 || scope->drop_lsn > durable_lsn);
+}
+
+/* Takes over one reference of `schema`. NULL when the catalog's share is used up. */
+struct scope *scope_create(struct catalog *catalog, uint64_t key, ins_text name,
+                           struct schema *schema);
+/* Writers stop to see it at once; readers at `lsn`. */
+void scope_drop(struct catalog *catalog, struct scope *scope, uint64_t lsn);
+/* Takes dropped scopes whose drop is durable out of the tables and frees up to `islands_max` of
+ * their islands; true when there is more to do. */
+bool catalog_reap(struct catalog *catalog, uint64_t durable_lsn, uint32_t islands_max);
+/* Frees a scope that nobody has seen (its creation failed), islands included. */
+void scope_undo(struct catalog *catalog, struct scope *scope);
+
+/* ---- Rows ---- */
+
+/* Payloads of catalog rows, in the pool. NULL data when memory is out. */
+ins_text catalog_row_allocator(struct pool *pool, uint64_t next_key);
+ins_text catalog_row_scope(struct pool *pool, const struct scope *scope,
+                           const struct schema *schema, uint64_t directory, ins_text metadata);
+ins_text catalog_row_tenant(struct pool *pool, uint64_t scope_key, ins_text tenant);
+
+/* Applies one row at recovery (`deleted`: a tombstone). Rows may come in any order but for an
+ * island's, which follows its scope's; INS_CORRUPT when a row makes no sense. */
+INS_MUST_USE ins_status catalog_apply(struct catalog *catalog, struct json_parser *parser,
+                                      uint64_t key, ins_text payload, bool deleted,
+                                      ins_error *error);
+/* Metadata of a scope's row payload; absent: data NULL. */
+ins_text catalog_row_metadata(ins_text payload);
+
+#endif

@@ -1,0 +1,242 @@
+/* Looking at collections: get (with counts and metadata), exists, list. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/id.h"
+#include "base/status.h"
+#include "engine/names.h"
+#include "engine/operation.h"
+#include "engine/text.h"
+#include "engine/walk.h"
+
+struct collection_read {
+    struct operation operation;
+    const ins_collection_request *request;
+    struct scope *scope;  /* pinned */
+    struct reader reader; /* of the catalog */
+    ins_collection_info *info;
+    /* The points are counted by a call of its own. */
+    ins_call count_call;
+    ins_points_request count_request;
+    bool counted, starting;
+};
+
+#define INFO_COUNT_ISLANDS_MAX 1000u /* more are summed up from their runs and memtables */
+
+static void collection_close(struct operation *operation) {
+    struct collection_read *self = container_of(operation, struct collection_read, operation);
+    reader_close(&self->reader);
+    if (self->scope != NULL) {
+        self->scope->pins--;
+    }
+}
+
+/* ---- Get ---- */
+
+static ins_status fill_fields(struct collection_read *self, ins_error *error) {
+    const struct schema *schema = self->scope->schema;
+    struct pool *pool = &self->operation.pool;
+    ins_field_info *fields = pool_alloc(pool, (schema->field_count + 1) * sizeof(*fields));
+    if (fields == NULL) {
+        return ins_fail(error, INS_FULL, "no memory for %u fields", schema->field_count);
+    }
+    for (uint32_t i = 0; i < schema->field_count; i++) {
+        const struct schema_field *field = &schema->fields[i];
+        fields[i] = (ins_field_info){.name = text_copy(pool, field->name),
+                                     .schema = text_copy(pool, field->schema),
+                                     .is_tenant = field->is_tenant,
+                                     .islands = field->islands};
+        if (fields[i].name.data == NULL || fields[i].schema.data == NULL) {
+            return ins_fail(error, INS_FULL, "no memory for %u fields", schema->field_count);
+        }
+    }
+    self->info->fields = fields;
+    self->info->field_count = schema->field_count;
+    return INS_OK;
+}
+
+/* Runs, and a bound of the points from what is resident. */
+static void fill_counts(struct collection_read *self) {
+    ins_collection_info *info = self->info;
+    for (struct island *island = self->scope->islands; island != NULL;
+         island = island->scope_next) {
+        info->run_count += island->run_count;
+        info->tenant_count += island_is_tenant(island);
+        if ((island->flags & ISLAND_DIRECTORY) != 0) {
+            continue;
+        }
+        for (uint32_t i = 0; i < island->run_count; i++) {
+            info->point_count += island->runs[i].rows;
+        }
+        for (int slot = 0; slot < 2; slot++) {
+            info->point_count += island->mem[slot] != NULL ? island->mem[slot]->row_count : 0;
+        }
+    }
+}
+
+static ins_status collection_begin(struct collection_read *self, ins_error *error) {
+    struct operation *operation = &self->operation;
+    ins_status status =
+        names_find_scope(operation->db, self->request->collection, false, &self->scope, error);
+    if (status != INS_OK) {
+        self->scope = NULL;
+        return status;
+    }
+    self->scope->pins++;
+    const struct schema *schema = self->scope->schema;
+    self->info = pool_alloc_zero(&operation->pool, sizeof(*self->info));
+    if (self->info == NULL) {
+        return ins_fail(error, INS_FULL, "no memory to describe a collection");
+    }
+    self->info->name = text_copy(&operation->pool, scope_name(self->scope));
+    self->info->dim = schema->dim;
+    self->info->distance = schema->distance;
+    self->info->settings = text_copy(&operation->pool, schema->settings);
+    fill_counts(self);
+    return fill_fields(self, error);
+}
+
+static ins_status read_metadata(struct collection_read *self, ins_error *error) {
+    struct operation *operation = &self->operation;
+    struct ins_db *db = operation->db;
+    if (!self->reader.open) {
+        struct island *system = islands_find(&db->islands, SYSTEM_INCARNATION);
+        ins_status status =
+            reader_open(&self->reader, &db->reading, system, db->reading.durable_lsn,
+                        &operation->pool, &operation->waiter, error);
+        if (status != INS_OK) {
+            return status;
+        }
+    }
+    ins_id id = id_number(self->scope->key);
+    struct place place;
+    ins_text row;
+    ins_status status = reader_load(&self->reader, error);
+    if (status == INS_OK && reader_find(&self->reader, &id, &place)) {
+        status = reader_payload(&self->reader, &place, &row, error);
+        if (status == INS_OK) {
+            self->info->metadata = text_copy(&operation->pool, catalog_row_metadata(row));
+        }
+    }
+    return status;
+}
+
+static void count_done(ins_call *call) {
+    struct collection_read *self = call->user;
+    if (call->status == INS_OK) {
+        self->info->point_count = call->count;
+        self->info->point_count_exact = true;
+    }
+    ins_call_release(call);
+    self->operation.parked = false;
+    struct ins_db *db = self->operation.db;
+    if (!self->starting) {
+        db_run(db, INS_LANE_REQUEST, &self->operation.waiter.task);
+    }
+}
+
+static ins_status collection_step(struct operation *operation, ins_error *error) {
+    struct collection_read *self = container_of(operation, struct collection_read, operation);
+    ins_status status = self->scope == NULL ? collection_begin(self, error) : INS_OK;
+    if (status == INS_OK && self->scope->has_metadata && self->info->metadata.data == NULL) {
+        status = read_metadata(self, error);
+    }
+    if (status != INS_OK) {
+        return status;
+    }
+    if (!self->counted && self->scope->island_count <= INFO_COUNT_ISLANDS_MAX &&
+        self->info->point_count <= 1000000) {
+        self->count_request = (ins_points_request){.collection = self->request->collection};
+        self->count_call =
+            (ins_call){.done = count_done, .user = self, .lane = operation->call->lane};
+        self->counted = true; /* whatever comes of it */
+        operation->parked = true;
+        self->starting = true;
+        ins_points_count(operation->db, &self->count_request, &self->count_call);
+        self->starting = false;
+        if (operation->parked) {
+            return INS_AGAIN;
+        }
+    }
+    operation->call->info = self->info;
+    return INS_OK;
+}
+
+void ins_collection_get(ins_db *db, const void *collection_request, ins_call *call) {
+    struct collection_read *self =
+        operation_create(db, call, sizeof(*self), collection_step, collection_close, true);
+    if (self != NULL) {
+        self->request = collection_request;
+        operation_run(&self->operation);
+    }
+}
+
+/* ---- Exists ---- */
+
+static ins_status exists_step(struct operation *operation, ins_error *error) {
+    (void)error;
+    struct collection_read *self = container_of(operation, struct collection_read, operation);
+    struct ins_db *db = operation->db;
+    operation->call->found =
+        self->request->collection.size > 0 &&
+        catalog_find(&db->catalog, self->request->collection, db->reading.durable_lsn) != NULL;
+    return INS_OK;
+}
+
+void ins_collection_exists(ins_db *db, const void *collection_request, ins_call *call) {
+    struct collection_read *self =
+        operation_create(db, call, sizeof(*self), exists_step, NULL, true);
+    if (self != NULL) {
+        self->request = collection_request;
+        operation_run(&self->operation);
+    }
+}
+
+/* ---- List ---- */
+
+/* A list of all names is one answer, so it must fit the memory of one operation: names are packed
+ * in pieces, their table in blocks of one allocation each would be cut at INS_BLOCK_BYTES_MAX. */
+#define LIST_MAX (INS_BLOCK_BYTES_MAX / sizeof(ins_text) - 8)
+
+static ins_status list_step(struct operation *operation, ins_error *error) {
+    struct ins_db *db = operation->db;
+    const struct table *table = &db->catalog.by_name;
+    uint64_t count = table->count;
+    if (count > LIST_MAX) {
+        return ins_fail(error, INS_UNSUPPORTED,
+                        "%llu collections: this version lists at most %zu at once",
+                        (unsigned long long)count, LIST_MAX);
+    }
+    ins_text *names = pool_alloc(&operation->pool, (count + 1) * sizeof(ins_text));
+    if (names == NULL) {
+        return ins_fail(error, INS_FULL, "no memory for %llu names", (unsigned long long)count);
+    }
+    size_t listed = 0;
+    for (uint64_t bucket = 0; bucket < table->bucket_count; bucket++) {
+        for (struct table_node *node = table_bucket(table, bucket); node != NULL;
+             node = node->next) {
+            struct scope *scope = container_of(node, struct scope, name_node);
+            if (scope->key == SYSTEM_SCOPE || !scope_readable(scope, db->reading.durable_lsn)) {
+                continue;
+            }
+            names[listed] = text_copy(&operation->pool, scope_name(scope));
+            if (names[listed].data == NULL) {
+                return ins_fail(error, INS_FULL, "no memory for %llu names",
+                                (unsigned long long)count);
+            }
+            listed++;
+        }
+    }
+    operation->call->names = names;
+    operation->call->name_count = listed;
+    return INS_OK;
+}
+
+void ins_collection_list(ins_db *db, const void *unused, ins_call *call) {
+    (void)unused;
+    struct collection_read *self = operation_create(db, call, sizeof(*self), list_step, NULL, true);
+    if (self != NULL) {
+        operation_run(&self->operation);
+    }
+}

@@ -1,0 +1,378 @@
+/* Collections and indexes: create, delete, look, list. Writes are rows of the catalog. */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/id.h"
+#include "base/status.h"
+#include "engine/jobs.h"
+#include "engine/names.h"
+#include "engine/text.h"
+#include "engine/write.h"
+
+struct collection_write {
+    struct write write;
+    const ins_collection_request *request;
+    struct scope *scope;      /* created, or changed (pinned) */
+    struct schema *schema;    /* next one of a changed scope */
+    struct island *directory; /* created by an is_tenant index */
+    ins_text metadata;
+    struct reader reader; /* of the catalog: the scope's row, for its metadata */
+};
+
+static struct collection_write *of(struct operation *operation) {
+    return container_of(operation, struct collection_write, write.operation);
+}
+
+static void collection_write_close(struct operation *operation) {
+    struct collection_write *self = of(operation);
+    reader_close(&self->reader);
+    schema_release(&operation->db->catalog, self->schema);
+    if (self->scope != NULL) {
+        self->scope->pins--;
+    }
+}
+
+static struct collection_write *begin(ins_db *db, const void *request, ins_call *call,
+                                      ins_status (*step)(struct operation *, ins_error *)) {
+    struct collection_write *self =
+        operation_create(db, call, sizeof(*self), step, collection_write_close, false);
+    if (self != NULL) {
+        self->request = request;
+    }
+    return self;
+}
+
+/* ---- Create ---- */
+
+static ins_status check_name(ins_text name, ins_error *error) {
+    if (name.size == 0 || name.size > INS_NAME_BYTES_MAX) {
+        return ins_fail(error, INS_UNPROCESSABLE,
+                        "collection_name: %zu bytes, must be from 1 to %d bytes", name.size,
+                        INS_NAME_BYTES_MAX);
+    }
+    for (size_t i = 0; i < name.size; i++) {
+        unsigned char c = (unsigned char)name.data[i];
+        if (c == 0 || c == 0x1f || strchr("<>:\"/\\|?*", c) != NULL) {
+            return ins_fail(error, INS_UNPROCESSABLE,
+                            "collection_name: the character 0x%02x at byte %zu is not allowed", c,
+                            i);
+        }
+    }
+    return INS_OK;
+}
+
+static ins_status check_create(const struct collection_write *self, ins_error *error) {
+    const ins_collection_request *request = self->request;
+    ins_status status = check_name(request->collection, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    if (request->dim > INS_DIM_MAX) {
+        return ins_fail(error, INS_UNPROCESSABLE,
+                        "vectors.size: value %u invalid, must be from 1 to %u", request->dim,
+                        INS_DIM_MAX);
+    }
+    if (request->settings.size + request->metadata.size > TEXT_MAX / 4) {
+        return ins_fail(error, INS_TOO_LARGE,
+                        "settings and metadata: %zu bytes together, the limit is %u",
+                        request->settings.size + request->metadata.size, TEXT_MAX / 4);
+    }
+    if (catalog_find_newest(&self->write.operation.db->catalog, request->collection) != NULL) {
+        return ins_fail(error, INS_EXISTS, "Collection `%.*s` already exists!",
+                        (int)request->collection.size, request->collection.data);
+    }
+    return INS_OK;
+}
+
+static ins_status catalog_full(const struct ins_db *db, ins_error *error) {
+    return ins_fail(error, INS_FULL,
+                    "no room for another collection: %llu collections and %llu tenants use the "
+                    "catalog's share of the memory budget",
+                    (unsigned long long)db->catalog.collection_count,
+                    (unsigned long long)db->catalog.tenant_count);
+}
+
+static ins_status make_scope(struct collection_write *self, ins_error *error) {
+    struct ins_db *db = self->write.operation.db;
+    const ins_collection_request *request = self->request;
+    struct schema_draft draft = {
+        .dim = request->dim, .distance = request->distance, .settings = request->settings};
+    if (request->dim == 0) {
+        draft.distance = INS_DISTANCE_COSINE;
+    }
+    struct schema *schema;
+    uint64_t key;
+    ins_status status =
+        schema_get(&db->catalog, &draft, &self->write.operation.pool, &schema, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    status = write_keys(&self->write, 2, &key, error);
+    if (status == INS_OK) {
+        self->scope = scope_create(&db->catalog, key, request->collection, schema);
+        status = self->scope == NULL ? catalog_full(db, error) : INS_OK;
+    }
+    if (self->scope == NULL) {
+        schema_release(&db->catalog, schema);
+        return status;
+    }
+    self->scope->pins++;
+    self->scope->create_lsn = UINT64_MAX; /* nobody reads it yet */
+    self->scope->has_metadata = request->metadata.data != NULL;
+    self->scope->common =
+        island_create(&db->islands, self->scope, key + 1, (ins_text){0}, ISLAND_COMMON);
+    return self->scope->common == NULL ? catalog_full(db, error) : INS_OK;
+}
+
+static ins_status create_step(struct operation *operation, ins_error *error) {
+    struct collection_write *self = of(operation);
+    struct write *write = &self->write;
+    struct ins_db *db = operation->db;
+    ins_status status = check_create(self, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    size_t bytes = 2 * (self->request->settings.size + self->request->metadata.size +
+                        6 * self->request->collection.size) +
+                   1024;
+    status = write_begin(write, write_catalog_cost(bytes) + write_catalog_cost(64), 4, error);
+    if (status == INS_OK) {
+        status = make_scope(self, error);
+    }
+    if (status == INS_OK) {
+        ins_text row = catalog_row_scope(&operation->pool, self->scope, self->scope->schema, 0,
+                                         self->request->metadata);
+        status = row.data == NULL ? ins_fail(error, INS_FULL, "no memory for a catalog row")
+                                  : write_catalog_row(write, self->scope->key, row, error);
+    }
+    uint64_t lsn;
+    if (status == INS_OK) {
+        status = write_sequence(write, SYSTEM_SCOPE, &lsn, error);
+    }
+    if (status == INS_OK) {
+        self->scope->create_lsn = lsn;
+        return INS_OK;
+    }
+    write_undo(write);
+    if (self->scope != NULL) {
+        scope_undo(&db->catalog, self->scope);
+        self->scope = NULL;
+    }
+    return status;
+}
+
+void ins_collection_create(ins_db *db, const void *collection_request, ins_call *call) {
+    struct collection_write *self = begin(db, collection_request, call, create_step);
+    if (self != NULL) {
+        operation_run(&self->write.operation);
+    }
+}
+
+/* ---- Delete ---- */
+
+static ins_status delete_step(struct operation *operation, ins_error *error) {
+    struct collection_write *self = of(operation);
+    struct ins_db *db = operation->db;
+    struct scope *scope = catalog_find_newest(&db->catalog, self->request->collection);
+    operation->call->found = scope != NULL && scope->key != SYSTEM_SCOPE;
+    if (!operation->call->found) {
+        return INS_OK;
+    }
+    uint64_t lsn;
+    ins_status status = write_begin(&self->write, write_catalog_cost(0), 2, error);
+    if (status == INS_OK) {
+        status = write_catalog_row(&self->write, scope->key, (ins_text){0}, error);
+    }
+    if (status == INS_OK) {
+        status = write_sequence(&self->write, SYSTEM_SCOPE, &lsn, error);
+    }
+    if (status != INS_OK) {
+        write_undo(&self->write);
+        return status;
+    }
+    scope_drop(&db->catalog, scope, lsn);
+    return INS_OK;
+}
+
+void ins_collection_delete(ins_db *db, const void *collection_request, ins_call *call) {
+    struct collection_write *self = begin(db, collection_request, call, delete_step);
+    if (self != NULL) {
+        operation_run(&self->write.operation);
+    }
+}
+
+/* ---- Indexes ---- */
+
+/* A scope's metadata lies in its catalog row only; a row that replaces it must carry it on. */
+static ins_status load_metadata(struct collection_write *self, ins_error *error) {
+    struct operation *operation = &self->write.operation;
+    struct ins_db *db = operation->db;
+    if (!self->scope->has_metadata || self->metadata.data != NULL) {
+        return INS_OK;
+    }
+    if (!self->reader.open) {
+        struct island *system = islands_find(&db->islands, SYSTEM_INCARNATION);
+        ins_status status = reader_open(&self->reader, &db->reading, system, UINT64_MAX,
+                                        &operation->pool, &operation->waiter, error);
+        if (status != INS_OK) {
+            return status;
+        }
+    }
+    ins_status status = reader_load(&self->reader, error);
+    struct place place;
+    ins_id id = id_number(self->scope->key);
+    ins_text row;
+    if (status == INS_OK && reader_find(&self->reader, &id, &place)) {
+        status = reader_payload(&self->reader, &place, &row, error);
+        if (status == INS_OK) {
+            self->metadata = text_copy(&operation->pool, catalog_row_metadata(row));
+        }
+    }
+    return status;
+}
+
+static bool island_is_empty(const struct island *island) {
+    return island->run_count == 0 && island->mem[0] == NULL && island->mem[1] == NULL;
+}
+
+static ins_status draft_fields(struct collection_write *self, struct schema_draft *draft,
+                               bool remove, ins_error *error) {
+    const struct schema *old = self->scope->schema;
+    const ins_collection_request *request = self->request;
+    struct schema_field *fields = pool_alloc(&self->write.operation.pool,
+                                             (old->field_count + 1) * sizeof(struct schema_field));
+    if (fields == NULL) {
+        return ins_fail(error, INS_FULL, "no memory for %u fields", old->field_count);
+    }
+    draft->fields = fields;
+    for (uint32_t i = 0; i < old->field_count; i++) {
+        if (!text_equal(old->fields[i].name, request->field)) {
+            fields[draft->field_count++] = old->fields[i];
+        }
+    }
+    if (remove) {
+        return INS_OK;
+    }
+    if (draft->field_count == INS_FIELDS_MAX) {
+        return ins_fail(error, INS_INVALID,
+                        "Collection already has the maximum number of payload indices (%d). Help: "
+                        "Please delete an existing index before creating a new one.",
+                        INS_FIELDS_MAX);
+    }
+    struct schema_field *field = &fields[draft->field_count++];
+    *field = (struct schema_field){
+        .name = request->field, .schema = request->schema, .is_tenant = request->is_tenant};
+    bool same_path = draft->has_tenant_field && text_equal(draft->tenant_field, request->field);
+    bool first =
+        request->is_tenant && !draft->has_tenant_field && island_is_empty(self->scope->common);
+    if (first) {
+        draft->has_tenant_field = true;
+        draft->tenant_field = request->field;
+        draft->tenant_is_uuid = request->is_uuid;
+    }
+    field->islands = request->is_tenant && (first || same_path);
+    return INS_OK;
+}
+
+static ins_status index_step(struct operation *operation, bool remove, ins_error *error) {
+    struct collection_write *self = of(operation);
+    struct ins_db *db = operation->db;
+    if (self->scope == NULL) {
+        ins_status status =
+            names_find_scope(db, self->request->collection, true, &self->scope, error);
+        if (status != INS_OK) {
+            self->scope = NULL;
+            return status;
+        }
+        self->scope->pins++;
+    }
+    struct payload_path path;
+    ins_status status = payload_path_parse(self->request->field, &operation->pool, &path, error);
+    if (status == INS_OK) {
+        status = load_metadata(self, error);
+    }
+    if (status == INS_OK && self->scope->drop_lsn != 0) {
+        status = names_absent(self->request->collection, error);
+    }
+    if (status != INS_OK) {
+        return status;
+    }
+    const struct schema *old = self->scope->schema;
+    struct schema_draft draft = {.dim = old->dim,
+                                 .distance = old->distance,
+                                 .settings = old->settings,
+                                 .has_tenant_field = old->has_tenant_field,
+                                 .tenant_is_uuid = old->tenant_is_uuid,
+                                 .tenant_field = old->tenant_text};
+    status = draft_fields(self, &draft, remove, error);
+    if (status == INS_OK) {
+        status = schema_get(&db->catalog, &draft, &operation->pool, &self->schema, error);
+    }
+    if (status != INS_OK) {
+        return status;
+    }
+    status = write_begin(&self->write,
+                         write_catalog_cost(self->schema->text_size + self->metadata.size +
+                                            6 * self->scope->name_size + 1024) +
+                             write_catalog_cost(64),
+                         4, error);
+    uint64_t directory = self->scope->directory != NULL ? self->scope->directory->incarnation : 0;
+    if (status == INS_OK && draft.has_tenant_field && directory == 0) {
+        status = write_keys(&self->write, 1, &directory, error);
+        if (status == INS_OK) {
+            self->directory = island_create(&db->islands, self->scope, directory, (ins_text){0},
+                                            ISLAND_DIRECTORY);
+            status = self->directory == NULL ? catalog_full(db, error) : INS_OK;
+        }
+    }
+    ins_text row = {0};
+    if (status == INS_OK) {
+        row = catalog_row_scope(&operation->pool, self->scope, self->schema, directory,
+                                self->metadata);
+        status = row.data == NULL ? ins_fail(error, INS_FULL, "no memory for a catalog row")
+                                  : write_catalog_row(&self->write, self->scope->key, row, error);
+    }
+    uint64_t lsn;
+    if (status == INS_OK) {
+        status = write_sequence(&self->write, SYSTEM_SCOPE, &lsn, error);
+    }
+    if (status != INS_OK) {
+        write_undo(&self->write);
+        if (self->directory != NULL) {
+            island_drop(&db->islands, self->directory);
+            self->directory = NULL;
+        }
+        return status;
+    }
+    /* Writers follow the new schema from here on; the rows before it were written by the old one.
+     */
+    struct schema *before = self->scope->schema;
+    self->scope->schema = self->schema;
+    self->schema = before;
+    if (self->directory != NULL) {
+        self->scope->directory = self->directory;
+    }
+    return INS_OK;
+}
+
+static ins_status index_create_step(struct operation *operation, ins_error *error) {
+    return index_step(operation, false, error);
+}
+
+static ins_status index_delete_step(struct operation *operation, ins_error *error) {
+    return index_step(operation, true, error);
+}
+
+void ins_index_create(ins_db *db, const void *collection_request, ins_call *call) {
+    struct collection_write *self = begin(db, collection_request, call, index_create_step);
+    if (self != NULL) {
+        operation_run(&self->write.operation);
+    }
+}
+
+void ins_index_delete(ins_db *db, const void *collection_request, ins_call *call) {
+    struct collection_write *self = begin(db, collection_request, call, index_delete_step);
+    if (self != NULL) {
+        operation_run(&self->write.operation);
+    }
+}

@@ -1,0 +1,173 @@
+/* Opening and closing. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "engine/engine.h"
+#include "engine/recovery.h"
+#include "engine/write.h"
+
+#define CACHE_BYTES_MIN (16 * INS_MIB)
+
+static ins_status open_memory(struct ins_db *db, ins_error *error) {
+    uint64_t budget = db->options.memory_budget;
+    if (budget == 0) {
+        budget = mem_machine_bytes() / 2;
+        db->options.memory_budget = budget;
+    }
+    if (budget < INS_MEMORY_BUDGET_MIN) {
+        return ins_fail(error, INS_INVALID, "memory budget: %llu bytes, at least %llu are needed",
+                        (unsigned long long)budget, (unsigned long long)INS_MEMORY_BUDGET_MIN);
+    }
+    struct budget_shares shares;
+    budget_divide(budget, db->options.generation_bytes, &shares);
+    if (shares.purpose[INS_MEM_CACHE] < CACHE_BYTES_MIN) {
+        return ins_fail(error, INS_INVALID,
+                        "memory generation: %llu bytes leave no room in a budget of %llu",
+                        (unsigned long long)shares.generation_bytes, (unsigned long long)budget);
+    }
+    struct arena_options options = {.limit_bytes = shares.arena_bytes};
+    for (int purpose = 0; purpose < INS_MEM_PURPOSE_COUNT; purpose++) {
+        options.purpose_limit_bytes[purpose] = shares.purpose[purpose];
+    }
+    db->generation_bytes = shares.generation_bytes;
+    uint64_t half_log = shares.purpose[INS_MEM_LOG] / 3;
+    db->record_bytes_max = half_log < shares.generation_bytes ? half_log : shares.generation_bytes;
+    db->operation_bytes_max = shares.purpose[INS_MEM_QUERY] / 2;
+    return arena_open(&options, &db->arena, error);
+}
+
+static ins_status open_tables(struct ins_db *db, ins_error *error) {
+    files_init(&db->files, db->arena);
+    db->manifest.files =
+        arena_alloc(db->arena, INS_MEM_JOB, INS_FILES_MAX * sizeof(struct segment_info));
+    db->manifest_buffer = arena_alloc(db->arena, INS_MEM_JOB, STORE_CELL_BYTES_MAX / 2);
+    db->parser = json_parser_create(INS_PAYLOAD_BYTES_MAX + 1024, INS_JSON_DEPTH_MAX);
+    struct generation *generation;
+    if (db->manifest.files == NULL || db->manifest_buffer == NULL || db->parser == NULL ||
+        islands_init(&db->islands, db->arena, &db->files) != INS_OK ||
+        catalog_init(&db->catalog, db->arena, &db->islands) != INS_OK ||
+        table_init(&db->holds, db->arena, INS_MEM_QUERY) != INS_OK) {
+        return ins_fail(error, INS_FULL, "no memory for the tables of the database");
+    }
+    ins_status status = cache_open(db->runtime, db->arena, &db->cache, error);
+    if (status == INS_OK) {
+        status = generation_create(db->arena, db->generation_bytes, &generation, error);
+    }
+    if (status != INS_OK) {
+        return status;
+    }
+    db->reading = (struct read_context){.arena = db->arena,
+                                        .cache = db->cache,
+                                        .islands = &db->islands,
+                                        .generations = {generation, NULL}};
+    return INS_OK;
+}
+
+static ins_status open_system(struct ins_db *db, ins_error *error) {
+    struct scope *scope = scope_create(&db->catalog, SYSTEM_SCOPE, (ins_text){0}, NULL);
+    if (scope == NULL) {
+        return ins_fail(error, INS_FULL, "no memory for the catalog");
+    }
+    scope->common =
+        island_create(&db->islands, scope, SYSTEM_INCARNATION, (ins_text){0}, ISLAND_COMMON);
+    db->catalog.next_key = CATALOG_KEY_FIRST;
+    db->catalog.reserved_key = CATALOG_KEY_FIRST;
+    return scope->common == NULL ? ins_fail(error, INS_FULL, "no memory for the catalog") : INS_OK;
+}
+
+ins_status ins_db_open(const ins_options *options, const ins_runtime *runtime, ins_db **out_db,
+                       ins_error *error) {
+    /* The one piece that is not in the arena: it holds the arena. */
+    struct ins_db *db = calloc(1, sizeof(*db));
+    if (db == NULL) {
+        return ins_fail(error, INS_FULL, "no memory");
+    }
+    db->options = *options;
+    db->runtime = runtime;
+    ins_status status = open_memory(db, error);
+    if (status == INS_OK) {
+        status = open_tables(db, error);
+    }
+    if (status == INS_OK) {
+        status = open_system(db, error);
+    }
+    if (status == INS_OK) {
+        status = recovery_run(db, error);
+    }
+    if (status != INS_OK) {
+        ins_db_close(db);
+        return status;
+    }
+    *out_db = db;
+    return INS_OK;
+}
+
+void ins_db_close(ins_db *db) {
+    if (db == NULL) {
+        return;
+    }
+    wal_close(db->wal);
+    if (db->cache != NULL) {
+        cache_drop_all(db->cache);
+    }
+    json_parser_destroy(db->parser);
+    arena_close(db->arena); /* with everything in it */
+    free(db);
+}
+
+/* ---- Statistics and memory for callers ---- */
+
+void ins_db_stats(ins_db *db, ins_stats *out_stats) {
+    struct arena_usage usage;
+    struct wal_stats log;
+    struct cache_stats cache;
+    arena_get_usage(db->arena, &usage);
+    wal_get_stats(db->wal, &log);
+    cache_get_stats(db->cache, &cache);
+    *out_stats = (ins_stats){
+        .collections = db->catalog.collection_count,
+        .tenants = db->catalog.tenant_count,
+        .runs = db->islands.run_count,
+        .files = db->files.used_count,
+        .lsn_sequenced = wal_next_lsn(db->wal) - 1,
+        .lsn_durable = db->reading.durable_lsn,
+        .lsn_flushed = db->landed_lsn,
+        .log_syncs = log.syncs,
+        .log_batches = log.batches,
+        .log_bytes = log.bytes,
+        .log_records = log.records,
+        .file_syncs = db->runtime->store->sync_count,
+        .flushes = db->flush_count,
+        .merges = db->merge_count,
+        .cold_reads = cache.loads,
+        .cold_bytes = cache.load_bytes,
+        .cache_hits = cache.hits,
+        .timers = cache.timers + 1, /* and the log's own, for its empty batch */
+        .memory_budget = db->options.memory_budget,
+        .arena_limit = usage.limit,
+        .arena_used = usage.used,
+        .arena_committed = usage.committed,
+        .arena_pages = arena_pages_text(usage.pages),
+        .isa = kernels_get()->isa,
+        .writes_stopped = db->writes_stopped,
+    };
+    for (int purpose = 0; purpose < INS_MEM_PURPOSE_COUNT; purpose++) {
+        out_stats->mem_used[purpose] = usage.purpose_used[purpose];
+        out_stats->mem_limit[purpose] = usage.purpose_limit[purpose];
+    }
+    if (db->writes_stopped) {
+        memcpy(out_stats->reason, db->failure.message, sizeof(out_stats->reason));
+    }
+}
+
+void *ins_db_alloc(ins_db *db, size_t size) {
+    return size == 0 || size > INS_BLOCK_BYTES_MAX
+               ? NULL
+               : arena_alloc(db->arena, INS_MEM_CONNECTION, size);
+}
+
+void ins_db_free(ins_db *db, void *memory, size_t size) {
+    arena_free(db->arena, INS_MEM_CONNECTION, memory, size);
+}

@@ -1,0 +1,79 @@
+/* The database: what the engine's files share. Everything belongs to the request lane unless a
+ * comment says otherwise. */
+#ifndef INS_ENGINE_ENGINE_PRIVATE_H
+#define INS_ENGINE_ENGINE_PRIVATE_H
+
+#include "engine/catalog.h"
+#include "payload/payload.h"
+#include "query/query.h"
+#include "segment/segment.h"
+#include "tenant/tenant.h"
+#include "wal/wal.h"
+
+#define container_of(pointer, type, member)                                                        \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+#define SYSTEM_SCOPE 0u
+#define SYSTEM_INCARNATION 1u /* the catalog's island */
+
+struct operation;
+struct flush;
+struct merge;
+struct removal;
+
+struct ins_db {
+    ins_options options;
+    const ins_runtime *runtime;
+    struct arena *arena;
+    struct cache *cache;
+    struct wal *wal;
+    struct files files;
+    struct islands islands;
+    struct catalog catalog;
+    struct read_context reading; /* generations, durable LSN */
+    struct json_parser *parser;  /* scratch of one step */
+    uint64_t generation_bytes;
+    uint64_t record_bytes_max; /* a request that needs more can never be admitted */
+    uint64_t operation_bytes_max;
+
+    /* Writes sequenced and not yet durable complete through wal callbacks. */
+    struct table holds;  /* ids that are being resolved */
+    uint64_t operations; /* under way */
+
+    /* Background work, one job at a time; its own fields belong to the background lane meanwhile.
+     */
+    struct flush *flush;
+    struct merge *merge;
+    struct removal *removal;
+    struct island *merge_first, *merge_last; /* islands with too many runs */
+    struct operation *flush_waiters;         /* ins_flush calls */
+    bool flush_wanted;
+
+    /* The manifest belongs to the background lane (recovery before it runs). */
+    struct manifest manifest;
+    uint64_t manifest_version;
+    /* manifest.files: [INS_FILES_MAX]; encode buffer: [STORE_CELL_BYTES_MAX]; INS_MEM_JOB */
+    uint8_t *manifest_buffer;
+
+    ins_task housekeeping;
+    bool housekeeping_posted;
+
+    bool stopping;
+    bool writes_stopped;
+    ins_error failure;
+    uint64_t flushed_lsn; /* high end of the newest flush that was begun, and */
+    uint64_t landed_lsn;  /* of the newest one that has landed */
+    uint64_t flush_count, merge_count, replayed;
+};
+
+/* Posts a task and wakes its lane. */
+static inline void db_run(const ins_db *db, uint32_t lane, ins_task *task) {
+    db->runtime->post(db->runtime->context, lane, task);
+    db->runtime->wake(db->runtime->context, lane);
+}
+
+static inline uint64_t db_now(const ins_db *db) {
+    return db->runtime->now_ns(db->runtime->context);
+}
+
+#endif

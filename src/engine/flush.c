@@ -1,0 +1,278 @@
+#include "engine/flush.h"
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "engine/jobs.h"
+
+/* One entry an island, as the background lane wrote it. */
+struct flushed_run {
+    struct flushed_run *next;
+    struct island_mem *mem;
+    struct run run;
+};
+
+struct flush {
+    ins_task task;
+    struct ins_db *db;
+    struct generation *generation;
+    uint32_t slot;
+    uint64_t version_low, version_high;
+    struct pool pool; /* of flushed_run; background lane, then request lane */
+    struct flushed_run *runs, **tail;
+    struct segment_info info;
+    ins_status status;
+    ins_error error;
+    /* The writer's cursor over one island. */
+    const struct island_mem *mem;
+    const struct memrow *next;
+};
+
+bool flush_freeze(struct ins_db *db) {
+    struct read_context *reading = &db->reading;
+    uint32_t slot = reading->active_slot;
+    struct generation *active = reading->generations[slot];
+    if (reading->generations[1 - slot] != NULL || active->row_count == 0) {
+        return false;
+    }
+    struct generation *fresh;
+    if (generation_create(db->arena, db->generation_bytes, &fresh, NULL) != INS_OK) {
+        return false;
+    }
+    for (struct island_mem *mem = active->islands; mem != NULL; mem = mem->next) {
+        mem->oldest = mem->island == NULL || mem->island->run_count == 0;
+    }
+    active->frozen = true;
+    reading->generations[1 - slot] = fresh;
+    reading->active_slot = 1 - slot;
+    return true;
+}
+
+bool flush_nothing_left(const struct ins_db *db) {
+    return db->reading.generations[db->reading.active_slot]->row_count == 0;
+}
+
+/* ---- Background lane ---- */
+
+static ins_status source_rewind(void *context, enum extent_need need, ins_error *error) {
+    (void)need; /* everything is in memory */
+    (void)error;
+    struct flush *flush = context;
+    flush->next = flush->mem->sorted;
+    return INS_OK;
+}
+
+static ins_status source_next(void *context, struct extent_row *out, bool *out_end,
+                              ins_error *error) {
+    (void)error;
+    struct flush *flush = context;
+    const struct memrow *row = flush->next;
+    *out_end = row == NULL;
+    if (row == NULL) {
+        return INS_OK;
+    }
+    ins_text payload = memrow_payload(row);
+    *out = (struct extent_row){
+        .id = memrow_id(row),
+        .version = row->lsn,
+        .tombstone = row->kind == MEMROW_TOMBSTONE,
+        .incarnation = row->incarnation,
+        .vector = memrow_vector(row),
+        .payload = {.data = (const uint8_t *)payload.data, .size = payload.size}};
+    flush->next = row->sort_next;
+    return INS_OK;
+}
+
+static ins_status write_island_extent(struct flush *flush, struct segment_writer *writer,
+                                      struct island_mem *mem, ins_error *error) {
+    struct flushed_run *flushed = pool_alloc(&flush->pool, sizeof(*flushed));
+    if (flushed == NULL) {
+        return ins_fail(error, INS_FULL, "no memory for the list of %u flushed islands",
+                        flush->generation->island_count);
+    }
+    flush->mem = mem;
+    struct extent_source source = {.context = flush,
+                                   .scope = mem->scope,
+                                   .incarnation = mem->incarnation,
+                                   .version_low = flush->version_low,
+                                   .version_high = flush->version_high,
+                                   .dim = mem->directory ? 0 : mem->dim,
+                                   .directory = mem->directory,
+                                   .rewind = source_rewind,
+                                   .next = source_next};
+    ins_status status = segment_writer_extent(writer, &source, &flushed->run, error);
+    if (status == INS_OK) {
+        flushed->mem = mem;
+        flushed->next = NULL;
+        *flush->tail = flushed;
+        flush->tail = &flushed->next;
+    }
+    return status;
+}
+
+static ins_status write_file(struct flush *flush, ins_error *error) {
+    struct ins_db *db = flush->db;
+    uint8_t random_id[16];
+    uint64_t file = manifest_next_file(db, random_id);
+    struct segment_writer *writer;
+    ins_status status =
+        segment_writer_begin(db->runtime->store, db->arena, file, random_id, &writer, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    for (struct island_mem *mem = flush->generation->islands; mem != NULL; mem = mem->next) {
+        if (mem->sorted == NULL) {
+            continue; /* only needless tombstones, or rows of a write that was refused */
+        }
+        status = write_island_extent(flush, writer, mem, error);
+        if (status != INS_OK) {
+            segment_writer_abort(writer);
+            return status;
+        }
+    }
+    return segment_writer_commit(writer, &flush->info, error);
+}
+
+static void flush_write(struct flush *flush) {
+    struct ins_db *db = flush->db;
+    generation_sort(flush->generation);
+    bool empty = true;
+    for (struct island_mem *mem = flush->generation->islands; mem != NULL && empty;
+         mem = mem->next) {
+        empty = mem->sorted == NULL;
+    }
+    flush->status = empty ? INS_OK : write_file(flush, &flush->error);
+    if (flush->status == INS_OK) {
+        flush->status = manifest_land(db, empty ? NULL : &flush->info, NULL, 0, flush->version_high,
+                                      &flush->error);
+    }
+    if (flush->status == INS_OK && db->wal != NULL) {
+        flush->status = wal_truncate(db->wal, flush->version_high, &flush->error);
+    }
+}
+
+/* ---- Landing ---- */
+
+static ins_status land(struct flush *flush) {
+    struct ins_db *db = flush->db;
+    uint32_t slot = 0;
+    ins_status status = INS_OK;
+    if (flush->runs != NULL) {
+        status = files_add(&db->files, &flush->info, &slot, &flush->error);
+    }
+    for (struct flushed_run *flushed = flush->runs; flushed != NULL && status == INS_OK;
+         flushed = flushed->next) {
+        struct island *island = flushed->mem->island;
+        if (island == NULL) {
+            continue; /* dropped meanwhile: its extent is garbage */
+        }
+        status = island_reserve_run(&db->islands, island);
+        if (status == INS_OK) {
+            flushed->run.file_slot = slot;
+            island_add_run(&db->islands, island, &flushed->run);
+            jobs_want_merge(db, island);
+        } else {
+            (void)ins_fail(&flush->error, status,
+                           "the catalog's share of the memory budget is used up");
+        }
+    }
+    return status;
+}
+
+static void drop_generation(struct flush *flush) {
+    for (struct island_mem *mem = flush->generation->islands; mem != NULL; mem = mem->next) {
+        if (mem->island != NULL) {
+            mem->island->mem[flush->slot] = NULL;
+        }
+    }
+    flush->db->reading.generations[flush->slot] = NULL;
+    generation_unpin(flush->generation);
+}
+
+static void flush_finish(struct flush *flush) {
+    struct ins_db *db = flush->db;
+    if (flush->status == INS_OK) {
+        flush->status = land(flush);
+    }
+    if (flush->status == INS_OK) {
+        drop_generation(flush);
+        db->flush_count++;
+        db->landed_lsn = flush->version_high;
+        if (flush->runs != NULL) {
+            db->files.garbage = true; /* every island may have been dropped meanwhile */
+        }
+    } else {
+        jobs_failed(db, "a flush", &flush->error);
+    }
+    pool_fini(&flush->pool);
+    db->flush = NULL;
+    arena_free(db->arena, INS_MEM_JOB, flush, sizeof(*flush));
+}
+
+static void flush_landed(ins_task *task) {
+    struct flush *flush = container_of(task, struct flush, task);
+    struct ins_db *db = flush->db;
+    flush_finish(flush);
+    jobs_kick(db);
+}
+
+static void flush_run(ins_task *task) {
+    struct flush *flush = container_of(task, struct flush, task);
+    flush_write(flush);
+    flush->task.run = flush_landed;
+    db_run(flush->db, INS_LANE_REQUEST, &flush->task);
+}
+
+static struct flush *flush_create(struct ins_db *db) {
+    struct read_context *reading = &db->reading;
+    uint32_t slot = 1 - reading->active_slot;
+    struct flush *flush = arena_alloc_zero(db->arena, INS_MEM_JOB, sizeof(*flush));
+    if (flush == NULL) {
+        return NULL;
+    }
+    flush->db = db;
+    flush->slot = slot;
+    flush->generation = reading->generations[slot];
+    flush->tail = &flush->runs;
+    flush->version_low = db->flushed_lsn;
+    flush->version_high = flush->generation->last_lsn;
+    db->flushed_lsn = flush->version_high;
+    struct arena_usage usage;
+    arena_get_usage(db->arena, &usage);
+    pool_init(&flush->pool, db->arena, INS_MEM_JOB, usage.purpose_limit[INS_MEM_JOB] / 2);
+    db->flush = flush;
+    return flush;
+}
+
+bool flush_begin(struct ins_db *db) {
+    struct read_context *reading = &db->reading;
+    struct generation *frozen = reading->generations[1 - reading->active_slot];
+    if (frozen == NULL || frozen->last_lsn > reading->durable_lsn || db->writes_stopped) {
+        return false;
+    }
+    struct flush *flush = flush_create(db);
+    if (flush == NULL) {
+        return false;
+    }
+    flush->task.run = flush_run;
+    db_run(db, INS_LANE_BACKGROUND, &flush->task);
+    return true;
+}
+
+ins_status flush_now(struct ins_db *db, ins_error *error) {
+    if (db->reading.generations[1 - db->reading.active_slot] == NULL && !flush_freeze(db)) {
+        return ins_fail(error, INS_FULL, "no memory to flush during recovery");
+    }
+    struct flush *flush = flush_create(db);
+    if (flush == NULL) {
+        return ins_fail(error, INS_FULL, "no memory to flush during recovery");
+    }
+    flush_write(flush);
+    ins_status status = flush->status;
+    if (error != NULL) {
+        *error = flush->error;
+    }
+    flush_finish(flush);
+    return db->writes_stopped && status == INS_OK
+               ? ins_fail(error, INS_FULL, "%s", db->failure.message)
+               : status;
+}

@@ -1,0 +1,21 @@
+/* Flush: a whole memtable generation becomes one segment file.
+ *
+ * freeze (request lane) -> wait until it is durable -> sort, write, sync the file, its directory
+ * and the manifest, truncate the log (background lane) -> land: islands get their runs, the
+ * generation goes with its last view (request lane). */
+#ifndef INS_ENGINE_FLUSH_H
+#define INS_ENGINE_FLUSH_H
+
+#include "engine/engine_private.h"
+
+/* Freezes the active generation when no other is frozen, and makes a new active one. False when
+ * that is not possible now. */
+bool flush_freeze(struct ins_db *db);
+/* True when no row waits for a flush to begin. */
+bool flush_nothing_left(const struct ins_db *db);
+/* Begins the flush of the frozen generation when it is durable and no job runs. */
+bool flush_begin(struct ins_db *db);
+/* Recovery: freezes, flushes and lands on the calling thread. */
+INS_MUST_USE ins_status flush_now(struct ins_db *db, ins_error *error);
+
+#endif

@@ -1,0 +1,35 @@
+/* Ids whose write is being resolved (its id directory is being read): a later write to one of them
+ * waits behind it, others pass. So writes to one id take effect in the order in which they came.
+ * A write that waits holds its own other ids as well, so nothing overtakes it either. */
+#ifndef INS_ENGINE_HOLDS_H
+#define INS_ENGINE_HOLDS_H
+
+#include "engine/write.h"
+
+struct hold {
+    struct table_node node;
+    struct holds *owner;
+    uint64_t scope;
+    ins_id id;
+};
+
+struct holds { /* of one write */
+    struct ins_db *db;
+    struct operation *operation;
+    struct hold *items; /* [count] in the pool */
+    size_t count;
+    struct operation *waiting, **waiting_tail; /* run again when these holds are released */
+};
+
+/* Holds the ids that nobody holds. When another write holds one of them, the operation is put in
+ * its line (parked) and *out_waits is true: the step returns INS_AGAIN. Ids: distinct. */
+INS_MUST_USE ins_status holds_take(struct holds *holds, struct operation *operation, uint64_t scope,
+                                   const ins_id *ids, size_t stride, size_t count, bool *out_waits,
+                                   ins_error *error);
+/* True when some id is held by another write; takes nothing. */
+bool holds_conflict(const struct ins_db *db, const struct holds *holds, uint64_t scope,
+                    const ins_id *ids, size_t stride, size_t count);
+/* Lets go and posts those who wait, in their order. Takes zeroed holds. */
+void holds_release(struct holds *holds);
+
+#endif

@@ -1,0 +1,222 @@
+#include "engine/jobs.h"
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "engine/flush.h"
+#include "engine/merge.h"
+#include "engine/operation.h"
+
+#define REMOVE_MAX 64u     /* files in one step */
+#define REAP_ISLANDS 2000u /* islands of dropped collections freed in one step: some 200 us */
+
+struct removal {
+    ins_task task;
+    struct ins_db *db;
+    uint64_t files[REMOVE_MAX];
+    uint32_t slots[REMOVE_MAX];
+    uint32_t count;
+    ins_status status;
+    ins_error error;
+};
+
+void jobs_want_merge(struct ins_db *db, struct island *island) {
+    uint32_t most = (island->flags & ISLAND_DIRECTORY) != 0 ? DIRECTORY_RUNS_MERGE : INS_RUNS_MERGE;
+    if (island->run_count <= most || (island->flags & (ISLAND_MERGING | ISLAND_DROPPED)) != 0) {
+        return;
+    }
+    island->flags |= ISLAND_MERGING;
+    island_pin(island);
+    island->merge_next = NULL;
+    if (db->merge_last != NULL) {
+        db->merge_last->merge_next = island;
+    } else {
+        db->merge_first = island;
+    }
+    db->merge_last = island;
+}
+
+void jobs_failed(struct ins_db *db, const char *what, const ins_error *error) {
+    if (!db->writes_stopped) {
+        db->writes_stopped = true;
+        (void)ins_fail(&db->failure, error->status, "%s failed: %.400s", what, error->message);
+    }
+}
+
+bool jobs_idle(const struct ins_db *db) {
+    return db->flush == NULL && db->merge == NULL && db->removal == NULL;
+}
+
+/* ---- Removing files that nobody names ---- */
+
+static void removal_landed(ins_task *task) {
+    struct removal *removal = container_of(task, struct removal, task);
+    struct ins_db *db = removal->db;
+    for (uint32_t i = 0; i < removal->count; i++) {
+        files_free(&db->files, removal->slots[i]);
+    }
+    if (removal->status != INS_OK) {
+        jobs_failed(db, "removing old segment files", &removal->error);
+    }
+    db->removal = NULL;
+    arena_free(db->arena, INS_MEM_JOB, removal, sizeof(*removal));
+    jobs_kick(db);
+}
+
+/* First the manifest forgets them, then they go: the other way round a crash would leave a manifest
+ * that names files which are not there. */
+static void removal_run(ins_task *task) {
+    struct removal *removal = container_of(task, struct removal, task);
+    struct ins_db *db = removal->db;
+    removal->status = manifest_land(db, NULL, removal->files, removal->count, 0, &removal->error);
+    for (uint32_t i = 0; i < removal->count && removal->status == INS_OK; i++) {
+        char name[SEGMENT_NAME_MAX];
+        segment_name(removal->files[i], name);
+        removal->status = store_remove(db->runtime->store, name, &removal->error);
+    }
+    removal->task.run = removal_landed;
+    db_run(db, INS_LANE_REQUEST, &removal->task);
+}
+
+static bool removal_begin(struct ins_db *db) {
+    if (!db->files.garbage || db->writes_stopped) {
+        return false;
+    }
+    struct removal *removal = arena_alloc_zero(db->arena, INS_MEM_JOB, sizeof(*removal));
+    if (removal == NULL) {
+        return false;
+    }
+    removal->db = db;
+    db->files.garbage = false;
+    for (uint32_t slot = 0; slot < db->files.slot_count; slot++) {
+        struct file_slot *file = files_at(&db->files, slot);
+        if (!file->used || file->runs > 0 || file->pins > 0 || file->removing) {
+            continue;
+        }
+        if (removal->count == REMOVE_MAX) {
+            db->files.garbage = true;
+            break;
+        }
+        file->removing = true;
+        removal->files[removal->count] = file->info.file;
+        removal->slots[removal->count++] = slot;
+    }
+    if (removal->count == 0) {
+        arena_free(db->arena, INS_MEM_JOB, removal, sizeof(*removal));
+        return false;
+    }
+    db->removal = removal;
+    removal->task.run = removal_run;
+    db_run(db, INS_LANE_BACKGROUND, &removal->task);
+    return true;
+}
+
+/* ---- Who waits for a flush ---- */
+
+static void wake_flush_waiters(struct ins_db *db) {
+    struct operation *operation = db->flush_waiters;
+    db->flush_waiters = NULL;
+    while (operation != NULL) {
+        struct operation *next = operation->next_waiting;
+        operation->parked = false;
+        db_run(db, INS_LANE_REQUEST, &operation->waiter.task);
+        operation = next;
+    }
+}
+
+/* ---- What next ---- */
+
+static void housekeeping(ins_task *task) {
+    struct ins_db *db = container_of(task, struct ins_db, housekeeping);
+    db->housekeeping_posted = false;
+    jobs_kick(db);
+}
+
+static void post_housekeeping(struct ins_db *db) {
+    if (!db->housekeeping_posted) {
+        db->housekeeping_posted = true;
+        db->housekeeping.run = housekeeping;
+        db_run(db, INS_LANE_REQUEST, &db->housekeeping);
+    }
+}
+
+void jobs_kick(struct ins_db *db) {
+    if (catalog_reap(&db->catalog, db->reading.durable_lsn, REAP_ISLANDS)) {
+        post_housekeeping(db);
+    }
+    if (db->flush_wanted && (flush_freeze(db) || flush_nothing_left(db))) {
+        db->flush_wanted = false;
+    }
+    if (jobs_idle(db)) {
+        /* Merges before the next flush: this is what bounds the runs of an island. */
+        bool merging = !db->stopping && merge_begin(db);
+        (void)(merging || flush_begin(db) || removal_begin(db));
+    }
+    if (db->flush_waiters != NULL) {
+        wake_flush_waiters(db);
+    }
+}
+
+/* ---- ins_flush and ins_db_shutdown ---- */
+
+struct flush_call {
+    struct operation operation;
+    uint64_t target_lsn;
+    bool begun, shutdown;
+};
+
+static ins_status park(struct operation *operation) {
+    struct ins_db *db = operation->db;
+    operation->next_waiting = db->flush_waiters;
+    db->flush_waiters = operation;
+    operation->parked = true;
+    return INS_AGAIN;
+}
+
+/* A shutdown waits for the operations and jobs that are under way as well. */
+static ins_status shutdown_step(struct operation *operation) {
+    struct ins_db *db = operation->db;
+    db->stopping = true;
+    return db->operations > 1 || !jobs_idle(db) ? park(operation) : INS_OK;
+}
+
+static ins_status flush_step(struct operation *operation, ins_error *error) {
+    struct flush_call *self = container_of(operation, struct flush_call, operation);
+    struct ins_db *db = operation->db;
+    if (!self->begun) {
+        self->begun = true;
+        self->target_lsn = wal_next_lsn(db->wal) - 1;
+    }
+    bool flushed = db->landed_lsn >= self->target_lsn;
+    if (self->shutdown && (flushed || db->writes_stopped)) {
+        return shutdown_step(operation);
+    }
+    if (flushed) {
+        return INS_OK;
+    }
+    if (db->writes_stopped) {
+        return ins_fail(error, INS_UNAVAILABLE, "writes are stopped until a restart: %s",
+                        db->failure.message);
+    }
+    if (db->flushed_lsn < self->target_lsn) {
+        db->flush_wanted = true;
+        post_housekeeping(db); /* not from inside this step: the kick posts those who wait */
+    }
+    return park(operation);
+}
+
+static void flush_start(ins_db *db, ins_call *call, bool shutdown) {
+    struct flush_call *self = operation_create(db, call, sizeof(*self), flush_step, NULL, false);
+    if (self != NULL) {
+        self->shutdown = shutdown;
+        operation_run(&self->operation);
+    }
+}
+
+void ins_flush(ins_db *db, const void *unused, ins_call *call) {
+    (void)unused;
+    flush_start(db, call, false);
+}
+
+void ins_db_shutdown(ins_db *db, ins_call *call) {
+    flush_start(db, call, true);
+}

@@ -1,0 +1,30 @@
+/* Background work: what to do next, one job at a time on the background lane.
+ *
+ * After each flush islands with more than INS_RUNS_MERGE runs (id directories: 3) are merged before
+ * the next flush begins, so no island passes INS_RUNS_MAX. Files that no run names are taken out of
+ * the manifest and removed. */
+#ifndef INS_ENGINE_JOBS_H
+#define INS_ENGINE_JOBS_H
+
+#include "engine/engine_private.h"
+
+#define DIRECTORY_RUNS_MERGE 3u
+
+/* Looks whether a flush, a merge or a removal can begin, and whether a shutdown is complete.
+ * Cheap; called whenever something that they wait for has changed. */
+void jobs_kick(struct ins_db *db);
+/* Marks an island that has too many runs. */
+void jobs_want_merge(struct ins_db *db, struct island *island);
+/* A job failed for good: writes stop, reads go on. */
+void jobs_failed(struct ins_db *db, const char *what, const ins_error *error);
+bool jobs_idle(const struct ins_db *db);
+
+/* Background lane: adds and removes files and puts the manifest on disk. `flushed_lsn` 0 = as it
+ * is. */
+INS_MUST_USE ins_status manifest_land(struct ins_db *db, const struct segment_info *add,
+                                      const uint64_t *remove, uint32_t remove_count,
+                                      uint64_t flushed_lsn, ins_error *error);
+/* Background lane: a new file's number and random id. */
+uint64_t manifest_next_file(struct ins_db *db, uint8_t out_random_id[16]);
+
+#endif

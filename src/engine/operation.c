@@ -1,0 +1,111 @@
+#include "engine/operation.h"
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "engine/jobs.h"
+
+static void call_end(ins_call *call, ins_status status, const ins_error *error) {
+    call->status = status;
+    if (status != INS_OK && error != NULL) {
+        call->error = *error;
+    }
+    call->done(call);
+}
+
+static void waiter_ready(ins_task *task) {
+    struct cache_waiter *waiter = container_of(task, struct cache_waiter, task);
+    operation_run(container_of(waiter, struct operation, waiter));
+}
+
+void *operation_create(struct ins_db *db, ins_call *call, size_t size,
+                       ins_status (*step)(struct operation *, ins_error *),
+                       void (*close)(struct operation *), bool is_read) {
+    call->owner = NULL;
+    ins_error error;
+    if (db->stopping) {
+        call_end(call, ins_fail(&error, INS_UNAVAILABLE, "the server is shutting down"), &error);
+        return NULL;
+    }
+    struct operation *operation = arena_alloc_zero(db->arena, INS_MEM_QUERY, size);
+    if (operation == NULL) {
+        call_end(call,
+                 ins_fail_retry(&error, INS_UNAVAILABLE, 1,
+                                "all of the memory for requests under way is in use: %llu of %llu "
+                                "requests' bytes",
+                                (unsigned long long)arena_room(db->arena, INS_MEM_QUERY),
+                                (unsigned long long)db->operation_bytes_max),
+                 &error);
+        return NULL;
+    }
+    operation->db = db;
+    operation->call = call;
+    operation->step = step;
+    operation->close = close;
+    operation->size = size;
+    operation->is_read = is_read;
+    operation->waiter.task.run = waiter_ready;
+    operation->waiter.deadline_ns = call->deadline_ns;
+    pool_init(&operation->pool, db->arena, INS_MEM_QUERY, db->operation_bytes_max);
+    call->owner = operation;
+    db->operations++;
+    return operation;
+}
+
+void operation_end(struct operation *operation, ins_status status, const ins_error *error) {
+    INS_ASSERT(status != INS_AGAIN);
+    INS_ASSERT(operation->waiter.pending == 0);
+    if (operation->close != NULL) {
+        operation->close(operation);
+    }
+    struct ins_db *db = operation->db;
+    db->operations--;
+    call_end(operation->call, status, error);
+    if (db->stopping) {
+        jobs_kick(db); /* a shutdown waits for the last operation */
+    }
+}
+
+static bool past_deadline(const struct operation *operation) {
+    uint64_t deadline = operation->call->deadline_ns;
+    return operation->is_read && deadline != 0 && db_now(operation->db) > deadline;
+}
+
+void operation_run(struct operation *operation) {
+    ins_error error = {0};
+    ins_status status;
+    if (past_deadline(operation)) {
+        status = ins_fail(&error, INS_TIMEOUT, "the operation did not end within its timeout");
+    } else {
+        status = operation->step(operation, &error);
+    }
+    if (status == INS_AGAIN) {
+        struct cache_waiter *waiter = &operation->waiter;
+        if (waiter->pending == 0 && !waiter->starved && !operation->parked) {
+            db_run(operation->db, INS_LANE_REQUEST, &waiter->task);
+        }
+        return;
+    }
+    if (operation->sequenced && status == INS_OK) {
+        return; /* the log ends it */
+    }
+    if (operation->waiter.pending > 0 || operation->waiter.starved) {
+        /* A failure while other loads are under way: wait for them, then fail. */
+        if (operation->waiter.status == INS_OK) {
+            operation->waiter.status = status;
+            operation->waiter.error = error;
+        }
+        return;
+    }
+    operation_end(operation, status, &error);
+}
+
+void ins_call_release(ins_call *call) {
+    struct operation *operation = call->owner;
+    if (operation == NULL) {
+        return;
+    }
+    call->owner = NULL;
+    struct arena *arena = operation->db->arena;
+    pool_fini(&operation->pool);
+    arena_free(arena, INS_MEM_QUERY, operation, operation->size);
+}

@@ -1,0 +1,37 @@
+/* One request under way: a step function that is run again until it neither waits nor yields.
+ *
+ * A step returns INS_AGAIN when it waits for bytes (its waiter has loads pending or stands in line)
+ * when it stands in another operation's line (parked), or when it gives the lane to others (none of
+ * these: it is posted again). Any other status ends
+ * the operation: what it pinned is let go, then the caller's done runs. Memory lives until
+ * ins_call_release().
+ * A write that was sequenced is ended by the log instead, when it is durable: see write.h. */
+#ifndef INS_ENGINE_OPERATION_H
+#define INS_ENGINE_OPERATION_H
+
+#include "engine/engine_private.h"
+
+struct operation {
+    struct ins_db *db;
+    ins_call *call;
+    struct pool pool;
+    struct cache_waiter waiter;
+    ins_status (*step)(struct operation *operation, ins_error *error);
+    void (*close)(struct operation *operation); /* unpins; runs once, before done */
+    struct operation *next_waiting; /* in a list of operations that wait for another one */
+    size_t size;                    /* of the whole struct, for freeing */
+    bool is_read;                   /* deadlines stop reads only */
+    bool sequenced;                 /* the log ends it */
+    bool parked;                    /* in another operation's line: that one posts it again */
+};
+
+/* Allocates `size` bytes that begin with a struct operation, zeroed but for that. When memory is
+ * out or the database stops, ends the call itself and returns NULL. */
+void *operation_create(struct ins_db *db, ins_call *call, size_t size,
+                       ins_status (*step)(struct operation *, ins_error *),
+                       void (*close)(struct operation *), bool is_read);
+/* Runs steps until the operation waits or ends. It may be gone afterwards. */
+void operation_run(struct operation *operation);
+void operation_end(struct operation *operation, ins_status status, const ins_error *error);
+
+#endif

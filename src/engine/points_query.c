@@ -1,0 +1,211 @@
+/* Search: locate the query's own point when it is named by id, then island after island. */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/id.h"
+#include "base/status.h"
+#include "engine/names.h"
+#include "engine/walk.h"
+
+struct points_query {
+    struct operation operation;
+    const ins_points_request *request;
+    struct scope *scope; /* pinned */
+    struct walk walk;
+    struct reader reader, directory;
+    struct search search;
+    float *query;
+    struct island *query_island; /* pinned while its vector is read */
+    enum { QUERY_BEGIN, QUERY_LOCATE, QUERY_VECTOR, QUERY_ISLAND, QUERY_SCAN } stage;
+};
+
+static void query_close(struct operation *operation) {
+    struct points_query *self = container_of(operation, struct points_query, operation);
+    reader_close(&self->reader);
+    reader_close(&self->directory);
+    walk_close(&self->walk);
+    if (self->scope != NULL) {
+        self->scope->pins--;
+    }
+}
+
+static ins_status take_query_vector(struct points_query *self, const float *vector,
+                                    ins_error *error) {
+    const struct schema *schema = self->scope->schema;
+    self->query = pool_alloc_aligned(&self->operation.pool, schema->dim * sizeof(float), 64);
+    if (self->query == NULL) {
+        return ins_fail(error, INS_FULL, "no memory for a query vector of %u dimensions",
+                        schema->dim);
+    }
+    if (schema->distance == INS_DISTANCE_COSINE) {
+        kernel_normalize_f32(vector, schema->dim, self->query);
+    } else {
+        memcpy(self->query, vector, schema->dim * sizeof(float));
+    }
+    return INS_OK;
+}
+
+static ins_status query_begin(struct points_query *self, ins_error *error) {
+    const ins_points_request *request = self->request;
+    struct operation *operation = &self->operation;
+    ins_status status =
+        names_find_scope(operation->db, request->collection, false, &self->scope, error);
+    if (status != INS_OK) {
+        self->scope = NULL;
+        return status;
+    }
+    self->scope->pins++;
+    uint32_t dim = self->scope->schema->dim;
+    size_t at;
+    if (dim == 0) {
+        return ins_fail(error, INS_INVALID,
+                        "Not existing vector name error: the collection has no vectors");
+    }
+    if (request->limit == 0 || request->limit > INS_LIMIT_MAX || request->offset > INS_LIMIT_MAX) {
+        return ins_fail(error, INS_UNPROCESSABLE,
+                        "limit: %u, offset: %u; limit must be from 1 to %u, offset to %u",
+                        request->limit, request->offset, INS_LIMIT_MAX, INS_LIMIT_MAX);
+    }
+    if (!request->by_id && request->dim != dim) {
+        return ins_fail(error, INS_INVALID, "Vector dimension error: expected dim: %u, got %u", dim,
+                        request->dim);
+    }
+    if (!request->by_id && !kernel_all_finite_f32(request->vector, dim, &at)) {
+        return ins_fail(error, INS_INVALID, "Vector value error: query[%zu] is not finite", at);
+    }
+    self->stage = request->by_id ? QUERY_LOCATE : QUERY_ISLAND;
+    status = walk_init(&self->walk, operation, self->scope, request->filter, error);
+    return status == INS_OK && !request->by_id ? take_query_vector(self, request->vector, error)
+                                               : status;
+}
+
+static ins_status not_found(const ins_id *id, ins_error *error) {
+    char text[ID_TEXT_MAX];
+    (void)id_format(id, text);
+    return ins_fail(error, INS_NOT_FOUND, "No point with id %s found", text);
+}
+
+static ins_status query_locate(struct points_query *self, ins_error *error) {
+    struct operation *operation = &self->operation;
+    uint64_t lsn = operation->db->reading.durable_lsn;
+    struct island *island;
+    ins_status status = locate(operation, self->scope, &self->directory, lsn,
+                               &self->request->query_id, &island, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    reader_close(&self->directory);
+    if (island == NULL) {
+        return not_found(&self->request->query_id, error);
+    }
+    self->stage = QUERY_VECTOR;
+    return reader_open(&self->reader, &operation->db->reading, island, lsn, &operation->pool,
+                       &operation->waiter, error);
+}
+
+static ins_status query_vector(struct points_query *self, ins_error *error) {
+    struct place place;
+    const float *vector;
+    ins_status status = reader_load(&self->reader, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    if (!reader_find(&self->reader, &self->request->query_id, &place)) {
+        return not_found(&self->request->query_id, error);
+    }
+    status = reader_vector(&self->reader, &place, &vector, error);
+    if (status == INS_OK) {
+        status = take_query_vector(self, vector, error);
+        reader_close(&self->reader);
+        self->stage = QUERY_ISLAND;
+    }
+    return status;
+}
+
+static ins_status search_begin(struct points_query *self, uint64_t row_bound, ins_error *error) {
+    const struct schema *schema = self->scope->schema;
+    return search_init(&self->search, self->request, schema->distance, self->query, schema->dim,
+                       row_bound, self->request->by_id ? &self->request->query_id : NULL,
+                       &self->operation.pool, self->operation.db->parser, error);
+}
+
+/* *out_end: there is no other island, the answer is made. */
+static ins_status query_island(struct points_query *self, bool *out_end, ins_error *error) {
+    struct operation *operation = &self->operation;
+    const struct filter *filter;
+    const struct payload_path *path;
+    if (walk_lost(&self->walk)) {
+        return names_absent(self->request->collection, error);
+    }
+    struct island *island = walk_next(&self->walk, &filter, &path);
+    ins_status status = INS_OK;
+    *out_end = island == NULL;
+    if (island != NULL) {
+        status = reader_open(&self->reader, &operation->db->reading, island,
+                             operation->db->reading.durable_lsn, &operation->pool,
+                             &operation->waiter, error);
+    }
+    if (status == INS_OK && self->search.pool == NULL) {
+        uint64_t bound = island == NULL ? 0 : UINT64_MAX;
+        bound =
+            island != NULL && walk_single(&self->walk) ? reader_row_bound(&self->reader) : bound;
+        status = search_begin(self, bound, error);
+    }
+    if (status != INS_OK) {
+        return status;
+    }
+    if (island == NULL) {
+        return search_finish(&self->search, self->scope->schema->distance, &operation->call->points,
+                             error);
+    }
+    search_begin_island(&self->search, &self->reader, filter, path);
+    self->stage = QUERY_SCAN;
+    return INS_OK;
+}
+
+static ins_status query_step(struct operation *operation, ins_error *error) {
+    struct points_query *self = container_of(operation, struct points_query, operation);
+    ins_status status = INS_OK;
+    uint64_t islands = 0;
+    if (self->stage == QUERY_BEGIN) {
+        status = query_begin(self, error);
+    }
+    if (status == INS_OK && self->stage == QUERY_LOCATE) {
+        status = query_locate(self, error);
+    }
+    if (status == INS_OK && self->stage == QUERY_VECTOR) {
+        status = query_vector(self, error);
+    }
+    while (status == INS_OK) {
+        bool done;
+        if (self->stage == QUERY_ISLAND) {
+            status = query_island(self, &done, error);
+            if (status != INS_OK || done) {
+                return status;
+            }
+        }
+        uint64_t before = self->search.rows_scanned;
+        status = search_step(&self->search, STEP_ROWS, &done, error);
+        if (status != INS_OK) {
+            return status;
+        }
+        if (done) {
+            reader_close(&self->reader);
+            self->stage = QUERY_ISLAND;
+        }
+        islands += 64 + self->search.rows_scanned - before;
+        if (islands >= STEP_ROWS) {
+            return INS_AGAIN; /* let others pass */
+        }
+    }
+    return status;
+}
+
+void ins_points_query(ins_db *db, const void *points_request, ins_call *call) {
+    struct points_query *self =
+        operation_create(db, call, sizeof(*self), query_step, query_close, true);
+    if (self != NULL) {
+        self->request = points_request;
+        operation_run(&self->operation);
+    }
+}

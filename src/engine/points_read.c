@@ -1,0 +1,288 @@
+/* Get by ids, count, and delete by filter (which reads first, then writes). */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/id.h"
+#include "base/status.h"
+#include "engine/names.h"
+#include "engine/points.h"
+#include "engine/walk.h"
+#include "query/sweep.h"
+
+struct points_read {
+    struct operation operation;
+    const ins_points_request *request;
+    struct scope *scope; /* pinned */
+    struct walk walk;
+    struct reader reader, directory;
+    uint64_t lsn;
+    /* get */
+    ins_point *points;
+    size_t point_count, next;
+    /* count, delete by filter */
+    struct sweep sweep;
+    bool sweeping;
+    uint64_t count;
+    ins_id *ids;
+    size_t id_capacity;
+    bool keep_ids;
+};
+
+static void read_close(struct operation *operation) {
+    struct points_read *self = container_of(operation, struct points_read, operation);
+    reader_close(&self->reader);
+    reader_close(&self->directory);
+    walk_close(&self->walk);
+    if (self->scope != NULL) {
+        self->scope->pins--;
+    }
+}
+
+static ins_status read_begin(struct points_read *self, ins_error *error) {
+    struct operation *operation = &self->operation;
+    ins_status status =
+        names_find_scope(operation->db, self->request->collection, false, &self->scope, error);
+    if (status != INS_OK) {
+        self->scope = NULL;
+        return status;
+    }
+    self->scope->pins++;
+    self->lsn = operation->db->reading.durable_lsn;
+    return walk_init(&self->walk, operation, self->scope, self->request->filter, error);
+}
+
+static struct points_read *read_create(ins_db *db, const void *request, ins_call *call,
+                                       ins_status (*step)(struct operation *, ins_error *)) {
+    struct points_read *self = operation_create(db, call, sizeof(*self), step, read_close, true);
+    if (self != NULL) {
+        self->request = request;
+    }
+    return self;
+}
+
+/* ---- Get ---- */
+
+/* The reader stands on the island of id number `next`, or on none when the id has no island. */
+static ins_status get_open(struct points_read *self, bool *out_has_island, ins_error *error) {
+    struct operation *operation = &self->operation;
+    struct island *island;
+    ins_status status = locate(operation, self->scope, &self->directory, self->lsn,
+                               &self->request->ids[self->next], &island, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    *out_has_island = island != NULL;
+    if (island == NULL || (self->reader.open && self->reader.island == island)) {
+        return INS_OK;
+    }
+    reader_close(&self->reader);
+    return reader_open(&self->reader, &operation->db->reading, island,
+                       operation->db->reading.durable_lsn, &operation->pool, &operation->waiter,
+                       error);
+}
+
+static ins_status get_one(struct points_read *self, ins_error *error) {
+    bool has_island;
+    struct place place;
+    ins_status status = get_open(self, &has_island, error);
+    if (status != INS_OK || !has_island) {
+        return status;
+    }
+    status = reader_load(&self->reader, error);
+    if (status != INS_OK || !reader_find(&self->reader, &self->request->ids[self->next], &place)) {
+        return status;
+    }
+    status = point_take(&self->reader, &place, tenant_path_of(self->reader.island),
+                        &self->request->payload, self->request->with_vector, &self->operation.pool,
+                        &self->points[self->point_count], error);
+    self->point_count += status == INS_OK;
+    return status;
+}
+
+static ins_status get_step(struct operation *operation, ins_error *error) {
+    struct points_read *self = container_of(operation, struct points_read, operation);
+    if (self->scope == NULL) {
+        ins_status status = read_begin(self, error);
+        if (status != INS_OK) {
+            return status;
+        }
+        if (self->request->id_count > INS_BATCH_POINTS_MAX) {
+            return ins_fail(error, INS_INVALID, "ids: %zu in one request, the limit is %u",
+                            self->request->id_count, INS_BATCH_POINTS_MAX);
+        }
+    }
+    if (self->points == NULL && self->request->id_count > 0) {
+        self->points =
+            pool_alloc(&operation->pool, self->request->id_count * sizeof(*self->points));
+        if (self->points == NULL) {
+            return ins_fail(error, INS_TOO_LARGE, "no memory for %zu points at once",
+                            self->request->id_count);
+        }
+    }
+    for (; self->next < self->request->id_count; self->next++) {
+        ins_status status = get_one(self, error);
+        if (status != INS_OK) {
+            return status;
+        }
+    }
+    operation->call->points = (ins_points){.items = self->points, .count = self->point_count};
+    return INS_OK;
+}
+
+void ins_points_get(ins_db *db, const void *points_request, ins_call *call) {
+    struct points_read *self = read_create(db, points_request, call, get_step);
+    if (self != NULL) {
+        operation_run(&self->operation);
+    }
+}
+
+/* ---- Count and delete by filter: a sweep over the islands ---- */
+
+static ins_status count_one(void *context, const ins_id *id, ins_error *error) {
+    struct points_read *self = context;
+    if (self->keep_ids) {
+        if (self->count == self->id_capacity) {
+            return ins_fail(error, INS_UNSUPPORTED,
+                            "delete by filter: more than %zu points match; this version deletes at "
+                            "most so many at once (delete by ids, or narrow the filter)",
+                            self->id_capacity);
+        }
+        self->ids[self->count] = *id;
+    }
+    self->count++;
+    return INS_OK;
+}
+
+static ins_status sweep_open(struct points_read *self, bool *out_end, ins_error *error) {
+    struct operation *operation = &self->operation;
+    const struct filter *filter;
+    const struct payload_path *path;
+    if (walk_lost(&self->walk)) {
+        return names_absent(self->request->collection, error);
+    }
+    struct island *island = walk_next(&self->walk, &filter, &path);
+    *out_end = island == NULL;
+    if (island == NULL) {
+        return INS_OK;
+    }
+    ins_status status = reader_open(&self->reader, &operation->db->reading, island,
+                                    operation->db->reading.durable_lsn, &operation->pool,
+                                    &operation->waiter, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    uint64_t known;
+    if (filter == NULL && !self->keep_ids && reader_count_known(&self->reader, &known)) {
+        self->count += known;
+        reader_close(&self->reader);
+        return INS_OK;
+    }
+    self->sweep = (struct sweep){.reader = &self->reader,
+                                 .filter = filter,
+                                 .tenant_path = path,
+                                 .parser = operation->db->parser,
+                                 .match = count_one,
+                                 .context = self};
+    sweep_begin(&self->sweep);
+    self->sweeping = true;
+    return INS_OK;
+}
+
+/* INS_OK when every island was swept. */
+static ins_status sweep_islands(struct points_read *self, ins_error *error) {
+    for (uint32_t steps = 0; steps < 1024; steps++) {
+        bool done = true;
+        if (!self->sweeping) {
+            ins_status status = sweep_open(self, &done, error);
+            if (status != INS_OK || done) {
+                return status;
+            }
+            continue;
+        }
+        ins_status status = sweep_step(&self->sweep, 4096, &done, error);
+        if (status != INS_OK) {
+            return status;
+        }
+        if (!done) {
+            return INS_AGAIN; /* let others pass */
+        }
+        reader_close(&self->reader);
+        self->sweeping = false;
+    }
+    return INS_AGAIN;
+}
+
+static ins_status count_step(struct operation *operation, ins_error *error) {
+    struct points_read *self = container_of(operation, struct points_read, operation);
+    ins_status status = self->scope == NULL ? read_begin(self, error) : INS_OK;
+    if (status == INS_OK) {
+        status = sweep_islands(self, error);
+        operation->call->count = self->count;
+    }
+    return status;
+}
+
+void ins_points_count(ins_db *db, const void *points_request, ins_call *call) {
+    struct points_read *self = read_create(db, points_request, call, count_step);
+    if (self != NULL) {
+        operation_run(&self->operation);
+    }
+}
+
+/* Delete by filter takes effect at the LSN of each island's view: it deletes what matched then and
+ * was not written again until its record is sequenced. */
+struct filter_delete {
+    struct points_read read;
+    ins_call inner;
+    ins_points_request by_ids;
+};
+
+static void filter_delete_done(ins_call *inner) {
+    struct filter_delete *self = inner->user;
+    struct operation *operation = &self->read.operation;
+    operation->call->lsn = inner->lsn;
+    ins_status status = inner->status;
+    ins_error error = inner->error;
+    ins_call_release(inner);
+    operation_end(operation, status, &error);
+}
+
+static ins_status filter_delete_step(struct operation *operation, ins_error *error) {
+    struct points_read *read = container_of(operation, struct points_read, operation);
+    struct filter_delete *self = container_of(read, struct filter_delete, read);
+    ins_status status = read->scope == NULL ? read_begin(read, error) : INS_OK;
+    if (status == INS_OK && read->ids == NULL) {
+        read->keep_ids = true;
+        read->id_capacity = INS_BATCH_POINTS_MAX;
+        read->ids = pool_alloc(&operation->pool, read->id_capacity * sizeof(*read->ids));
+        status = read->ids == NULL ? ins_fail(error, INS_FULL, "no memory for a delete by filter")
+                                   : INS_OK;
+    }
+    if (status == INS_OK) {
+        status = sweep_islands(read, error);
+    }
+    if (status != INS_OK) {
+        return status;
+    }
+    self->by_ids = (ins_points_request){
+        .collection = read->request->collection, .ids = read->ids, .id_count = read->count};
+    self->inner =
+        (ins_call){.done = filter_delete_done, .user = self, .lane = operation->call->lane};
+    operation->sequenced = true; /* the inner call ends it */
+    points_delete_ids(operation->db, &self->by_ids, read->lsn, &self->inner);
+    return INS_OK;
+}
+
+void ins_points_delete(ins_db *db, const void *points_request, ins_call *call) {
+    const ins_points_request *request = points_request;
+    if (request->filter == NULL) {
+        points_delete_ids(db, request, UINT64_MAX, call);
+        return;
+    }
+    struct filter_delete *self =
+        operation_create(db, call, sizeof(*self), filter_delete_step, read_close, false);
+    if (self != NULL) {
+        self->read.request = request;
+        operation_run(&self->read.operation);
+    }
+}

@@ -1,0 +1,287 @@
+/* Scroll: points in id order.
+ *
+ * A scope without a tenant field, or with the tenant pinned: from each island the first limit + 1
+ * that pass; of all of them the smallest. Else along the id directory, which names an island for
+ * each id: a page costs what it returns, not a cursor for each of 50,000 islands. */
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/id.h"
+#include "base/status.h"
+#include "engine/names.h"
+#include "engine/walk.h"
+
+#define SCROLL_LIMIT_MAX 10000u /* points in one page: their table fits one block */
+
+struct points_scroll {
+    struct operation operation;
+    const ins_points_request *request;
+    struct scope *scope; /* pinned */
+    struct walk walk;
+    struct reader reader, directory;
+    const struct filter *filter;
+    const struct payload_path *path;
+    ins_id from;          /* of the island or the directory: first id not looked at */
+    ins_point *points;    /* [wanted of the islands before + wanted of this one] */
+    uint32_t wanted;      /* limit + 1: the one more says where the next page begins */
+    uint32_t kept, found; /* of earlier islands; of all */
+    struct place *places; /* the page being looked at */
+    struct directory_entry *entries;
+    uint32_t page_count, page_next;
+    bool page_last, by_directory;
+};
+
+static void scroll_close(struct operation *operation) {
+    struct points_scroll *self = container_of(operation, struct points_scroll, operation);
+    reader_close(&self->reader);
+    reader_close(&self->directory);
+    walk_close(&self->walk);
+    if (self->scope != NULL) {
+        self->scope->pins--;
+    }
+}
+
+static ins_status scroll_begin(struct points_scroll *self, ins_error *error) {
+    struct operation *operation = &self->operation;
+    const ins_points_request *request = self->request;
+    ins_status status =
+        names_find_scope(operation->db, request->collection, false, &self->scope, error);
+    if (status != INS_OK) {
+        self->scope = NULL;
+        return status;
+    }
+    self->scope->pins++;
+    if (request->limit == 0 || request->limit > SCROLL_LIMIT_MAX) {
+        return ins_fail(error, INS_UNPROCESSABLE, "limit: value %u invalid, must be from 1 to %u",
+                        request->limit, SCROLL_LIMIT_MAX);
+    }
+    status = walk_init(&self->walk, operation, self->scope, request->filter, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    self->by_directory = self->scope->directory != NULL && !self->walk.pinned;
+    self->from = request->has_start ? request->start : id_number(0);
+    self->wanted = request->limit + 1;
+    self->points = pool_alloc(&operation->pool, 2ul * self->wanted * sizeof(ins_point));
+    self->places = pool_alloc(&operation->pool, PAGE_MAX * sizeof(struct place));
+    self->entries = pool_alloc(&operation->pool, PAGE_MAX * sizeof(struct directory_entry));
+    if (self->points == NULL || self->places == NULL || self->entries == NULL) {
+        return ins_fail(error, INS_FULL, "no memory for a page of %u points", request->limit);
+    }
+    if (!self->by_directory) {
+        return INS_OK;
+    }
+    self->filter = self->walk.whole;
+    return reader_open(&self->directory, &operation->db->reading, self->scope->directory,
+                       operation->db->reading.durable_lsn, &operation->pool, &operation->waiter,
+                       error);
+}
+
+/* The smallest id behind `id`: numbers before UUIDs. False behind the last UUID. */
+static bool id_after(const ins_id *id, ins_id *out) {
+    *out = *id;
+    if (++out->low != 0) {
+        return true;
+    }
+    if (id->is_uuid) {
+        return ++out->high != 0;
+    }
+    *out = (ins_id){.is_uuid = true};
+    return true;
+}
+
+static uint32_t page_size(const struct points_scroll *self) {
+    uint32_t missing = self->wanted - (self->found - self->kept);
+    /* A filter throws most away: larger pages then. */
+    uint32_t want = self->filter != NULL ? PAGE_MAX : missing + 1;
+    return want < PAGE_MAX ? want : PAGE_MAX;
+}
+
+static ins_status take(struct points_scroll *self, const struct place *place,
+                       const struct payload_path *path, ins_error *error) {
+    bool match = true;
+    ins_status status = INS_OK;
+    if (self->filter != NULL) {
+        status = place_matches(&self->reader, place, self->filter, path, self->operation.db->parser,
+                               &match, error);
+    }
+    if (status == INS_OK && match) {
+        status = point_take(&self->reader, place, path, &self->request->payload,
+                            self->request->with_vector, &self->operation.pool,
+                            &self->points[self->found], error);
+        self->found += status == INS_OK;
+    }
+    return status;
+}
+
+/* ---- Island after island ---- */
+
+static ins_status island_page(struct points_scroll *self, ins_error *error) {
+    uint32_t capacity = page_size(self);
+    ins_status status = reader_load(&self->reader, error);
+    if (status == INS_OK) {
+        status = page_points(&self->reader, &self->from, self->places, capacity, &self->page_count,
+                             error);
+    }
+    if (status != INS_OK) {
+        return status;
+    }
+    self->page_next = 0;
+    self->page_last = self->page_count < capacity;
+    if (self->page_count > 0) {
+        ins_id last = reader_id(&self->reader, &self->places[self->page_count - 1]);
+        self->page_last |= !id_after(&last, &self->from);
+    }
+    return INS_OK;
+}
+
+static int order_points(const void *left, const void *right) {
+    const ins_point *a = left, *b = right;
+    int order = id_compare(&a->id, &b->id);
+    return order != 0 ? order : (a->version < b->version) - (a->version > b->version);
+}
+
+/* Of this island's points and those before, the smallest `wanted` stay. */
+static void keep_smallest(struct points_scroll *self) {
+    if (self->kept > 0 || self->found > self->wanted) {
+        qsort(self->points, self->found, sizeof(ins_point), order_points);
+        uint32_t distinct = 0;
+        for (uint32_t i = 0; i < self->found && distinct < self->wanted; i++) {
+            if (distinct == 0 || !id_equal(&self->points[i].id, &self->points[distinct - 1].id)) {
+                self->points[distinct++] = self->points[i];
+            }
+        }
+        self->found = distinct;
+    }
+    self->kept = self->found;
+}
+
+/* *out_end: no island is left. */
+static ins_status island_open(struct points_scroll *self, bool *out_end, ins_error *error) {
+    struct operation *operation = &self->operation;
+    if (walk_lost(&self->walk)) {
+        return names_absent(self->request->collection, error);
+    }
+    struct island *island = walk_next(&self->walk, &self->filter, &self->path);
+    *out_end = island == NULL;
+    self->from = self->request->has_start ? self->request->start : id_number(0);
+    self->page_count = 0;
+    self->page_next = 0;
+    self->page_last = false;
+    return island == NULL ? INS_OK
+                          : reader_open(&self->reader, &operation->db->reading, island,
+                                        operation->db->reading.durable_lsn, &operation->pool,
+                                        &operation->waiter, error);
+}
+
+static ins_status scroll_islands(struct points_scroll *self, ins_error *error) {
+    for (;;) {
+        ins_status status = INS_OK;
+        bool end = false;
+        if (!self->reader.open) {
+            status = island_open(self, &end, error);
+            if (status != INS_OK || end) {
+                return status;
+            }
+        }
+        while (self->page_next < self->page_count && self->found - self->kept < self->wanted) {
+            status = take(self, &self->places[self->page_next], self->path, error);
+            if (status != INS_OK) {
+                return status;
+            }
+            self->page_next++;
+        }
+        if (self->found - self->kept == self->wanted || self->page_last) {
+            keep_smallest(self);
+            reader_close(&self->reader);
+            continue;
+        }
+        status = island_page(self, error);
+        if (status != INS_OK) {
+            return status;
+        }
+    }
+}
+
+/* ---- Along the id directory ---- */
+
+static ins_status take_entry(struct points_scroll *self, const struct directory_entry *entry,
+                             ins_error *error) {
+    struct operation *operation = &self->operation;
+    struct island *island = islands_find(&operation->db->islands, entry->incarnation);
+    struct place place;
+    if (island == NULL) {
+        return INS_OK;
+    }
+    ins_status status = INS_OK;
+    if (!self->reader.open || self->reader.island != island) {
+        reader_close(&self->reader);
+        status = reader_open(&self->reader, &operation->db->reading, island,
+                             operation->db->reading.durable_lsn, &operation->pool,
+                             &operation->waiter, error);
+    }
+    if (status == INS_OK) {
+        status = reader_load(&self->reader, error);
+    }
+    if (status != INS_OK || !reader_find(&self->reader, &entry->id, &place)) {
+        return status;
+    }
+    return take(self, &place, tenant_path_of(island), error);
+}
+
+static ins_status scroll_directory(struct points_scroll *self, ins_error *error) {
+    while (self->found < self->wanted) {
+        if (self->page_next == self->page_count) {
+            if (self->page_last) {
+                return INS_OK;
+            }
+            uint32_t capacity = page_size(self);
+            ins_status status = directory_page(&self->directory, &self->from, self->entries,
+                                               capacity, &self->page_count, error);
+            if (status != INS_OK) {
+                self->page_count = self->page_next = 0;
+                return status;
+            }
+            self->page_next = 0;
+            self->page_last = self->page_count < capacity ||
+                              !id_after(&self->entries[self->page_count - 1].id, &self->from);
+            continue;
+        }
+        if (walk_lost(&self->walk)) {
+            return names_absent(self->request->collection, error);
+        }
+        ins_status status = take_entry(self, &self->entries[self->page_next], error);
+        if (status != INS_OK) {
+            return status;
+        }
+        self->page_next++;
+    }
+    return INS_OK;
+}
+
+static ins_status scroll_step(struct operation *operation, ins_error *error) {
+    struct points_scroll *self = container_of(operation, struct points_scroll, operation);
+    ins_status status = self->scope == NULL ? scroll_begin(self, error) : INS_OK;
+    if (status == INS_OK) {
+        status = self->by_directory ? scroll_directory(self, error) : scroll_islands(self, error);
+    }
+    if (status != INS_OK) {
+        return status;
+    }
+    bool more = self->found == self->wanted;
+    operation->call->points = (ins_points){
+        .items = self->points, .count = more ? self->wanted - 1 : self->found, .has_next = more};
+    if (more) {
+        operation->call->points.next = self->points[self->wanted - 1].id;
+    }
+    return INS_OK;
+}
+
+void ins_points_scroll(ins_db *db, const void *points_request, ins_call *call) {
+    struct points_scroll *self =
+        operation_create(db, call, sizeof(*self), scroll_step, scroll_close, true);
+    if (self != NULL) {
+        self->request = points_request;
+        operation_run(&self->operation);
+    }
+}

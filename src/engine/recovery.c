@@ -1,0 +1,294 @@
+#include "engine/recovery.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "engine/flush.h"
+#include "engine/jobs.h"
+#include "engine/record.h"
+#include "engine/run_set.h"
+#include "engine/write.h"
+#include "segment/row_stream.h"
+
+/* ---- Manifest ---- */
+
+static ins_status create_manifest(struct ins_db *db, ins_error *error) {
+    uint8_t id[16];
+    db->runtime->random(db->runtime->context, id, sizeof(id));
+    memcpy(db->manifest.database_id, id, sizeof(id));
+    db->manifest.next_file = 1;
+    return manifest_land(db, NULL, NULL, 0, 0, error);
+}
+
+static ins_status load_manifest(struct ins_db *db, ins_error *error) {
+    ins_store *store = db->runtime->store;
+    size_t size;
+    ins_error damage = {0};
+    ins_status status =
+        store->ops->cell_load(store, MANIFEST_CELL, db->manifest_buffer, STORE_CELL_BYTES_MAX / 2,
+                              &size, &db->manifest_version, &damage, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    if (db->manifest_version == 0) {
+        return create_manifest(db, error);
+    }
+    struct segment_info *files = db->manifest.files;
+    return manifest_decode(db->manifest_buffer, size, files, INS_FILES_MAX, &db->manifest, error);
+}
+
+/* Objects that the manifest does not name: output of a job that did not land. */
+struct orphans {
+    struct ins_db *db;
+    char names[64][SEGMENT_NAME_MAX];
+    uint32_t count;
+};
+
+static ins_status note_orphan(void *context, const char *name, uint64_t size) {
+    (void)size;
+    struct orphans *orphans = context;
+    const struct manifest *manifest = &orphans->db->manifest;
+    for (uint32_t i = 0; i < manifest->file_count; i++) {
+        char known[SEGMENT_NAME_MAX];
+        segment_name(manifest->files[i].file, known);
+        if (strcmp(known, name) == 0) {
+            return INS_OK;
+        }
+    }
+    if (orphans->count < 64 && strlen(name) < SEGMENT_NAME_MAX) {
+        (void)strcpy(orphans->names[orphans->count++], name); /* NOLINT: length checked */
+    }
+    return INS_OK;
+}
+
+static ins_status remove_orphans(struct ins_db *db, ins_error *error) {
+    ins_store *store = db->runtime->store;
+    struct orphans orphans = {.db = db};
+    ins_status status = store->ops->list(store, "segments/", note_orphan, &orphans, error);
+    for (uint32_t i = 0; i < orphans.count && status == INS_OK; i++) {
+        status = store_remove(store, orphans.names[i], error);
+    }
+    return status;
+}
+
+/* ---- Runs ---- */
+
+struct run_visit {
+    struct ins_db *db;
+    uint32_t slot;
+    bool system; /* only the catalog's, or all but the catalog's */
+};
+
+static ins_status runs_full(ins_error *error) {
+    return ins_fail(
+        error, INS_FULL,
+        "the run lists do not fit the catalog's share of the memory budget: start with a "
+        "larger --memory-budget");
+}
+
+static ins_status visit_entry(void *context, const struct run_entry *entry, ins_error *error) {
+    struct run_visit *visit = context;
+    bool system = entry->scope == SYSTEM_SCOPE;
+    if (system != visit->system) {
+        return INS_OK;
+    }
+    struct island *island = islands_find(&visit->db->islands, entry->incarnation);
+    if (island == NULL) {
+        return INS_OK; /* of an island that the catalog lacks: garbage */
+    }
+    struct run_entry placed = *entry;
+    placed.run.file_slot = visit->slot;
+    if (run_set_add(&visit->db->islands, island, &placed) != INS_OK) {
+        return runs_full(error);
+    }
+    return INS_OK;
+}
+
+static ins_status load_runs(struct ins_db *db, bool system, ins_error *error) {
+    for (uint32_t i = 0; i < db->manifest.file_count; i++) {
+        struct run_visit visit = {.db = db, .slot = i, .system = system};
+        ins_status status = segment_read_directory(
+            db->runtime->store, db->arena, &db->manifest.files[i], visit_entry, &visit, error);
+        if (status != INS_OK) {
+            return status;
+        }
+    }
+    return INS_OK;
+}
+
+static ins_status settle_runs(struct ins_db *db, ins_error *error) {
+    struct table *table = &db->islands.by_incarnation;
+    for (uint64_t bucket = 0; bucket < table->bucket_count; bucket++) {
+        for (struct table_node *node = table_bucket(table, bucket); node != NULL;
+             node = node->next) {
+            struct island *island = (struct island *)(void *)node; /* node is the first member */
+            if (run_set_settle(&db->islands, island) != INS_OK) {
+                return runs_full(error);
+            }
+        }
+    }
+    return INS_OK;
+}
+
+/* ---- Catalog ---- */
+
+static ins_status apply_run(struct ins_db *db, const struct island *system, uint32_t index,
+                            ins_error *error) {
+    const struct run *run = &system->runs[index];
+    if (run->size_64 == 0) {
+        return INS_OK;
+    }
+    struct row_stream *payloads;
+    uint64_t file = files_at(&db->files, run->file_slot)->info.file;
+    ins_status status = row_stream_open(db->runtime->store, db->arena, run, file,
+                                        system->incarnation, &payloads, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    status = row_stream_rewind(payloads, EXTENT_NEED_PAYLOAD, error);
+    for (bool end = false; status == INS_OK && !end;) {
+        struct extent_row row;
+        status = row_stream_next(payloads, &row, &end, error);
+        if (status == INS_OK && !end) {
+            ins_text payload = {.data = (const char *)row.payload.data, .size = row.payload.size};
+            status =
+                catalog_apply(&db->catalog, db->parser, row.id.low, payload, row.tombstone, error);
+        }
+    }
+    row_stream_close(payloads);
+    return status;
+}
+
+/* Oldest run first, so that newer rows are applied over older ones. */
+static ins_status load_catalog(struct ins_db *db, ins_error *error) {
+    struct island *system = islands_find(&db->islands, SYSTEM_INCARNATION);
+    ins_status status = load_runs(db, true, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    if (run_set_settle(&db->islands, system) != INS_OK) {
+        return runs_full(error);
+    }
+    for (uint32_t i = 0; i < system->run_count && status == INS_OK; i++) {
+        status = apply_run(db, system, i, error);
+    }
+    return status;
+}
+
+/* ---- Log ---- */
+
+struct replay {
+    struct ins_db *db;
+    uint64_t lsn;
+    uint64_t garbage; /* rows of islands that are gone */
+};
+
+static ins_status make_room(struct ins_db *db, uint64_t bytes, ins_error *error) {
+    struct read_context *reading = &db->reading;
+    if (generation_fits(reading->generations[reading->active_slot], bytes)) {
+        return INS_OK;
+    }
+    return flush_now(db, error);
+}
+
+static ins_status replay_row(void *context, uint64_t incarnation, const struct record_row *row,
+                             ins_error *error) {
+    struct replay *replay = context;
+    struct ins_db *db = replay->db;
+    if (incarnation == SYSTEM_INCARNATION) {
+        ins_status status = catalog_apply(&db->catalog, db->parser, row->id.low, row->payload,
+                                          row->kind == MEMROW_TOMBSTONE, error);
+        if (status != INS_OK) {
+            return status;
+        }
+    }
+    struct island *island = islands_find(&db->islands, incarnation);
+    if (island == NULL) {
+        replay->garbage++; /* its collection is dropped by a later record, or was by then */
+        return INS_OK;
+    }
+    struct read_context *reading = &db->reading;
+    uint32_t slot = reading->active_slot;
+    struct memrow *memrow =
+        memtable_prepare(reading->generations[slot], island, &island->mem[slot], row->kind,
+                         &row->id, NULL, row->dim, row->payload, row->incarnation);
+    if (memrow == NULL) {
+        return ins_fail(error, INS_FULL,
+                        "the log to replay does not fit the memtables' share of the memory budget: "
+                        "start with a larger --memory-budget");
+    }
+    memcpy(memrow + 1, row->vector, row->dim * sizeof(float));
+    memtable_link(memrow, replay->lsn);
+    return INS_OK;
+}
+
+static ins_status replay_record(void *context, uint64_t lsn, uint16_t type, uint64_t scope,
+                                struct slice data, ins_error *error) {
+    (void)scope;
+    struct replay *replay = context;
+    replay->lsn = lsn;
+    if (type != WAL_RECORD_EFFECTS) {
+        return ins_fail(error, INS_CORRUPT, "log: record %llu has an unknown type %u",
+                        (unsigned long long)lsn, type);
+    }
+    /* Rows take more in memory than in the log, small ones most: their header and table slot. */
+    ins_status status = make_room(replay->db, data.size, error);
+    replay->db->replayed++;
+    return status == INS_OK ? record_decode(data, replay_row, replay, error) : status;
+}
+
+static ins_status open_log(struct ins_db *db, ins_error *error) {
+    struct arena_usage usage;
+    arena_get_usage(db->arena, &usage);
+    struct replay replay = {.db = db};
+    struct wal_options options = {
+        .runtime = db->runtime,
+        .arena = db->arena,
+        .sink = db->runtime->store->ops->log_sink(db->runtime->store),
+        .file_bytes = db->options.log_file_bytes != 0 ? db->options.log_file_bytes
+                                                      : INS_LOG_FILE_BYTES_DEFAULT,
+        .pending_bytes_max = usage.purpose_limit[INS_MEM_LOG] / 2,
+        .drop = db->options.drop_log,
+        .callbacks = {.context = db, .durable = write_durable, .failed = write_failed}};
+    struct wal_replay_result result;
+    ins_status status = wal_open(&options, db->manifest.flushed_lsn, replay_record, &replay,
+                                 &result, &db->wal, error);
+    if (status == INS_OK) {
+        db->reading.durable_lsn = result.last_lsn;
+    }
+    return status;
+}
+
+ins_status recovery_run(struct ins_db *db, ins_error *error) {
+    ins_status status = load_manifest(db, error);
+    if (status == INS_OK) {
+        status = remove_orphans(db, error);
+    }
+    for (uint32_t i = 0; i < db->manifest.file_count && status == INS_OK; i++) {
+        uint32_t slot;
+        status = files_add(&db->files, &db->manifest.files[i], &slot, error);
+        INS_ASSERT(status != INS_OK || slot == i);
+    }
+    if (status == INS_OK) {
+        status = load_catalog(db, error);
+    }
+    if (status == INS_OK) {
+        status = load_runs(db, false, error);
+    }
+    if (status == INS_OK) {
+        status = settle_runs(db, error);
+    }
+    if (status != INS_OK) {
+        return status;
+    }
+    db->flushed_lsn = db->manifest.flushed_lsn;
+    db->landed_lsn = db->manifest.flushed_lsn;
+    db->reading.durable_lsn = db->manifest.flushed_lsn;
+    status = open_log(db, error);
+    if (status == INS_OK) {
+        db->files.garbage = true;
+        jobs_kick(db);
+    }
+    return status;
+}

@@ -1,0 +1,242 @@
+/* Schemas are interned by their canonical text, so that 50,000 like collections share one. */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/json_text.h"
+#include "base/json_write.h"
+#include "base/status.h"
+#include "engine/catalog.h"
+#include "engine/text.h"
+
+static const char *const distance_names[] = {
+    [INS_DISTANCE_COSINE] = "Cosine", [INS_DISTANCE_DOT] = "Dot", [INS_DISTANCE_EUCLID] = "Euclid"};
+
+static bool distance_parse(ins_text text, ins_distance *out) {
+    for (int i = INS_DISTANCE_COSINE; i <= INS_DISTANCE_EUCLID; i++) {
+        if (text_is(text, distance_names[i])) {
+            *out = (ins_distance)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static ins_text schema_text(struct pool *pool, const struct schema_draft *draft) {
+    struct json_writer writer;
+    text_writer(&writer, pool);
+    json_write_begin_object(&writer);
+    json_write_key(&writer, "dim");
+    json_write_u64(&writer, draft->dim);
+    json_write_key(&writer, "distance");
+    json_write_string(&writer, distance_names[draft->distance]);
+    json_write_key(&writer, "settings");
+    json_write_value(&writer, draft->settings.size > 0 ? draft->settings : text_of("{}"));
+    json_write_key(&writer, "fields");
+    json_write_begin_array(&writer);
+    for (uint32_t i = 0; i < draft->field_count; i++) {
+        const struct schema_field *field = &draft->fields[i];
+        json_write_begin_object(&writer);
+        json_write_key(&writer, "name");
+        json_write_text(&writer, field->name);
+        json_write_key(&writer, "schema");
+        json_write_value(&writer, field->schema);
+        json_write_key(&writer, "tenant");
+        json_write_bool(&writer, field->is_tenant);
+        json_write_key(&writer, "islands");
+        json_write_bool(&writer, field->islands);
+        json_write_end_object(&writer);
+    }
+    json_write_end_array(&writer);
+    if (draft->has_tenant_field) {
+        json_write_key(&writer, "tenant_path");
+        json_write_text(&writer, draft->tenant_field);
+        json_write_key(&writer, "tenant_uuid");
+        json_write_bool(&writer, draft->tenant_is_uuid);
+    }
+    json_write_end_object(&writer);
+    return text_written(&writer);
+}
+
+/* ---- Parsing a schema's own text ---- */
+
+static ins_status schema_damaged(ins_error *error, const char *what) {
+    return ins_fail(error, INS_CORRUPT, "catalog: a collection's schema lacks a valid \"%s\"",
+                    what);
+}
+
+/* Strings of a schema are decoded behind its text, in the same allocation. */
+static ins_text keep(char **at, ins_text text) {
+    ins_text kept = {.data = *at, .size = text.size};
+    memcpy(*at, text.data, text.size);
+    *at += text.size;
+    return kept;
+}
+
+static ins_status parse_fields(struct schema *schema, struct json_value fields, ins_text raw_fields,
+                               char **at, ins_error *error) {
+    struct json_iterator iterator = json_begin(fields);
+    struct json_text_iterator raw = json_text_begin(raw_fields);
+    struct json_value field, name, tenant, islands;
+    ins_text raw_field;
+    for (uint32_t i = 0; i < schema->field_count; i++) {
+        if (!json_next(&iterator, &field) || !json_text_next(&raw, &raw_field) ||
+            json_type_of(field) != JSON_OBJECT || !json_get(field, "name", &name) ||
+            json_type_of(name) != JSON_STRING || !json_get(field, "tenant", &tenant) ||
+            json_type_of(tenant) != JSON_BOOL || !json_get(field, "islands", &islands) ||
+            json_type_of(islands) != JSON_BOOL) {
+            return schema_damaged(error, "fields");
+        }
+        struct schema_field *out = &schema->fields[i];
+        out->name = keep(at, json_string(name));
+        out->is_tenant = json_bool(tenant);
+        out->islands = json_bool(islands);
+        if (!json_text_get_last(raw_field, text_of("schema"), &out->schema)) {
+            return schema_damaged(error, "fields[].schema");
+        }
+    }
+    return INS_OK;
+}
+
+static ins_status parse_tenant(struct schema *schema, struct json_value root, char **at,
+                               ins_error *error) {
+    struct json_value path, uuid;
+    if (!json_get(root, "tenant_path", &path)) {
+        return INS_OK;
+    }
+    if (json_type_of(path) != JSON_STRING || !json_get(root, "tenant_uuid", &uuid) ||
+        json_type_of(uuid) != JSON_BOOL) {
+        return schema_damaged(error, "tenant_path");
+    }
+    schema->has_tenant_field = true;
+    schema->tenant_is_uuid = json_bool(uuid);
+    schema->tenant_text = keep(at, json_string(path));
+    return payload_path_parse(schema->tenant_text, NULL, &schema->tenant_path, error);
+}
+
+static ins_status parse_schema(struct schema *schema, struct json_value root, ins_error *error) {
+    ins_text text = {.data = schema->text, .size = schema->text_size};
+    struct json_value dim, distance, fields;
+    if (!json_get(root, "dim", &dim) || json_type_of(dim) != JSON_INTEGER ||
+        json_integer(dim) < 0 || json_integer(dim) > INS_DIM_MAX) {
+        return schema_damaged(error, "dim");
+    }
+    schema->dim = (uint32_t)json_integer(dim);
+    if (!json_get(root, "distance", &distance) || json_type_of(distance) != JSON_STRING ||
+        !distance_parse(json_string(distance), &schema->distance)) {
+        return schema_damaged(error, "distance");
+    }
+    ins_text raw_fields;
+    if (!json_text_get_last(text, text_of("settings"), &schema->settings) ||
+        !json_text_get_last(text, text_of("fields"), &raw_fields) ||
+        !json_get(root, "fields", &fields) || json_type_of(fields) != JSON_ARRAY) {
+        return schema_damaged(error, "fields");
+    }
+    char *strings = schema->text + schema->text_size;
+    ins_status status = parse_fields(schema, fields, raw_fields, &strings, error);
+    return status == INS_OK ? parse_tenant(schema, root, &strings, error) : status;
+}
+
+static size_t schema_bytes(ins_text text) {
+    return 2 * text.size; /* the text, and its strings decoded: never longer than the text */
+}
+
+static void schema_free(struct catalog *catalog, struct schema *schema) {
+    ins_text text = {.data = schema->text, .size = schema->text_size};
+    arena_free(catalog->arena, INS_MEM_CATALOG, schema->fields,
+               schema->field_count * sizeof(struct schema_field));
+    arena_free(catalog->arena, INS_MEM_CATALOG, schema->text, schema_bytes(text));
+    arena_free(catalog->arena, INS_MEM_CATALOG, schema, sizeof(*schema));
+}
+
+static struct schema *find_schema(const struct catalog *catalog, ins_text text, uint64_t hash) {
+    struct table_node *node = table_first(&catalog->schemas, hash);
+    for (; node != NULL; node = node->next) {
+        struct schema *schema = (struct schema *)(void *)node; /* node is the first member */
+        if (node->hash == hash && schema->text_size == text.size &&
+            memcmp(schema->text, text.data, text.size) == 0) {
+            return schema;
+        }
+    }
+    return NULL;
+}
+
+static ins_status schema_make(struct catalog *catalog, struct json_parser *parser, ins_text text,
+                              uint64_t hash, struct schema **out_schema, ins_error *error) {
+    struct json_value root, fields;
+    ins_status status = json_parse(parser, text.data, text.size, &root, error);
+    if (status != INS_OK || json_type_of(root) != JSON_OBJECT) {
+        return schema_damaged(error, "object");
+    }
+    bool has_fields = json_get(root, "fields", &fields) && json_type_of(fields) == JSON_ARRAY;
+    size_t field_count = has_fields ? json_count(fields) : 0;
+    if (field_count > INS_FIELDS_MAX || schema_bytes(text) > INS_BLOCK_BYTES_MAX) {
+        return schema_damaged(error, "fields");
+    }
+    struct schema *schema = arena_alloc_zero(catalog->arena, INS_MEM_CATALOG, sizeof(*schema));
+    if (schema == NULL) {
+        return ins_fail(error, INS_FULL, "the catalog's share of the memory budget is used up");
+    }
+    schema->node.hash = hash;
+    schema->refs = 1;
+    schema->text_size = (uint32_t)text.size;
+    schema->field_count = (uint32_t)field_count;
+    schema->text = arena_alloc(catalog->arena, INS_MEM_CATALOG, schema_bytes(text));
+    if (field_count > 0) {
+        schema->fields = arena_alloc_zero(catalog->arena, INS_MEM_CATALOG,
+                                          field_count * sizeof(struct schema_field));
+    }
+    if (schema->text == NULL || (field_count > 0 && schema->fields == NULL)) {
+        status = ins_fail(error, INS_FULL, "the catalog's share of the memory budget is used up");
+    } else {
+        memcpy(schema->text, text.data, text.size);
+        status = parse_schema(schema, root, error);
+    }
+    if (status != INS_OK) {
+        schema_free(catalog, schema);
+        return status;
+    }
+    table_insert(&catalog->schemas, &schema->node);
+    *out_schema = schema;
+    return INS_OK;
+}
+
+ins_status schema_get_text(struct catalog *catalog, struct json_parser *parser, ins_text text,
+                           struct schema **out_schema, ins_error *error) {
+    uint64_t hash = hash64(text.data, text.size);
+    struct schema *schema = find_schema(catalog, text, hash);
+    if (schema != NULL) {
+        *out_schema = schema_hold(schema);
+        return INS_OK;
+    }
+    return schema_make(catalog, parser, text, hash, out_schema, error);
+}
+
+ins_status schema_get(struct catalog *catalog, const struct schema_draft *draft, struct pool *pool,
+                      struct schema **out_schema, ins_error *error) {
+    ins_text text = schema_text(pool, draft);
+    if (text.data == NULL) {
+        return ins_fail(error, INS_TOO_LARGE,
+                        "the collection's settings are too large: at most %u bytes", TEXT_MAX);
+    }
+    /* A parser of its own: making a schema is rare, and the caller may be in the middle of a text.
+     */
+    struct json_parser *parser = json_parser_create(TEXT_MAX, INS_JSON_DEPTH_MAX);
+    if (parser == NULL) {
+        return ins_fail(error, INS_FULL, "no memory to make a schema");
+    }
+    ins_status status = schema_get_text(catalog, parser, text, out_schema, error);
+    json_parser_destroy(parser);
+    return status;
+}
+
+void schema_release(struct catalog *catalog, struct schema *schema) {
+    if (schema == NULL) {
+        return;
+    }
+    INS_ASSERT(schema->refs > 0);
+    if (--schema->refs == 0) {
+        table_remove(&catalog->schemas, &schema->node);
+        schema_free(catalog, schema);
+    }
+}

@@ -1,0 +1,111 @@
+#include "engine/walk.h"
+
+#include "base/assert.h"
+
+ins_status walk_init(struct walk *walk, struct operation *operation, struct scope *scope,
+                     const ins_filter *filter, ins_error *error) {
+    const struct schema *schema = scope->schema;
+    const struct payload_path *path = schema->has_tenant_field ? &schema->tenant_path : NULL;
+    *walk = (struct walk){.db = operation->db, .scope = scope};
+    if (filter == NULL) {
+        return INS_OK;
+    }
+    ins_status status = filter_compile(&operation->pool, filter, path, &walk->whole, error);
+    if (status == INS_OK && path != NULL) {
+        status = filter_pins(&operation->pool, filter, path, schema->tenant_is_uuid, &walk->pinned,
+                             &walk->values, &walk->value_count, &walk->residual, error);
+    }
+    return status;
+}
+
+static bool has_rows(const struct island *island) {
+    return island->run_count > 0 || island->mem[0] != NULL || island->mem[1] != NULL;
+}
+
+static struct island *next_pinned(struct walk *walk, const struct filter **out_filter) {
+    while (walk->value_next < walk->value_count) {
+        struct island *island =
+            islands_find_tenant(&walk->db->islands, walk->scope, walk->values[walk->value_next++]);
+        if (island != NULL && has_rows(island)) {
+            *out_filter = walk->residual;
+            return island;
+        }
+    }
+    if (walk->common_done || !has_rows(walk->scope->common)) {
+        return NULL;
+    }
+    walk->common_done = true;
+    *out_filter = walk->whole;
+    return walk->scope->common;
+}
+
+/* The island on which the walk stands is pinned, so its link to the next one can be followed later:
+ * islands go only with their whole scope, and then the walk is lost. */
+static struct island *next_of_all(struct walk *walk, const struct filter **out_filter) {
+    struct island *island = walk->begun ? walk->current : NULL;
+    if (walk->begun && island == NULL) {
+        return NULL;
+    }
+    struct island *next = island == NULL ? walk->scope->islands : island->scope_next;
+    if (island != NULL) {
+        island_unpin(&walk->db->islands, island);
+    }
+    walk->begun = true;
+    while (next != NULL && ((next->flags & ISLAND_DIRECTORY) != 0 || !has_rows(next))) {
+        next = next->scope_next;
+    }
+    walk->current = next;
+    if (next != NULL) {
+        island_pin(next);
+        *out_filter = walk->whole;
+    }
+    return next;
+}
+
+struct island *walk_next(struct walk *walk, const struct filter **out_filter,
+                         const struct payload_path **out_tenant_path) {
+    struct island *island =
+        walk->pinned ? next_pinned(walk, out_filter) : next_of_all(walk, out_filter);
+    *out_tenant_path = island == NULL ? NULL : tenant_path_of(island);
+    return island;
+}
+
+bool walk_single(const struct walk *walk) {
+    if (walk->pinned) {
+        return walk->value_count + has_rows(walk->scope->common) <= 1;
+    }
+    return walk->scope->directory == NULL;
+}
+
+bool walk_lost(const struct walk *walk) {
+    return walk->scope->unlinked;
+}
+
+void walk_close(struct walk *walk) {
+    if (walk->current != NULL) {
+        island_unpin(&walk->db->islands, walk->current);
+        walk->current = NULL;
+    }
+}
+
+ins_status locate(struct operation *operation, struct scope *scope, struct reader *directory,
+                  uint64_t lsn, const ins_id *id, struct island **out_island, ins_error *error) {
+    struct ins_db *db = operation->db;
+    if (scope->directory == NULL) {
+        *out_island = scope->common;
+        return INS_OK;
+    }
+    if (!directory->open) {
+        ins_status status = reader_open(directory, &db->reading, scope->directory, lsn,
+                                        &operation->pool, &operation->waiter, error);
+        if (status != INS_OK) {
+            return status;
+        }
+    }
+    uint64_t incarnation;
+    ins_status status = directory_find(directory, id, &incarnation, error);
+    if (status == INS_OK) {
+        *out_island = incarnation == 0 ? NULL : islands_find(&db->islands, incarnation);
+    }
+    return status;
+}

@@ -1,0 +1,43 @@
+/* Which islands a read visits, and with which filter.
+ *
+ * A filter that pins the tenant visits those tenants' islands and, when it holds anything, the
+ * common island with the whole filter. Without it: every island of the scope. */
+#ifndef INS_ENGINE_WALK_H
+#define INS_ENGINE_WALK_H
+
+#include "engine/operation.h"
+
+#define STEP_ROWS 65536u /* between two looks at the clock: some 200 us of 128 floats */
+
+struct walk {
+    struct ins_db *db;
+    struct scope *scope; /* pinned by the operation */
+    bool pinned;
+    ins_text *values; /* of the pinned tenants */
+    size_t value_count, value_next;
+    struct filter *whole, *residual; /* NULL: every row */
+    struct island *current;          /* pinned while unpinned walks wait; NULL before the first */
+    bool common_done, begun;
+};
+
+INS_MUST_USE ins_status walk_init(struct walk *walk, struct operation *operation,
+                                  struct scope *scope, const ins_filter *filter, ins_error *error);
+/* Next island that may hold rows: *out_filter and *out_tenant_path go with it. NULL: no more. */
+struct island *walk_next(struct walk *walk, const struct filter **out_filter,
+                         const struct payload_path **out_tenant_path);
+/* True when only one island can be visited. */
+bool walk_single(const struct walk *walk);
+/* The scope was dropped while the operation waited. */
+bool walk_lost(const struct walk *walk);
+void walk_close(struct walk *walk); /* takes a zeroed one */
+
+/* Which island may hold an id: the common one, or what the id directory says; NULL for none. */
+INS_MUST_USE ins_status locate(struct operation *operation, struct scope *scope,
+                               struct reader *directory, uint64_t lsn, const ins_id *id,
+                               struct island **out_island, ins_error *error);
+
+static inline const struct payload_path *tenant_path_of(const struct island *island) {
+    return island_is_tenant(island) ? &island->scope->schema->tenant_path : NULL;
+}
+
+#endif

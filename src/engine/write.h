@@ -1,0 +1,55 @@
+/* Writes: admit and sequence.
+ *
+ * Path: an operation validates and resolves, adds the rows of its effects (write_row: memory is
+ * taken, nobody sees them), then write_sequence encodes the record, takes the LSN and links the
+ * rows, in one step in which nothing can fail. The log completes the operation when it is durable.
+ * Refused: INS_EXHAUSTED while both memtable generations are full (a flush is under way),
+ * INS_TOO_LARGE when the request can never fit, INS_FULL when the catalog's share is used up,
+ * INS_UNAVAILABLE when the log has failed. A refused write changes nothing. */
+#ifndef INS_ENGINE_WRITE_H
+#define INS_ENGINE_WRITE_H
+
+#include "engine/operation.h"
+
+struct write {
+    struct operation operation;
+    struct wal_record record;
+    struct memrow **rows; /* [row_capacity] in the pool */
+    size_t row_count, row_capacity;
+    struct island **created; /* islands made by this write, undone when it is refused */
+    size_t created_count;
+    /* Runs on the request lane when the record is durable, before the call ends; may be NULL. */
+    void (*durable)(struct write *write, uint64_t lsn);
+};
+
+/* Makes room in the active memtable for rows that cost `bytes`, changing generations if need be,
+ * and checks that writes are allowed. `row_max`: capacity of write->rows. */
+INS_MUST_USE ins_status write_begin(struct write *write, uint64_t bytes, size_t row_max,
+                                    ins_error *error);
+/* Prepares one row. `vector` NULL with dim > 0: the caller fills memrow_vector(*out_row). */
+INS_MUST_USE ins_status write_row(struct write *write, struct island *island, enum memrow_kind kind,
+                                  const ins_id *id, const float *vector, uint32_t dim,
+                                  ins_text payload, uint64_t incarnation, struct memrow **out_row,
+                                  ins_error *error);
+/* A row of the catalog (payload NULL data: its tombstone). */
+INS_MUST_USE ins_status write_catalog_row(struct write *write, uint64_t key, ins_text payload,
+                                          ins_error *error);
+/* `count` keys that were never used; adds the allocator's row when its mark must rise. */
+INS_MUST_USE ins_status write_keys(struct write *write, uint64_t count, uint64_t *out_first,
+                                   ins_error *error);
+/* A new tenant's island with its catalog row. */
+INS_MUST_USE ins_status write_island(struct write *write, struct scope *scope, ins_text tenant,
+                                     struct island **out_island, ins_error *error);
+/* *out_lsn is set before the rows are linked. After INS_OK the operation belongs to the log. */
+INS_MUST_USE ins_status write_sequence(struct write *write, uint64_t scope, uint64_t *out_lsn,
+                                       ins_error *error);
+/* Undoes what write_begin .. write_island did; for a refused write. */
+void write_undo(struct write *write);
+/* Worst case of a catalog row in the memtable. */
+uint64_t write_catalog_cost(size_t payload_bytes);
+
+/* wal callbacks. */
+void write_durable(void *context, uint64_t lsn, struct wal_record *released);
+void write_failed(void *context, const ins_error *error, struct wal_record *released);
+
+#endif

@@ -1,0 +1,27 @@
+/* Every point of an island that passes a filter, in no order: counts, deletes by filter. */
+#ifndef INS_QUERY_SWEEP_H
+#define INS_QUERY_SWEEP_H
+
+#include "query/query.h"
+
+struct sweep {
+    struct reader *reader;
+    const struct filter *filter; /* NULL: all */
+    const struct payload_path *tenant_path;
+    struct json_parser *parser;
+    /* One point that passes. An error ends the sweep. */
+    ins_status (*match)(void *context, const ins_id *id, ins_error *error);
+    void *context;
+    enum { SWEEP_LOAD, SWEEP_MEMTABLES, SWEEP_RUNS } stage;
+    uint32_t which;
+    const struct memrow *next_row;
+    uint32_t run, row;
+};
+
+/* Sets where to begin; the caller has set the first six members. */
+void sweep_begin(struct sweep *sweep);
+/* As search_step. */
+INS_MUST_USE ins_status sweep_step(struct sweep *sweep, uint64_t row_budget, bool *out_done,
+                                   ins_error *error);
+
+#endif
