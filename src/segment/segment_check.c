@@ -243,12 +243,12 @@ static ins_status check_file(struct check *check, ins_error *error) {
     ins_error wrong;
     uint64_t size;
     ins_status status = check->store->ops->size(check->store, check->name, &size, &wrong);
-    if (status == INS_OK && size != info->size_bytes) {
+    if (status != INS_OK) {
+        return check_status(check, status, &wrong, error);
+    }
+    if (size != info->size_bytes) {
         check_damage(check, "%llu bytes long instead of %llu", (unsigned long long)size,
                      (unsigned long long)info->size_bytes);
-    }
-    if (status == INS_NOT_FOUND) {
-        return check_status(check, status, &wrong, error);
     }
     struct segment_trailer trailer;
     status = segment_read_trailer(check->store, info, check->buffer, &trailer, &wrong);

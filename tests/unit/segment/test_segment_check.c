@@ -1,0 +1,465 @@
+/* The check: every flipped byte and every cut is found, and damage that right hashes cover is
+ * named.
+ *
+ * One file has islands of each kind: small, tombstones only, empty, large, and id directories,
+ * small and large. Tests change its bytes in memory, make the hashes right again where they want
+ * to, and put it back. */
+#include "segment_kit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "segment/segment_private.h"
+
+#define FILE_NUMBER 21u
+static const uint8_t random_id[16] = {9, 8, 7};
+
+struct bed {
+    struct kit kit;
+    char name[SEGMENT_NAME_MAX];
+    struct segment_info info;
+    uint8_t *good, *bytes; /* [info.size_bytes] */
+    struct run runs[6];
+    uint32_t run_count;
+};
+
+static void bed_add(struct bed *bed, struct segment_writer *writer, const struct kit_shape *shape,
+                    uint32_t dim, bool directory) {
+    uint32_t count;
+    struct kit_row *rows = kit_rows(shape, 60 + bed->run_count, &count);
+    struct kit_source source;
+    kit_source_init(&source, rows, count, dim);
+    source.source.scope = bed->run_count / 2;
+    source.source.incarnation = 500 + bed->run_count;
+    source.source.version_low = shape->version_low;
+    source.source.version_high = shape->version_high;
+    source.source.directory = directory;
+    struct run *run = &bed->runs[bed->run_count++];
+    assert_int_equal(segment_writer_extent(writer, &source.source, run, NULL), INS_OK);
+    kit_source_fini(&source);
+    free(rows);
+}
+
+static void bed_open(struct bed *bed, bool large) {
+    memset(bed, 0, sizeof(*bed));
+    kit_open(&bed->kit);
+    struct kit_shape shapes[6] = {
+        {.numbers = 5, .uuids = 2, .dead_numbers = 3, .dead_uuids = 1, .payload_max = 40},
+        {.dead_numbers = 3, .dead_uuids = 2},
+        {0},
+        {.numbers = 40, .uuids = 20},
+    };
+    if (large) {
+        shapes[4] = (struct kit_shape){
+            .numbers = 3001, .uuids = 500, .dead_numbers = 71, .dead_uuids = 3, .payload_max = 200};
+        shapes[5] = (struct kit_shape){.numbers = 6000, .uuids = 6000};
+    }
+    struct segment_writer *writer;
+    assert_int_equal(
+        segment_writer_begin(bed->kit.store, bed->kit.arena, FILE_NUMBER, random_id, &writer, NULL),
+        INS_OK);
+    for (uint32_t i = 0; i < (large ? 6u : 4u); i++) {
+        shapes[i].version_low = 100;
+        shapes[i].version_high = 1000;
+        bed_add(bed, writer, &shapes[i], i == 0 ? 3 : 32, i == 3 || i == 5);
+    }
+    assert_int_equal(segment_writer_commit(writer, &bed->info, NULL), INS_OK);
+    segment_name(FILE_NUMBER, bed->name);
+    bed->good = malloc(bed->info.size_bytes);
+    bed->bytes = malloc(bed->info.size_bytes);
+    assert_int_equal(store_get(bed->kit.store, bed->name, 0, bed->good, bed->info.size_bytes, NULL),
+                     INS_OK);
+    memcpy(bed->bytes, bed->good, bed->info.size_bytes);
+}
+
+static void bed_close(struct bed *bed) {
+    free(bed->good);
+    free(bed->bytes);
+    kit_close(&bed->kit);
+}
+
+/* Puts `bytes` in the file's place. */
+static void bed_put(struct bed *bed) {
+    struct store_writer *put;
+    ins_store *store = bed->kit.store;
+    void *aligned = aligned_alloc(4096, bed->info.size_bytes);
+    assert_non_null(aligned);
+    memcpy(aligned, bed->bytes, bed->info.size_bytes);
+    assert_int_equal(store_remove(store, bed->name, NULL), INS_OK);
+    assert_int_equal(store->ops->put_begin(store, bed->name, &put, NULL), INS_OK);
+    assert_int_equal(store->ops->put_append(put, aligned, bed->info.size_bytes, NULL), INS_OK);
+    assert_int_equal(store->ops->put_commit(put, NULL), INS_OK);
+    free(aligned);
+}
+
+/* ---- Making hashes right again --------------------------------------------------------------- */
+
+static uint8_t *bed_trailer(const struct bed *bed) {
+    return bed->bytes + bed->info.size_bytes - SEGMENT_TRAILER_BYTES;
+}
+
+static uint8_t *bed_entry(const struct bed *bed, uint32_t index) {
+    return bed->bytes + load_u64(bed_trailer(bed) + TRAILER_DIRECTORY) + index * 64;
+}
+
+static uint8_t *bed_scope(const struct bed *bed, uint32_t index) {
+    return bed->bytes + load_u64(bed_trailer(bed) + TRAILER_SCOPE_INDEX) + index * 24;
+}
+
+static uint8_t *bed_header(const struct bed *bed, uint32_t index) {
+    const struct run *run = &bed->runs[index];
+    uint32_t units = (run->flags & RUN_SMALL) != 0 ? run->size_64 : run->flags >> RUN_HEADER_SHIFT;
+    return bed->bytes + ((uint64_t)run->offset_64 + run->size_64 - units) * 64;
+}
+
+/* The section table entry of `kind`. */
+static uint8_t *bed_section(const struct bed *bed, uint32_t index, uint32_t kind) {
+    uint8_t *header = bed_header(bed, index);
+    for (uint32_t i = 0; i < load_u16(header + 68); i++) {
+        uint8_t *section = header + EXTENT_HEADER_BYTES + i * EXTENT_SECTION_BYTES;
+        if (load_u16(section) == kind) {
+            return section;
+        }
+    }
+    fail_msg("extent %u has no section %u", index, kind);
+    return NULL;
+}
+
+static uint8_t *bed_section_bytes(const struct bed *bed, uint32_t index, uint32_t kind) {
+    return bed->bytes + (uint64_t)bed->runs[index].offset_64 * 64 +
+           load_u64(bed_section(bed, index, kind) + 8);
+}
+
+static void seal_chunks(struct bed *bed, uint32_t index) {
+    uint8_t *header = bed_header(bed, index);
+    uint32_t sections = load_u16(header + 68);
+    uint8_t *hashes = header + EXTENT_HEADER_BYTES + sections * EXTENT_SECTION_BYTES;
+    for (uint32_t i = 0; i < sections; i++) {
+        const uint8_t *section = header + EXTENT_HEADER_BYTES + i * EXTENT_SECTION_BYTES;
+        const uint8_t *data =
+            bed->bytes + (uint64_t)bed->runs[index].offset_64 * 64 + load_u64(section + 8);
+        uint64_t size = load_u64(section + 16);
+        uint32_t chunk_bytes = load_u32(section + 32);
+        uint32_t first = load_u32(section + 36);
+        for (uint64_t at = 0; at < size; at += chunk_bytes) {
+            uint64_t left = size - at;
+            size_t part = left < chunk_bytes ? (size_t)left : chunk_bytes;
+            store_u64(hashes + (first + at / chunk_bytes) * 8, hash64(data + at, part));
+        }
+    }
+}
+
+/* All hashes from the chunks up to the manifest's word. */
+static void bed_seal(struct bed *bed) {
+    for (uint32_t i = 0; i < bed->run_count; i++) {
+        struct run run = bed->runs[i];
+        if (run.size_64 == 0) {
+            continue;
+        }
+        if ((run.flags & RUN_SMALL) == 0) {
+            seal_chunks(bed, i);
+        }
+        struct block_key key;
+        assert_true(run_first_block(&run, FILE_NUMBER, &key));
+        store_u64(bed_entry(bed, i) + 56, hash64(bed->bytes + key.offset, key.size));
+    }
+    uint8_t *trailer = bed_trailer(bed);
+    uint8_t *hashes = bed->bytes + load_u64(trailer + TRAILER_TABLE_HASHES);
+    store_u64(hashes, hash64(bed_entry(bed, 0), load_u32(trailer + TRAILER_ENTRIES) * 64));
+    store_u64(hashes + 8, hash64(bed_scope(bed, 0), load_u32(trailer + TRAILER_SCOPES) * 24));
+    store_u64(trailer + TRAILER_TABLE_HASH, hash64(hashes, 16));
+    store_u64(bed->bytes + PAGE_HASH, hash64(bed->bytes, PAGE_HASH));
+    store_u64(trailer + TRAILER_PAGE_HASH, hash64(bed->bytes, SEGMENT_PAGE));
+    store_u64(trailer + TRAILER_HASH, hash64(trailer, TRAILER_HASH));
+    bed->info.trailer_hash = hash64(trailer, SEGMENT_TRAILER_BYTES);
+}
+
+/* Seals, puts, checks; the first finding must say `says`. Puts the good bytes back. */
+static void expect_named(struct bed *bed, const char *says) {
+    struct segment_info info = bed->info;
+    char text[INS_ERROR_MESSAGE_MAX];
+    bed_seal(bed);
+    bed_put(bed);
+    assert_int_equal(kit_check(&bed->kit, &bed->info, text, sizeof(text)), INS_CORRUPT);
+    if (strstr(text, says) == NULL || strstr(text, bed->name) == NULL) {
+        fail_msg("\"%s\" instead of \"%s\"", text, says);
+    }
+    bed->info = info;
+    memcpy(bed->bytes, bed->good, info.size_bytes);
+}
+
+/* ---- Tests --------------------------------------------------------------------------------------
+ */
+
+/* Goal: the tests' own sealing is right. Method: sealing a good file changes nothing. */
+static void test_seal(void **state) {
+    (void)state;
+    for (uint32_t large = 0; large < 2; large++) {
+        struct bed bed;
+        bed_open(&bed, large != 0);
+        bed_seal(&bed);
+        assert_memory_equal(bed.bytes, bed.good, bed.info.size_bytes);
+        char text[256];
+        if (kit_check(&bed.kit, &bed.info, text, sizeof(text)) != INS_OK) {
+            fail_msg("%s", text);
+        }
+        bed_close(&bed);
+    }
+}
+
+static void flip(struct bed *bed, uint64_t at) {
+    uint8_t mask = (uint8_t)(1u << hash_u64(at) % 8);
+    char text[256];
+    assert_true(store_memory_flip(bed->kit.store, bed->name, at, mask));
+    if (kit_check(&bed->kit, &bed->info, text, sizeof(text)) != INS_CORRUPT) {
+        fail_msg("a flip at %llu was not found", (unsigned long long)at);
+    }
+    assert_non_null(strstr(text, bed->name));
+    assert_true(store_memory_flip(bed->kit.store, bed->name, at, mask));
+}
+
+/* Goal: no byte of a small file can change unseen. Method: a bit of each byte. */
+static void test_flip_every_byte(void **state) {
+    (void)state;
+    struct bed bed;
+    bed_open(&bed, false);
+    print_message("%llu bytes\n", (unsigned long long)bed.info.size_bytes);
+    for (uint64_t at = 0; at < bed.info.size_bytes; at++) {
+        flip(&bed, at);
+    }
+    bed_close(&bed);
+}
+
+/* Goal: the same of a large one. Method: a sample, and all bytes around each section's borders. */
+static void test_flip_large(void **state) {
+    (void)state;
+    struct bed bed;
+    bed_open(&bed, true);
+    print_message("%llu bytes\n", (unsigned long long)bed.info.size_bytes);
+    for (uint64_t i = 0; i < 500; i++) {
+        flip(&bed, hash_u64(i + 1) % bed.info.size_bytes);
+    }
+    for (uint32_t extent = 4; extent < 6; extent++) {
+        for (uint32_t kind = extent == 4 ? 1 : 7; kind <= (extent == 4 ? 6u : 9u); kind++) {
+            uint64_t begin = (uint64_t)(bed_section_bytes(&bed, extent, kind) - bed.bytes);
+            uint64_t end = begin + load_u64(bed_section(&bed, extent, kind) + 16);
+            flip(&bed, begin - 1);
+            flip(&bed, begin);
+            flip(&bed, end - 1);
+            flip(&bed, end);
+        }
+    }
+    bed_close(&bed);
+}
+
+/* Goal: cut and vanished files are found. Method: all lengths in steps, then none. */
+static void test_truncate(void **state) {
+    (void)state;
+    struct bed bed;
+    bed_open(&bed, false);
+    char text[256];
+    for (uint64_t size = bed.info.size_bytes - 1; size > 0; size -= size < 100 ? 1 : 97) {
+        assert_true(store_memory_truncate(bed.kit.store, bed.name, size));
+        assert_int_equal(kit_check(&bed.kit, &bed.info, text, sizeof(text)), INS_CORRUPT);
+        assert_non_null(strstr(text, "bytes long instead of"));
+    }
+    assert_int_equal(store_remove(bed.kit.store, bed.name, NULL), INS_OK);
+    assert_int_equal(kit_check(&bed.kit, &bed.info, text, sizeof(text)), INS_CORRUPT);
+    assert_non_null(strstr(text, bed.name));
+    bed_close(&bed);
+}
+
+/* Goal: a file that grew is found. Method: the manifest's words are of a shorter one. */
+static void test_longer(void **state) {
+    (void)state;
+    struct bed bed;
+    bed_open(&bed, false);
+    bed.info.size_bytes -= 4096;
+    char text[256];
+    assert_int_equal(kit_check(&bed.kit, &bed.info, text, sizeof(text)), INS_CORRUPT);
+    assert_non_null(strstr(text, "bytes long instead of"));
+    bed.info.size_bytes += 4096;
+    bed_close(&bed);
+}
+
+/* Goal: damage in islands that right hashes cover is named. Method: one invariant at a time. */
+static void test_rows_named(void **state) {
+    (void)state;
+    struct bed bed;
+    bed_open(&bed, true);
+    static const uint32_t extents[] = {0, 4}; /* small, large */
+    for (uint32_t i = 0; i < 2; i++) {
+        uint32_t extent = extents[i];
+        uint32_t numbers = i == 0 ? 5 : 3001;
+        uint8_t *ids = bed_section_bytes(&bed, extent, SECTION_IDS);
+        store_u64(ids + 8, load_u64(ids));
+        expect_named(&bed, "ids do not ascend, row 1");
+        store_u64(ids + numbers * 8, 1);
+        expect_named(&bed, "padding between ids is not zero");
+        uint8_t *dead = bed_section_bytes(&bed, extent, SECTION_TOMBSTONES);
+        store_u64(dead, load_u64(ids));
+        expect_named(&bed, "both a row and a tombstone");
+        uint8_t *versions = bed_section_bytes(&bed, extent, SECTION_VERSIONS);
+        store_u32(versions + 4, 0);
+        expect_named(&bed, "version outside the extent's interval, row 1");
+        store_u32(versions + 4, 901);
+        expect_named(&bed, "version outside the extent's interval, row 1");
+        uint64_t dead_size = load_u64(bed_section(&bed, extent, SECTION_TOMBSTONES) + 16);
+        store_u32(dead + dead_size - 4, 0);
+        expect_named(&bed, "version outside");
+        uint8_t *offsets = bed_section_bytes(&bed, extent, SECTION_PAYLOAD_OFFSETS);
+        store_u32(offsets, 1);
+        expect_named(&bed, "payload offsets do not rise");
+        uint64_t offsets_size = load_u64(bed_section(&bed, extent, SECTION_PAYLOAD_OFFSETS) + 16);
+        store_u32(offsets + offsets_size - 4, load_u32(offsets + offsets_size - 4) - 1);
+        expect_named(&bed, "payload offsets do not rise");
+        store_u32(offsets + 8, UINT32_MAX);
+        expect_named(&bed, "payload offsets do not rise");
+        store_u64(bed_header(&bed, extent) + 16, 101);
+        expect_named(&bed, "versions differ from the directory's");
+        store_u32(bed_header(&bed, extent) + 48, 0);
+        expect_named(&bed, "section that contradicts the counts");
+        store_u64(bed_header(&bed, extent) + 8, 4);
+        expect_named(&bed, "another island");
+        uint8_t *section = bed_section(&bed, extent, SECTION_VERSIONS);
+        store_u64(section + 8, load_u64(bed_section(&bed, extent, SECTION_IDS) + 8));
+        expect_named(&bed, "overlap");
+    }
+    const struct run *run = &bed.runs[0];
+    bed.bytes[((uint64_t)run->offset_64 + run->size_64) * 64 - 1] = 1;
+    expect_named(&bed, "padding in the extent");
+    uint8_t *header = bed_header(&bed, 4);
+    header[(bed.runs[4].flags >> RUN_HEADER_SHIFT) * 64 - 1] = 1;
+    expect_named(&bed, "padding of the header");
+    bed_close(&bed);
+}
+
+/* Goal: damage in id directories that right hashes cover is named. Method: as above. */
+static void test_directory_named(void **state) {
+    (void)state;
+    struct bed bed;
+    bed_open(&bed, true);
+    static const uint32_t extents[] = {3, 5};
+    for (uint32_t i = 0; i < 2; i++) {
+        uint32_t extent = extents[i];
+        uint8_t *block = bed_section_bytes(&bed, extent, SECTION_DIRECTORY);
+        store_u16(block, 0);
+        expect_named(&bed, "block 0: malformed head");
+        store_u64(block + 16, UINT64_MAX);
+        expect_named(&bed, "block 0: ");
+        block[load_u16(block + 6) - 1] |= 0x80;
+        expect_named(&bed, "block 0: ");
+        store_u16(block, load_u16(block) - 1);
+        expect_named(&bed, "block 0: ");
+        uint8_t *index = bed_section_bytes(&bed, extent, SECTION_DIRECTORY_INDEX);
+        store_u64(index, load_u64(index) + 1);
+        expect_named(&bed, "block 0: index entry differs");
+        store_u32(index + 8, 1);
+        expect_named(&bed, "block 0: index entry differs");
+        uint8_t *filter = bed_section_bytes(&bed, extent, SECTION_FILTER);
+        memset(filter + FUSE_HEADER_BYTES, 0x5a, 60);
+        expect_named(&bed, "the filter denies an id");
+        store_u32(bed_header(&bed, extent) + 48, 1);
+        expect_named(&bed, "fewer or more ids");
+    }
+    uint8_t *block = bed_section_bytes(&bed, 5, SECTION_DIRECTORY);
+    memcpy(block + 4096, block, 4096);
+    expect_named(&bed, "block 1: ids do not ascend");
+    bed_close(&bed);
+}
+
+/* Goal: damage in the tables that right hashes cover is named. Method: as above. */
+static void test_tables_named(void **state) {
+    (void)state;
+    struct bed bed;
+    bed_open(&bed, false);
+    store_u64(bed_entry(&bed, 1), 1);
+    expect_named(&bed, "directory entry 1: incarnations do not ascend");
+    store_u64(bed_entry(&bed, 0) + 8, 5000);
+    expect_named(&bed, "directory entry 0: versions run backwards");
+    store_u64(bed_entry(&bed, 0) + 24, 64);
+    expect_named(&bed, "directory entry 0: extent outside the file");
+    store_u64(bed_entry(&bed, 0) + 32, 1ull << 40);
+    expect_named(&bed, "directory entry 0: extent outside the file");
+    store_u32(bed_entry(&bed, 0) + 48, 1);
+    expect_named(&bed, "directory entry 0: sealed with a key");
+    store_u32(bed_entry(&bed, 0) + 52, 4);
+    expect_named(&bed, "directory entry 0: unknown flags");
+    store_u32(bed_entry(&bed, 0) + 52, 0);
+    expect_named(&bed, "directory entry 0: impossible header size");
+    store_u32(bed_entry(&bed, 0) + 40, 0);
+    store_u32(bed_entry(&bed, 0) + 44, 0);
+    expect_named(&bed, "directory entry 0: an extent without rows");
+    store_u32(bed_entry(&bed, 2) + 40, 1);
+    expect_named(&bed, "directory entry 2: an entry without bytes");
+    store_u32(bed_entry(&bed, 0) + 40, 1);
+    expect_named(&bed, "counts or size differ");
+    store_u32(bed_scope(&bed, 1) + 12, 1);
+    expect_named(&bed, "scope index entry 1: scopes do not tile");
+    store_u32(bed_scope(&bed, 0) + 16, 3);
+    expect_named(&bed, "scope index entry 1: scopes do not tile");
+    store_u32(bed_scope(&bed, 0) + 16, 4);
+    expect_named(&bed, "scope index goes on");
+    store_u32(bed_scope(&bed, 1) + 16, 1);
+    expect_named(&bed, "scope index ends before");
+    store_u64(bed_scope(&bed, 1), 0);
+    expect_named(&bed, "scope index entry 1: scopes do not ascend");
+    store_u16(bed_scope(&bed, 1) + 10, 1);
+    expect_named(&bed, "scope index entry 1: reserved");
+    store_u64(bed.bytes + PAGE_FILE, 3);
+    expect_named(&bed, "header page at 0: fields differ");
+    store_u64(bed_trailer(&bed) + TRAILER_FILE, 3);
+    expect_named(&bed, "belongs to another file");
+    bed_trailer(&bed)[TRAILER_ZERO] = 3;
+    expect_named(&bed, "reserved fields are not zero");
+    /* An extent in another place: moved by 64 bytes, into what should be a gap or another extent.
+     */
+    uint8_t *entry = bed_entry(&bed, 1);
+    store_u64(entry + 24, load_u64(entry + 24) + 64);
+    bed.runs[1].offset_64++;
+    expect_named(&bed, "not where it belongs");
+    bed.runs[1].offset_64--;
+    bed_close(&bed);
+}
+
+/* Goal: the check fails cleanly without memory, and names reads that fail. Method: each in turn. */
+static void test_check_failures(void **state) {
+    (void)state;
+    struct bed bed;
+    bed_open(&bed, true);
+    uint64_t before = store_memory_calls(bed.kit.store, false);
+    assert_int_equal(kit_check(&bed.kit, &bed.info, NULL, 0), INS_OK);
+    uint64_t calls = store_memory_calls(bed.kit.store, false) - before;
+    char text[256];
+    for (uint64_t call = 1; call <= calls; call++) {
+        store_memory_fail_at(bed.kit.store, call, false, INS_IO, false);
+        assert_int_equal(kit_check(&bed.kit, &bed.info, text, sizeof(text)), INS_CORRUPT);
+        assert_non_null(strstr(text, "injected"));
+        store_memory_fail_off(bed.kit.store);
+    }
+    uint32_t refused = 0;
+    for (uint64_t countdown = 1; countdown <= 40; countdown++) {
+        arena_fail_at(bed.kit.arena, countdown);
+        ins_status status = kit_check(&bed.kit, &bed.info, NULL, 0);
+        assert_true(status == INS_OK || status == INS_EXHAUSTED);
+        refused += status == INS_OK ? 0 : 1;
+        arena_fail_at(bed.kit.arena, 0);
+    }
+    assert_true(refused >= 12);
+    bed_close(&bed);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_seal),
+        cmocka_unit_test(test_flip_every_byte),
+        cmocka_unit_test(test_flip_large),
+        cmocka_unit_test(test_truncate),
+        cmocka_unit_test(test_longer),
+        cmocka_unit_test(test_rows_named),
+        cmocka_unit_test(test_directory_named),
+        cmocka_unit_test(test_tables_named),
+        cmocka_unit_test(test_check_failures),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
