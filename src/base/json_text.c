@@ -7,19 +7,27 @@
 #include "base/json_text.h"
 
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "base/assert.h"
 
 typedef uint8_t byte16 __attribute__((vector_size(16)));
 
-/* Index of the first non-zero byte, or 16. */
+/* Index of the first byte of all ones, or 16 when all are zero. */
 static inline size_t first_hit(byte16 hits) {
+#ifdef __SSE2__
+    unsigned mask = (unsigned)_mm_movemask_epi8((__m128i)hits);
+    return (size_t)__builtin_ctz(mask | 1u << 16);
+#else
     uint64_t words[2];
     memcpy(words, &hits, sizeof(words));
     if (words[0] != 0) {
         return (size_t)__builtin_ctzll(words[0]) / 8;
     }
     return words[1] != 0 ? 8 + (size_t)__builtin_ctzll(words[1]) / 8 : 16;
+#endif
 }
 
 static inline byte16 load16(const char *at) {
@@ -28,8 +36,9 @@ static inline byte16 load16(const char *at) {
     return bytes;
 }
 
+/* In valid JSON no other byte up to ' ' stands outside strings. */
 static inline bool is_space(char byte) {
-    return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
+    return (unsigned char)byte <= ' ';
 }
 
 static inline const char *skip_space(const char *at, const char *end) {
@@ -104,15 +113,15 @@ static const char *skip_container(const char *at, const char *end) {
     return end;
 }
 
-/* A number or a word. Goes at least one byte forward. */
-static const char *skip_scalar(const char *at, const char *end) {
+/* A number or a word. Goes at least one byte forward. Both closing brackets are '}' with 0x20. */
+static inline const char *skip_scalar(const char *at, const char *end) {
     do {
         at++;
-    } while (at < end && *at != ',' && *at != ']' && *at != '}' && !is_space(*at));
+    } while (at < end && *at != ',' && !is_space(*at) && (*at | 0x20) != '}');
     return at;
 }
 
-static const char *skip_value(const char *at, const char *end) {
+static inline const char *skip_value(const char *at, const char *end) {
     if (*at == '"') {
         bool escaped;
         at = find_string_end(at + 1, end, &escaped);

@@ -18,21 +18,24 @@ struct matching {
 
 /* ---- Field values -------------------------------------------------------------------------- */
 
-/* Recurses no deeper than a path has parts. */
-static void collect(const struct path_node *node, ins_text object, ins_text *values) {
+/* Ends early when `*missing` fields have been found: stored text has no key twice.
+ * Recurses no deeper than a path has parts. */
+static void collect(const struct path_node *node, ins_text object, ins_text *values,
+                    uint32_t *missing) {
     struct json_text_iterator iterator = json_text_begin(object);
     ins_text key;
     ins_text value;
-    while (json_text_next_member(&iterator, &key, &value)) {
+    while (*missing > 0 && json_text_next_member(&iterator, &key, &value)) {
         const struct path_node *child = path_tree_child(node, key, iterator.key_escaped);
         if (child == NULL || value.size == 0) {
             continue;
         }
-        if (child->field != PATH_FIELD_NONE) {
+        if (child->field != PATH_FIELD_NONE && values[child->field].size == 0) {
             values[child->field] = value;
+            (*missing)--;
         }
         if (child->children != NULL && value.data[0] == '{') {
-            collect(child, value, values);
+            collect(child, value, values, missing);
         }
     }
 }
@@ -42,8 +45,9 @@ static ins_text field_value(struct matching *matching, uint32_t field) {
     const struct filter *filter = matching->filter;
     if (!matching->walked) {
         memset(filter->values, 0, filter->field_count * sizeof(ins_text));
+        uint32_t missing = filter->field_count;
         if (matching->row->payload.size > 0) {
-            collect(&filter->paths, matching->row->payload, filter->values);
+            collect(&filter->paths, matching->row->payload, filter->values, &missing);
         }
         matching->walked = true;
     }

@@ -63,8 +63,14 @@ static bool next_member(struct json_text_iterator *iterator, struct member *out)
 
 static bool at_tenant_path(const struct storing *storing, uint32_t level,
                            const struct member *member) {
-    return level != LEVEL_NONE &&
-           json_text_key_equal(member->key, storing->tenant_path->parts[level]);
+    if (level == LEVEL_NONE) {
+        return false;
+    }
+    ins_text part = storing->tenant_path->parts[level];
+    if (member->escaped) {
+        return json_text_key_equal(member->key, part);
+    }
+    return member->key.size == part.size && memcmp(member->key.data, part.data, part.size) == 0;
 }
 
 /* Takes the member's value for the tenant when it is one; false: it stays in the text. */
@@ -92,6 +98,10 @@ static bool take_tenant(struct storing *storing, ins_text value) {
 
 static void store_value(struct storing *storing, ins_text value, uint32_t level);
 
+static bool is_scalar(ins_text value) {
+    return value.data[0] != '{' && value.data[0] != '[';
+}
+
 static void store_member(struct storing *storing, const struct member *member, uint32_t level,
                          bool *first) {
     uint32_t level_below = LEVEL_NONE;
@@ -106,7 +116,14 @@ static void store_member(struct storing *storing, const struct member *member, u
         put(storing, ",", 1);
     }
     *first = false;
-    put(storing, member->key.data - 1, member->key.size + 2);
+    const char *key = member->key.data - 1;
+    size_t key_size = member->key.size + 2;
+    bool tight = member->value.data == key + key_size + 1; /* only the colon is between */
+    if (tight && is_scalar(member->value)) {
+        put(storing, key, key_size + 1 + member->value.size);
+        return;
+    }
+    put(storing, key, key_size);
     put(storing, ":", 1);
     store_value(storing, member->value, level_below);
 }
@@ -264,7 +281,7 @@ static void store_array(struct storing *storing, ins_text array) {
 }
 
 static void store_value(struct storing *storing, ins_text value, uint32_t level) {
-    if (value.data[0] != '{' && value.data[0] != '[') {
+    if (is_scalar(value)) {
         put(storing, value.data, value.size);
         return;
     }
