@@ -11,7 +11,7 @@ struct points_query {
     struct operation operation;
     const ins_points_request *request;
     struct scope *scope; /* pinned */
-    struct walk walk;
+    struct islands_walk walk;
     struct reader reader, directory;
     struct search search;
     float *query;
@@ -23,7 +23,7 @@ static void query_close(struct operation *operation) {
     struct points_query *self = container_of(operation, struct points_query, operation);
     reader_close(&self->reader);
     reader_close(&self->directory);
-    walk_close(&self->walk);
+    islands_walk_close(&self->walk);
     if (self->scope != NULL) {
         self->scope->pins--;
     }
@@ -74,7 +74,7 @@ static ins_status query_begin(struct points_query *self, ins_error *error) {
         return ins_fail(error, INS_INVALID, "Vector value error: query[%zu] is not finite", at);
     }
     self->stage = request->by_id ? QUERY_LOCATE : QUERY_ISLAND;
-    status = walk_init(&self->walk, operation, self->scope, request->filter, error);
+    status = islands_walk_init(&self->walk, operation, self->scope, request->filter, error);
     return status == INS_OK && !request->by_id ? take_query_vector(self, request->vector, error)
                                                : status;
 }
@@ -134,10 +134,10 @@ static ins_status query_island(struct points_query *self, bool *out_end, ins_err
     struct operation *operation = &self->operation;
     const struct filter *filter;
     const struct payload_path *path;
-    if (walk_lost(&self->walk)) {
+    if (islands_walk_lost(&self->walk)) {
         return names_absent(self->request->collection, error);
     }
-    struct island *island = walk_next(&self->walk, &filter, &path);
+    struct island *island = islands_walk_next(&self->walk, &filter, &path);
     ins_status status = INS_OK;
     *out_end = island == NULL;
     if (island != NULL) {
@@ -147,8 +147,8 @@ static ins_status query_island(struct points_query *self, bool *out_end, ins_err
     }
     if (status == INS_OK && self->search.pool == NULL) {
         uint64_t bound = island == NULL ? 0 : UINT64_MAX;
-        bound =
-            island != NULL && walk_single(&self->walk) ? reader_row_bound(&self->reader) : bound;
+        bound = island != NULL && islands_walk_single(&self->walk) ? reader_row_bound(&self->reader)
+                                                                   : bound;
         status = search_begin(self, bound, error);
     }
     if (status != INS_OK) {

@@ -13,7 +13,7 @@ struct points_read {
     struct operation operation;
     const ins_points_request *request;
     struct scope *scope; /* pinned */
-    struct walk walk;
+    struct islands_walk walk;
     struct reader reader, directory;
     uint64_t lsn;
     /* get */
@@ -32,7 +32,7 @@ static void read_close(struct operation *operation) {
     struct points_read *self = container_of(operation, struct points_read, operation);
     reader_close(&self->reader);
     reader_close(&self->directory);
-    walk_close(&self->walk);
+    islands_walk_close(&self->walk);
     if (self->scope != NULL) {
         self->scope->pins--;
     }
@@ -48,7 +48,7 @@ static ins_status read_begin(struct points_read *self, ins_error *error) {
     }
     self->scope->pins++;
     self->lsn = operation->db->reading.durable_lsn;
-    return walk_init(&self->walk, operation, self->scope, self->request->filter, error);
+    return islands_walk_init(&self->walk, operation, self->scope, self->request->filter, error);
 }
 
 static struct points_read *read_create(ins_db *db, const void *request, ins_call *call,
@@ -157,10 +157,10 @@ static ins_status sweep_open(struct points_read *self, bool *out_end, ins_error 
     struct operation *operation = &self->operation;
     const struct filter *filter;
     const struct payload_path *path;
-    if (walk_lost(&self->walk)) {
+    if (islands_walk_lost(&self->walk)) {
         return names_absent(self->request->collection, error);
     }
-    struct island *island = walk_next(&self->walk, &filter, &path);
+    struct island *island = islands_walk_next(&self->walk, &filter, &path);
     *out_end = island == NULL;
     if (island == NULL) {
         return INS_OK;

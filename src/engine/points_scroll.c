@@ -17,7 +17,7 @@ struct points_scroll {
     struct operation operation;
     const ins_points_request *request;
     struct scope *scope; /* pinned */
-    struct walk walk;
+    struct islands_walk walk;
     struct reader reader, directory;
     const struct filter *filter;
     const struct payload_path *path;
@@ -35,7 +35,7 @@ static void scroll_close(struct operation *operation) {
     struct points_scroll *self = container_of(operation, struct points_scroll, operation);
     reader_close(&self->reader);
     reader_close(&self->directory);
-    walk_close(&self->walk);
+    islands_walk_close(&self->walk);
     if (self->scope != NULL) {
         self->scope->pins--;
     }
@@ -55,7 +55,7 @@ static ins_status scroll_begin(struct points_scroll *self, ins_error *error) {
         return ins_fail(error, INS_UNPROCESSABLE, "limit: value %u invalid, must be from 1 to %u",
                         request->limit, SCROLL_LIMIT_MAX);
     }
-    status = walk_init(&self->walk, operation, self->scope, request->filter, error);
+    status = islands_walk_init(&self->walk, operation, self->scope, request->filter, error);
     if (status != INS_OK) {
         return status;
     }
@@ -159,10 +159,10 @@ static void keep_smallest(struct points_scroll *self) {
 /* *out_end: no island is left. */
 static ins_status island_open(struct points_scroll *self, bool *out_end, ins_error *error) {
     struct operation *operation = &self->operation;
-    if (walk_lost(&self->walk)) {
+    if (islands_walk_lost(&self->walk)) {
         return names_absent(self->request->collection, error);
     }
-    struct island *island = walk_next(&self->walk, &self->filter, &self->path);
+    struct island *island = islands_walk_next(&self->walk, &self->filter, &self->path);
     *out_end = island == NULL;
     self->from = self->request->has_start ? self->request->start : id_number(0);
     self->page_count = 0;
@@ -247,7 +247,7 @@ static ins_status scroll_directory(struct points_scroll *self, ins_error *error)
                               !id_after(&self->entries[self->page_count - 1].id, &self->from);
             continue;
         }
-        if (walk_lost(&self->walk)) {
+        if (islands_walk_lost(&self->walk)) {
             return names_absent(self->request->collection, error);
         }
         ins_status status = take_entry(self, &self->entries[self->page_next], error);

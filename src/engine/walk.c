@@ -2,11 +2,11 @@
 
 #include "base/assert.h"
 
-ins_status walk_init(struct walk *walk, struct operation *operation, struct scope *scope,
-                     const ins_filter *filter, ins_error *error) {
+ins_status islands_walk_init(struct islands_walk *walk, struct operation *operation,
+                             struct scope *scope, const ins_filter *filter, ins_error *error) {
     const struct schema *schema = scope->schema;
     const struct payload_path *path = schema->has_tenant_field ? &schema->tenant_path : NULL;
-    *walk = (struct walk){.db = operation->db, .scope = scope};
+    *walk = (struct islands_walk){.db = operation->db, .scope = scope};
     if (filter == NULL) {
         return INS_OK;
     }
@@ -22,7 +22,7 @@ static bool has_rows(const struct island *island) {
     return island->run_count > 0 || island->mem[0] != NULL || island->mem[1] != NULL;
 }
 
-static struct island *next_pinned(struct walk *walk, const struct filter **out_filter) {
+static struct island *next_pinned(struct islands_walk *walk, const struct filter **out_filter) {
     while (walk->value_next < walk->value_count) {
         struct island *island =
             islands_find_tenant(&walk->db->islands, walk->scope, walk->values[walk->value_next++]);
@@ -41,7 +41,7 @@ static struct island *next_pinned(struct walk *walk, const struct filter **out_f
 
 /* The island on which the walk stands is pinned, so its link to the next one can be followed later:
  * islands go only with their whole scope, and then the walk is lost. */
-static struct island *next_of_all(struct walk *walk, const struct filter **out_filter) {
+static struct island *next_of_all(struct islands_walk *walk, const struct filter **out_filter) {
     struct island *island = walk->begun ? walk->current : NULL;
     if (walk->begun && island == NULL) {
         return NULL;
@@ -62,26 +62,26 @@ static struct island *next_of_all(struct walk *walk, const struct filter **out_f
     return next;
 }
 
-struct island *walk_next(struct walk *walk, const struct filter **out_filter,
-                         const struct payload_path **out_tenant_path) {
+struct island *islands_walk_next(struct islands_walk *walk, const struct filter **out_filter,
+                                 const struct payload_path **out_tenant_path) {
     struct island *island =
         walk->pinned ? next_pinned(walk, out_filter) : next_of_all(walk, out_filter);
     *out_tenant_path = island == NULL ? NULL : tenant_path_of(island);
     return island;
 }
 
-bool walk_single(const struct walk *walk) {
+bool islands_walk_single(const struct islands_walk *walk) {
     if (walk->pinned) {
         return walk->value_count + has_rows(walk->scope->common) <= 1;
     }
     return walk->scope->directory == NULL;
 }
 
-bool walk_lost(const struct walk *walk) {
+bool islands_walk_lost(const struct islands_walk *walk) {
     return walk->scope->unlinked;
 }
 
-void walk_close(struct walk *walk) {
+void islands_walk_close(struct islands_walk *walk) {
     if (walk->current != NULL) {
         island_unpin(&walk->db->islands, walk->current);
         walk->current = NULL;

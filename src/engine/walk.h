@@ -9,7 +9,7 @@
 
 #define STEP_ROWS 65536u /* between two looks at the clock: some 200 us of 128 floats */
 
-struct walk {
+struct islands_walk {
     struct ins_db *db;
     struct scope *scope; /* pinned by the operation */
     bool pinned;
@@ -20,16 +20,17 @@ struct walk {
     bool common_done, begun;
 };
 
-INS_MUST_USE ins_status walk_init(struct walk *walk, struct operation *operation,
-                                  struct scope *scope, const ins_filter *filter, ins_error *error);
+INS_MUST_USE ins_status islands_walk_init(struct islands_walk *walk, struct operation *operation,
+                                          struct scope *scope, const ins_filter *filter,
+                                          ins_error *error);
 /* Next island that may hold rows: *out_filter and *out_tenant_path go with it. NULL: no more. */
-struct island *walk_next(struct walk *walk, const struct filter **out_filter,
-                         const struct payload_path **out_tenant_path);
+struct island *islands_walk_next(struct islands_walk *walk, const struct filter **out_filter,
+                                 const struct payload_path **out_tenant_path);
 /* True when only one island can be visited. */
-bool walk_single(const struct walk *walk);
+bool islands_walk_single(const struct islands_walk *walk);
 /* The scope was dropped while the operation waited. */
-bool walk_lost(const struct walk *walk);
-void walk_close(struct walk *walk); /* takes a zeroed one */
+bool islands_walk_lost(const struct islands_walk *walk);
+void islands_walk_close(struct islands_walk *walk); /* takes a zeroed one */
 
 /* Which island may hold an id: the common one, or what the id directory says; NULL for none. */
 INS_MUST_USE ins_status locate(struct operation *operation, struct scope *scope,

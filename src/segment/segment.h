@@ -176,7 +176,7 @@ enum extent_need { EXTENT_NEED_KEYS = 0, EXTENT_NEED_VECTOR = 1, EXTENT_NEED_PAY
 
 struct extent_row {
     ins_id id;
-    uint64_t version;
+    uint64_t version; /* with EXTENT_NEED_KEYS */
     bool tombstone;
     uint64_t incarnation; /* directory rows: where the id lives */
     const float *vector;  /* [dim], with EXTENT_NEED_VECTOR */

@@ -222,6 +222,7 @@ struct extent_counts {
 /* Walks a source and asserts the order of its rows. */
 struct source_walk {
     const struct extent_source *source;
+    enum extent_need need;
     struct extent_row row;
     bool begun, end;
     ins_id last;

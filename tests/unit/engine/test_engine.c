@@ -1,0 +1,274 @@
+/* The engine through insula.h alone, on the thread runtime and the simulator's store. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "insula.h"
+#include "store/store.h"
+
+struct fixture {
+    ins_store *store;
+    ins_runtime *runtime;
+    ins_db *db;
+};
+
+static ins_text text(const char *string) {
+    return (ins_text){.data = string, .size = strlen(string)};
+}
+
+static void fixture_start(struct fixture *fixture) {
+    ins_error error = {0};
+    ins_options options = {.memory_budget = INS_MEMORY_BUDGET_MIN, .log_file_bytes = 1u << 20};
+    assert_int_equal(ins_runtime_open_threads(fixture->store, &fixture->runtime, &error), INS_OK);
+    ins_status status = ins_db_open(&options, fixture->runtime, &fixture->db, &error);
+    if (status != INS_OK) {
+        print_message("open: %s\n", error.message);
+    }
+    assert_int_equal(status, INS_OK);
+}
+
+/* A crash: lanes stop, nothing is flushed. */
+static void fixture_stop(struct fixture *fixture) {
+    ins_runtime_close_threads(fixture->runtime);
+    ins_db_close(fixture->db);
+}
+
+static void fixture_open(struct fixture *fixture) {
+    struct store_memory_options options = {.seed = 1};
+    assert_int_equal(store_memory_open(&options, &fixture->store), INS_OK);
+    fixture_start(fixture);
+}
+
+static void fixture_close(struct fixture *fixture) {
+    fixture_stop(fixture);
+    ins_store_close(fixture->store);
+}
+
+static void fixture_restart(struct fixture *fixture) {
+    fixture_stop(fixture);
+    store_memory_kill(fixture->store);
+    fixture_start(fixture);
+}
+
+static ins_status run(struct fixture *fixture, ins_start start, const void *request,
+                      ins_call *call) {
+    *call = (ins_call){0};
+    ins_status status = ins_wait(fixture->db, start, request, call);
+    if (status != INS_OK) {
+        print_message("[%d] %s\n", status, call->error.message);
+    }
+    return status;
+}
+
+static void do_ok(struct fixture *fixture, ins_start start, const void *request) {
+    ins_call call;
+    assert_int_equal(run(fixture, start, request, &call), INS_OK);
+    ins_call_release(&call);
+}
+
+static void create(struct fixture *fixture, const char *name, bool tenants) {
+    ins_collection_request request = {
+        .collection = text(name), .dim = 4, .distance = INS_DISTANCE_DOT};
+    do_ok(fixture, ins_collection_create, &request);
+    if (tenants) {
+        request.field = text("who");
+        request.schema = text("{\"type\":\"keyword\",\"is_tenant\":true}");
+        request.is_tenant = true;
+        do_ok(fixture, ins_index_create, &request);
+    }
+}
+
+static void upsert(struct fixture *fixture, const char *name, uint64_t id, float value,
+                   const char *payload) {
+    float vector[4] = {value, 1, 0, 0};
+    ins_point point = {.id = {.low = id}, .vector = vector, .dim = 4, .payload = text(payload)};
+    ins_points_request request = {.collection = text(name), .points = &point, .point_count = 1};
+    do_ok(fixture, ins_points_upsert, &request);
+}
+
+static uint64_t count_where(struct fixture *fixture, const char *name, const char *tenant) {
+    ins_value value = {.kind = INS_VALUE_TEXT, .text = text(tenant != NULL ? tenant : "")};
+    ins_condition condition = {
+        .kind = INS_MATCH_ANY, .key = text("who"), .values = &value, .value_count = 1};
+    ins_filter filter = {.must = &condition, .must_count = 1};
+    ins_points_request request = {.collection = text(name),
+                                  .filter = tenant != NULL ? &filter : NULL};
+    ins_call call;
+    assert_int_equal(run(fixture, ins_points_count, &request, &call), INS_OK);
+    uint64_t count = call.count;
+    ins_call_release(&call);
+    return count;
+}
+
+/* Nearest id to (value, 0, 0, 0) by dot: the largest first coordinate. */
+static uint64_t nearest(struct fixture *fixture, const char *name, const char *tenant,
+                        char *payload, size_t capacity) {
+    float query[4] = {1, 0, 0, 0};
+    ins_value value = {.kind = INS_VALUE_TEXT, .text = text(tenant != NULL ? tenant : "")};
+    ins_condition condition = {
+        .kind = INS_MATCH_ANY, .key = text("who"), .values = &value, .value_count = 1};
+    ins_filter filter = {.must = &condition, .must_count = 1};
+    ins_points_request request = {.collection = text(name),
+                                  .vector = query,
+                                  .dim = 4,
+                                  .limit = 3,
+                                  .filter = tenant != NULL ? &filter : NULL,
+                                  .payload = {.kind = INS_SELECT_ALL},
+                                  .with_vector = true};
+    ins_call call;
+    assert_int_equal(run(fixture, ins_points_query, &request, &call), INS_OK);
+    uint64_t id = call.points.count == 0 ? 0 : call.points.items[0].id.low;
+    if (payload != NULL && call.points.count > 0) {
+        (void)snprintf(payload, capacity, "%.*s", (int)call.points.items[0].payload.size,
+                       call.points.items[0].payload.data);
+    }
+    ins_call_release(&call);
+    return id;
+}
+
+/* Goal: a point lives through memtable, log replay, flush and restart; the newest version wins.
+ * Method: the same questions after each step. */
+static void test_one_collection(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_open(&fixture);
+    create(&fixture, "docs", false);
+    upsert(&fixture, "docs", 1, 1.0F, "{\"a\":1}");
+    upsert(&fixture, "docs", 2, 2.0F, "{\"a\":2}");
+    upsert(&fixture, "docs", 1, 3.0F, "{\"a\":3}");
+    for (int round = 0; round < 4; round++) {
+        char payload[64];
+        assert_int_equal(count_where(&fixture, "docs", NULL), 2);
+        assert_int_equal(nearest(&fixture, "docs", NULL, payload, sizeof(payload)), 1);
+        assert_string_equal(payload, "{\"a\":3}");
+        if (round == 1) {
+            do_ok(&fixture, ins_flush, NULL);
+        } else {
+            fixture_restart(&fixture);
+        }
+    }
+    ins_id id = {.low = 1};
+    ins_points_request request = {.collection = text("docs"), .ids = &id, .id_count = 1};
+    do_ok(&fixture, ins_points_delete, &request);
+    assert_int_equal(count_where(&fixture, "docs", NULL), 1);
+    assert_int_equal(nearest(&fixture, "docs", NULL, NULL, 0), 2);
+    do_ok(&fixture, ins_flush, NULL);
+    assert_int_equal(count_where(&fixture, "docs", NULL), 1);
+    fixture_restart(&fixture);
+    assert_int_equal(count_where(&fixture, "docs", NULL), 1);
+    fixture_close(&fixture);
+}
+
+/* Goal: tenants are islands; an id is one point in the collection, and moves when its tenant does.
+ * Method: move a point there and back, with flushes and restarts between. */
+static void test_tenants_and_moves(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_open(&fixture);
+    create(&fixture, "docs", true);
+    upsert(&fixture, "docs", 1, 1.0F, "{\"who\":\"ann\",\"n\":1}");
+    upsert(&fixture, "docs", 2, 2.0F, "{\"who\":\"bob\",\"n\":2}");
+    upsert(&fixture, "docs", 3, 9.0F, "{\"n\":3}");
+    for (int round = 0; round < 4; round++) {
+        char payload[64];
+        assert_int_equal(count_where(&fixture, "docs", NULL), 3);
+        assert_int_equal(count_where(&fixture, "docs", "ann"), 1);
+        assert_int_equal(count_where(&fixture, "docs", "eve"), 0);
+        assert_int_equal(nearest(&fixture, "docs", "ann", payload, sizeof(payload)), 1);
+        assert_string_equal(payload, "{\"n\":1,\"who\":\"ann\"}");
+        assert_int_equal(nearest(&fixture, "docs", NULL, NULL, 0), 3);
+        round % 2 == 0 ? do_ok(&fixture, ins_flush, NULL) : fixture_restart(&fixture);
+    }
+    for (int round = 0; round < 4; round++) {
+        bool away = round % 2 == 0;
+        upsert(&fixture, "docs", 1, 5.0F, away ? "{\"who\":\"bob\"}" : "{\"who\":\"ann\"}");
+        assert_int_equal(count_where(&fixture, "docs", NULL), 3);
+        assert_int_equal(count_where(&fixture, "docs", "ann"), away ? 0 : 1);
+        assert_int_equal(count_where(&fixture, "docs", "bob"), away ? 2 : 1);
+        round < 2 ? do_ok(&fixture, ins_flush, NULL) : fixture_restart(&fixture);
+        assert_int_equal(count_where(&fixture, "docs", NULL), 3);
+        assert_int_equal(count_where(&fixture, "docs", "ann"), away ? 0 : 1);
+    }
+    fixture_close(&fixture);
+}
+
+/* Goal: scroll walks all ids in order whatever their tenant, in pages.
+ * Method: 300 points of 7 tenants, half flushed, pages of 7. */
+static void test_scroll(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_open(&fixture);
+    create(&fixture, "docs", true);
+    for (uint64_t id = 1; id <= 300; id++) {
+        char payload[64];
+        (void)snprintf(payload, sizeof(payload), "{\"who\":\"t%u\"}", (unsigned)(id * 7919 % 7));
+        upsert(&fixture, "docs", id, (float)id, payload);
+        if (id == 150) {
+            do_ok(&fixture, ins_flush, NULL);
+        }
+    }
+    ins_points_request request = {
+        .collection = text("docs"), .limit = 7, .payload = {.kind = INS_SELECT_ALL}};
+    uint64_t expect = 1;
+    for (bool more = true; more;) {
+        ins_call call;
+        assert_int_equal(run(&fixture, ins_points_scroll, &request, &call), INS_OK);
+        for (size_t i = 0; i < call.points.count; i++) {
+            assert_int_equal(call.points.items[i].id.low, expect++);
+        }
+        more = call.points.has_next;
+        request.has_start = true;
+        request.start = call.points.next;
+        ins_call_release(&call);
+    }
+    assert_int_equal(expect, 301);
+    fixture_close(&fixture);
+}
+
+/* Goal: an island never has more than INS_RUNS_MERGE runs for long, and merging loses nothing.
+ * Method: 40 flushes of one point each among overwrites, then count, then restart, then check. */
+static void note(void *context, bool is_damage, const char *finding) {
+    (void)context;
+    if (is_damage) {
+        print_message("damage: %s\n", finding);
+    }
+}
+
+static void test_merge(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_open(&fixture);
+    create(&fixture, "docs", true);
+    for (uint64_t i = 0; i < 40; i++) {
+        char payload[64];
+        (void)snprintf(payload, sizeof(payload), "{\"who\":\"ann\",\"i\":%u}", (unsigned)i);
+        upsert(&fixture, "docs", i % 10, (float)i, payload);
+        do_ok(&fixture, ins_flush, NULL);
+    }
+    ins_stats stats;
+    ins_db_stats(fixture.db, &stats); /* the lanes are idle enough for a look */
+    assert_true(stats.merges > 0);
+    assert_int_equal(count_where(&fixture, "docs", "ann"), 10);
+    fixture_restart(&fixture);
+    assert_int_equal(count_where(&fixture, "docs", "ann"), 10);
+    assert_int_equal(nearest(&fixture, "docs", "ann", NULL, 0), 9);
+    fixture_stop(&fixture);
+    ins_error error = {0};
+    assert_int_equal(ins_check(fixture.store, note, NULL, &error), INS_OK);
+    ins_store_close(fixture.store);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_one_collection),
+        cmocka_unit_test(test_tenants_and_moves),
+        cmocka_unit_test(test_scroll),
+        cmocka_unit_test(test_merge),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
