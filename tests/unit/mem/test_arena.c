@@ -10,11 +10,22 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "mem/mem_private.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define WITH_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define WITH_SANITIZER 1
+#endif
+#endif
 
 #define MIB ((size_t)1 << 20)
 
@@ -81,26 +92,34 @@ static void test_open_refuses(void **state) {
     arena_close(NULL);
 }
 
-/* Goal: without address space arena_open says INS_FULL. Method: RLIMIT_AS below the limit. */
+/* Goal: without address space arena_open says INS_FULL. Method: all that a process can have. */
 static void test_open_without_address_space(void **state) {
     (void)state;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    skip(); /* the sanitizer's shadow needs the address space */
+    struct arena_options options = {.limit_bytes = (1ull << 47) - 2 * MIB, .plain_pages = true};
+    struct arena *arena = NULL;
+    ins_error error;
+    assert_int_equal(arena_open(&options, &arena, &error), INS_FULL);
+    assert_non_null(strstr(error.message, "address space"));
+    assert_null(arena);
+}
+
+/* Goal: the same for the arena's tables. Method: RLIMIT_AS below their size. */
+static void test_open_without_tables(void **state) {
+    (void)state;
+#ifdef WITH_SANITIZER
+    skip(); /* its shadow needs the address space */
 #endif
     struct rlimit old;
     assert_int_equal(getrlimit(RLIMIT_AS, &old), 0);
     struct rlimit tight = {.rlim_cur = 1024 * MIB, .rlim_max = old.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_AS, &tight), 0);
-    struct arena_options options = {.limit_bytes = 4096 * MIB, .plain_pages = true};
+    struct arena_options options = {.limit_bytes = 1ull << 44, .plain_pages = true};
     struct arena *arena = NULL;
     ins_error error;
     ins_status status = arena_open(&options, &arena, &error);
-    options.limit_bytes = (uint64_t)1 << 44; /* here the tables are too large already */
-    ins_status status_tables = arena_open(&options, &arena, NULL);
     assert_int_equal(setrlimit(RLIMIT_AS, &old), 0);
     assert_int_equal(status, INS_FULL);
-    assert_non_null(strstr(error.message, "address space"));
-    assert_int_equal(status_tables, INS_FULL);
+    assert_non_null(strstr(error.message, "tables"));
 }
 
 /* Goal: alignment as promised. Method: sizes around every class; three blocks of each. */
@@ -389,6 +408,50 @@ static void test_huge_pages(void **state) {
     assert_string_equal(arena_pages_text(ARENA_PAGES_PLAIN), "4 KiB");
 }
 
+enum mistake { MISTAKE_SIZE, MISTAKE_INSIDE, MISTAKE_PURPOSE, MISTAKE_TWICE, MISTAKE_COUNT };
+
+static void make_mistake(struct arena *arena, enum mistake mistake) {
+    uint8_t *block = arena_alloc(arena, INS_MEM_QUERY, 1000);
+    switch (mistake) {
+    case MISTAKE_SIZE:
+        arena_free(arena, INS_MEM_QUERY, block, 2000);
+        break;
+    case MISTAKE_INSIDE:
+        arena_free(arena, INS_MEM_QUERY, block + 16, 900);
+        break;
+    case MISTAKE_PURPOSE:
+        arena_free(arena, INS_MEM_CACHE, block, 1000);
+        break;
+    case MISTAKE_TWICE:
+        arena_free(arena, INS_MEM_QUERY, block, 1000);
+        arena_free(arena, INS_MEM_QUERY, block, 1000);
+        break;
+    case MISTAKE_COUNT:
+        break;
+    }
+}
+
+/* Goal: a wrong free stops the program. Method: one of each in a child process. */
+static void test_wrong_free_stops(void **state) {
+    (void)state;
+    struct arena *arena = open_arena(4 * MIB, 2 * MIB, 2 * MIB);
+    for (enum mistake mistake = 0; mistake < MISTAKE_COUNT; mistake++) {
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            (void)signal(SIGABRT, SIG_DFL); /* without cmocka's report */
+            (void)close(STDERR_FILENO);
+            make_mistake(arena, mistake);
+            _exit(0);
+        }
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(WTERMSIG(status), SIGABRT);
+    }
+    arena_close(arena);
+}
+
 static void *hammer(void *argument) {
     struct arena *arena = argument;
     uint64_t seed = (uint64_t)(uintptr_t)&seed;
@@ -439,6 +502,7 @@ int main(void) {
         cmocka_unit_test(test_classes),
         cmocka_unit_test(test_open_refuses),
         cmocka_unit_test(test_open_without_address_space),
+        cmocka_unit_test(test_open_without_tables),
         cmocka_unit_test(test_alignment),
         cmocka_unit_test(test_random_against_shadow),
         cmocka_unit_test(test_purpose_limits),
@@ -448,6 +512,7 @@ int main(void) {
         cmocka_unit_test(test_commit_ahead),
         cmocka_unit_test(test_kernel_refuses),
         cmocka_unit_test(test_huge_pages),
+        cmocka_unit_test(test_wrong_free_stops),
         cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
