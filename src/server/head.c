@@ -29,7 +29,10 @@ static const char *line_check(const char *line, size_t size, bool first) {
         return "a folded header line";
     }
     const char *colon = memchr(line, ':', size);
-    if (colon != NULL && colon != line && (colon[-1] == ' ' || colon[-1] == '\t')) {
+    if (colon == line) {
+        return "a header without a name";
+    }
+    if (colon != NULL && (colon[-1] == ' ' || colon[-1] == '\t')) {
         return "white space before the colon of a header";
     }
     return NULL;
@@ -64,6 +67,7 @@ enum head_result head_scan(struct head_scan *scan, const char *data, size_t size
 struct parse {
     struct head *head;
     ins_text target, field;
+    uint16_t flags; /* llhttp's at the end of the headers; it clears them with the message */
     bool other_coding, encoded;
 };
 
@@ -111,7 +115,10 @@ static int on_value(llhttp_t *parser, const char *at, size_t size) {
 
 /* An offer to change the protocol is answered by going on with this one. */
 static int on_headers(llhttp_t *parser) {
+    struct parse *parse = parser->data;
     parser->upgrade = 0;
+    parse->flags = parser->flags;
+    parse->head->content_length = parser->content_length;
     return 0;
 }
 
@@ -161,7 +168,7 @@ static bool head_check(const llhttp_t *parser, const struct parse *parse,
     bool modern = parser->http_major == 1 && parser->http_minor == 1;
     if (parser->http_major != 1 || parser->http_minor > 1) {
         (void)bad(out_error, 505, "HTTP/1.1 and HTTP/1.0 are spoken here");
-    } else if (parse->other_coding || (!modern && (parser->flags & F_TRANSFER_ENCODING) != 0)) {
+    } else if (parse->other_coding || (!modern && (parse->flags & F_TRANSFER_ENCODING) != 0)) {
         (void)bad(out_error, 501, "the transfer coding is not chunked");
     } else if (parse->encoded) {
         (void)bad(out_error, 415, "compressed request bodies are not taken");
@@ -200,11 +207,12 @@ bool head_parse(llhttp_t *parser, const char *data, size_t size, struct head *ou
     }
     out_head->method = method_of(parser->method);
     out_head->is_head_method = out_head->method == API_HEAD;
-    out_head->chunked = (parser->flags & F_CHUNKED) != 0;
-    out_head->content_length =
-        (parser->flags & F_CONTENT_LENGTH) != 0 && !out_head->chunked ? parser->content_length : 0;
-    bool close = (parser->flags & F_CONNECTION_CLOSE) != 0;
-    bool keep = (parser->flags & F_CONNECTION_KEEP_ALIVE) != 0;
+    out_head->chunked = (parse.flags & F_CHUNKED) != 0;
+    if (out_head->chunked || (parse.flags & F_CONTENT_LENGTH) == 0) {
+        out_head->content_length = 0;
+    }
+    bool close = (parse.flags & F_CONNECTION_CLOSE) != 0;
+    bool keep = (parse.flags & F_CONNECTION_KEEP_ALIVE) != 0;
     out_head->keep_alive = !close && (parser->http_minor == 1 || keep);
     return true;
 }

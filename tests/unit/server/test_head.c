@@ -93,7 +93,7 @@ static void test_refuses(void **state) {
         {"PUT / HTTP/1.1\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n", 415},
         {"GET / HTTP/2.0\r\n\r\n", 505},
         {"GET / HTTP/1.2\r\n\r\n", 505},
-        {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400},
+        {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505},
         {"\r\n\r\n", 400},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -1,0 +1,102 @@
+/* insula: one program, a table of subcommands. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+#include "insula.h"
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+    const char *help;
+};
+
+static const struct command commands[] = {
+    {"serve", cli_serve, "run the server",
+     "insula serve [--data DIR] [--host ADDRESS] [--http-port N] [--grpc-port N]\n"
+     "             [--memory-budget BYTES]\n"
+     "\n"
+     "  --data DIR             where the data rests; made when absent (./insula-data)\n"
+     "  --host ADDRESS         address to listen on (127.0.0.1)\n"
+     "  --http-port N          port of the REST API, 0 = any free one (6333)\n"
+     "  --grpc-port N          port of the gRPC API; nothing listens there yet (6334)\n"
+     "  --memory-budget BYTES  of the whole process: 536870912, 512M, 2G (half of the memory)\n"
+     "\n"
+     "SIGTERM or SIGINT ends it cleanly: requests under way are answered, everything is on disk.\n"
+     "A second signal ends it at once; nothing acknowledged is lost then either.\n"},
+    {"demo", cli_demo, "load the sample and ask it some searches",
+     "insula demo [--url http://HOST:PORT] [--sample DIR] [--collection NAME]\n"
+     "\n"
+     "  --url URL          a server that runs; without it one is started on a temporary directory\n"
+     "  --sample DIR       the sample's files (found beside the program)\n"
+     "  --collection NAME  made anew, also when it exists (insula-demo)\n"},
+    {"check", cli_check, "verify a data directory, changing nothing",
+     "insula check DIR\n"
+     "\n"
+     "Verifies every checksum and invariant of the database in DIR, which no server may have "
+     "open.\n"
+     "Exit code 0: clean. 1: damage, each place named.\n"},
+    {"version", cli_version, "print the version", "insula version\n"},
+    {"help", cli_help, "explain a command", "insula help [COMMAND]\n"},
+};
+
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static const struct command *command_find(const char *name) {
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+bool cli_print_help(const char *name) {
+    if (name != NULL) {
+        const struct command *command = command_find(name);
+        if (command != NULL) {
+            (void)printf("%s: %s\n\n%s", command->name, command->summary, command->help);
+        }
+        return command != NULL;
+    }
+    (void)printf("Insula %s: vector search for very many tenants, with Qdrant's REST API.\n\n",
+                 ins_version());
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        (void)printf("  insula %-8s %s\n", commands[i].name, commands[i].summary);
+    }
+    (void)printf("\nStart here:  insula serve     then, in another terminal:  insula demo --url "
+                 "http://127.0.0.1:6333\n");
+    return true;
+}
+
+int cli_help(int argc, char **argv) {
+    const char *name = argc > 1 ? argv[1] : NULL;
+    return cli_print_help(name) ? CLI_OK : cli_usage("help", "there is no command \"%s\"", name);
+}
+
+int cli_version(int argc, char **argv) {
+    (void)argc;
+    (void)argv;
+    (void)printf("insula %s (compatible with Qdrant %s)\n", ins_version(), INS_QDRANT_VERSION);
+    return CLI_OK;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        (void)cli_print_help(NULL);
+        return CLI_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        name = "help";
+    } else if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
+        name = "version";
+    }
+    const struct command *command = command_find(name);
+    if (command == NULL) {
+        (void)fprintf(stderr, "insula: there is no command \"%s\"\nTry: insula help\n", name);
+        return CLI_USAGE;
+    }
+    return command->run(argc - 1, argv + 1);
+}
