@@ -245,7 +245,7 @@ static double run_size(struct bench *bench, uint32_t row_count, uint32_t slices,
 static _Noreturn void usage(void) {
     (void)fprintf(
         stderr,
-        "usage: insula-flat-scan [--rows N]... [--slices 7..%u] [--seconds S] [--isa NAME]\n"
+        "usage: insula-flat-scan [--rows N]... [--slices 1..%u] [--seconds S] [--isa NAME]\n"
         "Without --rows: 10000 and 1000000. Exits 1 when a ratio is below %.1f and\n"
         "--gate was given.\n",
         SLICES_MAX, GATE_RATIO);
@@ -267,7 +267,7 @@ static struct settings parse(int count, char **arguments) {
         {"seconds", required_argument, NULL, 's'}, {"isa", required_argument, NULL, 'i'},
         {"gate", no_argument, NULL, 'g'},          {NULL, 0, NULL, 0},
     };
-    struct settings settings = {.slices = 15, .seconds = 0.3};
+    struct settings settings = {.slices = 41, .seconds = 0.1};
     for (int letter; (letter = getopt_long(count, arguments, "", options, NULL)) != -1;) {
         if (letter == 'r' && settings.size_count < SIZES_MAX) {
             settings.sizes[settings.size_count++] = (uint32_t)strtoul(optarg, NULL, 10);

@@ -32,7 +32,8 @@ float topk_bound(const struct topk *topk);
  * true. A NaN distance never enters. */
 bool topk_offer(struct topk *topk, struct topk_hit hit, struct topk_hit *out_evicted,
                 bool *out_was_full);
-/* Sorts ascending by (distance, key) in place; the heap is then an array and takes no more offers. */
+/* Sorts ascending by (distance, key) in place; the heap is then an array and takes no more offers.
+ */
 void topk_sort(struct topk *topk);
 
 #define FLAT_BATCH 256u
