@@ -39,8 +39,9 @@ const char *ins_version(void) {
     return INS_VERSION;
 }
 
-static void error_set(ins_error *error, ins_status status, uint32_t retry_after_s,
-                      const char *format, va_list arguments) {
+__attribute__((format(printf, 4, 0))) static void error_set(ins_error *error, ins_status status,
+                                                            uint32_t retry_after_s,
+                                                            const char *format, va_list arguments) {
     INS_ASSERT(status != INS_OK);
     if (error == NULL) {
         return;

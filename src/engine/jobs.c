@@ -161,7 +161,7 @@ void jobs_kick(struct ins_db *db) {
 struct flush_call {
     struct operation operation;
     uint64_t target_lsn;
-    bool begun, shutdown;
+    bool begun, shutdown, log_stopped;
 };
 
 static ins_status park(struct operation *operation) {
@@ -172,11 +172,26 @@ static ins_status park(struct operation *operation) {
     return INS_AGAIN;
 }
 
-/* A shutdown waits for the operations and jobs that are under way as well. */
-static ins_status shutdown_step(struct operation *operation) {
-    struct ins_db *db = operation->db;
+static void log_stopped(void *context) {
+    struct flush_call *self = context;
+    self->log_stopped = true;
+    self->operation.parked = false;
+    db_run(self->operation.db, INS_LANE_REQUEST, &self->operation.waiter.task);
+}
+
+/* A shutdown waits for the operations and jobs that are under way as well, then for the log. */
+static ins_status shutdown_step(struct flush_call *self) {
+    struct ins_db *db = self->operation.db;
     db->stopping = true;
-    return db->operations > 1 || !jobs_idle(db) ? park(operation) : INS_OK;
+    if (self->log_stopped) {
+        return INS_OK;
+    }
+    if (db->operations > 1 || !jobs_idle(db)) {
+        return park(&self->operation);
+    }
+    self->operation.parked = true;
+    wal_stop(db->wal, log_stopped, self);
+    return INS_AGAIN;
 }
 
 static ins_status flush_step(struct operation *operation, ins_error *error) {
@@ -188,7 +203,7 @@ static ins_status flush_step(struct operation *operation, ins_error *error) {
     }
     bool flushed = db->landed_lsn >= self->target_lsn;
     if (self->shutdown && (flushed || db->writes_stopped)) {
-        return shutdown_step(operation);
+        return shutdown_step(self);
     }
     if (flushed) {
         return INS_OK;

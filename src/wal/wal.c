@@ -174,11 +174,7 @@ void wal_stop(struct wal *wal, void (*done)(void *context), void *context) {
 /* The next file could not be made: the current one must take what is pending, or nothing new comes.
  * Asks for another try, so that writes go on by themselves when there is space again. */
 static ins_status room_check(struct wal *wal, uint64_t bytes, ins_error *error) {
-    wal_lock(wal);
-    bool failed = wal->spare_failed;
-    ins_error failure = wal->spare_failure;
-    wal_unlock(wal);
-    if (!failed) {
+    if (!wal->spare_failed) {
         return INS_OK;
     }
     uint64_t now_ns = wal->runtime->now_ns(wal->runtime->context);
@@ -186,10 +182,13 @@ static ins_status room_check(struct wal *wal, uint64_t bytes, ins_error *error) 
         wal->prepare_again_ns = now_ns + RETRY_S * 1000000000ull;
         wal_post_prepare(wal);
     }
-    uint64_t need = 2 * (wal->pending_bytes + wal_record_charge(bytes)) + LOW_ROOM_BYTES;
+    uint64_t need = 2 * (wal->pending_bytes + wal_charge(bytes)) + LOW_ROOM_BYTES;
     if (need <= wal->file_room) {
         return INS_OK;
     }
+    wal_lock(wal);
+    ins_error failure = wal->spare_failure;
+    wal_unlock(wal);
     return ins_fail_retry(error, INS_FULL, RETRY_S, "no space for the log: %.300s",
                           failure.message);
 }
@@ -202,7 +201,7 @@ ins_status wal_reserve(struct wal *wal, uint64_t bytes, ins_error *error) {
         return ins_fail(error, INS_TOO_LARGE, "a log record of %llu bytes is above the limit of %u",
                         (unsigned long long)bytes, INS_LOG_RECORD_BYTES_MAX);
     }
-    uint64_t charge = wal_record_charge(bytes);
+    uint64_t charge = wal_charge(bytes);
     if (wal->pending_bytes > 0 && wal->pending_bytes + charge > wal->pending_bytes_max) {
         return ins_fail_retry(
             error, INS_EXHAUSTED, RETRY_S, "%llu bytes wait for the log, the limit is %llu",
@@ -214,11 +213,11 @@ ins_status wal_reserve(struct wal *wal, uint64_t bytes, ins_error *error) {
 void wal_append(struct wal *wal, struct wal_record *record) {
     INS_ASSERT(!wal->stopped);
     INS_ASSERT(wal->stop_done == NULL);
-    INS_ASSERT(record->size <= INS_LOG_RECORD_BYTES_MAX);
+    INS_ASSERT(wal_record_bytes(record) <= INS_LOG_RECORD_BYTES_MAX);
     INS_ASSERT(record->data != NULL || record->size == 0);
     record->lsn = wal->next_lsn++;
     record->next = NULL;
-    wal->pending_bytes += wal_record_charge(record->size);
+    wal->pending_bytes += wal_record_charge(record);
     wal_lock(wal);
     *wal->queue_last = record;
     wal->queue_last = &record->next;

@@ -78,7 +78,8 @@ struct wal {
 
     /* the log lane's */
     struct wal_record *backlog_first, **backlog_last; /* taken from the queue, not yet durable */
-    uint32_t cursor; /* bytes of the first one that are durable already: it goes in fragments */
+    struct wal_record *piece; /* of the first one: where it goes on; NULL = at its beginning */
+    uint32_t cursor; /* bytes of that piece that are durable already: it goes in fragments */
     uint64_t file_id, file_salt, file_at;
     uint64_t written_lsn; /* highest LSN of a record or fragment in the current file or before */
     uint64_t whole_lsn;   /* of the last record that is durable whole */
@@ -97,8 +98,7 @@ struct wal {
     bool drain_posted, complete_posted, prepare_posted;
     bool failed;
     ins_error failure;
-    bool spare_failed; /* the next file could not be prepared: why */
-    ins_error spare_failure;
+    ins_error spare_failure;     /* why the next file could not be prepared */
     struct wal_file_spans spans; /* files before the current one */
 
     ins_task drain_task;        /* log lane */
@@ -106,12 +106,27 @@ struct wal {
     ins_task prepare_task;      /* background lane */
     ins_task stop_task;         /* log, background, request lane in turn */
     _Atomic uint64_t file_room; /* bytes left in the current file: reserve reads, log lane writes */
+    /* Background lane writes, after spare_failure under lock; reserve reads. */
+    _Atomic bool spare_failed;
     _Atomic uint64_t batch_count, record_count, byte_count;
 };
 
 /* What a record of `size` bytes counts for against pending_bytes_max. */
-static inline uint64_t wal_record_charge(uint64_t size) {
+static inline uint64_t wal_charge(uint64_t size) {
     return WAL_RECORD_HEADER_BYTES + align_up(size, 8);
+}
+
+/* Bytes of all pieces of a record. */
+static inline uint64_t wal_record_bytes(const struct wal_record *record) {
+    uint64_t size = 0;
+    for (; record != NULL; record = record->more) {
+        size += record->size;
+    }
+    return size;
+}
+
+static inline uint64_t wal_record_charge(const struct wal_record *record) {
+    return wal_charge(wal_record_bytes(record));
 }
 
 void wal_lock(struct wal *wal);

@@ -72,10 +72,10 @@ void wal_prepare_run(ins_task *task) {
     ins_status status = wal->sink->ops->prepare(wal->sink, wal->file_bytes, &error);
     wal_lock(wal);
     wal->prepare_posted = false;
-    wal->spare_failed = status != INS_OK;
     if (status != INS_OK) {
         wal->spare_failure = error;
     }
+    wal->spare_failed = status != INS_OK;
     wal_unlock(wal);
 }
 
@@ -99,7 +99,8 @@ static ins_status rotate(struct wal *wal, uint64_t first_lsn, ins_error *error) 
 struct taken {
     struct wal_record *last_whole; /* NULL: none ended in this frame */
     struct wal_record *next;       /* the first that is not durable whole after it */
-    uint32_t cursor;               /* bytes of `next` that are in this frame or before */
+    struct wal_record *piece;      /* of `next`: the one that goes on */
+    uint32_t cursor;               /* bytes of `piece` that are in this frame or before */
     uint64_t first_lsn, last_lsn;  /* of records and fragments */
     uint64_t whole_count, whole_bytes;
 };
@@ -110,11 +111,11 @@ static ins_status changed_in_memory(const struct wal_record *record, ins_error *
                     (unsigned long long)record->lsn);
 }
 
-/* How much of `record` from `at` on goes into the frame now; false: nothing of it. Small records go
- * whole. Of a large one a piece fills what is left, unless that is hardly worth a header. */
-static bool piece_size(const struct wal *wal, const struct wal_frame *frame,
-                       const struct wal_record *record, uint32_t at, uint32_t *out_size) {
-    size_t size = record->size - at;
+/* How much of `piece` from `at` on goes into the frame now; false: nothing of it. Small pieces go
+ * whole. Of a large one a part fills what is left, unless that is hardly worth a header. */
+static bool part_size(const struct wal *wal, const struct wal_frame *frame,
+                      const struct wal_record *piece, uint32_t at, uint32_t *out_size) {
+    size_t size = piece->size - at;
     if (at == 0 && size <= wal->fragment_bytes_max) {
         *out_size = (uint32_t)size;
         return wal_frame_fits(frame, size);
@@ -128,53 +129,69 @@ static bool piece_size(const struct wal *wal, const struct wal_frame *frame,
     return true;
 }
 
-static ins_status piece_add(const struct wal *wal, struct wal_frame *frame,
-                            const struct wal_record *record, uint32_t at, uint32_t size,
-                            ins_error *error) {
-    bool whole = size == record->size && size <= wal->fragment_bytes_max;
+/* Adds bytes [at, at + size) of a piece of `record`. */
+static ins_status part_add(const struct wal *wal, struct wal_frame *frame,
+                           const struct wal_record *record, const struct wal_record *piece,
+                           uint32_t at, uint32_t size, ins_error *error) {
+    bool all_of_piece = size == piece->size && size <= wal->fragment_bytes_max;
+    bool whole = all_of_piece && piece == record && piece->more == NULL;
     struct wal_record_header header = {
         .size = size,
-        .crc = record->crc,
+        .crc = piece->crc,
         .type = record->type,
         .lsn = record->lsn,
         .scope = record->scope,
     };
     if (!whole) {
-        int flags =
-            WAL_FRAGMENT | (at == 0 ? WAL_FIRST : 0) | (at + size == record->size ? WAL_LAST : 0);
-        header.flags = (uint16_t)flags;
-        header.crc = crc32c(record->data + at, size);
-        if (at == 0 && crc32c(record->data, record->size) != record->crc) {
+        bool first = piece == record && at == 0;
+        bool last = piece->more == NULL && at + size == piece->size;
+        header.flags = (uint16_t)(WAL_FRAGMENT | (first ? WAL_FIRST : 0) | (last ? WAL_LAST : 0));
+    }
+    if (!all_of_piece) {
+        header.crc = crc32c(piece->data + at, size);
+        if (at == 0 && crc32c(piece->data, piece->size) != piece->crc) {
             return changed_in_memory(record, error);
         }
     }
     /* The pair of the maker's checksum: of the copy, so that the copying is covered too. */
-    const uint8_t *copy = wal_frame_add(frame, &header, size == 0 ? NULL : record->data + at);
+    const uint8_t *copy = wal_frame_add(frame, &header, size == 0 ? NULL : piece->data + at);
     return crc32c(copy, size) == header.crc ? INS_OK : changed_in_memory(record, error);
+}
+
+/* Past a part that was added; past the piece or the record when that was its last. */
+static void taken_pass(struct taken *taken, uint32_t size) {
+    struct wal_record *record = taken->next;
+    taken->last_lsn = record->lsn;
+    taken->cursor += size;
+    if (taken->cursor < taken->piece->size) {
+        return;
+    }
+    taken->cursor = 0;
+    taken->piece = taken->piece->more;
+    if (taken->piece == NULL) {
+        taken->last_whole = record;
+        taken->whole_count++;
+        taken->whole_bytes += wal_record_charge(record);
+        taken->next = record->next;
+        taken->piece = record->next;
+    }
 }
 
 static ins_status frame_fill(const struct wal *wal, struct wal_frame *frame, struct taken *taken,
                              ins_error *error) {
     *taken = (struct taken){.next = wal->backlog_first, .cursor = wal->cursor};
+    taken->piece = wal->piece != NULL ? wal->piece : taken->next;
     taken->first_lsn = taken->next->lsn;
     uint32_t size;
-    while (taken->next != NULL && piece_size(wal, frame, taken->next, taken->cursor, &size)) {
-        struct wal_record *record = taken->next;
-        ins_status status = piece_add(wal, frame, record, taken->cursor, size, error);
+    while (taken->next != NULL && part_size(wal, frame, taken->piece, taken->cursor, &size)) {
+        ins_status status =
+            part_add(wal, frame, taken->next, taken->piece, taken->cursor, size, error);
         if (status != INS_OK) {
             return status;
         }
-        taken->last_lsn = record->lsn;
-        taken->cursor += size;
-        if (taken->cursor == record->size) {
-            taken->last_whole = record;
-            taken->whole_count++;
-            taken->whole_bytes += wal_record_charge(record->size);
-            taken->next = record->next;
-            taken->cursor = 0;
-        }
+        taken_pass(taken, size);
     }
-    INS_ASSERT(frame->record_count > 0); /* an empty frame takes any piece */
+    INS_ASSERT(frame->record_count > 0); /* an empty frame takes any part */
     return INS_OK;
 }
 
@@ -225,6 +242,7 @@ static bool complete_needs_post(struct wal *wal) {
 /* The records up to taken->last_whole leave the backlog and go to the request lane. */
 static void release(struct wal *wal, const struct taken *taken) {
     wal->cursor = taken->cursor;
+    wal->piece = taken->piece == taken->next ? NULL : taken->piece;
     wal->written_lsn = taken->last_lsn;
     if (taken->last_whole == NULL) {
         return;

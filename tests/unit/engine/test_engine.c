@@ -263,12 +263,76 @@ static void test_merge(void **state) {
     ins_store_close(fixture.store);
 }
 
+/* Goal: a request of several MiB is one record, all or nothing, and comes back after a restart.
+ * Method: 1,500 points of 600 dimensions (3.6 MB) in one upsert; restart; count and compare. */
+static void test_large_request(void **state) {
+    (void)state;
+    enum { COUNT = 1500, DIM = 600 };
+    static float vectors[COUNT][DIM];
+    static ins_point points[COUNT];
+    struct fixture fixture;
+    fixture_open(&fixture);
+    ins_collection_request request = {
+        .collection = text("big"), .dim = DIM, .distance = INS_DISTANCE_EUCLID};
+    do_ok(&fixture, ins_collection_create, &request);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        for (uint32_t j = 0; j < DIM; j++) {
+            vectors[i][j] = (float)(i * DIM + j);
+        }
+        points[i] = (ins_point){.id = {.low = i}, .vector = vectors[i], .dim = DIM};
+    }
+    ins_points_request upsert_request = {
+        .collection = text("big"), .points = points, .point_count = COUNT};
+    do_ok(&fixture, ins_points_upsert, &upsert_request);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(count_where(&fixture, "big", NULL), COUNT);
+        ins_id id = {.low = COUNT - 1};
+        ins_points_request get = {
+            .collection = text("big"), .ids = &id, .id_count = 1, .with_vector = true};
+        ins_call call;
+        assert_int_equal(run(&fixture, ins_points_get, &get, &call), INS_OK);
+        assert_int_equal(call.points.count, 1);
+        assert_memory_equal(call.points.items[0].vector, vectors[COUNT - 1], DIM * sizeof(float));
+        ins_call_release(&call);
+        fixture_restart(&fixture);
+    }
+    fixture_close(&fixture);
+}
+
+/* Goal: after a clean shutdown nothing is left to replay.
+ * Method: shut down, look at what check says of the log. */
+static void note_log(void *context, bool is_damage, const char *finding) {
+    assert_false(is_damage);
+    *(bool *)context |= strstr(finding, "log: 0 records to replay") != NULL;
+}
+
+static void shutdown_start(ins_db *db, const void *request, ins_call *call) {
+    (void)request;
+    ins_db_shutdown(db, call);
+}
+
+static void test_shutdown(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_open(&fixture);
+    create(&fixture, "docs", false);
+    upsert(&fixture, "docs", 1, 1.0F, "{}");
+    do_ok(&fixture, shutdown_start, NULL);
+    fixture_stop(&fixture);
+    ins_error error = {0};
+    bool clean = false;
+    assert_int_equal(ins_check(fixture.store, note_log, &clean, &error), INS_OK);
+    assert_true(clean);
+    fixture_start(&fixture);
+    assert_int_equal(count_where(&fixture, "docs", NULL), 1);
+    fixture_close(&fixture);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_collection),
-        cmocka_unit_test(test_tenants_and_moves),
-        cmocka_unit_test(test_scroll),
-        cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_one_collection), cmocka_unit_test(test_tenants_and_moves),
+        cmocka_unit_test(test_scroll),         cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_large_request),  cmocka_unit_test(test_shutdown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
