@@ -49,6 +49,10 @@ static void skip_space(struct checker *checker) {
     }
 }
 
+static char peek(const struct checker *checker) {
+    return (char)(checker->at < checker->end ? *checker->at : '\0');
+}
+
 static bool is_digit(const struct checker *checker, const char *at) {
     return at < checker->end && *at >= '0' && *at <= '9';
 }
@@ -308,7 +312,7 @@ static bool take_empty(struct checker *checker) {
 static bool check_value(struct checker *checker, bool *out_open) {
     *out_open = false;
     skip_space(checker);
-    char first = checker->at < checker->end ? *checker->at : '\0';
+    char first = peek(checker);
     if (first != '[' && first != '{') {
         return check_scalar(checker);
     }
@@ -325,7 +329,7 @@ static bool check_after_value(struct checker *checker, bool *out_open) {
     while (checker->depth > 0) {
         skip_space(checker);
         bool object = in_object(checker);
-        char next = checker->at < checker->end ? *checker->at : '\0';
+        char next = peek(checker);
         if (next == ',') {
             checker->at++;
             *out_open = true;

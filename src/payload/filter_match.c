@@ -2,8 +2,9 @@
  *
  * Path: conditions on ids and tenants first; when one on the payload is reached, one walk over the
  * row's text collects the values of all fields of the filter, then conditions compare texts.
- * There is no parse: stored text is valid and has no duplicate keys, and walking it takes a fifth
- * of the time of a DOM (see README.md). */
+ * There is no parse: stored text is valid, and as it has no key twice, the walk may end when all
+ * fields are found. Of 147 bytes of payload, one condition on the second of seven keys takes 65 ns
+ * so, five that need all of it 260; with a DOM 160 and 260, and the more the longer the texts. */
 #include <string.h>
 
 #include "base/assert.h"

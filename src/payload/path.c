@@ -24,7 +24,7 @@ static bool text_equal(ins_text left, ins_text right) {
 static ins_status path_invalid(ins_text text, size_t at, const char *reason, ins_error *error) {
     int shown = text.size > 100 ? 100 : (int)text.size;
     return ins_fail(error, INS_INVALID, "field path \"%.*s\": %s at character %zu", shown,
-                    text.size == 0 ? "" : text.data, reason, at + 1);
+                    text.data, reason, at + 1);
 }
 
 /* The part at *at, without its quotes; *at goes behind it. */
@@ -59,7 +59,10 @@ ins_status payload_path_parse(ins_text text, struct pool *pool, struct payload_p
                               ins_error *error) {
     INS_ASSERT(out_path != NULL);
     struct payload_path path = {.part_count = 0};
-    if (text.data != NULL && text.size != 0 && pool != NULL) {
+    if (text.data == NULL || text.size == 0) {
+        return path_invalid((ins_text){"", 0}, 0, "an empty part", error);
+    }
+    if (pool != NULL) {
         if (text.size > INS_PAYLOAD_BYTES_MAX) {
             return path_invalid(text, INS_PAYLOAD_BYTES_MAX, "too long", error);
         }

@@ -13,9 +13,9 @@
 #include "payload/payload_private.h"
 
 #define MEMBERS_ON_STACK 16u
-#define MEMBER_BYTES_MIN 5u                              /* "":0, */
-#define TENANT_RAW_BYTES_MAX (INS_TENANT_BYTES_MAX * 6u) /* every byte written as \u00XX */
-#define LEVEL_NONE UINT32_MAX                            /* outside the tenant's path */
+#define MEMBER_BYTES_MIN 5u                                    /* "":0, */
+#define TENANT_TEXT_BYTES_MAX (INS_TENANT_BYTES_MAX * 6u + 2u) /* all \u00XX, and two quotes */
+#define LEVEL_NONE UINT32_MAX                                  /* outside the tenant's path */
 
 struct storing {
     struct pool *pool;
@@ -23,8 +23,7 @@ struct storing {
     bool uuid_tenant;
     char *out;
     size_t size, capacity;
-    char tenant[TENANT_RAW_BYTES_MAX + 2];
-    size_t tenant_size;
+    ins_text tenant; /* in the pool */
     bool has_tenant;
     bool no_memory, too_deep; /* either ends the walk */
     uint32_t depth;
@@ -73,23 +72,31 @@ static bool at_tenant_path(const struct storing *storing, uint32_t level,
     return member->key.size == part.size && memcmp(member->key.data, part.data, part.size) == 0;
 }
 
-/* Takes the member's value for the tenant when it is one; false: it stays in the text. */
+/* Takes the member's value for the tenant when it is one; false: it stays in the text. Succeeds at
+ * most once, since keys are folded before. */
 static bool take_tenant(struct storing *storing, ins_text value) {
-    if (value.data[0] != '"' || value.size > sizeof(storing->tenant)) {
+    char decoded[TENANT_TEXT_BYTES_MAX];
+    if (value.data[0] != '"' || value.size > sizeof(decoded)) {
         return false;
     }
-    size_t size = json_text_decode(value, storing->tenant);
+    size_t size = json_text_decode(value, decoded);
     if (size > INS_TENANT_BYTES_MAX) {
         return false;
     }
     if (storing->uuid_tenant) {
         ins_id uuid;
-        if (!id_parse_uuid(storing->tenant, size, &uuid)) {
+        if (!id_parse_uuid(decoded, size, &uuid)) {
             return false;
         }
-        size = id_format(&uuid, storing->tenant);
+        size = id_format(&uuid, decoded);
     }
-    storing->tenant_size = size;
+    char *tenant = pool_alloc(storing->pool, size + 1);
+    if (tenant == NULL) {
+        storing->no_memory = true;
+        return true;
+    }
+    memcpy(tenant, decoded, size);
+    storing->tenant = (ins_text){tenant, size};
     storing->has_tenant = true;
     return true;
 }
@@ -313,21 +320,13 @@ static ins_status store_text(struct storing *storing, ins_text payload, struct p
         return ins_fail(error, INS_INVALID, "a payload is nested deeper than %d",
                         INS_JSON_DEPTH_MAX);
     }
-    char *tenant = NULL;
-    if (storing->has_tenant) {
-        tenant = pool_alloc(storing->pool, storing->tenant_size + 1);
-        storing->no_memory = storing->no_memory || tenant == NULL;
-    }
     if (storing->no_memory) {
         return payload_no_memory(error, "a payload");
-    }
-    if (tenant != NULL) {
-        memcpy(tenant, storing->tenant, storing->tenant_size);
     }
     *out = (struct payload_stored){
         .text = {storing->out, storing->size > 2 ? storing->size : 0},
         .has_tenant = storing->has_tenant,
-        .tenant = {tenant, storing->tenant_size},
+        .tenant = storing->tenant,
     };
     return INS_OK;
 }

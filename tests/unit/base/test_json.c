@@ -328,7 +328,7 @@ static void test_format(void **state) {
     assert_string_equal(text, "-0.0");
     text[json_format_double(DBL_MAX, text)] = '\0';
     assert_string_equal(text, "1.7976931348623157e+308");
-    text[json_format_double(NAN, text)] = '\0';
+    text[json_format_double((double)NAN, text)] = '\0';
     assert_string_equal(text, "null");
     text[json_format_float(INFINITY, text)] = '\0';
     assert_string_equal(text, "null");
