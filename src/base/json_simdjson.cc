@@ -366,8 +366,10 @@ bool is_large(ins_text text) {
     int64_t exponent = 0;
     if (exponent_at != nullptr) {
         exponent_at += exponent_at + 1 < end && exponent_at[1] == '+' ? 2 : 1;
-        if (std::from_chars(exponent_at, end, exponent).ec == std::errc::result_out_of_range) {
-            return *exponent_at != '-';
+        bool beyond =
+            std::from_chars(exponent_at, end, exponent).ec == std::errc::result_out_of_range;
+        if (beyond || exponent > INT32_MAX || exponent < -INT32_MAX) {
+            return *exponent_at != '-'; /* no text has as many digits */
         }
     }
     return point + exponent > 0;

@@ -118,6 +118,7 @@ static void test_scalar_roots(void **state) {
     assert_true(json_number(parse("-0.0")) == 0);
     assert_true(signbit(json_number(parse("-0.0"))) != 0);
     assert_true(json_number(parse("1e-400")) == 0);
+    assert_true(json_number(parse("0.1e-9223372036854775808")) == 0);
     assert_true(json_number(parse("123456789012345678901234567890.5")) > 1e29);
 }
 
@@ -154,6 +155,8 @@ static void test_bad_texts(void **state) {
         {"[-9223372036854775809]", 1, 2, "does not fit 64 bits"},
         {"[0,1e400]", 1, 4, "range of a double"},
         {"[0,-1.7976931348623159e308]", 1, 4, "range of a double"},
+        {"[1e09223372036854775807]", 1, 2, "range of a double"},
+        {"[10E+99999999999999999999]", 1, 2, "range of a double"},
         {"\"\t\"", 1, 2, "control character"},
         {"\"\\x\"", 1, 2, "an escape that JSON does not have"},
         {"\"\\u12g4\"", 1, 2, "four hex digits"},
