@@ -1,0 +1,559 @@
+#!/usr/bin/env python3
+"""REST of a real `insula serve`: goal and method stand at each test.
+
+Run:  test_rest.py PATH-OF-INSULA [name of a test ...]
+Starts the server on a free port and a temporary directory; needs nothing but the standard library.
+"""
+import http.client
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+PROGRAM = None
+
+
+class Server:
+    """One `insula serve`; survives restarts on the same directory."""
+
+    def __init__(self, budget="512M"):
+        self.directory = tempfile.mkdtemp(prefix="insula-rest-")
+        self.budget = budget
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [PROGRAM, "serve", "--data", self.directory, "--http-port", "0", "--grpc-port", "6334",
+             "--memory-budget", self.budget],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.greeting = [self.process.stdout.readline() for _ in range(4)]
+        self.port = int(self.greeting[0].rsplit(":", 1)[1])
+
+    def stop(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        rest = self.process.stdout.read()
+        return self.process.wait(30), rest
+
+    def remove(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Client:
+    def __init__(self, server):
+        self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+
+    def call(self, method, path, body=None, headers=None):
+        """Code, parsed body, response."""
+        text = body if body is None or isinstance(body, (bytes, str)) else json.dumps(body)
+        self.connection.request(method, path, text,
+                                {"Content-Type": "application/json", **(headers or {})})
+        response = self.connection.getresponse()
+        data = response.read()
+        if (response.headers.get("Content-Type") or "").startswith("application/json"):
+            data = json.loads(data)
+        else:
+            data = data.decode()
+        return response.status, data, response
+
+    def ok(self, method, path, body=None):
+        code, data, _ = self.call(method, path, body)
+        assert code == 200, (method, path, code, data)
+        assert data["status"] == "ok" and data["time"] >= 0
+        return data["result"]
+
+    def error(self, code, method, path, body=None):
+        got, data, response = self.call(method, path, body)
+        assert got == code, (method, path, got, data)
+        assert "result" not in data
+        return data["status"]["error"]
+
+
+def wave(i, dim=4):
+    generator = random.Random(i)
+    return [generator.uniform(-1, 1) for _ in range(dim)]
+
+
+def f32(value):
+    return struct.unpack("f", struct.pack("f", value))[0]
+
+
+class RestTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.remove()
+
+    def setUp(self):
+        self.client = Client(self.server)
+        self.name = self.id().rsplit(".", 1)[1]
+        self.path = "/collections/" + self.name
+
+    def create(self, distance="Dot", dim=4, **more):
+        self.assertIs(self.client.ok("PUT", self.path,
+                                     {"vectors": {"size": dim, "distance": distance}, **more}), True)
+
+    def upsert(self, points):
+        result = self.client.ok("PUT", self.path + "/points?wait=true", {"points": points})
+        self.assertEqual(result["status"], "completed")
+        return result["operation_id"]
+
+    def count(self, filter_=None):
+        return self.client.ok("POST", self.path + "/points/count", {"filter": filter_})["count"]
+
+    # -- service
+
+    def test_service(self):
+        """Goal: what probes and clients ask first. Method: each path, with superfluous slashes."""
+        code, root, _ = self.client.call("GET", "/")
+        self.assertEqual(code, 200)
+        self.assertEqual(root["version"], "1.19.0")
+        self.assertRegex(root["commit"], "^[0-9a-f]{40}$")
+        self.assertIn("insula", root)
+        for path in ("/healthz", "/livez", "//healthz/"):
+            self.assertEqual(self.client.call("GET", path)[:2], (200, "healthz check passed"))
+        self.assertEqual(self.client.call("GET", "/readyz")[:2], (200, "all shards are ready"))
+        stats = self.client.ok("GET", "/insula/stats")
+        self.assertGreaterEqual(stats["memory"]["budget"], 512 << 20)
+        self.assertFalse(stats["writes_stopped"])
+        self.assertIn("gRPC", "".join(self.server.greeting))
+
+    def test_routes(self):
+        """Goal: unknown paths, wrong methods and missing operations are told apart."""
+        self.client.error(404, "GET", "/nothing")
+        code, _, response = self.client.call("POST", "/collections")
+        self.assertEqual((code, response.headers["Allow"]), (405, "GET"))
+        self.assertIn("Prometheus", self.client.error(501, "GET", "/metrics"))
+        self.assertIn("payload", self.client.error(501, "POST", self.path + "/points/payload", {}))
+
+    # -- collections
+
+    def test_collection(self):
+        """Goal: the life of a collection. Method: create, twice, list, exists, delete, twice."""
+        self.create()
+        self.assertEqual(self.client.error(409, "PUT", self.path, {}),
+                         f"Wrong input: Collection `{self.name}` already exists!")
+        names = [c["name"] for c in self.client.ok("GET", "/collections")["collections"]]
+        self.assertIn(self.name, names)
+        self.assertTrue(self.client.ok("GET", self.path + "/exists")["exists"])
+        self.assertIs(self.client.ok("DELETE", self.path), True)
+        self.assertIs(self.client.ok("DELETE", self.path), False)
+        self.assertFalse(self.client.ok("GET", self.path + "/exists")["exists"])
+        self.assertEqual(self.client.error(404, "GET", self.path),
+                         f"Not found: Collection `{self.name}` doesn't exist!")
+
+    def test_names(self):
+        """Goal: names of any script, up to 255 bytes. Method: create, list, delete by escape."""
+        from urllib.parse import quote
+        for name in ("caffè", "コレクション", "a b", "x" * 255, "100%", "collections"):
+            path = "/collections/" + quote(name, safe="")
+            self.client.ok("PUT", path, {})
+            names = [c["name"] for c in self.client.ok("GET", "/collections")["collections"]]
+            self.assertIn(name, names)
+            self.assertIs(self.client.ok("DELETE", path), True)
+        self.client.error(422, "PUT", "/collections/" + "x" * 256, {})
+        self.client.error(422, "PUT", "/collections/a%2Fb", {})
+        self.client.error(400, "PUT", "/collections/%ff", {})
+
+    def test_settings(self):
+        """Goal: Qdrant's recommended set-up works on the first call and is shown as given."""
+        self.create(distance="Cosine", hnsw_config={"m": 0, "payload_m": 16}, shard_number=3,
+                    quantization_config={"binary": {"always_ram": True}}, metadata={"owner": ["x", 1]},
+                    on_disk_payload=False, optimizers_config={"indexing_threshold": 7})
+        self.client.ok("PUT", self.path + "/index?wait=true", {
+            "field_name": "tenant", "field_schema": {"type": "keyword", "is_tenant": True}})
+        self.client.ok("PUT", self.path + "/index", {"field_name": "n", "field_schema": "integer"})
+        info = self.client.ok("GET", self.path)
+        config = info["config"]
+        self.assertEqual(config["params"]["vectors"], {"size": 4, "distance": "Cosine"})
+        self.assertEqual(config["params"]["shard_number"], 3)
+        self.assertEqual(config["params"]["on_disk_payload"], False)
+        self.assertEqual((config["hnsw_config"]["m"], config["hnsw_config"]["payload_m"]), (0, 16))
+        self.assertEqual(config["optimizer_config"]["indexing_threshold"], 7)
+        self.assertEqual(config["quantization_config"], {"binary": {"always_ram": True}})
+        self.assertEqual(config["metadata"], {"owner": ["x", 1]})
+        self.assertEqual(info["payload_schema"]["tenant"]["params"]["is_tenant"], True)
+        self.assertEqual(info["payload_schema"]["n"]["data_type"], "integer")
+        self.assertEqual((info["status"], info["optimizer_status"]), ("green", "ok"))
+        self.client.ok("DELETE", self.path + "/index/n?wait=true")
+        self.assertNotIn("n", self.client.ok("GET", self.path)["payload_schema"])
+
+    def test_late_index(self):
+        """Goal: an is_tenant index on a filled collection works and the info says what it lacks."""
+        self.create()
+        self.upsert([{"id": 1, "vector": wave(1), "payload": {"t": "a"}}])
+        self.client.ok("PUT", self.path + "/index?wait=true", {
+            "field_name": "t", "field_schema": {"type": "keyword", "is_tenant": True}})
+        self.assertIn("`t`", self.client.ok("GET", self.path)["warnings"][0]["message"])
+        self.assertEqual(self.count({"must": [{"key": "t", "match": {"value": "a"}}]}), 1)
+
+    # -- points
+
+    def test_points(self):
+        """Goal: points come back as given. Method: both forms of upsert, both kinds of id, payload
+        of every type, numbers verbatim, all selections."""
+        self.create()
+        payload = ('{"a": 1.50, "b": [1, {"c": "\\u00e9 \\n"}], "d": null, "e": true,'
+                   ' "big": 12345678901234567890, "f": 1e-7, "g": {"h": {"i": "j"}}}')
+        uuid = "f47ac10b-58cc-4372-a567-0e02b2c3d479"
+        body = ('{"points": [{"id": 18446744073709551615, "vector": [0.1, 0.2, 0.3, 0.4], "payload": '
+                + payload + '}, {"id": "' + uuid.upper() + '", "vector": [1, 2, 3, 4]}]}')
+        self.client.ok("PUT", self.path + "/points?wait=true", body)
+        point = self.client.ok("GET", self.path + "/points/18446744073709551615")
+        self.assertEqual(point["payload"], json.loads(payload))
+        self.assertEqual(point["vector"], [0.1, 0.2, 0.3, 0.4])
+        self.assertEqual(self.client.ok("GET", self.path + "/points/" + uuid),
+                         {"id": uuid, "payload": {}, "vector": [1, 2, 3, 4]})
+        acknowledged = self.client.ok("PUT", self.path + "/points", {"batch": {
+            "ids": [1, 2], "vectors": [wave(1), wave(2)], "payloads": [{"k": 1, "l": 2}, None]}})
+        self.assertEqual(acknowledged["status"], "acknowledged")
+        get = self.path + "/points"
+        self.assertEqual(self.client.ok("POST", get, {"ids": [1, 77], "with_payload": ["k"]}),
+                         [{"id": 1, "payload": {"k": 1}}])
+        self.assertEqual(
+            self.client.ok("POST", get, {"ids": [1], "with_payload": {"exclude": ["k"]}}),
+            [{"id": 1, "payload": {"l": 2}}])
+        got = self.client.ok("POST", get, {"ids": [2], "with_payload": False, "with_vector": True})
+        self.assertEqual((len(got), set(got[0])), (1, {"id", "vector"}))
+        for stored, given in zip(got[0]["vector"], wave(2)):
+            self.assertEqual(f32(stored), f32(given))
+        self.assertEqual(self.client.error(404, "GET", self.path + "/points/5"),
+                         "Not found: No point with id 5 found")
+        self.client.ok("POST", self.path + "/points/delete?wait=true", {"points": [1, uuid]})
+        self.assertEqual(self.count(), 2)
+        self.client.ok("POST", self.path + "/points/delete", {"filter": {"must": {
+            "key": "e", "match": {"value": True}}}})
+        self.assertEqual(self.count(), 1)
+
+    def test_overwrite(self):
+        """Goal: the newest version of a point is the only one. Method: 20 overwrites of one id, then
+        delete and write again; versions rise."""
+        self.create()
+        last = 0
+        for i in range(20):
+            operation = self.upsert([{"id": 7, "vector": wave(i), "payload": {"i": i}}])
+            self.assertGreater(operation, last)
+            last = operation
+            self.assertEqual(self.client.ok("GET", self.path + "/points/7")["payload"], {"i": i})
+            self.assertEqual(self.count(), 1)
+        self.client.ok("POST", self.path + "/points/delete?wait=true", {"points": [7]})
+        self.assertEqual(self.count(), 0)
+        self.upsert([{"id": 7, "vector": wave(0)}])
+        self.assertEqual(self.client.ok("GET", self.path + "/points/7")["payload"], {})
+
+    def test_scroll(self):
+        """Goal: pages hold every point once, in the order of ids. Method: 100 points, pages of 7."""
+        self.create()
+        ids = random.Random(1).sample(range(10**6), 100)
+        self.upsert([{"id": i, "vector": wave(i), "payload": {"odd": i % 2}} for i in ids])
+        seen, offset = [], None
+        while True:
+            page = self.client.ok("POST", self.path + "/points/scroll", {
+                "limit": 7, "offset": offset, "with_payload": False})
+            seen += [point["id"] for point in page["points"]]
+            offset = page["next_page_offset"]
+            if offset is None:
+                break
+        self.assertEqual(seen, sorted(ids))
+        odd = self.client.ok("POST", self.path + "/points/scroll", {
+            "limit": 1000, "filter": {"must": [{"key": "odd", "match": {"value": 1}}]}})
+        self.assertEqual([p["id"] for p in odd["points"]], sorted(i for i in ids if i % 2))
+
+    # -- search
+
+    def reference(self, distance, query, points):
+        def score(vector):
+            dot = sum(a * b for a, b in zip(query, vector))
+            if distance == "Dot":
+                return -dot
+            if distance == "Euclid":
+                return sum((a - b) ** 2 for a, b in zip(query, vector)) ** 0.5
+            norm = lambda v: sum(x * x for x in v) ** 0.5
+            return -dot / norm(query) / norm(vector)
+        scored = sorted((score(p["vector"]), p["id"]) for p in points)
+        return [(i, s if distance == "Euclid" else -s) for s, i in scored]
+
+    def test_search(self):
+        """Goal: exact neighbours and scores under each distance. Method: against a reference, by
+        vector and by id, with offset, threshold, filter; the legacy form alike."""
+        for distance in ("Dot", "Cosine", "Euclid"):
+            self.client.ok("DELETE", self.path)
+            self.create(distance=distance, dim=16)
+            points = [{"id": i, "vector": wave(i, 16), "payload": {"g": i % 3}} for i in range(200)]
+            self.upsert(points)
+            query = wave(10**6, 16)
+            expected = self.reference(distance, query, points)
+            got = self.client.ok("POST", self.path + "/points/query",
+                                 {"query": query, "limit": 10, "offset": 5})["points"]
+            self.assertEqual([p["id"] for p in got], [i for i, _ in expected[5:15]])
+            for hit, (_, score) in zip(got, expected[5:15]):
+                self.assertAlmostEqual(hit["score"], score, places=4)
+            threshold = expected[7][1]
+            got = self.client.ok("POST", self.path + "/points/search", {
+                "vector": query, "limit": 100,
+                "score_threshold": threshold + (1e-4 if distance == "Euclid" else -1e-4)})
+            self.assertEqual(len(got), 8)
+            got = self.client.ok("POST", self.path + "/points/query", {
+                "query": {"nearest": query}, "limit": 5, "with_payload": True,
+                "filter": {"must": [{"key": "g", "match": {"value": 1}}]}})["points"]
+            self.assertEqual([p["id"] for p in got],
+                             [i for i, _ in expected if i % 3 == 1][:5])
+            self.assertEqual(got[0]["payload"], {"g": 1})
+            by_id = self.reference(distance, points[3]["vector"], points)
+            got = self.client.ok("POST", self.path + "/points/query", {"query": 3, "limit": 4})
+            self.assertEqual([p["id"] for p in got["points"]],
+                             [i for i, _ in by_id if i != 3][:4])
+        self.assertIn("No point with id 999", self.client.error(
+            404, "POST", self.path + "/points/query", {"query": 999}))
+        got = self.client.ok("POST", self.path + "/points/query", {"limit": 2, "offset": 1})
+        self.assertEqual([(p["id"], p["score"]) for p in got["points"]], [(1, 0), (2, 0)])
+
+    def test_tenants(self):
+        """Goal: a search within a tenant sees its points alone; a point moves with its tenant value;
+        points without one stay findable. Method: 50 tenants with the same vectors."""
+        self.create(distance="Dot")
+        self.client.ok("PUT", self.path + "/index?wait=true", {
+            "field_name": "tenant", "field_schema": {"type": "keyword", "is_tenant": True}})
+        self.upsert([{"id": t * 10 + i, "vector": wave(i), "payload": {"tenant": f"t{t}", "i": i}}
+                     for t in range(50) for i in range(5)])
+        self.upsert([{"id": 1000, "vector": wave(0)},
+                     {"id": 1001, "vector": wave(0), "payload": {"tenant": ["t1", "t2"]}},
+                     {"id": 1002, "vector": wave(0), "payload": {"tenant": 7}}])
+
+        def within(value, key="value"):
+            return {"must": [{"key": "tenant", "match": {key: value}}]}
+        for flushed in (False, True):
+            if flushed:
+                self.assertIs(self.client.ok("POST", "/insula/flush"), True)
+            hits = self.client.ok("POST", self.path + "/points/query", {
+                "query": wave(0), "limit": 100, "filter": within("t7"), "with_payload": True})
+            self.assertEqual(sorted(p["id"] for p in hits["points"]), list(range(70, 75)))
+            self.assertEqual({p["payload"]["tenant"] for p in hits["points"]}, {"t7"})
+            self.assertEqual(self.count(), 253)
+            self.assertEqual(self.count(within("t1")), 6)  # an array holds its elements
+            self.assertEqual(self.count(within(["t3", "t4"], "any")), 10)
+            self.assertEqual(self.count(within("none")), 0)
+            self.assertEqual(self.count(within(7)), 1)
+            self.assertEqual(self.count({"must_not": within("t0")["must"]}), 248)
+            for i in (1000, 1001, 1002):
+                self.client.ok("GET", self.path + f"/points/{i}")
+        self.upsert([{"id": 70, "vector": wave(0), "payload": {"tenant": "t8"}}])
+        self.assertEqual((self.count(within("t7")), self.count(within("t8"))), (4, 6))
+        self.assertEqual(self.count(), 253)
+        self.client.ok("POST", self.path + "/points/delete?wait=true", {"filter": within("t9")})
+        self.assertEqual((self.count(within("t9")), self.count()), (0, 248))
+
+    def test_filters(self):
+        """Goal: each condition selects what it says. Method: against the same condition in Python."""
+        self.create()
+        rows = {i: {"n": i / 2, "s": "abc"[i % 3], "l": [i % 4, 9], "o": {"p": i % 5}, "b": i % 2 == 0}
+                for i in range(60)}
+        self.upsert([{"id": i, "vector": wave(i), "payload": row} for i, row in rows.items()])
+
+        def match(key, value):
+            return {"key": key, "match": {"value": value}}
+        cases = [
+            ({"must": [match("s", "a")]}, lambda i, r: r["s"] == "a"),
+            ({"must": [match("l", 3)]}, lambda i, r: 3 in r["l"]),
+            ({"must": [match("o.p", 2)]}, lambda i, r: r["o"]["p"] == 2),
+            ({"must": [match("b", True)]}, lambda i, r: r["b"]),
+            ({"must_not": [match("s", "a"), match("s", "b")]}, lambda i, r: r["s"] == "c"),
+            ({"should": [match("s", "a"), {"has_id": [1, 2, 99]}]},
+             lambda i, r: r["s"] == "a" or i in (1, 2)),
+            ({"must": {"key": "n", "range": {"gt": 3, "lte": 10.5}}}, lambda i, r: 3 < r["n"] <= 10.5),
+            ({"must": {"key": "n", "range": {"gte": 3, "lt": 4}}}, lambda i, r: 3 <= r["n"] < 4),
+            ({"must": {"key": "s", "match": {"any": ["a", "c"]}}}, lambda i, r: r["s"] in "ac"),
+            ({"must": {"key": "s", "match": {"any": []}}}, lambda i, r: False),
+            ({"must": [match("missing", 1)]}, lambda i, r: False),
+            ({"must": [{"should": [match("s", "a"), match("s", "b")]}, match("b", False)]},
+             lambda i, r: r["s"] in "ab" and not r["b"]),
+            ({}, lambda i, r: True),
+        ]
+        for filter_, test in cases:
+            self.assertEqual(self.count(filter_), sum(test(i, r) for i, r in rows.items()), filter_)
+
+    # -- bad input
+
+    def test_bad_input(self):
+        """Goal: a clear error names field, value and limit, and nothing changes."""
+        self.create()
+        points, query = self.path + "/points", self.path + "/points/query"
+        cases = [
+            (400, "PUT", points, "{", "line 1 column"),
+            (400, "PUT", points, b'{"points": "\xff"}', "Format error in JSON body"),
+            (400, "PUT", points, {"points": [{"id": 1, "vector": [1, 2, 3]}]},
+             "Wrong input: Vector dimension error: expected dim: 4, got 3"),
+            (400, "PUT", points, '{"points":[{"id":1,"vector":[1,NaN,3,4]}]}', "Format error"),
+            (400, "PUT", points, {"points": [{"id": 1}]}, "points[0].vector"),
+            (400, "PUT", points, {"points": [{"id": "x", "vector": wave(1)}]}, "points[0].id"),
+            (400, "PUT", points, {"points": [{"id": 1, "vector": wave(1)},
+                                             {"id": -1, "vector": wave(1)}]}, "points[1].id"),
+            (400, "POST", query, {"query": [1]}, "expected dim: 4, got 1"),
+            (422, "POST", query, {"query": wave(1), "limit": 0},
+             "value 0 invalid, must be 1 or larger"),
+            (501, "POST", query, {"query": {"fusion": "rrf"}}, "query.fusion"),
+            (501, "POST", query, {"query": wave(1), "using": "image"}, "using"),
+            (404, "PUT", "/collections/none/points", {"points": []}, "`none` doesn't exist!"),
+            (400, "POST", query, "[" * 100, "Format error"),
+            (413, "PUT", points, {"points": [{"id": 1, "vector": wave(1),
+                                              "payload": {"a": "x" * (1 << 20)}}]}, "1048576"),
+            (422, "PUT", "/collections/new", {"vectors": {"size": 65537, "distance": "Dot"}},
+             "[vectors.size: value 65537 invalid, must be from 1 to 65536]"),
+        ]
+        for code, method, path, body, says in cases:
+            self.assertIn(says, self.client.error(code, method, path, body))
+        self.assertEqual(self.count(), 0)
+        self.assertFalse(self.client.ok("GET", "/collections/new/exists")["exists"])
+
+    def test_body_limit(self):
+        """Goal: 32 MiB is the limit of a body, and the refusal can be read. Method: one byte more."""
+        raw = socket.create_connection(("127.0.0.1", self.server.port))
+        raw.sendall(b"PUT /collections/x HTTP/1.1\r\nContent-Type: application/json\r\n"
+                    b"Content-Length: 33554433\r\n\r\n")
+        self.assertIn(b"413 Payload Too Large", raw.recv(1000))
+        raw.close()
+
+    def test_large(self):
+        """Goal: 1,536 dimensions in batches of some MiB. Method: 300 points, then all of them back."""
+        self.create(dim=1536)
+        points = [{"id": i, "vector": wave(i, 1536), "payload": {"i": i}} for i in range(300)]
+        self.upsert(points)
+        self.assertEqual(self.count(), 300)
+        page = self.client.ok("POST", self.path + "/points/scroll",
+                              {"limit": 300, "with_vector": True})["points"]
+        for point, given in zip(page, points):
+            self.assertEqual(f32(point["vector"][7]), f32(given["vector"][7]))
+        hit = self.client.ok("POST", self.path + "/points/query",
+                             {"query": points[5]["vector"], "limit": 1})
+        self.assertEqual(hit["points"][0]["id"], 5)
+
+    # -- many at once, restarts
+
+    def test_parallel(self):
+        """Goal: writers and readers on many connections see whole points. Method: 8 writers of one
+        tenant each, 4 readers; at the end everything acknowledged is there."""
+        self.create()
+        self.client.ok("PUT", self.path + "/index?wait=true", {
+            "field_name": "t", "field_schema": {"type": "keyword", "is_tenant": True}})
+        failures = []
+
+        def write(t):
+            try:
+                client = Client(self.server)
+                for i in range(60):
+                    client.ok("PUT", self.path + "/points", {"points": [
+                        {"id": t * 1000 + i, "vector": wave(i), "payload": {"t": str(t), "i": i}}]})
+            except BaseException as failure:
+                failures.append(failure)
+
+        def read(t):
+            try:
+                client = Client(self.server)
+                for _ in range(60):
+                    hits = client.ok("POST", self.path + "/points/query", {
+                        "query": wave(1), "limit": 50, "with_payload": True,
+                        "filter": {"must": [{"key": "t", "match": {"value": str(t)}}]}})["points"]
+                    assert all(h["payload"]["t"] == str(t) for h in hits)
+                    assert len({h["id"] for h in hits}) == len(hits)
+            except BaseException as failure:
+                failures.append(failure)
+        threads = [threading.Thread(target=write, args=(t,)) for t in range(8)]
+        threads += [threading.Thread(target=read, args=(t,)) for t in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(failures, [])
+        self.assertEqual(self.count(), 480)
+
+
+class RestartTest(unittest.TestCase):
+    def test_restart(self):
+        """Goal: what was acknowledged is there after SIGTERM and after kill -9; exit codes and
+        `insula check` are right. Method: fill, end, start, compare, five times over."""
+        server = Server()
+        try:
+            expected = {}
+            for round_ in range(5):
+                client = Client(server)
+                if round_ == 0:
+                    client.ok("PUT", "/collections/r", {"vectors": {"size": 4, "distance": "Dot"},
+                                                        "metadata": {"kept": True}})
+                    client.ok("PUT", "/collections/r/index", {
+                        "field_name": "t", "field_schema": {"type": "keyword", "is_tenant": True}})
+                for i in range(round_ * 20, round_ * 20 + 30):
+                    payload = {"t": f"t{i % 7}", "round": round_}
+                    client.ok("PUT", "/collections/r/points", {"points": [
+                        {"id": i, "vector": wave(i), "payload": payload}]})
+                    expected[i] = payload
+                if round_ == 2:
+                    client.ok("POST", "/insula/flush")
+                if round_ % 2 == 0:
+                    code, rest = server.stop()
+                    self.assertEqual(code, 0, rest)
+                else:
+                    server.process.kill()
+                    server.process.wait()
+                server.process.stdout.close()
+                if round_ % 2 == 0:
+                    check = subprocess.run([PROGRAM, "check", server.directory],
+                                           capture_output=True, text=True)
+                    self.assertEqual(check.returncode, 0, check.stdout + check.stderr)
+                server.start()
+                client = Client(server)
+                page = client.ok("POST", "/collections/r/points/scroll", {"limit": 1000})["points"]
+                self.assertEqual({p["id"]: p["payload"] for p in page}, expected)
+                info = client.ok("GET", "/collections/r")
+                self.assertEqual(info["config"]["metadata"], {"kept": True})
+                self.assertEqual(info["points_count"], len(expected))
+        finally:
+            server.remove()
+
+    def test_second_server(self):
+        """Goal: one directory has one server. Method: start a second on the same."""
+        server = Server()
+        try:
+            second = subprocess.run([PROGRAM, "serve", "--data", server.directory, "--http-port", "0"],
+                                    capture_output=True, text=True, timeout=30)
+            self.assertEqual(second.returncode, 1)
+            self.assertNotEqual(second.stderr, "")
+        finally:
+            server.remove()
+
+    def test_arguments(self):
+        """Goal: wrong arguments are explained, help and version work."""
+        def run(*arguments):
+            done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=30)
+            return done.returncode, done.stdout, done.stderr
+        self.assertEqual(run("version")[0], 0)
+        self.assertEqual(run("help", "serve")[0], 0)
+        for arguments in (("nonsense",), ("serve", "--http-port", "70000"), ("serve", "--what"),
+                          ("serve", "--memory-budget", "much"), ("check",), ("help", "nonsense")):
+            code, _, error = run(*arguments)
+            self.assertEqual(code, 2, arguments)
+            self.assertNotEqual(error, "")
+        with tempfile.TemporaryDirectory() as directory:
+            code, _, error = run("serve", "--data", directory, "--http-port", "0",
+                                 "--memory-budget", "1M")
+            self.assertEqual(code, 1)
+            self.assertIn("at least 268435456", error)
+
+
+if __name__ == "__main__":
+    PROGRAM = os.path.abspath(sys.argv.pop(1))
+    unittest.main(verbosity=2, warnings="ignore")
