@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "server/head.h"
 
 static enum head_result scan_and_parse(const char *text, size_t size, struct head *head,
@@ -119,6 +120,7 @@ static void test_refuses(void **state) {
 static void test_limits(void **state) {
     (void)state;
     char *text = malloc(HEAD_BYTES_MAX * 2);
+    INS_ASSERT(text != NULL);
     struct head head;
     struct head_error error;
     for (unsigned lines = HEAD_LINES_MAX; lines <= HEAD_LINES_MAX + 1; lines++) {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/limits.h"
 #include "fake_engine.h"
 #include "testing.h"
@@ -525,6 +526,7 @@ static void test_limits(void **state) {
     struct rest *rest = *state;
     create(rest);
     char *body = malloc(3u << 20);
+    INS_ASSERT(body != NULL);
     size_t size = (size_t)sprintf(body, "{\"filter\":");
     for (int i = 0; i < 20; i++) {
         size += (size_t)sprintf(body + size, "{\"must\":");
@@ -639,6 +641,7 @@ static void test_no_memory(void **state) {
     struct rest *rest = *state;
     create(rest);
     char *body = malloc(1u << 20);
+    INS_ASSERT(body != NULL);
     size_t size = (size_t)sprintf(body, "{\"points\":[");
     for (int i = 0; i < 4000; i++) {
         size += (size_t)sprintf(

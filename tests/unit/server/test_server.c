@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "fake_engine.h"
 #include "testing.h"
 
@@ -194,6 +195,7 @@ static void test_large(void **state) {
     expect(client, 200, "true");
     enum { COUNT = 2000, TEXT = 1300 };
     char *body = malloc(COUNT * (TEXT + 100));
+    INS_ASSERT(body != NULL);
     size_t size = (size_t)sprintf(body, "{\"points\":[");
     for (int i = 0; i < COUNT; i++) {
         size += (size_t)sprintf(
@@ -219,6 +221,7 @@ static void test_large(void **state) {
     send_body(client, "POST", "/collections/l/points/count", "{}"); /* waits behind it */
     (void)usleep(200000);
     char *answer = malloc(COUNT * (TEXT + 200));
+    INS_ASSERT(answer != NULL);
     size_t got = 0;
     while (memmem(answer, got, "\"count\":2000", 12) == NULL) {
         ssize_t more = recv(client, answer + got, COUNT * (TEXT + 200) - got, 0);

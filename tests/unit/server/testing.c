@@ -84,7 +84,8 @@ unsigned rest_call(struct rest *rest, enum api_method method, const char *target
     const char *mark = strchr(target, '?');
     size_t path_size = mark == NULL ? strlen(target) : (size_t)(mark - target);
     size_t body_size = body == NULL ? 0 : strlen(body);
-    char *copy = malloc(body_size + 1); /* so that reading past it is found */
+    char *copy = malloc(body_size + 1);
+    INS_ASSERT(copy != NULL); /* so that reading past it is found */
     memcpy(copy, body == NULL ? "" : body, body_size);
     struct api_request request = {
         .method = method,
