@@ -16,7 +16,8 @@ ins_status catalog_init(struct catalog *catalog, struct arena *arena, struct isl
     *catalog = (struct catalog){.arena = arena, .islands = islands};
     if (table_init(&catalog->by_key, arena, INS_MEM_CATALOG) != INS_OK ||
         table_init(&catalog->by_name, arena, INS_MEM_CATALOG) != INS_OK ||
-        table_init(&catalog->schemas, arena, INS_MEM_CATALOG) != INS_OK) {
+        table_init(&catalog->schemas, arena, INS_MEM_CATALOG) != INS_OK ||
+        table_init(&catalog->schemas_by_key, arena, INS_MEM_CATALOG) != INS_OK) {
         catalog_fini(catalog);
         return INS_FULL;
     }
@@ -75,6 +76,9 @@ void catalog_fini(struct catalog *catalog) {
     }
     if (catalog->schemas.arena != NULL) {
         table_fini(&catalog->schemas);
+    }
+    if (catalog->schemas_by_key.arena != NULL) {
+        table_fini(&catalog->schemas_by_key);
     }
 }
 
@@ -190,8 +194,20 @@ ins_text catalog_row_allocator(struct pool *pool, uint64_t next_key) {
     return text_written(&writer);
 }
 
-ins_text catalog_row_scope(struct pool *pool, const struct scope *scope,
-                           const struct schema *schema, uint64_t directory, ins_text metadata) {
+ins_text catalog_row_schema(struct pool *pool, const struct schema *schema) {
+    struct json_writer writer;
+    text_writer(&writer, pool);
+    json_write_begin_object(&writer);
+    json_write_key(&writer, "k");
+    json_write_string(&writer, "s");
+    json_write_key(&writer, "c");
+    json_write_value(&writer, (ins_text){.data = schema->text, .size = schema->text_size});
+    json_write_end_object(&writer);
+    return text_written(&writer);
+}
+
+ins_text catalog_row_scope(struct pool *pool, const struct scope *scope, uint64_t schema_key,
+                           uint64_t directory, ins_text metadata) {
     struct json_writer writer;
     text_writer(&writer, pool);
     json_write_begin_object(&writer);
@@ -203,8 +219,8 @@ ins_text catalog_row_scope(struct pool *pool, const struct scope *scope,
     json_write_u64(&writer, scope->common->incarnation);
     json_write_key(&writer, "d");
     json_write_u64(&writer, directory);
-    json_write_key(&writer, "c");
-    json_write_value(&writer, (ins_text){.data = schema->text, .size = schema->text_size});
+    json_write_key(&writer, "s");
+    json_write_u64(&writer, schema_key);
     if (metadata.data != NULL) {
         json_write_key(&writer, "m");
         json_write_value(&writer, metadata);
@@ -268,26 +284,64 @@ static ins_status catalog_full(ins_error *error) {
                     "--memory-budget");
 }
 
-/* A row for a scope that is there already changes its schema (an index was made or dropped). */
-static ins_status apply_scope(struct catalog *catalog, struct json_parser *parser, uint64_t key,
-                              struct json_value root, ins_text payload, ins_error *error) {
-    ins_text name, schema_json;
-    uint64_t common, directory;
-    char name_copy[INS_NAME_BYTES_MAX];
-    if (!get_text(root, "n", &name) || name.size > INS_NAME_BYTES_MAX) {
-        return row_damaged(key, "n", error);
+static struct schema *find_schema_key(const struct catalog *catalog, uint64_t key) {
+    uint64_t hash = hash_u64(key);
+    for (struct table_node *node = table_first(&catalog->schemas_by_key, hash); node != NULL;
+         node = node->next) {
+        struct schema *schema =
+            (struct schema *)(void *)((char *)node - offsetof(struct schema, key_node));
+        if (schema->key == key) {
+            return schema;
+        }
     }
-    memcpy(name_copy, name.data, name.size);
-    name.data = name_copy; /* the parser is used again below */
-    if (!get_u64(root, "i", &common) || !get_u64(root, "d", &directory) ||
-        !json_text_get_last(payload, text_of("c"), &schema_json)) {
+    return NULL;
+}
+
+static ins_status apply_schema(struct catalog *catalog, struct json_parser *parser, uint64_t key,
+                               ins_text payload, ins_error *error) {
+    ins_text text;
+    struct schema *schema;
+    if (find_schema_key(catalog, key) != NULL) {
+        return INS_OK;
+    }
+    if (!json_text_get_last(payload, text_of("c"), &text)) {
         return row_damaged(key, "c", error);
     }
-    struct schema *schema;
-    ins_status status = schema_get_text(catalog, parser, schema_json, &schema, error);
+    ins_status status = schema_get_text(catalog, parser, text, &schema, error);
     if (status != INS_OK) {
         return status;
     }
+    if (schema->key != 0) {
+        status = row_damaged(key, "c", error); /* a schema has one row */
+    } else {
+        schema_set_key(catalog, schema, key);
+    }
+    schema_release(catalog, schema);
+    return status;
+}
+
+bool catalog_row_is_schema(ins_text payload) {
+    ins_text kind;
+    return json_text_get_last(payload, text_of("k"), &kind) && text_is(kind, "\"s\"");
+}
+
+/* A row for a scope that is there already changes its schema (an index was made or dropped). */
+static ins_status apply_scope(struct catalog *catalog, uint64_t key, struct json_value root,
+                              ins_text payload, ins_error *error) {
+    ins_text name;
+    uint64_t common, directory, schema_key;
+    if (!get_text(root, "n", &name) || name.size > INS_NAME_BYTES_MAX) {
+        return row_damaged(key, "n", error);
+    }
+    if (!get_u64(root, "i", &common) || !get_u64(root, "d", &directory) ||
+        !get_u64(root, "s", &schema_key)) {
+        return row_damaged(key, "i", error);
+    }
+    struct schema *schema = find_schema_key(catalog, schema_key);
+    if (schema == NULL) {
+        return row_damaged(key, "s", error);
+    }
+    schema = schema_hold(schema);
     struct scope *scope = catalog_find_key(catalog, key);
     if (scope == NULL) {
         scope = scope_create(catalog, key, name, schema);
@@ -351,10 +405,13 @@ ins_status catalog_apply(struct catalog *catalog, struct json_parser *parser, ui
         return row_damaged(key, "k", error);
     }
     if (text_is(kind, "c")) {
-        return apply_scope(catalog, parser, key, root, payload, error);
+        return apply_scope(catalog, key, root, payload, error);
     }
     if (text_is(kind, "t")) {
         return apply_tenant(catalog, key, root, error);
+    }
+    if (text_is(kind, "s")) {
+        return apply_schema(catalog, parser, key, payload, error);
     }
     uint64_t next;
     if (!text_is(kind, "a") || !get_u64(root, "n", &next)) {

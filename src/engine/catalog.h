@@ -2,11 +2,14 @@
  *
  * Rows are points of island 1 in scope 0, without vectors; the row's number is the key, its payload
  * JSON ("Catalog" in docs/FORMATS.md):
- *   0                {"k":"a","n":next free key}
- *   scope key        {"k":"c","n":name,"i":common island,"d":directory island or
- * 0,"c":schema,"m":metadata?} island key       {"k":"t","s":scope key,"n":tenant value} Keys
- * (scopes, incarnations) come from one allocator and are never used twice. Visibility: writers see
- * what is sequenced, readers what is durable. */
+ *   0            {"k":"a","n":next free key}
+ *   schema key   {"k":"s","c":schema}
+ *   scope key    {"k":"c","n":name,"i":common island,"d":directory island or 0,"s":schema key,
+ *                 "m":metadata, if any}
+ *   island key   {"k":"t","s":scope key,"n":tenant value}
+ * Keys (schemas, scopes, incarnations) come from one allocator and are never used twice. A schema's
+ * row is written before, or with, the first row that names it, and stays: schemas are few.
+ * Visibility: writers see what is sequenced, readers what is durable. */
 #ifndef INS_ENGINE_CATALOG_H
 #define INS_ENGINE_CATALOG_H
 
@@ -15,7 +18,7 @@
 struct catalog {
     struct arena *arena;
     struct islands *islands;
-    struct table by_key, by_name, schemas;
+    struct table by_key, by_name, schemas, schemas_by_key;
     uint64_t next_key;        /* next to be given out */
     uint64_t reserved_key;    /* keys below it are covered by a row that is sequenced */
     uint64_t pending_reserve; /* the mark that the write being made will set; 0 = none */
@@ -51,6 +54,8 @@ INS_MUST_USE ins_status schema_get_text(struct catalog *catalog, struct json_par
                                         ins_text text, struct schema **out_schema,
                                         ins_error *error);
 void schema_release(struct catalog *catalog, struct schema *schema); /* takes NULL */
+/* The schema has a row under this key now: the catalog holds a reference for good. */
+void schema_set_key(struct catalog *catalog, struct schema *schema, uint64_t key);
 static inline struct schema *schema_hold(struct schema *schema) {
     schema->refs++;
     return schema;
@@ -83,15 +88,18 @@ void scope_undo(struct catalog *catalog, struct scope *scope);
 
 /* Payloads of catalog rows, in the pool. NULL data when memory is out. */
 ins_text catalog_row_allocator(struct pool *pool, uint64_t next_key);
-ins_text catalog_row_scope(struct pool *pool, const struct scope *scope,
-                           const struct schema *schema, uint64_t directory, ins_text metadata);
+ins_text catalog_row_schema(struct pool *pool, const struct schema *schema);
+ins_text catalog_row_scope(struct pool *pool, const struct scope *scope, uint64_t schema_key,
+                           uint64_t directory, ins_text metadata);
 ins_text catalog_row_tenant(struct pool *pool, uint64_t scope_key, ins_text tenant);
 
-/* Applies one row at recovery (`deleted`: a tombstone). Rows may come in any order but for an
- * island's, which follows its scope's; INS_CORRUPT when a row makes no sense. */
+/* Applies one row at recovery (`deleted`: a tombstone). A row follows those that it names: an
+ * island's its scope's, a scope's its schema's. INS_CORRUPT when a row makes no sense. */
 INS_MUST_USE ins_status catalog_apply(struct catalog *catalog, struct json_parser *parser,
                                       uint64_t key, ins_text payload, bool deleted,
                                       ins_error *error);
+/* True for a schema's row: of a file they are applied first. */
+bool catalog_row_is_schema(ins_text payload);
 /* Metadata of a scope's row payload; absent: data NULL. */
 ins_text catalog_row_metadata(ins_text payload);
 

@@ -12,8 +12,9 @@
 struct collection_write {
     struct write write;
     const ins_collection_request *request;
-    struct scope *scope;      /* created, or changed (pinned) */
-    struct schema *schema;    /* next one of a changed scope */
+    struct scope *scope;   /* created, or changed (pinned) */
+    struct schema *schema; /* next one of a changed scope */
+    uint64_t schema_key;
     struct island *directory; /* created by an is_tenant index */
     ins_text metadata;
     struct reader reader; /* of the catalog: the scope's row, for its metadata */
@@ -107,7 +108,10 @@ static ins_status make_scope(struct collection_write *self, ins_error *error) {
     if (status != INS_OK) {
         return status;
     }
-    status = write_keys(&self->write, 2, &key, error);
+    status = write_schema(&self->write, schema, &self->schema_key, error);
+    if (status == INS_OK) {
+        status = write_keys(&self->write, 2, &key, error);
+    }
     if (status == INS_OK) {
         self->scope = scope_create(&db->catalog, key, request->collection, schema);
         status = self->scope == NULL ? catalog_full(db, error) : INS_OK;
@@ -135,12 +139,12 @@ static ins_status create_step(struct operation *operation, ins_error *error) {
     size_t bytes = 2 * (self->request->settings.size + self->request->metadata.size +
                         6 * self->request->collection.size) +
                    1024;
-    status = write_begin(write, write_catalog_cost(bytes) + write_catalog_cost(64), 4, error);
+    status = write_begin(write, 2 * write_catalog_cost(bytes) + write_catalog_cost(64), 6, error);
     if (status == INS_OK) {
         status = make_scope(self, error);
     }
     if (status == INS_OK) {
-        ins_text row = catalog_row_scope(&operation->pool, self->scope, self->scope->schema, 0,
+        ins_text row = catalog_row_scope(&operation->pool, self->scope, self->schema_key, 0,
                                          self->request->metadata);
         status = row.data == NULL ? ins_fail(error, INS_FULL, "no memory for a catalog row")
                                   : write_catalog_row(write, self->scope->key, row, error);
@@ -274,29 +278,23 @@ static ins_status draft_fields(struct collection_write *self, struct schema_draf
     return INS_OK;
 }
 
-static ins_status index_step(struct operation *operation, bool remove, ins_error *error) {
-    struct collection_write *self = of(operation);
-    struct ins_db *db = operation->db;
-    if (self->scope == NULL) {
-        ins_status status =
-            names_find_scope(db, self->request->collection, true, &self->scope, error);
-        if (status != INS_OK) {
-            self->scope = NULL;
-            return status;
-        }
-        self->scope->pins++;
-    }
+static ins_status index_begin(struct collection_write *self, ins_error *error) {
+    struct operation *operation = &self->write.operation;
     struct payload_path path;
-    ins_status status = payload_path_parse(self->request->field, &operation->pool, &path, error);
-    if (status == INS_OK) {
-        status = load_metadata(self, error);
-    }
-    if (status == INS_OK && self->scope->drop_lsn != 0) {
-        status = names_absent(self->request->collection, error);
-    }
+    ins_status status =
+        names_find_scope(operation->db, self->request->collection, true, &self->scope, error);
     if (status != INS_OK) {
+        self->scope = NULL;
         return status;
     }
+    self->scope->pins++;
+    return payload_path_parse(self->request->field, &operation->pool, &path, error);
+}
+
+/* The schema that the scope will have: *out_forms says that it forms islands. */
+static ins_status next_schema(struct collection_write *self, bool remove, bool *out_forms,
+                              ins_error *error) {
+    struct operation *operation = &self->write.operation;
     const struct schema *old = self->scope->schema;
     struct schema_draft draft = {.dim = old->dim,
                                  .distance = old->distance,
@@ -304,38 +302,66 @@ static ins_status index_step(struct operation *operation, bool remove, ins_error
                                  .has_tenant_field = old->has_tenant_field,
                                  .tenant_is_uuid = old->tenant_is_uuid,
                                  .tenant_field = old->tenant_text};
-    status = draft_fields(self, &draft, remove, error);
+    ins_status status = draft_fields(self, &draft, remove, error);
+    *out_forms = draft.has_tenant_field;
+    return status == INS_OK
+               ? schema_get(&operation->db->catalog, &draft, &operation->pool, &self->schema, error)
+               : status;
+}
+
+/* A scope that begins to form islands gets its id directory. */
+static ins_status make_directory(struct collection_write *self, uint64_t *out_incarnation,
+                                 ins_error *error) {
+    struct ins_db *db = self->write.operation.db;
+    ins_status status = write_keys(&self->write, 1, out_incarnation, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    self->directory =
+        island_create(&db->islands, self->scope, *out_incarnation, (ins_text){0}, ISLAND_DIRECTORY);
+    return self->directory == NULL ? catalog_full(db, error) : INS_OK;
+}
+
+static ins_status write_index(struct collection_write *self, bool forms, ins_error *error) {
+    struct write *write = &self->write;
+    struct scope *scope = self->scope;
+    uint64_t bytes = self->schema->text_size + self->metadata.size + 6ul * scope->name_size + 1024;
+    uint64_t directory = scope->directory != NULL ? scope->directory->incarnation : 0, lsn;
+    ins_status status =
+        write_begin(write, 2 * write_catalog_cost(bytes) + write_catalog_cost(64), 6, error);
     if (status == INS_OK) {
-        status = schema_get(&db->catalog, &draft, &operation->pool, &self->schema, error);
+        status = write_schema(write, self->schema, &self->schema_key, error);
+    }
+    if (status == INS_OK && forms && directory == 0) {
+        status = make_directory(self, &directory, error);
+    }
+    if (status == INS_OK) {
+        ins_text row = catalog_row_scope(&write->operation.pool, scope, self->schema_key, directory,
+                                         self->metadata);
+        status = row.data == NULL ? ins_fail(error, INS_FULL, "no memory for a catalog row")
+                                  : write_catalog_row(write, scope->key, row, error);
+    }
+    return status == INS_OK ? write_sequence(write, SYSTEM_SCOPE, &lsn, error) : status;
+}
+
+static ins_status index_step(struct operation *operation, bool remove, ins_error *error) {
+    struct collection_write *self = of(operation);
+    struct ins_db *db = operation->db;
+    bool forms;
+    ins_status status = self->scope == NULL ? index_begin(self, error) : INS_OK;
+    if (status == INS_OK) {
+        status = load_metadata(self, error);
+    }
+    if (status == INS_OK && self->scope->drop_lsn != 0) {
+        status = names_absent(self->request->collection, error);
+    }
+    if (status == INS_OK) {
+        status = next_schema(self, remove, &forms, error);
     }
     if (status != INS_OK) {
         return status;
     }
-    status = write_begin(&self->write,
-                         write_catalog_cost(self->schema->text_size + self->metadata.size +
-                                            6 * self->scope->name_size + 1024) +
-                             write_catalog_cost(64),
-                         4, error);
-    uint64_t directory = self->scope->directory != NULL ? self->scope->directory->incarnation : 0;
-    if (status == INS_OK && draft.has_tenant_field && directory == 0) {
-        status = write_keys(&self->write, 1, &directory, error);
-        if (status == INS_OK) {
-            self->directory = island_create(&db->islands, self->scope, directory, (ins_text){0},
-                                            ISLAND_DIRECTORY);
-            status = self->directory == NULL ? catalog_full(db, error) : INS_OK;
-        }
-    }
-    ins_text row = {0};
-    if (status == INS_OK) {
-        row = catalog_row_scope(&operation->pool, self->scope, self->schema, directory,
-                                self->metadata);
-        status = row.data == NULL ? ins_fail(error, INS_FULL, "no memory for a catalog row")
-                                  : write_catalog_row(&self->write, self->scope->key, row, error);
-    }
-    uint64_t lsn;
-    if (status == INS_OK) {
-        status = write_sequence(&self->write, SYSTEM_SCOPE, &lsn, error);
-    }
+    status = write_index(self, forms, error);
     if (status != INS_OK) {
         write_undo(&self->write);
         if (self->directory != NULL) {

@@ -55,10 +55,12 @@ struct ins_db {
     /* manifest.files: [INS_FILES_MAX]; encode buffer: [STORE_CELL_BYTES_MAX]; INS_MEM_JOB */
     uint8_t *manifest_buffer;
 
+    ins_task commit_task; /* background lane: pages ahead of use */
+    _Atomic bool commit_posted;
     ins_task housekeeping;
     bool housekeeping_posted;
 
-    bool stopping;
+    _Atomic bool stopping; /* the commit task looks at it too */
     bool writes_stopped;
     ins_error failure;
     uint64_t flushed_lsn; /* high end of the newest flush that was begun, and */

@@ -75,7 +75,7 @@ static ins_status source_next(void *context, struct extent_row *out, bool *out_e
         .id = memrow_id(row),
         .version = row->lsn,
         .tombstone = row->kind == MEMROW_TOMBSTONE,
-        .incarnation = row->incarnation,
+        .incarnation = memrow_incarnation(row),
         .vector = memrow_vector(row),
         .payload = {.data = (const uint8_t *)payload.data, .size = payload.size}};
     flush->next = row->sort_next;

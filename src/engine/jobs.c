@@ -123,6 +123,31 @@ static void wake_flush_waiters(struct ins_db *db) {
     }
 }
 
+/* ---- Pages ahead of use ---- */
+
+#define COMMIT_STEP_BYTES (2u * INS_PAGE_BYTES) /* some milliseconds; then others get the lane */
+
+static void commit_run(ins_task *task) {
+    struct ins_db *db = container_of(task, struct ins_db, commit_task);
+    /* The last step of a shutdown goes through this lane, behind what was posted before it. */
+    if (!db->stopping && arena_commit_ahead(db->arena, COMMIT_STEP_BYTES) > 0) {
+        db_run(db, INS_LANE_BACKGROUND, task);
+    } else {
+        db->commit_posted = false;
+    }
+}
+
+static void commit_ahead(struct ins_db *db) {
+    struct arena_usage usage;
+    arena_get_usage(db->arena, &usage);
+    bool low = usage.committed < usage.limit && usage.committed - usage.used < INS_PAGE_BYTES;
+    if (low && !db->commit_posted && !db->stopping) {
+        db->commit_posted = true;
+        db->commit_task.run = commit_run;
+        db_run(db, INS_LANE_BACKGROUND, &db->commit_task);
+    }
+}
+
 /* ---- What next ---- */
 
 static void housekeeping(ins_task *task) {
@@ -151,6 +176,7 @@ void jobs_kick(struct ins_db *db) {
         bool merging = !db->stopping && merge_begin(db);
         (void)(merging || flush_begin(db) || removal_begin(db));
     }
+    commit_ahead(db);
     if (db->flush_waiters != NULL) {
         wake_flush_waiters(db);
     }

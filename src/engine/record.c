@@ -93,7 +93,7 @@ static void put_row(struct piece_writer *writer, const struct memrow *row) {
         put_varint(writer, row->payload_size);
         put(writer, row + 1, row->dim * sizeof(float) + row->payload_size);
     } else if (row->kind == MEMROW_DIRECTORY) {
-        put(writer, &row->incarnation, 8);
+        put(writer, row + 1, 8);
     }
 }
 

@@ -133,30 +133,43 @@ static ins_status settle_runs(struct ins_db *db, ins_error *error) {
 
 /* ---- Catalog ---- */
 
+/* One pass over the rows of a run: the schemas' alone, or all but those. */
+static ins_status apply_rows(struct ins_db *db, struct row_stream *rows, bool schemas,
+                             ins_error *error) {
+    ins_status status = row_stream_rewind(rows, EXTENT_NEED_PAYLOAD, error);
+    for (bool end = false; status == INS_OK && !end;) {
+        struct extent_row row;
+        status = row_stream_next(rows, &row, &end, error);
+        if (status != INS_OK || end) {
+            return status;
+        }
+        ins_text payload = {.data = (const char *)row.payload.data, .size = row.payload.size};
+        if (catalog_row_is_schema(payload) == schemas) {
+            status =
+                catalog_apply(&db->catalog, db->parser, row.id.low, payload, row.tombstone, error);
+        }
+    }
+    return status;
+}
+
 static ins_status apply_run(struct ins_db *db, const struct island *system, uint32_t index,
                             ins_error *error) {
     const struct run *run = &system->runs[index];
     if (run->size_64 == 0) {
         return INS_OK;
     }
-    struct row_stream *payloads;
+    struct row_stream *rows;
     uint64_t file = files_at(&db->files, run->file_slot)->info.file;
     ins_status status = row_stream_open(db->runtime->store, db->arena, run, file,
-                                        system->incarnation, &payloads, error);
+                                        system->incarnation, &rows, error);
     if (status != INS_OK) {
         return status;
     }
-    status = row_stream_rewind(payloads, EXTENT_NEED_PAYLOAD, error);
-    for (bool end = false; status == INS_OK && !end;) {
-        struct extent_row row;
-        status = row_stream_next(payloads, &row, &end, error);
-        if (status == INS_OK && !end) {
-            ins_text payload = {.data = (const char *)row.payload.data, .size = row.payload.size};
-            status =
-                catalog_apply(&db->catalog, db->parser, row.id.low, payload, row.tombstone, error);
-        }
+    status = apply_rows(db, rows, true, error);
+    if (status == INS_OK) {
+        status = apply_rows(db, rows, false, error);
     }
-    row_stream_close(payloads);
+    row_stream_close(rows);
     return status;
 }
 

@@ -240,3 +240,12 @@ void schema_release(struct catalog *catalog, struct schema *schema) {
         schema_free(catalog, schema);
     }
 }
+
+void schema_set_key(struct catalog *catalog, struct schema *schema, uint64_t key) {
+    INS_ASSERT(schema->key == 0);
+    INS_ASSERT(key != 0);
+    schema->refs++;
+    schema->key = key;
+    schema->key_node.hash = hash_u64(key);
+    table_insert(&catalog->schemas_by_key, &schema->key_node);
+}

@@ -120,6 +120,25 @@ ins_status write_keys(struct write *write, uint64_t count, uint64_t *out_first, 
     return INS_OK;
 }
 
+ins_status write_schema(struct write *write, struct schema *schema, uint64_t *out_key,
+                        ins_error *error) {
+    *out_key = schema->key;
+    if (schema->key != 0) {
+        return INS_OK;
+    }
+    ins_status status = write_keys(write, 1, out_key, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    ins_text row = catalog_row_schema(&write->operation.pool, schema);
+    if (row.data == NULL) {
+        return ins_fail(error, INS_FULL, "no memory for a catalog row");
+    }
+    write->schema = schema;
+    write->schema_key = *out_key;
+    return write_catalog_row(write, *out_key, row, error);
+}
+
 ins_status write_island(struct write *write, struct scope *scope, ins_text tenant,
                         struct island **out_island, ins_error *error) {
     struct ins_db *db = write->operation.db;
@@ -178,6 +197,9 @@ ins_status write_sequence(struct write *write, uint64_t scope, uint64_t *out_lsn
     *out_lsn = write->record.lsn;
     for (size_t i = 0; i < write->row_count; i++) {
         memtable_link(write->rows[i], write->record.lsn);
+    }
+    if (write->schema != NULL) {
+        schema_set_key(&db->catalog, write->schema, write->schema_key);
     }
     if (db->catalog.pending_reserve != 0) {
         db->catalog.reserved_key = db->catalog.pending_reserve;

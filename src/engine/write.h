@@ -18,6 +18,8 @@ struct write {
     size_t row_count, row_capacity;
     struct island **created; /* islands made by this write, undone when it is refused */
     size_t created_count;
+    struct schema *schema; /* whose row is new with this write */
+    uint64_t schema_key;
     /* Runs on the request lane when the record is durable, before the call ends; may be NULL. */
     void (*durable)(struct write *write, uint64_t lsn);
 };
@@ -37,6 +39,9 @@ INS_MUST_USE ins_status write_catalog_row(struct write *write, uint64_t key, ins
 /* `count` keys that were never used; adds the allocator's row when its mark must rise. */
 INS_MUST_USE ins_status write_keys(struct write *write, uint64_t count, uint64_t *out_first,
                                    ins_error *error);
+/* The schema's own row, unless it has one: *out_key. It counts from write_sequence on. */
+INS_MUST_USE ins_status write_schema(struct write *write, struct schema *schema, uint64_t *out_key,
+                                     ins_error *error);
 /* A new tenant's island with its catalog row. */
 INS_MUST_USE ins_status write_island(struct write *write, struct scope *scope, ins_text tenant,
                                      struct island **out_island, ins_error *error);

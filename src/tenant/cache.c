@@ -7,8 +7,9 @@
 #include "base/hash.h"
 #include "base/status.h"
 
-#define BOUNCE_BYTES ((1u << 20) + 2 * STORE_ALIGN) /* the largest block and both its page edges   \
-                                                     */
+#define BOUNCE_BYTES                                                                               \
+    ((1u << 20) + 2 * STORE_ALIGN) /* the largest block and both its page edges                    \
+                                    */
 
 struct block_wait {
     struct block_wait *next;

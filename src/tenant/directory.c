@@ -65,7 +65,7 @@ ins_status directory_find(struct reader *reader, const ins_id *id, uint64_t *out
     for (int which = 0; which < 2; which++) {
         const struct memrow *row = memtable_find(reader->mem[which], id, reader->lsn);
         if (row != NULL) {
-            *out_incarnation = row->incarnation;
+            *out_incarnation = memrow_incarnation(row);
             return INS_OK;
         }
     }
@@ -142,8 +142,8 @@ static ins_status page_sources(struct reader *reader, const ins_id *start, uint3
         }
         source->count = page_memtable(reader, which, start, rows, capacity);
         for (uint32_t i = 0; i < source->count; i++) {
-            source->entries[i] = (struct directory_entry){.id = memrow_id(rows[i]),
-                                                          .incarnation = rows[i]->incarnation};
+            source->entries[i] = (struct directory_entry){
+                .id = memrow_id(rows[i]), .incarnation = memrow_incarnation(rows[i])};
         }
     }
     for (uint32_t run = 0; run < reader->run_count; run++) {

@@ -88,8 +88,9 @@ static uint64_t name_hash(const struct scope *scope, ins_text tenant) {
     return hash64_seed(tenant.data, tenant.size, scope->key);
 }
 
-#define island_of_node(pointer) ((struct island *)(void *)(pointer)) /* node is the first member   \
-                                                                      */
+#define island_of_node(pointer)                                                                    \
+    ((struct island *)(void *)(pointer)) /* node is the first member                               \
+                                          */
 #define island_of_name(pointer)                                                                    \
     ((struct island *)(void *)((char *)(pointer)-offsetof(struct island, name_node)))
 

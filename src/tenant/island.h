@@ -12,7 +12,9 @@
 
 /* What many collections share: interned by the text of its settings. */
 struct schema {
-    struct table_node node;
+    struct table_node node;     /* by text */
+    struct table_node key_node; /* by key, while it has one */
+    uint64_t key;               /* of its catalog row; 0 = none is written yet */
     uint32_t refs;
     uint32_t dim;
     ins_distance distance;
@@ -69,7 +71,6 @@ struct scope {
     uint64_t create_lsn;      /* readers see the scope from here on */
     uint64_t drop_lsn;        /* 0, or: readers stop to see it; writers already have */
     struct scope *dropped_next;
-    struct held *holds; /* ids whose upsert is being resolved; NULL when none */
     char *name;
     uint32_t island_count;
     uint32_t pins;

@@ -145,7 +145,8 @@ struct memrow *memtable_prepare(struct generation *generation, struct island *is
     if (mem == NULL) {
         return NULL;
     }
-    struct memrow *row = row_alloc(generation, mem, row_bytes(dim, (uint32_t)payload.size));
+    size_t tail = kind == MEMROW_DIRECTORY ? sizeof(uint64_t) : payload.size;
+    struct memrow *row = row_alloc(generation, mem, row_bytes(dim, (uint32_t)tail));
     if (row == NULL) {
         return NULL;
     }
@@ -153,13 +154,15 @@ struct memrow *memtable_prepare(struct generation *generation, struct island *is
                            .id_high = id->high,
                            .id_low = id->low,
                            .id_is_uuid = id->is_uuid,
-                           .incarnation = incarnation,
                            .payload_size = (uint32_t)payload.size,
                            .dim = dim,
                            .kind = (uint8_t)kind};
     row->node.hash = row_hash(mem->incarnation, id);
     if (vector != NULL) {
         memcpy(row + 1, vector, dim * sizeof(float));
+    }
+    if (kind == MEMROW_DIRECTORY) {
+        store_u64(row + 1, incarnation);
     }
     if (payload.size > 0) {
         memcpy((char *)(row + 1) + dim * sizeof(float), payload.data, payload.size);

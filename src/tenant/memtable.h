@@ -32,13 +32,14 @@ struct memrow {
     struct memrow *sort_next;
     uint64_t lsn;
     uint64_t id_high, id_low;
-    uint64_t incarnation; /* MEMROW_DIRECTORY: where the id lives */
     uint32_t payload_size;
     uint32_t dim;
     uint8_t kind;
     bool id_is_uuid;
-    /* dim floats, then payload_size bytes follow */
+    /* MEMROW_POINT: dim floats, then payload_size bytes follow.
+     * MEMROW_DIRECTORY: the incarnation of the island where the id lives, u64 */
 };
+_Static_assert(sizeof(struct memrow) <= 96, "every row of a memtable pays it");
 
 static inline ins_id memrow_id(const struct memrow *row) {
     return (ins_id){.high = row->id_high, .low = row->id_low, .is_uuid = row->id_is_uuid};
@@ -46,6 +47,10 @@ static inline ins_id memrow_id(const struct memrow *row) {
 
 static inline const float *memrow_vector(const struct memrow *row) {
     return row->dim == 0 ? NULL : (const float *)(row + 1);
+}
+
+static inline uint64_t memrow_incarnation(const struct memrow *row) {
+    return row->kind == MEMROW_DIRECTORY ? load_u64(row + 1) : 0;
 }
 
 static inline ins_text memrow_payload(const struct memrow *row) {
