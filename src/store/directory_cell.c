@@ -58,7 +58,8 @@ static ins_status cell_read(struct directory_store *store, struct directory_cell
             return ins_fail_errno(error, errno, "cannot read cell %s", cell->name);
         }
         cell->used[slot] = CELL_SLOT_BYTES;
-        if (cell_choice_add(choice, slot, scratch, CELL_SLOT_BYTES) && choice->size <= capacity) {
+        if (cell_choice_add(choice, slot, scratch, CELL_SLOT_BYTES) && choice->size > 0 &&
+            choice->size <= capacity) {
             memcpy(out, scratch + CELL_HEADER_BYTES, choice->size);
         }
         if (choice->state[slot] == CELL_EMPTY) {
@@ -118,7 +119,7 @@ ins_status cell_file_load(ins_store *handle, const char *name, uint8_t *out, siz
     INS_ASSERT(out_version != NULL);
 
     struct directory_cell *cell = NULL;
-    struct cell_choice choice;
+    struct cell_choice choice = {0};
     (void)pthread_mutex_lock(&store->cells_lock);
     ins_status status = cell_open(store, name, out, capacity, &choice, &cell, out_damage, error);
     (void)pthread_mutex_unlock(&store->cells_lock);

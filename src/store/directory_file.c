@@ -9,8 +9,9 @@
 #include "base/status.h"
 #include "store/directory_private.h"
 
-#define BOUNCE_BYTES (64u << 10) /* on the stack: an unaligned read of a small extent is one call  \
-                                  */
+#define BOUNCE_BYTES                                                                               \
+    (64u << 10) /* on the stack: an unaligned read of a small extent is one call                   \
+                 */
 #define ZERO_PIECE_BYTES (1u << 20)
 
 int file_open(int directory_fd, const char *name, int flags, bool direct, bool *out_direct) {

@@ -217,7 +217,7 @@ static bool spare_take(struct directory_store *store, uint64_t file_bytes, uint6
 static ins_status log_prepare(struct log_sink *sink, uint64_t file_bytes, ins_error *error) {
     struct directory_store *store = store_of(sink);
     INS_ASSERT(!store->store.read_only);
-    uint64_t number;
+    uint64_t number = 0;
     if (!spare_take(store, file_bytes, &number)) {
         ins_status status = spare_make(store, file_bytes, &number, error);
         if (status != INS_OK) {
@@ -261,13 +261,13 @@ static ins_status log_rotate(struct log_sink *sink, uint64_t file_id, uint64_t f
     struct directory_store *store = store_of(sink);
     struct directory_log *log = &store->log;
     INS_ASSERT(!store->store.read_only);
-    INS_ASSERT(file_bytes >= 2 * HEADER_BYTES && file_bytes % STORE_ALIGN == 0);
+    INS_ASSERT(file_bytes >= 2 * (uint64_t)HEADER_BYTES && file_bytes % STORE_ALIGN == 0);
 
     ins_status status = directory_usable(store, error);
     if (status != INS_OK) {
         return status;
     }
-    uint64_t number;
+    uint64_t number = 0;
     if (!spare_take(store, file_bytes, &number)) {
         status = spare_make(store, file_bytes, &number, error);
         if (status != INS_OK) {
@@ -407,19 +407,26 @@ static const struct log_sink_ops directory_log_ops = {
 /* ---- Opening and closing
  * -------------------------------------------------------------------------------- */
 
+/* "spare-" and a number as spare_name writes it. */
+static bool spare_name_parse(const char *name, uint64_t *out_number) {
+    if (strncmp(name, "spare-", 6) != 0) {
+        return false;
+    }
+    char again[LOG_NAME_MAX];
+    *out_number = strtoull(name + 6, NULL, 10);
+    spare_name(*out_number, again);
+    return strcmp(name, again) == 0 && *out_number < UINT64_MAX / 2;
+}
+
 /* Spares of an earlier run: whole ones are kept, half-made ones go. */
 static ins_status leftover_one(void *opaque, const char *name, ins_error *error) {
     struct directory_store *store = opaque;
     struct directory_log *log = &store->log;
-    unsigned long long number;
-    char again[LOG_NAME_MAX];
-    if (sscanf(name, "spare-%llu", &number) == 1) {
-        spare_name(number, again);
-        if (strcmp(name, again) == 0 && number < UINT64_MAX / 2) {
-            log->next_spare = number >= log->next_spare ? number + 1 : log->next_spare;
-            spare_keep(store, number);
-            return INS_OK;
-        }
+    uint64_t number;
+    if (spare_name_parse(name, &number)) {
+        log->next_spare = number >= log->next_spare ? number + 1 : log->next_spare;
+        spare_keep(store, number);
+        return INS_OK;
     }
     if (strncmp(name, "raw-spare-", 10) == 0 && unlinkat(store->log_fd, name, 0) != 0) {
         return ins_fail_errno(error, errno, "cannot remove %s/log/%s", store->path, name);

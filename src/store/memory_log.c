@@ -142,7 +142,7 @@ static ins_status rotate_locked(struct memory_store *store, uint64_t file_id, ui
 static ins_status rotate_op(struct log_sink *sink, uint64_t file_id, uint64_t file_bytes,
                             const void *header, ins_error *error) {
     struct memory_store *store = store_of(sink);
-    INS_ASSERT(file_bytes >= 2 * HEADER_BYTES && file_bytes % STORE_ALIGN == 0);
+    INS_ASSERT(file_bytes >= 2 * (uint64_t)HEADER_BYTES && file_bytes % STORE_ALIGN == 0);
     memory_lock(store);
     ins_status status = rotate_locked(store, file_id, file_bytes, header, error);
     memory_unlock(store);

@@ -20,13 +20,16 @@ static void object_free(struct memory_object *object) {
     free(object);
 }
 
-static void writer_free(struct store_writer *writer) {
+static void writer_unlink(struct store_writer *writer) {
     struct store_writer **link = &writer->store->writers;
     while (*link != writer) {
         INS_ASSERT(*link != NULL);
         link = &(*link)->next;
     }
     *link = writer->next;
+}
+
+static void writer_free(struct store_writer *writer) {
     free(writer->data);
     free(writer);
 }
@@ -190,8 +193,9 @@ ins_status memory_put_commit(struct store_writer *writer, ins_error *error) {
     struct memory_store *store = writer->store;
     memory_lock(store);
     ins_status status = commit_locked(writer, error);
-    writer_free(writer);
+    writer_unlink(writer);
     memory_unlock(store);
+    writer_free(writer);
     return status;
 }
 
@@ -201,8 +205,9 @@ void memory_put_abort(struct store_writer *writer) {
     }
     struct memory_store *store = writer->store;
     memory_lock(store);
-    writer_free(writer);
+    writer_unlink(writer);
     memory_unlock(store);
+    writer_free(writer);
 }
 
 ins_status memory_get(ins_store *handle, const char *name, uint64_t offset, void *out, size_t size,
@@ -259,7 +264,7 @@ ins_status memory_list(ins_store *handle, const char *prefix,
     if (status == INS_OK && all == NULL) {
         status = ins_fail(error, INS_FULL, "no memory to list objects");
     }
-    for (struct memory_object *object = store->objects; status == INS_OK && object != NULL;
+    for (struct memory_object *object = store->objects; all != NULL && object != NULL;
          object = object->next) {
         if (!object->removed && strncmp(object->name, prefix, strlen(prefix)) == 0) {
             memcpy(all[filled].name, object->name, sizeof(object->name));
@@ -312,7 +317,9 @@ void memory_objects_restart(struct memory_store *store, bool power_cut) {
 
 void memory_objects_free(struct memory_store *store) {
     while (store->writers != NULL) {
-        writer_free(store->writers);
+        struct store_writer *writer = store->writers;
+        store->writers = writer->next;
+        writer_free(writer);
     }
     while (store->objects != NULL) {
         struct memory_object *object = store->objects;

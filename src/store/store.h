@@ -38,20 +38,21 @@ struct store_ops {
     ins_status (*size)(ins_store *store, const char *name, uint64_t *out_size, ins_error *error);
     /* Calls visit for every object whose name begins with `prefix`, in any order. */
     ins_status (*list)(ins_store *store, const char *prefix,
-                       ins_status (*visit)(void *context, const char *name, uint64_t size), void *context,
-                       ins_error *error);
+                       ins_status (*visit)(void *context, const char *name, uint64_t size),
+                       void *context, ins_error *error);
     /* INS_OK also when it was not there. */
     ins_status (*remove)(ins_store *store, const char *name, ins_error *error);
 
     /* A small object replaced by compare-and-swap: the manifest. `version` 0 = not there.
-     * load: reads the newest whole version into out (capacity); *out_damage is set when a newer copy
-     * was there but does not verify (torn at a power cut, or damaged; the text says which place).
-     * swap: durable on INS_OK with version expected + 1, one sync; INS_EXISTS when the version is not `expected`. */
+     * load: reads the newest whole version into out (capacity); *out_damage is set when a newer
+     * copy was there but does not verify (torn at a power cut, or damaged; the text says which
+     * place). swap: durable on INS_OK with version expected + 1, one sync; INS_EXISTS when the
+     * version is not `expected`. */
     ins_status (*cell_load)(ins_store *store, const char *name, uint8_t *out, size_t capacity,
                             size_t *out_size, uint64_t *out_version, ins_error *out_damage,
                             ins_error *error);
-    ins_status (*cell_swap)(ins_store *store, const char *name, uint64_t expected,
-                            const void *data, size_t size, ins_error *error);
+    ins_status (*cell_swap)(ins_store *store, const char *name, uint64_t expected, const void *data,
+                            size_t size, ins_error *error);
 
     /* The log's sink in this store; owned by the store. */
     struct log_sink *(*log_sink)(ins_store *store);
@@ -68,8 +69,8 @@ struct ins_store {
 #define STORE_CELL_BYTES_MAX (2u << 20)
 
 /* The log's files. One frame is in flight at a time; a frame is durable when append returns INS_OK.
- * Files have an id, rising by one; each begins with a header that names its id and salt, so bytes of
- * a file's earlier life never pass for its own. */
+ * Files have an id, rising by one; each begins with a header that names its id and salt, so bytes
+ * of a file's earlier life never pass for its own. */
 struct log_sink {
     const struct log_sink_ops *ops;
     _Atomic uint64_t sync_count, write_bytes;
@@ -98,7 +99,8 @@ struct log_sink_ops {
      * file and makes them durable: O_DIRECT|O_DSYNC where possible, else write + fdatasync. */
     ins_status (*append)(struct log_sink *sink, uint64_t offset, const void *data, size_t size,
                          ins_error *error);
-    /* Files below `file_id` are no longer needed: recycled as spares (at most 2 kept) or deleted. */
+    /* Files below `file_id` are no longer needed: recycled as spares (at most 2 kept) or deleted.
+     */
     ins_status (*release)(struct log_sink *sink, uint64_t file_id, ins_error *error);
 };
 
@@ -118,17 +120,20 @@ ins_status store_memory_open(const struct store_memory_options *options, ins_sto
 void store_memory_crash(ins_store *store);
 /* Kill of the process: what was written stays, synced or not; unfinished puts vanish. */
 void store_memory_kill(ins_store *store);
-/* The call number `countdown` from now (1 = the next; reads count apart when only_writes) fails with `status`;
- * `sticky`: all later ones too. A failing write may leave a prefix of its bytes (short write). */
+/* The call number `countdown` from now (1 = the next; reads count apart when only_writes) fails
+ * with `status`; `sticky`: all later ones too. A failing write may leave a prefix of its bytes
+ * (short write). */
 void store_memory_fail_at(ins_store *store, uint64_t countdown, bool only_writes, ins_status status,
                           bool sticky);
 void store_memory_fail_off(ins_store *store);
 uint64_t store_memory_calls(ins_store *store, bool only_writes);
-/* Damage for tests: flips one bit, or cuts the object. `kind`: 0 object, 1 cell copy, 2 log file. */
+/* Damage for tests: flips one bit, or cuts the object. `kind`: 0 object, 1 cell copy, 2 log file.
+ */
 bool store_memory_flip(ins_store *store, const char *name, uint64_t offset, uint8_t mask);
 bool store_memory_truncate(ins_store *store, const char *name, uint64_t size);
 /* Raw names for flip and truncate: objects by name, "cell:NAME:0|1", "log:FILE_ID". */
-ins_status store_memory_list_raw(ins_store *store, void (*visit)(void *context, const char *name, uint64_t size),
+ins_status store_memory_list_raw(ins_store *store,
+                                 void (*visit)(void *context, const char *name, uint64_t size),
                                  void *context);
 
 #endif

@@ -2,8 +2,8 @@
  *
  * Path: the request lane encodes a record, reserves room, takes its LSN by wal_append and puts the
  * rows into the memtable in the same step. The log lane drains the queue into one batch (its frame
- * <= 2 MiB, <= 4,096 records), writes one frame, syncs it, and posts one task to the request lane, which sets
- * the durable LSN and completes the calls that waited. The next batch forms meanwhile.
+ * <= 2 MiB, <= 4,096 records), writes one frame, syncs it, and posts one task to the request lane,
+ * which sets the durable LSN and completes the calls that waited. The next batch forms meanwhile.
  * Failure: a failed write or sync stops the log for good; `failed` is called once on the request
  * lane with the reason; no sync is retried. Reads go on.
  * Invariants: I1 durable <= sequenced.  I2 one frame is in flight.  I3 LSNs have no holes.
@@ -22,12 +22,13 @@ struct wal_record {
     struct wal_record *next; /* the log's own until released */
     uint64_t lsn;            /* out */
     uint64_t scope;          /* main scope, for readers; 0 = system */
-    uint32_t crc;            /* CRC32C over data, computed by the maker and verified by the log lane */
+    uint32_t crc; /* CRC32C over data, computed by the maker and verified by the log lane */
     uint32_t size;
     uint16_t type;
     uint8_t *data; /* owned by the maker until released() */
     /* Further pieces of the same record: same LSN, joined at replay. A record of several pieces has
-     * pieces of at most INS_LOG_FRAGMENT_BYTES_MAX. NULL = this is the last. `next` links records. */
+     * pieces of at most INS_LOG_FRAGMENT_BYTES_MAX. NULL = this is the last. `next` links records.
+     */
     struct wal_record *more;
 };
 
@@ -35,7 +36,8 @@ enum wal_record_type { WAL_RECORD_EFFECTS = 1 };
 
 struct wal_callbacks {
     void *context;
-    /* Durable LSN rose (request lane). Records up to it are released: their memory is the maker's again; `released` is their chain in LSN order. */
+    /* Durable LSN rose (request lane). Records up to it are released: their memory is the maker's
+     * again; `released` is their chain in LSN order. */
     void (*durable)(void *context, uint64_t lsn, struct wal_record *released);
     /* The log stopped. `released`: the records that never became durable. Once. */
     void (*failed)(void *context, const ins_error *error, struct wal_record *released);
@@ -51,21 +53,21 @@ struct wal_options {
     struct wal_callbacks callbacks;
 };
 
-/* Replay: calls `visit` for every whole record with lsn > after_lsn, in LSN order, fragments joined.
- * `data` is borrowed. An error of visit ends the replay. */
+/* Replay: calls `visit` for every whole record with lsn > after_lsn, in LSN order, fragments
+ * joined. `data` is borrowed. An error of visit ends the replay. */
 typedef ins_status (*wal_visit)(void *context, uint64_t lsn, uint16_t type, uint64_t scope,
                                 struct slice data, ins_error *error);
 
 struct wal_replay_result {
-    uint64_t last_lsn;   /* of the last whole record; after_lsn when there was none */
+    uint64_t last_lsn; /* of the last whole record; after_lsn when there was none */
     uint64_t last_file_id;
     uint64_t records, bytes;
     bool torn_tail; /* bytes behind the last whole batch were dropped */
 };
 
 /* Opens after replay: reads all files, verifies chain and checksums, then begins a new file.
- * INS_CORRUPT: a bad batch has a valid later one behind it, or LSNs above after_lsn are missing; the
- * message names file and offset. */
+ * INS_CORRUPT: a bad batch has a valid later one behind it, or LSNs above after_lsn are missing;
+ * the message names file and offset. */
 INS_MUST_USE ins_status wal_open(const struct wal_options *options, uint64_t after_lsn,
                                  wal_visit visit, void *visit_context,
                                  struct wal_replay_result *out_result, struct wal **out_wal,
@@ -74,12 +76,12 @@ INS_MUST_USE ins_status wal_open(const struct wal_options *options, uint64_t aft
 INS_MUST_USE ins_status wal_check(struct log_sink *sink, uint64_t after_lsn, wal_visit visit,
                                   void *visit_context, struct wal_replay_result *out_result,
                                   ins_error *error);
-/* Writes what was appended, closes the tail with an empty batch, stops the log's timer and waits for
- * its background task; then calls `done` on the request lane: no lane holds anything of the log any
- * more, and wal_close may follow. Nothing may be appended after it. Request lane. */
+/* Writes what was appended, closes the tail with an empty batch, stops the log's timer and waits
+ * for its background task; then calls `done` on the request lane: no lane holds anything of the log
+ * any more, and wal_close may follow. Nothing may be appended after it. Request lane. */
 void wal_stop(struct wal *wal, void (*done)(void *context), void *context);
-/* No lane may run a task of the log, nor hold its timer: after wal_stop, or when the lanes themselves
- * are gone or thrown away (a simulated crash). Takes NULL. */
+/* No lane may run a task of the log, nor hold its timer: after wal_stop, or when the lanes
+ * themselves are gone or thrown away (a simulated crash). Takes NULL. */
 void wal_close(struct wal *wal);
 
 /* INS_EXHAUSTED when `bytes` more would pass pending_bytes_max (a single record larger than that is

@@ -63,31 +63,30 @@ struct wal {
     struct log_sink *sink;
     uint64_t file_bytes, pending_bytes_max;
     size_t frame_bytes_max, fragment_bytes_max;
-    bool drop;
     struct wal_callbacks callbacks;
-    uint8_t *frame_data; /* [INS_LOG_FRAME_BYTES_MAX]; the log lane's */
+    uint8_t *frame_data; /* [frame_bytes_max]; the log lane's */
     uint32_t boot;
+    bool drop;
 
     /* the request lane's */
     uint64_t next_lsn, durable_lsn;
     uint64_t pending_bytes;    /* appended, neither durable nor given back */
-    bool stopped;              /* failed() was called */
     uint64_t prepare_again_ns; /* no try to make a spare on a full disk before */
     void (*stop_done)(void *context);
     void *stop_context;
+    bool stopped; /* failed() was called */
 
     /* the log lane's */
     struct wal_record *backlog_first, **backlog_last; /* taken from the queue, not yet durable */
     struct wal_record *piece; /* of the first one: where it goes on; NULL = at its beginning */
-    uint32_t cursor; /* bytes of that piece that are durable already: it goes in fragments */
     uint64_t file_id, file_salt, file_at;
     uint64_t written_lsn; /* highest LSN of a record or fragment in the current file or before */
     uint64_t whole_lsn;   /* of the last record that is durable whole */
     uint64_t next_batch;
     struct hash128 previous_hash;
     uint64_t last_batch_ns;
-    bool tail_open; /* the last batch has no batch behind it yet that could tell damage from a tear
-                     */
+    uint32_t cursor; /* bytes of `piece` that are durable already: it goes in fragments */
+    bool tail_open;  /* no batch lies behind the last one: its damage would pass for a torn tail */
     ins_timer idle_timer;
 
     /* under lock */
