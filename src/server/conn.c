@@ -212,10 +212,14 @@ static size_t conn_take_head(struct conn *conn, const char *data, size_t size) {
 }
 
 /* Empty lines before a request: some clients send one behind a body. */
-static size_t skip_empty_lines(const struct conn *conn, const char *data, size_t size) {
+static size_t skip_empty_lines(struct conn *conn, const char *data, size_t size) {
     size_t at = 0;
-    while (conn->scan.searched == 0 && at + 1 < size && data[at] == '\r' && data[at + 1] == '\n') {
+    if (conn->state == CONN_BODY || conn->scan.line != 0) {
+        return 0;
+    }
+    while (at + 1 < size && data[at] == '\r' && data[at + 1] == '\n') {
         at += 2;
+        conn->scan = (struct head_scan){0};
     }
     return at;
 }
@@ -387,7 +391,7 @@ void conn_accept(struct server *server) {
     conn->since_ms = uv_now(&server->loop->uv);
     INS_ASSERT(uv_tcp_init(&server->loop->uv, &conn->tcp) == 0);
     if (server->conn_count++ == 0) {
-        (void)uv_timer_start(&server->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+        (void)uv_timer_start(&server->sweep, on_sweep, server->sweep_ms, server->sweep_ms);
     }
     list_append(conn);
     if (uv_accept((uv_stream_t *)&server->listener, (uv_stream_t *)&conn->tcp) != 0) {
@@ -410,15 +414,11 @@ static void conn_expire(struct conn *conn) {
 }
 
 void conn_sweep(struct server *server) {
-    static const uint32_t timeouts_ms[CONN_STATE_COUNT] = {
-        [CONN_IDLE] = IDLE_MS,   [CONN_HEAD] = HEAD_MS,     [CONN_BODY] = BODY_MS,
-        [CONN_WRITE] = WRITE_MS, [CONN_LINGER] = LINGER_MS,
-    };
     uint64_t now_ms = uv_now(&server->loop->uv);
     for (enum conn_state state = 0; state < CONN_STATE_COUNT; state++) {
         struct conn *conn;
-        while (timeouts_ms[state] != 0 && (conn = server->lists[state].first) != NULL &&
-               now_ms - conn->since_ms >= timeouts_ms[state]) {
+        while (server->timeouts_ms[state] != 0 && (conn = server->lists[state].first) != NULL &&
+               now_ms - conn->since_ms >= server->timeouts_ms[state]) {
             conn_expire(conn);
         }
     }

@@ -51,6 +51,9 @@ enum head_result head_scan(struct head_scan *scan, const char *data, size_t size
             return bad(out_error, 400, wrong);
         }
         scan->line = scan->searched = (uint32_t)(line_feed + 1 - data);
+        if (line_size == 1 && scan->line_count == 0) {
+            return bad(out_error, 400, "an empty line where a request should begin");
+        }
         if (line_size == 1) {
             *out_size = scan->line;
             return HEAD_DONE;

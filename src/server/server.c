@@ -94,6 +94,24 @@ static ins_status server_listen(struct server *server, const struct server_optio
     return INS_OK;
 }
 
+static uint32_t or_default(uint32_t value, uint32_t fallback) {
+    return value == 0 ? fallback : value;
+}
+
+static void patience_init(struct server *server, const struct server_patience *patience) {
+    server->timeouts_ms[CONN_IDLE] = or_default(patience->idle_ms, IDLE_MS);
+    server->timeouts_ms[CONN_HEAD] = or_default(patience->head_ms, HEAD_MS);
+    server->timeouts_ms[CONN_BODY] = or_default(patience->body_ms, BODY_MS);
+    server->timeouts_ms[CONN_WRITE] = or_default(patience->write_ms, WRITE_MS);
+    server->timeouts_ms[CONN_LINGER] = or_default(patience->linger_ms, LINGER_MS);
+    server->sweep_ms = SWEEP_MS;
+    for (size_t state = 0; state < CONN_STATE_COUNT; state++) {
+        uint32_t timeout_ms = server->timeouts_ms[state];
+        server->sweep_ms =
+            timeout_ms != 0 && timeout_ms < server->sweep_ms ? timeout_ms : server->sweep_ms;
+    }
+}
+
 static void on_stop(uv_async_t *async);
 static void on_signal(uv_signal_t *handle, int number);
 
@@ -132,6 +150,7 @@ ins_status server_open(const struct server_options *options, struct server **out
     }
     (void)signal(SIGPIPE, SIG_IGN); /* a closed connection is an error of its write, no more */
     server->conn_max = connections_allowed(options->connections_max);
+    patience_init(server, &options->patience);
     ins_options db_options = {.memory_budget = options->memory_budget};
     ins_status status = ins_store_open_directory(options->data_dir, false, &server->store, error);
     if (status == INS_OK) {

@@ -14,13 +14,24 @@
 
 struct server;
 
+/* Milliseconds of silence after which a connection is given up, by what it is doing; 0 = default.
+ */
+struct server_patience {
+    uint32_t idle_ms;   /* between requests: 75 s, as clients that pool connections expect */
+    uint32_t head_ms;   /* from the first byte of a head to its last: 10 s */
+    uint32_t body_ms;   /* without a byte of a body: 30 s */
+    uint32_t write_ms;  /* for an answer to be taken in: 60 s */
+    uint32_t linger_ms; /* for a refused peer to read its answer: 2 s */
+};
+
 struct server_options {
     const char *data_dir;
     const char *host;         /* an address or "localhost" */
     uint16_t http_port;       /* 0 = any that is free */
     uint64_t memory_budget;   /* 0 = the engine's default */
     uint32_t connections_max; /* 0 = SERVER_CONNECTIONS_MAX or what the descriptors allow */
-    bool handle_signals;      /* SIGTERM and SIGINT stop; a second one ends the process at once */
+    struct server_patience patience;
+    bool handle_signals; /* SIGTERM and SIGINT stop; a second one ends the process at once */
 };
 
 /* INS_INVALID: address; INS_UNAVAILABLE: port in use; or what opening the store or database says.

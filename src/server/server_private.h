@@ -7,19 +7,19 @@
 #include "server/loop.h"
 #include "server/server.h"
 
-#define READ_BYTES (64u << 10)           /* one read; the buffer is shared by all connections */
-#define INPUT_BYTES_MAX (READ_BYTES * 2) /* kept for a connection: a head, or pipelined requests   \
-                                          */
+#define READ_BYTES (64u << 10) /* one read; the buffer is shared by all connections */
+#define INPUT_BYTES_MAX                                                                            \
+    (READ_BYTES * 2) /* kept for a connection: a head, or pipelined requests                       \
+                      */
 #define INPUT_BYTES_MIN 1024u
 
-/* Silence after which a connection is given up, by what it is doing. Qdrant closes idle ones after
- * 5 s, which breaks clients that pool them; 75 s is what nginx and browsers expect. */
+/* Qdrant closes idle connections after 5 s, which breaks clients that pool them. */
 #define IDLE_MS 75000u
-#define HEAD_MS 10000u  /* from the first byte of a head to its last */
-#define BODY_MS 30000u  /* without a byte of a body */
-#define WRITE_MS 60000u /* for an answer that the peer takes in slowly */
-#define LINGER_MS 2000u /* for a peer to read its refusal while it still sends */
-#define SWEEP_MS 1000u
+#define HEAD_MS 10000u
+#define BODY_MS 30000u
+#define WRITE_MS 60000u
+#define LINGER_MS 2000u
+#define SWEEP_MS 1000u /* how often expiry is looked at, unless a patience is shorter */
 #define STOP_MS 10000u /* for requests under way at shutdown */
 
 /* idle ──> head ──> body ──> busy ──> write ──> idle      any ──> linger ──> closed
@@ -94,6 +94,8 @@ struct server {
     uv_signal_t signals[2];
     ins_call shutdown;
     struct conn_list lists[CONN_STATE_COUNT];
+    uint32_t timeouts_ms[CONN_STATE_COUNT]; /* 0 = none */
+    uint32_t sweep_ms;
     char *read_buffer; /* [READ_BYTES] */
     uint64_t stop_ms;
     uint32_t conn_count, conn_max;

@@ -16,7 +16,7 @@
 
 static int setup(void **state) {
     static struct running running;
-    running_start(&running, 0);
+    running_start(&running, NULL);
     *state = &running;
     return 0;
 }
@@ -289,7 +289,8 @@ static void test_vanishing(void **state) {
 static void test_too_many(void **state) {
     (void)state;
     static struct running running;
-    running_start(&running, 3);
+    struct server_options options = {.connections_max = 3};
+    running_start(&running, &options);
     int clients[4];
     for (int i = 0; i < 3; i++) {
         clients[i] = client_connect(&running);
@@ -319,12 +320,73 @@ static void test_too_many(void **state) {
     assert_int_equal(running.status, INS_OK);
 }
 
+/* Goal: who is silent is given up: idle, in a head, in a body, and slow to read an answer; who is
+ * refused may read why. Method: patiences of some milliseconds, a client for each. */
+static void test_patience(void **state) {
+    (void)state;
+    static struct running running;
+    static struct answer_read answer;
+    struct server_options options = {
+        .patience = {.idle_ms = 50, .head_ms = 50, .body_ms = 50, .write_ms = 50, .linger_ms = 50}};
+    running_start(&running, &options);
+    int client = client_connect(&running);
+    assert_true(client_at_end(client)); /* nothing was ever sent */
+    (void)close(client);
+
+    client = client_connect(&running);
+    client_send_text(client, HEALTH);
+    expect(client, 200, "healthz");
+    assert_true(client_at_end(client));
+    (void)close(client);
+
+    client = client_connect(&running);
+    client_send_text(client, "GET /healthz HT");
+    expect(client, 408, "did not come whole");
+    assert_true(client_at_end(client));
+    (void)close(client);
+
+    client = client_connect(&running);
+    client_send_text(client, "PUT /collections/t HTTP/1.1\r\nContent-Length: 9\r\n\r\n{");
+    expect(client, 408, "did not come whole");
+    assert_true(client_at_end(client));
+    (void)close(client);
+
+    client = client_connect(&running);
+    client_send_text(client, "GARBAGE\r\n\r\n"); /* and then neither reads nor ends */
+    (void)usleep(300000);
+    client_read(client, &answer);
+    assert_int_equal(answer.http, 400);
+    (void)close(client);
+
+    client = client_connect(&running);
+    enum { REQUESTS = 40000 }; /* whose answers nobody reads: they fill the socket */
+    static const char request[] = "GET /nothing HTTP/1.1\r\n\r\n";
+    char *many = malloc(REQUESTS * sizeof(request));
+    INS_ASSERT(many != NULL);
+    for (size_t i = 0; i < REQUESTS; i++) {
+        memcpy(many + i * (sizeof(request) - 1), request, sizeof(request) - 1);
+    }
+    struct timeval patience = {.tv_sec = 5};
+    (void)setsockopt(client, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+    client_send(client, many, REQUESTS * (sizeof(request) - 1));
+    free(many);
+    (void)usleep(500000);
+    size_t answers = 0;
+    for (client_read(client, &answer); !answer.closed; client_read(client, &answer)) {
+        answers++;
+    }
+    assert_true(answers < REQUESTS); /* it was cut off */
+    (void)close(client);
+    running_stop(&running);
+    assert_int_equal(fake_alloc_bytes(), 0);
+}
+
 /* Goal: stopping answers what is under way, closes what is idle, and flushes. Method: stop with a
  * request that the engine completes later (completions are tasks), and idle connections open. */
 static void test_stop(void **state) {
     (void)state;
     static struct running running;
-    running_start(&running, 0);
+    running_start(&running, NULL);
     int idle = client_connect(&running);
     client_send_text(idle, HEALTH);
     expect(idle, 200, "healthz");
@@ -374,6 +436,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_vanishing, setup, teardown),
         cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_patience),
         cmocka_unit_test(test_stop),
         cmocka_unit_test_setup_teardown(test_open_fails, setup, teardown),
     };

@@ -123,11 +123,15 @@ static void *running_main(void *context) {
     return NULL;
 }
 
-void running_start(struct running *running, uint32_t connections_max) {
+void running_start(struct running *running, const struct server_options *given) {
     memset(running, 0, sizeof(*running));
     directory_make(running->directory);
-    struct server_options options = {
-        .data_dir = running->directory, .host = "localhost", .connections_max = connections_max};
+    struct server_options options = {0};
+    if (given != NULL) {
+        options = *given;
+    }
+    options.data_dir = running->directory;
+    options.host = "localhost";
     ins_error error;
     ins_status status = server_open(&options, &running->server, &error);
     if (status != INS_OK) {

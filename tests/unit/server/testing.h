@@ -40,7 +40,8 @@ struct running {
     ins_status status; /* of server_run */
 };
 
-void running_start(struct running *running, uint32_t connections_max);
+/* `options` NULL = defaults; the directory, the host and the port are always set here. */
+void running_start(struct running *running, const struct server_options *options);
 /* Stops, joins, closes; the status of the run is in running->status. */
 void running_stop(struct running *running);
 
