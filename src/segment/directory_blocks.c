@@ -107,8 +107,22 @@ ins_status directory_block_begin(const uint8_t *block, size_t size, struct direc
     return INS_OK;
 }
 
-/* LEB128 of at most 64 bits. */
+/* LEB128 of at most 64 bits. Eight bytes at a time while the block has so many: stop bits say how
+ * long it is, and three shifts press the groups of seven together. */
 static bool take_varint(struct directory_cursor *cursor, uint64_t *out) {
+    if (cursor->end - cursor->at >= 8) {
+        uint64_t word = load_u64(cursor->at);
+        uint64_t stops = ~word & 0x8080808080808080ull;
+        if (stops != 0) {
+            unsigned bits = (unsigned)__builtin_ctzll(stops) + 1;
+            word &= UINT64_MAX >> (64 - bits) & 0x7f7f7f7f7f7f7f7full;
+            word = (word & 0x007f007f007f007full) | (word & 0x7f007f007f007f00ull) >> 1;
+            word = (word & 0x00003fff00003fffull) | (word & 0x3fff00003fff0000ull) >> 2;
+            *out = (word & 0x000000000fffffffull) | (word & 0x0fffffff00000000ull) >> 4;
+            cursor->at += bits / 8;
+            return true;
+        }
+    }
     uint64_t value = 0;
     for (unsigned shift = 0; shift < 64; shift += 7) {
         if (cursor->at == cursor->end) {
@@ -202,28 +216,45 @@ bool directory_block_next(struct directory_cursor *cursor, struct directory_entr
     return true;
 }
 
+/* Moves to the first id >= `id`; false when there is none or the ids are malformed. Looks at ids
+ * alone: an incarnation has its place by its index. */
+static bool seek_id(struct directory_cursor *cursor, const ins_id *id, ins_status *out_status) {
+    while (cursor->left > 0) {
+        ins_id at;
+        if (!(id->is_uuid ? next_uuid(cursor, &at) : next_number(cursor, &at))) {
+            *out_status = INS_CORRUPT;
+            return false;
+        }
+        cursor->first = false;
+        cursor->last.id = at;
+        if (id_compare(&at, id) >= 0) {
+            return true;
+        }
+        cursor->left--;
+        cursor->index++;
+    }
+    return false;
+}
+
 ins_status directory_block_find(const uint8_t *block, size_t size, const ins_id *id,
                                 bool *out_found, uint64_t *out_incarnation, ins_error *error) {
-    struct directory_cursor cursor;
+    struct directory_cursor cursor = {0};
     ins_status status = directory_block_begin(block, size, &cursor, error);
     if (status != INS_OK) {
         return status;
     }
-    struct directory_entry entry;
-    while (directory_block_next(&cursor, &entry, &status)) {
-        int order = id_compare(&entry.id, id);
-        if (order == 0) {
-            *out_found = true;
-            *out_incarnation = entry.incarnation;
-            return INS_OK;
-        }
-        if (order > 0) {
-            break;
-        }
+    bool found = cursor.last.id.is_uuid == id->is_uuid && seek_id(&cursor, id, &status) &&
+                 id_equal(&cursor.last.id, id);
+    uint64_t incarnation = 0;
+    if (found && !next_incarnation(&cursor, &incarnation)) {
+        status = INS_CORRUPT;
     }
     if (status != INS_OK) {
         return ins_fail(error, status, "id directory block with malformed entries");
     }
-    *out_found = false;
+    *out_found = found;
+    if (found) {
+        *out_incarnation = incarnation;
+    }
     return INS_OK;
 }

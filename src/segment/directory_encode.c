@@ -124,9 +124,9 @@ static uint32_t block_put(struct directory_encoder *encoder) {
     store_u16(block + 4, (uint16_t)plan.dictionary_count);
     store_u64(block + 8, base);
     store_u64(block + 16, uuid ? entries[0].id.high : entries[0].id.low);
-    uint8_t *codes = block + DIRECTORY_BLOCK_HEADER + plan.dictionary_count * 8;
+    uint8_t *codes = block + DIRECTORY_BLOCK_HEADER + (size_t)plan.dictionary_count * 8;
     for (uint32_t i = 0; i < plan.dictionary_count; i++) {
-        store_u64(block + DIRECTORY_BLOCK_HEADER + i * 8, encoder->dictionary[i]);
+        store_u64(block + DIRECTORY_BLOCK_HEADER + (size_t)i * 8, encoder->dictionary[i]);
     }
     uint8_t *at = block + DIRECTORY_BLOCK_HEADER + plan.bytes;
     for (uint32_t i = 0; i < count; i++) {

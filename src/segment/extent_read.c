@@ -257,7 +257,7 @@ ins_status extent_parse(const struct run *run, uint64_t file, struct slice bytes
         .directory = (run->flags & RUN_DIRECTORY) != 0,
     };
     for (uint32_t i = 0; i < section_count && wrong == NULL; i++) {
-        const uint8_t *at = bytes.data + EXTENT_HEADER_BYTES + i * EXTENT_SECTION_BYTES;
+        const uint8_t *at = bytes.data + EXTENT_HEADER_BYTES + (size_t)i * EXTENT_SECTION_BYTES;
         wrong = parse_section(&extent, &bounds, at);
     }
     if (wrong == NULL && bounds.hashes_seen != hash_count) {

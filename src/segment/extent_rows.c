@@ -53,18 +53,33 @@ uint64_t extent_tombstone_version(const struct extent *extent, const struct chun
     return extent->version_low + load_u32(chunk_at(tombstones, begin + (uint64_t)index * 4));
 }
 
-/* First of [begin, end) with a number >= `number`. */
+/* First of [0, end) with a number >= `number`: the last chunk that begins below it, then inside. */
 static uint32_t lower_number(const struct chunks *chunks, uint32_t end, uint64_t number) {
-    uint32_t begin = 0;
-    while (begin < end) {
-        uint32_t middle = begin + (end - begin) / 2;
-        if (load_u64(chunk_at(chunks, (uint64_t)middle * 8)) < number) {
-            begin = middle + 1;
+    uint32_t per_chunk = chunks->chunk_bytes / 8;
+    if (end == 0) {
+        return 0;
+    }
+    uint32_t chunk = 0;
+    uint32_t chunk_end = (end - 1) / per_chunk + 1;
+    while (chunk_end - chunk > 1) {
+        uint32_t middle = chunk + (chunk_end - chunk) / 2;
+        if (load_u64(chunks->chunks[middle]) < number) {
+            chunk = middle;
         } else {
-            end = middle;
+            chunk_end = middle;
         }
     }
-    return begin;
+    uint32_t first = chunk * per_chunk;
+    uint32_t count = end - first < per_chunk ? end - first : per_chunk;
+    const uint8_t *base = chunks->chunks[chunk];
+    uint32_t below = 0; /* numbers below it */
+    while (count > 0) {
+        uint32_t half = count / 2;
+        bool less = load_u64(base + (size_t)(below + half) * 8) < number;
+        below = less ? below + half + 1 : below;
+        count = less ? count - half - 1 : half;
+    }
+    return first + below;
 }
 
 static uint32_t lower_bound(const struct chunks *chunks, uint32_t numbers, uint32_t count,

@@ -6,6 +6,8 @@
  * Payload stands before its offsets in a large extent, since their width follows from its size. */
 #include "segment/segment_private.h"
 
+#define PAYLOAD_SIZES_BYTES (1u << 20)
+
 struct rows_write {
     struct segment_writer *writer;
     const struct extent_source *source;
@@ -14,6 +16,7 @@ struct rows_write {
     uint64_t payload_bytes;
     uint64_t start; /* of a large extent in the file */
     struct section sections[SECTION_SLOTS];
+    uint32_t *sizes; /* [rows] of payloads; NULL when there are too many rows to keep them */
 };
 
 /* ---- Small ------------------------------------------------------------------------------------
@@ -309,10 +312,15 @@ static ins_status large_payload(struct rows_write *write, ins_error *error) {
         status = walk_begin(&walk, write->source, EXTENT_NEED_PAYLOAD, error);
     }
     write->payload_bytes = 0;
-    while (status == INS_OK) {
+    for (uint32_t row = 0; status == INS_OK; row++) {
         status = walk_live(&walk, error);
         if (status != INS_OK || walk.end) {
             break;
+        }
+        if (write->sizes != NULL) {
+            INS_ASSERT(row < write->counts->rows);
+            INS_ASSERT(walk.row.payload.size <= UINT32_MAX);
+            write->sizes[row] = (uint32_t)walk.row.payload.size;
         }
         write->payload_bytes += walk.row.payload.size;
         status = stream_put(&stream, walk.row.payload.data, walk.row.payload.size, error);
@@ -321,33 +329,77 @@ static ins_status large_payload(struct rows_write *write, ins_error *error) {
                             : status;
 }
 
+/* The sizes of the rows' payloads in order: kept, or from one more pass. */
+struct payload_sizes {
+    const uint32_t *kept;
+    uint32_t row, count;
+    struct source_walk walk;
+};
+
+static ins_status sizes_begin(struct payload_sizes *sizes, const struct rows_write *write,
+                              ins_error *error) {
+    sizes->kept = write->sizes;
+    sizes->row = 0;
+    sizes->count = write->counts->rows;
+    return sizes->kept != NULL
+               ? INS_OK
+               : walk_begin(&sizes->walk, write->source, EXTENT_NEED_PAYLOAD, error);
+}
+
+static ins_status sizes_next(struct payload_sizes *sizes, uint64_t *out_size, ins_error *error) {
+    INS_ASSERT(sizes->row < sizes->count);
+    if (sizes->kept != NULL) {
+        *out_size = sizes->kept[sizes->row++];
+        return INS_OK;
+    }
+    ins_status status = walk_live(&sizes->walk, error);
+    if (status == INS_OK) {
+        INS_ASSERT(!sizes->walk.end);
+        sizes->row++;
+        *out_size = sizes->walk.row.payload.size;
+    }
+    return status;
+}
+
 static ins_status large_offsets(struct rows_write *write, ins_error *error) {
+    uint32_t rows = write->counts->rows;
     uint16_t encoding = write->payload_bytes <= UINT32_MAX ? ENCODING_U32 : ENCODING_U64;
     struct section_stream stream;
+    struct payload_sizes sizes;
     ins_status status = section_begin(write, &stream, SECTION_PAYLOAD_OFFSETS, encoding,
-                                      ((uint64_t)write->counts->rows + 1) * encoding, error);
-    struct source_walk walk;
+                                      ((uint64_t)rows + 1) * encoding, error);
     if (status == INS_OK) {
-        status = walk_begin(&walk, write->source, EXTENT_NEED_PAYLOAD, error);
+        status = sizes_begin(&sizes, write, error);
     }
     uint64_t offset = 0;
-    for (uint32_t row = 0; status == INS_OK; row++) {
+    for (uint64_t row = 0; row <= rows && status == INS_OK; row++) {
         uint8_t word[8]; /* low bytes first: the first four are the u32 */
         store_u64(word, offset);
         status = stream_put(&stream, word, encoding, error);
-        if (status != INS_OK) {
-            break;
+        uint64_t size = 0;
+        if (row < rows && status == INS_OK) {
+            status = sizes_next(&sizes, &size, error);
         }
-        status = walk_live(&walk, error);
-        if (status != INS_OK || walk.end) {
-            INS_ASSERT(status != INS_OK || row == write->counts->rows);
-            break;
-        }
-        offset += walk.row.payload.size;
+        offset += size;
     }
     INS_ASSERT(status != INS_OK || offset == write->payload_bytes);
     return status == INS_OK ? stream_end(&stream, &write->sections[SECTION_PAYLOAD_OFFSETS], error)
                             : status;
+}
+
+/* Sizes are kept while they cost at most 1 MiB and memory is there, so that payloads, which a merge
+ * reads from files, are read once. */
+static ins_status large_payloads(struct rows_write *write, ins_error *error) {
+    struct arena *arena = write->writer->arena;
+    size_t size = write->counts->rows * sizeof(uint32_t);
+    write->sizes = size <= PAYLOAD_SIZES_BYTES ? arena_alloc(arena, INS_MEM_JOB, size) : NULL;
+    ins_status status = large_payload(write, error);
+    if (status == INS_OK && write->sections[SECTION_PAYLOAD].present) {
+        status = large_offsets(write, error);
+    }
+    arena_free(arena, INS_MEM_JOB, write->sizes, size);
+    write->sizes = NULL;
+    return status;
 }
 
 static ins_status write_large(struct rows_write *write, struct run *out_run, ins_error *error) {
@@ -367,10 +419,7 @@ static ins_status write_large(struct rows_write *write, struct run *out_run, ins
         status = large_vectors(write, error);
     }
     if (status == INS_OK && counts->rows != 0) {
-        status = large_payload(write, error);
-    }
-    if (status == INS_OK && write->sections[SECTION_PAYLOAD].present) {
-        status = large_offsets(write, error);
+        status = large_payloads(write, error);
     }
     if (status != INS_OK) {
         return status;

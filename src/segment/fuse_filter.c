@@ -64,13 +64,13 @@ static uint32_t fuse_fingerprint(uint64_t hash) {
 }
 
 static uint32_t packed_get(const uint8_t *packed, uint32_t index) {
-    const uint8_t *at = packed + index / 2 * 3;
+    const uint8_t *at = packed + (size_t)index / 2 * 3;
     return index % 2 == 0 ? (uint32_t)at[0] | ((uint32_t)at[1] & 0xf) << 8
                           : (uint32_t)at[1] >> 4 | (uint32_t)at[2] << 4;
 }
 
 static void packed_put(uint8_t *packed, uint32_t index, uint32_t value) {
-    uint8_t *at = packed + index / 2 * 3;
+    uint8_t *at = packed + (size_t)index / 2 * 3;
     if (index % 2 == 0) {
         at[0] = (uint8_t)value;
         at[1] = (uint8_t)((at[1] & 0xf0) | (value >> 8));

@@ -3,11 +3,11 @@
  * Format: docs/FORMATS.md "Manifest". */
 #include "segment/segment_private.h"
 
-#define MANIFEST_MAGIC "INSULMAN"
+#define MANIFEST_MAGIC 0x4e414d4c55534e49ull /* "INSULMAN" */
 #define MANIFEST_FORMAT 1u
-#define MANIFEST_HEADER_BYTES 48u
-#define MANIFEST_FILE_BYTES 48u
-#define MANIFEST_HASH_BYTES 16u
+#define MANIFEST_HEADER_BYTES ((size_t)48)
+#define MANIFEST_FILE_BYTES ((size_t)48)
+#define MANIFEST_HASH_BYTES ((size_t)16)
 
 _Static_assert(MANIFEST_HEADER_BYTES + INS_FILES_MAX * MANIFEST_FILE_BYTES + MANIFEST_HASH_BYTES <=
                    STORE_CELL_BYTES_MAX,
@@ -21,7 +21,7 @@ size_t manifest_size(const struct manifest *manifest) {
 
 void manifest_encode(const struct manifest *manifest, uint8_t *out) {
     size_t size = manifest_size(manifest);
-    memcpy(out, MANIFEST_MAGIC, 8);
+    store_u64(out, MANIFEST_MAGIC);
     store_u32(out + 8, MANIFEST_FORMAT);
     store_u32(out + 12, manifest->file_count);
     memcpy(out + 16, manifest->database_id, 16);
@@ -57,8 +57,8 @@ static const char *decode_file(const uint8_t *at, uint64_t next_file, struct seg
     if (file->file >= next_file || (index > 0 && files[index - 1].file >= file->file)) {
         return "file numbers do not ascend or are above the next one";
     }
-    if (file->size_bytes % SEGMENT_PAGE != 0 || file->size_bytes < 2 * SEGMENT_PAGE ||
-        file->size_bytes > SEGMENT_FILE_BYTES_MAX + 2 * SEGMENT_PAGE) {
+    if (file->size_bytes % SEGMENT_PAGE != 0 || file->size_bytes < SEGMENT_FILE_BYTES_MIN ||
+        file->size_bytes > SEGMENT_FILE_BYTES_MAX) {
         return "a file of impossible size";
     }
     if (file->extent_count > SEGMENT_EXTENTS_MAX || load_u32(at + 44) != 0) {
@@ -78,7 +78,7 @@ ins_status manifest_decode(const uint8_t *data, size_t size, struct segment_info
         return ins_fail(error, INS_CORRUPT, "manifest: its hash does not match its %zu bytes",
                         size);
     }
-    if (memcmp(data, MANIFEST_MAGIC, 8) != 0 || load_u32(data + 8) != MANIFEST_FORMAT) {
+    if (load_u64(data) != MANIFEST_MAGIC || load_u32(data + 8) != MANIFEST_FORMAT) {
         return ins_fail(error, INS_CORRUPT, "manifest: not of format %u", MANIFEST_FORMAT);
     }
     struct manifest manifest = {

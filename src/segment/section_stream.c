@@ -114,7 +114,8 @@ size_t extent_header_put(uint8_t *out, const struct extent_source *source,
     uint32_t section_count = 0;
     for (uint32_t kind = 1; kind < SECTION_SLOTS; kind++) {
         if (sections[kind].present) {
-            section_put(table + section_count * EXTENT_SECTION_BYTES, kind, &sections[kind], small);
+            section_put(table + (size_t)section_count * EXTENT_SECTION_BYTES, kind, &sections[kind],
+                        small);
             section_count++;
         }
     }

@@ -200,7 +200,8 @@ struct extent_source {
 
 struct segment_writer;
 
-/* Buffers come from the arena's INS_MEM_JOB share (some 2.5 MiB + the directory). */
+/* Buffers come from the arena's INS_MEM_JOB share: 2 MiB and 64 KiB for each 1,024 extents; up to 1
+ * MiB more for a large extent, some 9 MiB while a large id directory is written. */
 INS_MUST_USE ins_status segment_writer_begin(ins_store *store, struct arena *arena, uint64_t file,
                                              const uint8_t random_id[16],
                                              struct segment_writer **out_writer, ins_error *error);

@@ -215,7 +215,7 @@ static void check_header_page(struct check *check, const struct segment_trailer 
     if (!check_block(check, &key, "header page", check->buffer, &page)) {
         return;
     }
-    bool good = memcmp(page, SEGMENT_HEADER_MAGIC, SEGMENT_MAGIC_BYTES) == 0 &&
+    bool good = load_u64(page) == SEGMENT_HEADER_MAGIC &&
                 load_u32(page + SEGMENT_MAGIC_BYTES) == SEGMENT_FORMAT &&
                 load_u32(page + 12) == 0 && load_u64(page + PAGE_FILE) == check->info->file &&
                 memcmp(page + PAGE_RANDOM, check->info->random_id, 16) == 0 &&
@@ -250,7 +250,7 @@ static ins_status check_file(struct check *check, ins_error *error) {
         check_damage(check, "%llu bytes long instead of %llu", (unsigned long long)size,
                      (unsigned long long)info->size_bytes);
     }
-    struct segment_trailer trailer;
+    struct segment_trailer trailer = {0};
     status = segment_read_trailer(check->store, info, check->buffer, &trailer, &wrong);
     if (status != INS_OK) {
         return check_status(check, status, &wrong, error);

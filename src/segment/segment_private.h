@@ -10,8 +10,8 @@
 
 #define SEGMENT_FORMAT 1u
 #define SEGMENT_PAGE 4096u
-#define SEGMENT_HEADER_MAGIC "INSULSEG"
-#define SEGMENT_TRAILER_MAGIC "INSULTRL"
+#define SEGMENT_HEADER_MAGIC 0x4745534c55534e49ull  /* "INSULSEG" */
+#define SEGMENT_TRAILER_MAGIC 0x4c52544c55534e49ull /* "INSULTRL" */
 #define SEGMENT_MAGIC_BYTES 8u
 #define SEGMENT_TRAILER_BYTES 256u
 #define SEGMENT_ENTRY_BYTES 64u
@@ -20,7 +20,8 @@
 #define SEGMENT_SCOPES_PER_PIECE 2048u
 #define SEGMENT_PIECE_BYTES_MAX (64u << 10)
 #define SEGMENT_EXTENTS_MAX (16u << 20)
-#define SEGMENT_FILE_BYTES_MAX (255ull << 30) /* offsets are u32 in units of 64 bytes */
+#define SEGMENT_FILE_BYTES_MIN (2ull * SEGMENT_PAGE) /* header page and trailer */
+#define SEGMENT_FILE_BYTES_MAX (255ull << 30)        /* offsets are u32 in units of 64 bytes */
 /* Where the fields of the trailer lie. */
 enum trailer_at {
     TRAILER_FILE = 16,
@@ -269,7 +270,7 @@ INS_MUST_USE ins_status extent_write_directory(struct segment_writer *writer,
 INS_MUST_USE ins_status segment_read(ins_store *store, const char *name, uint64_t file_bytes,
                                      uint64_t offset, size_t size, uint8_t *buffer,
                                      const uint8_t **out, ins_error *error);
-#define SEGMENT_READ_SLACK (2 * SEGMENT_PAGE)
+#define SEGMENT_READ_SLACK ((size_t)2 * SEGMENT_PAGE)
 
 struct segment_trailer { /* verified against the manifest's words */
     uint64_t directory, scope_index, table_hashes;

@@ -34,7 +34,7 @@ static const char *parse_trailer(const struct segment_info *info, const uint8_t 
     if (hash64(from, SEGMENT_TRAILER_BYTES) != info->trailer_hash) {
         return "hash differs from the manifest's";
     }
-    if (memcmp(from, SEGMENT_TRAILER_MAGIC, SEGMENT_MAGIC_BYTES) != 0 ||
+    if (load_u64(from) != SEGMENT_TRAILER_MAGIC ||
         load_u32(from + SEGMENT_MAGIC_BYTES) != SEGMENT_FORMAT) {
         return "not of format 1";
     }
@@ -81,7 +81,7 @@ ins_status segment_read_trailer(ins_store *store, const struct segment_info *inf
                                 struct segment_trailer *out, ins_error *error) {
     char name[SEGMENT_NAME_MAX];
     segment_name(info->file, name);
-    if (info->size_bytes % SEGMENT_PAGE != 0 || info->size_bytes < 2 * SEGMENT_PAGE) {
+    if (info->size_bytes % SEGMENT_PAGE != 0 || info->size_bytes < SEGMENT_FILE_BYTES_MIN) {
         return ins_fail(error, INS_CORRUPT, "%s: impossible size of %llu bytes in the manifest",
                         name, (unsigned long long)info->size_bytes);
     }
@@ -231,7 +231,7 @@ static ins_status walk_tables(struct table_reader *entries, struct table_reader 
                               void *context, ins_error *error) {
     struct scope_place place = {0};
     for (uint32_t i = 0; i < trailer->entry_count; i++) {
-        const uint8_t *from;
+        const uint8_t *from = NULL;
         const char *wrong = NULL;
         ins_status status;
         if (i == place.end) {
@@ -306,9 +306,9 @@ static ins_status read_tables(ins_store *store, struct arena *arena,
     ins_status status = INS_OK;
     if (entry_buffer == NULL || scope_buffer == NULL || hash_buffer == NULL) {
         status = segment_out_of_memory(buffer_bytes, error);
-    } else {
-        status = read_hashes(store, info, name, trailer, hash_bytes, hash_buffer, &hashes, error);
+        goto done;
     }
+    status = read_hashes(store, info, name, trailer, hash_bytes, hash_buffer, &hashes, error);
     if (status == INS_OK) {
         struct table_reader entries = {
             .store = store,
@@ -336,6 +336,8 @@ static ins_status read_tables(ins_store *store, struct arena *arena,
         };
         status = walk_tables(&entries, &scopes, trailer, visit, context, error);
     }
+
+done:
     arena_free(arena, INS_MEM_JOB, hash_buffer, hash_buffer_bytes);
     arena_free(arena, INS_MEM_JOB, scope_buffer, buffer_bytes);
     arena_free(arena, INS_MEM_JOB, entry_buffer, buffer_bytes);
@@ -349,7 +351,7 @@ ins_status segment_read_directory(ins_store *store, struct arena *arena,
     if (buffer == NULL) {
         return segment_out_of_memory(SEGMENT_PAGE, error);
     }
-    struct segment_trailer trailer;
+    struct segment_trailer trailer = {0};
     ins_status status = segment_read_trailer(store, info, buffer, &trailer, error);
     arena_free(arena, INS_MEM_JOB, buffer, SEGMENT_PAGE);
     if (status != INS_OK || trailer.entry_count == 0) {

@@ -135,7 +135,7 @@ void segment_writer_abort(struct segment_writer *writer) {
 static ins_status write_header_page(struct segment_writer *writer, ins_error *error) {
     uint8_t *page = writer->build;
     memset(page, 0, SEGMENT_PAGE);
-    memcpy(page, SEGMENT_HEADER_MAGIC, SEGMENT_MAGIC_BYTES);
+    store_u64(page, SEGMENT_HEADER_MAGIC);
     store_u32(page + SEGMENT_MAGIC_BYTES, SEGMENT_FORMAT);
     store_u64(page + PAGE_FILE, writer->file);
     memcpy(page + PAGE_RANDOM, writer->random_id, sizeof(writer->random_id));
@@ -201,7 +201,7 @@ static ins_status write_trailer(struct segment_writer *writer, uint64_t director
         return status;
     }
     uint8_t trailer[SEGMENT_TRAILER_BYTES] = {0};
-    memcpy(trailer, SEGMENT_TRAILER_MAGIC, SEGMENT_MAGIC_BYTES);
+    store_u64(trailer, SEGMENT_TRAILER_MAGIC);
     store_u32(trailer + SEGMENT_MAGIC_BYTES, SEGMENT_FORMAT);
     store_u64(trailer + TRAILER_FILE, writer->file);
     memcpy(trailer + TRAILER_RANDOM, writer->random_id, sizeof(writer->random_id));

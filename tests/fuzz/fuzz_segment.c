@@ -145,7 +145,7 @@ static struct file_place place_file(size_t extent_bytes) {
 }
 
 static void fill_page(uint8_t *page) {
-    memcpy(page, SEGMENT_HEADER_MAGIC, SEGMENT_MAGIC_BYTES);
+    store_u64(page, SEGMENT_HEADER_MAGIC);
     store_u32(page + SEGMENT_MAGIC_BYTES, SEGMENT_FORMAT);
     store_u64(page + PAGE_FILE, 1);
     store_u64(page + PAGE_HASH, hash64(page, PAGE_HASH));
@@ -153,7 +153,7 @@ static void fill_page(uint8_t *page) {
 
 static void fill_trailer(uint8_t *file, const struct file_place *place) {
     uint8_t *trailer = file + place->size - SEGMENT_TRAILER_BYTES;
-    memcpy(trailer, SEGMENT_TRAILER_MAGIC, SEGMENT_MAGIC_BYTES);
+    store_u64(trailer, SEGMENT_TRAILER_MAGIC);
     store_u32(trailer + SEGMENT_MAGIC_BYTES, SEGMENT_FORMAT);
     store_u64(trailer + TRAILER_FILE, 1);
     store_u64(trailer + TRAILER_SIZE, place->size);

@@ -106,6 +106,8 @@ static void test_large(void **state) {
     round_trip(&wide, 1, false);
     struct kit_shape texts = {.uuids = 70, .payload_max = 100000, .version_high = 700};
     round_trip(&texts, 2, false);
+    struct kit_shape rows = {.numbers = 262200, .payload_max = 3, .version_high = 700};
+    round_trip(&rows, 0, false); /* more payload sizes than the writer keeps */
     struct kit_shape long_rows = {.numbers = 64, .version_high = 700};
     round_trip(&long_rows, 65536, false);
     round_trip(&long_rows, 65535, false);
