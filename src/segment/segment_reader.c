@@ -127,13 +127,14 @@ static ins_status table_next(struct table_reader *table, const uint8_t **out, in
         uint64_t offset = table->offset + (uint64_t)table->next * table->entry_bytes;
         ins_status status = segment_read(table->store, table->name, table->info->size_bytes, offset,
                                          size, table->buffer, &table->piece, error);
+        uint32_t piece = table->next / table->entries_per_piece;
+        if (status == INS_OK &&
+            hash64(table->piece, size) != load_u64(table->hashes + (size_t)piece * 8)) {
+            status = ins_fail(error, INS_CORRUPT, "%s: %s at %llu: hash does not match",
+                              table->name, table->what, (unsigned long long)offset);
+        }
         if (status != INS_OK) {
             return status;
-        }
-        uint32_t piece = table->next / table->entries_per_piece;
-        if (hash64(table->piece, size) != load_u64(table->hashes + (size_t)piece * 8)) {
-            return ins_fail(error, INS_CORRUPT, "%s: %s at %llu: hash does not match", table->name,
-                            table->what, (unsigned long long)offset);
         }
     }
     *out = table->piece + (size_t)in_piece * table->entry_bytes;
@@ -231,7 +232,7 @@ static ins_status walk_tables(struct table_reader *entries, struct table_reader 
                               void *context, ins_error *error) {
     struct scope_place place = {0};
     for (uint32_t i = 0; i < trailer->entry_count; i++) {
-        const uint8_t *from = NULL;
+        const uint8_t *from;
         const char *wrong = NULL;
         ins_status status;
         if (i == place.end) {
