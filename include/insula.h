@@ -2,10 +2,10 @@
  *
  * This header is the manual. The REST and gRPC servers are written on it alone.
  *
- * Shape of every operation: fill a request, fill the first fields of an `ins_call`, call the function.
- * The function returns at once; later `call->done(call)` runs once, on the lane that the call named,
- * with `status`, `error` and the answer set. Answers belong to the engine until ins_call_release().
- * Requests and everything that they point to are borrowed until `done` has run.
+ * Shape of every operation: fill a request, fill the first fields of an `ins_call`, call the
+ * function. The function returns at once; later `call->done(call)` runs once, on the lane that the
+ * call named, with `status`, `error` and the answer set. Answers belong to the engine until
+ * ins_call_release(). Requests and everything that they point to are borrowed until `done` has run.
  *
  * Threads: an operation may be started on its request lane only (the first slice has one request
  * lane; ins_submit() below moves a call there from any thread and waits). Nothing here blocks but
@@ -51,11 +51,12 @@ extern "C" {
     X(INTERNAL, 13, "internal error", 500, 13)                                                     \
     X(AGAIN, 14, "waiting for bytes", 500, 13) /* inside the engine only, never in an answer */
 
-#define INS_STATUS_ENUM(name, number, text, http, grpc) INS_##name = number,
+#define INS_STATUS_ENUM(name, number, text, http, grpc) INS_##name = (number),
 typedef enum ins_status { INS_STATUS_MAP(INS_STATUS_ENUM) } ins_status;
 #undef INS_STATUS_ENUM
 
-#define INS_ERROR_MESSAGE_MAX 480 /* a 255-byte name twice, and the sentence around it, shortened */
+#define INS_ERROR_MESSAGE_MAX 480 /* a 255-byte name twice, and the sentence around it, shortened  \
+                                   */
 
 typedef struct ins_error {
     ins_status status;
@@ -97,10 +98,10 @@ typedef struct ins_store ins_store; /* where bytes rest; ins_store_open_director
 typedef struct ins_runtime {
     void *context;
     ins_store *store;
-    uint64_t (*now_ns)(void *context);                        /* monotonic; any thread */
-    void (*random)(void *context, void *out, size_t size);    /* any thread */
+    uint64_t (*now_ns)(void *context);                          /* monotonic; any thread */
+    void (*random)(void *context, void *out, size_t size);      /* any thread */
     void (*post)(void *context, uint32_t lane, ins_task *task); /* any thread; without waking */
-    void (*wake)(void *context, uint32_t lane);               /* any thread; runs what was posted */
+    void (*wake)(void *context, uint32_t lane); /* any thread; runs what was posted */
     /* One shot, `delay_ns` from now; on the lane itself only. Arming an armed timer moves it. */
     void (*timer)(void *context, uint32_t lane, ins_timer *timer, uint64_t delay_ns);
     void (*timer_stop)(void *context, uint32_t lane, ins_timer *timer);
@@ -108,7 +109,8 @@ typedef struct ins_runtime {
 
 /* The default runtime: one thread a lane, the system's clock and randomness.
  * Takes no ownership of `store`. Close it after ins_db_close(). */
-INS_API INS_MUST_USE ins_status ins_runtime_open_threads(ins_store *store, ins_runtime **out_runtime,
+INS_API INS_MUST_USE ins_status ins_runtime_open_threads(ins_store *store,
+                                                         ins_runtime **out_runtime,
                                                          ins_error *error);
 INS_API void ins_runtime_close_threads(ins_runtime *runtime);
 
@@ -234,8 +236,9 @@ struct ins_call {
     /* Set by the caller. */
     void (*done)(ins_call *call);
     void *user;
-    uint32_t lane;        /* where done runs: INS_LANE_REQUEST in this slice */
-    uint64_t deadline_ns; /* on the runtime's clock; 0 = none. Reads only; a write runs to its end */
+    uint32_t lane; /* where done runs: INS_LANE_REQUEST in this slice */
+    uint64_t
+        deadline_ns; /* on the runtime's clock; 0 = none. Reads only; a write runs to its end */
     /* Set by the engine before done. */
     ins_status status;
     ins_error error;
@@ -356,8 +359,8 @@ typedef struct ins_stats {
 /* On the request lane. */
 INS_API void ins_db_stats(ins_db *db, ins_stats *out_stats);
 
-/* Memory for the caller's own connections and requests, charged to the same budget: INS_MEM_CONNECTION.
- * At most 2 MiB a piece; NULL when the share is used up. Any thread. */
+/* Memory for the caller's own connections and requests, charged to the same budget:
+ * INS_MEM_CONNECTION. At most 2 MiB a piece; NULL when the share is used up. Any thread. */
 INS_API void *ins_db_alloc(ins_db *db, size_t size);
 INS_API void ins_db_free(ins_db *db, void *memory, size_t size);
 

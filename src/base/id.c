@@ -6,10 +6,10 @@
 size_t id_format(const ins_id *id, char out[static ID_TEXT_MAX]) {
     int length;
     if (id->is_uuid) {
-        length = snprintf(out, ID_TEXT_MAX, "%08x-%04x-%04x-%04x-%012llx",
-                          (unsigned)(id->high >> 32), (unsigned)((id->high >> 16) & 0xffff),
-                          (unsigned)(id->high & 0xffff), (unsigned)(id->low >> 48),
-                          (unsigned long long)(id->low & 0xffffffffffffull));
+        length =
+            snprintf(out, ID_TEXT_MAX, "%08x-%04x-%04x-%04x-%012llx", (unsigned)(id->high >> 32),
+                     (unsigned)((id->high >> 16) & 0xffff), (unsigned)(id->high & 0xffff),
+                     (unsigned)(id->low >> 48), (unsigned long long)(id->low & 0xffffffffffffull));
     } else {
         length = snprintf(out, ID_TEXT_MAX, "%llu", (unsigned long long)id->low);
     }

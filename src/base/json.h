@@ -25,8 +25,14 @@ void json_parser_destroy(struct json_parser *parser); /* takes NULL */
 size_t json_parser_bytes(const struct json_parser *parser);
 
 enum json_type {
-    JSON_NULL, JSON_BOOL, JSON_INTEGER /* fits i64 */, JSON_UNSIGNED /* only u64 */, JSON_DOUBLE,
-    JSON_STRING, JSON_ARRAY, JSON_OBJECT
+    JSON_NULL,
+    JSON_BOOL,
+    JSON_INTEGER /* fits i64 */,
+    JSON_UNSIGNED /* only u64 */,
+    JSON_DOUBLE,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT
 };
 
 struct json_value { /* by value; points into the parser */
@@ -38,18 +44,18 @@ struct json_iterator {
     struct json_value at, end;
 };
 
-/* `text` need not be padded or terminated. INS_INVALID with position ("line 1 column 17") and reason; INS_TOO_LARGE over
- * size_max. */
+/* `text` need not be padded or terminated. INS_INVALID with position ("line 1 column 17") and
+ * reason; INS_TOO_LARGE over size_max. */
 INS_MUST_USE ins_status json_parse(struct json_parser *parser, const char *text, size_t size,
                                    struct json_value *out_root, ins_error *error);
 
 enum json_type json_type_of(struct json_value value);
 const char *json_type_text(enum json_type type); /* "a string", "an array", ... for messages */
-bool json_bool(struct json_value value);          /* asserts the type */
-int64_t json_integer(struct json_value value);    /* JSON_INTEGER */
-uint64_t json_unsigned(struct json_value value);  /* JSON_INTEGER >= 0 or JSON_UNSIGNED */
-double json_number(struct json_value value);      /* any of the three number types */
-ins_text json_string(struct json_value value);    /* decoded; lives with the parser */
+bool json_bool(struct json_value value);         /* asserts the type */
+int64_t json_integer(struct json_value value);   /* JSON_INTEGER */
+uint64_t json_unsigned(struct json_value value); /* JSON_INTEGER >= 0 or JSON_UNSIGNED */
+double json_number(struct json_value value);     /* any of the three number types */
+ins_text json_string(struct json_value value);   /* decoded; lives with the parser */
 bool json_is_number(struct json_value value);
 
 /* Member by key; false when absent. A member that is null counts as present: see json_type_of. */

@@ -16,14 +16,16 @@ struct json_writer {
 };
 
 void json_write_init(struct json_writer *writer, size_t max, void *context,
-                     void *(*grow)(void *context, void *old, size_t old_capacity, size_t new_capacity));
+                     void *(*grow)(void *context, void *old, size_t old_capacity,
+                                   size_t new_capacity));
 void json_write_raw(struct json_writer *writer, const char *data, size_t size); /* no comma logic */
 /* Values; each adds the comma that it needs. */
 void json_write_begin_object(struct json_writer *writer);
 void json_write_end_object(struct json_writer *writer);
 void json_write_begin_array(struct json_writer *writer);
 void json_write_end_array(struct json_writer *writer);
-void json_write_key(struct json_writer *writer, const char *key); /* plain ASCII, no escapes needed */
+void json_write_key(struct json_writer *writer,
+                    const char *key); /* plain ASCII, no escapes needed */
 void json_write_key_text(struct json_writer *writer, ins_text key); /* escapes */
 void json_write_null(struct json_writer *writer);
 void json_write_bool(struct json_writer *writer, bool value);

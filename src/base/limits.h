@@ -9,7 +9,7 @@
 #define INS_GIB (1ull << 30)
 
 /* Memory */
-#define INS_PAGE_BYTES (2u << 20)     /* a huge page; the arena commits and carves in these */
+#define INS_PAGE_BYTES (2u << 20)      /* a huge page; the arena commits and carves in these */
 #define INS_BLOCK_BYTES_MAX (2u << 20) /* no allocation is larger, so nothing fragments */
 
 /* Names and values */
@@ -17,20 +17,24 @@
 #define INS_TENANT_BYTES_MAX 255 /* longer tenant values live in the common island */
 #define INS_DIM_MAX 65536        /* Qdrant's limit; one f32 row is 256 KiB and fits every chunk */
 #define INS_PAYLOAD_BYTES_MAX (1u << 20)
-#define INS_JSON_DEPTH_MAX 64     /* of payloads and bodies; bounds every recursion */
-#define INS_FIELDS_MAX 64         /* payload fields with an index in one collection */
-#define INS_FILTER_DEPTH_MAX 16   /* nested filters */
+#define INS_JSON_DEPTH_MAX 64   /* of payloads and bodies; bounds every recursion */
+#define INS_FIELDS_MAX 64       /* payload fields with an index in one collection */
+#define INS_FILTER_DEPTH_MAX 16 /* nested filters */
 #define INS_FILTER_CONDITIONS_MAX 4096
-#define INS_LIMIT_MAX 10000000u   /* asked-for hits; memory admits far fewer */
-#define INS_BATCH_POINTS_MAX 16384u /* points or ids of one write: its tables fit one block each */
+#define INS_LIMIT_MAX 10000000u     /* asked-for hits; memory admits far fewer */
+#define INS_BATCH_POINTS_MAX 16384u /* points or ids of one write: its tables fit one block each   \
+                                     */
 
 /* Log */
-#define INS_LOG_PAGE 4096u               /* a frame is padded to this: the sector of the slowest disk */
+#define INS_LOG_PAGE 4096u /* a frame is padded to this: the sector of the slowest disk */
 #define INS_LOG_FRAME_BYTES_MAX INS_BLOCK_BYTES_MAX /* one write, from one block of the arena */
-#define INS_LOG_BATCH_BYTES_MAX (INS_LOG_FRAME_BYTES_MAX - 64u) /* what the frame adds, rounded up */
+#define INS_LOG_BATCH_BYTES_MAX                                                                    \
+    (INS_LOG_FRAME_BYTES_MAX - 64u) /* what the frame adds, rounded up */
 #define INS_LOG_BATCH_RECORDS_MAX 4096u
-#define INS_LOG_FRAGMENT_BYTES_MAX (1u << 20) /* larger records are cut, so a small one never waits long */
-#define INS_LOG_RECORD_BYTES_MAX (64u << 20) /* replay joins the fragments of one record in memory */
+#define INS_LOG_FRAGMENT_BYTES_MAX                                                                 \
+    (1u << 20) /* larger records are cut, so a small one never waits long */
+#define INS_LOG_RECORD_BYTES_MAX                                                                   \
+    (64u << 20) /* replay joins the fragments of one record in memory */
 #define INS_LOG_FILE_BYTES_DEFAULT (64u << 20)
 #define INS_LOG_FILE_BYTES_MIN (256u << 10)
 
@@ -38,11 +42,12 @@
 #define INS_SMALL_EXTENT_BYTES (64u << 10)
 #define INS_SMALL_EXTENT_ROWS 64u
 #define INS_SMALL_EXTENT_BYTES_MAX (1u << 20)
-#define INS_CHUNK_BYTES (512u << 10) /* a large section is read, hashed, cached and evicted in these */
-#define INS_RUNS_MAX 16u           /* of one island */
-#define INS_RUNS_MERGE 8u          /* more than this many are merged into one */
+#define INS_CHUNK_BYTES                                                                            \
+    (512u << 10)          /* a large section is read, hashed, cached and evicted in these */
+#define INS_RUNS_MAX 16u  /* of one island */
+#define INS_RUNS_MERGE 8u /* more than this many are merged into one */
 #define INS_DIRECTORY_BLOCK 4096u
-#define INS_FILES_MAX 16384u       /* named by a manifest */
+#define INS_FILES_MAX 16384u /* named by a manifest */
 
 _Static_assert(INS_DIM_MAX * sizeof(float) <= INS_CHUNK_BYTES, "a row fits a chunk");
 _Static_assert(INS_LOG_FRAGMENT_BYTES_MAX < INS_LOG_BATCH_BYTES_MAX, "a fragment fits a batch");

@@ -101,8 +101,8 @@ static ins_status make_scope(struct collection_write *self, ins_error *error) {
     if (request->dim == 0) {
         draft.distance = INS_DISTANCE_COSINE;
     }
-    struct schema *schema;
-    uint64_t key;
+    struct schema *schema = NULL;
+    uint64_t key = 0;
     ins_status status =
         schema_get(&db->catalog, &draft, &self->write.operation.pool, &schema, error);
     if (status != INS_OK) {

@@ -125,7 +125,7 @@ static void wake_flush_waiters(struct ins_db *db) {
 
 /* ---- Pages ahead of use ---- */
 
-#define COMMIT_STEP_BYTES (2u * INS_PAGE_BYTES) /* some milliseconds; then others get the lane */
+#define COMMIT_STEP_BYTES (2ull * INS_PAGE_BYTES) /* some milliseconds; then others get the lane */
 
 static void commit_run(ins_task *task) {
     struct ins_db *db = container_of(task, struct ins_db, commit_task);

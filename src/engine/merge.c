@@ -331,7 +331,7 @@ bool merge_begin(struct ins_db *db) {
     if (merge->items != NULL) {
         take_items(merge);
     }
-    if (merge->item_count == 0) {
+    if (merge->items == NULL || merge->item_count == 0) {
         pool_fini(&merge->pool);
         arena_free(db->arena, INS_MEM_JOB, merge, sizeof(*merge));
         return false;

@@ -177,7 +177,7 @@ static ins_status query_step(struct operation *operation, ins_error *error) {
         status = query_vector(self, error);
     }
     while (status == INS_OK) {
-        bool done;
+        bool done = false;
         if (self->stage == QUERY_ISLAND) {
             status = query_island(self, &done, error);
             if (status != INS_OK || done) {

@@ -142,7 +142,7 @@ ins_status write_schema(struct write *write, struct schema *schema, uint64_t *ou
 ins_status write_island(struct write *write, struct scope *scope, ins_text tenant,
                         struct island **out_island, ins_error *error) {
     struct ins_db *db = write->operation.db;
-    uint64_t key;
+    uint64_t key = 0;
     ins_status status = write_keys(write, 1, &key, error);
     if (status != INS_OK) {
         return status;

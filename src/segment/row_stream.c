@@ -64,7 +64,7 @@ ins_status row_stream_open(ins_store *store, struct arena *arena, const struct r
     stream->run = *run;
     stream->first_bytes = key.size + SEGMENT_READ_SLACK;
     stream->first = arena_alloc(arena, INS_MEM_JOB, stream->first_bytes);
-    const uint8_t *bytes;
+    const uint8_t *bytes = NULL;
     ins_status status = stream->first == NULL
                             ? segment_out_of_memory(stream->first_bytes, error)
                             : read_block(stream, &key, stream->first, &bytes, error);
@@ -156,10 +156,11 @@ static ins_status window_at(struct row_stream *stream, enum section_kind kind, u
 
 static ins_status take_word(struct row_stream *stream, enum section_kind kind, uint64_t offset,
                             bool wide, uint64_t *out, ins_error *error) {
-    const uint8_t *at;
-    uint32_t left;
+    const uint8_t *at = NULL;
+    uint32_t left = 0;
     ins_status status = window_at(stream, kind, offset, &at, &left, error);
     if (status == INS_OK) {
+        INS_ASSERT(at != NULL);
         INS_ASSERT(left >= (wide ? 8u : 4u));
         *out = wide ? load_u64(at) : load_u32(at);
     }
@@ -168,13 +169,14 @@ static ins_status take_word(struct row_stream *stream, enum section_kind kind, u
 
 static ins_status take_id(struct row_stream *stream, enum section_kind kind, uint32_t numbers,
                           uint32_t index, ins_id *out, ins_error *error) {
-    const uint8_t *at;
-    uint32_t left;
+    const uint8_t *at = NULL;
+    uint32_t left = 0;
     ins_status status =
         window_at(stream, kind, layout_id_offset(numbers, index), &at, &left, error);
     if (status != INS_OK) {
         return status;
     }
+    INS_ASSERT(at != NULL);
     if (index < numbers) {
         *out = (ins_id){.low = load_u64(at)};
     } else {
@@ -187,7 +189,7 @@ static ins_status take_version(struct row_stream *stream, const struct extent_ro
                                uint32_t index, uint64_t *out, ins_error *error) {
     const struct extent *extent = &stream->extent;
     bool wide = extent->wide_versions;
-    uint64_t begin = 0, relative;
+    uint64_t begin = 0, relative = 0;
     if (row->tombstone) {
         begin =
             align_up(layout_ids_bytes(extent->tombstone_count, extent->tombstone_number_count), 8);
@@ -206,8 +208,8 @@ static ins_status take_vector(struct row_stream *stream, uint32_t row, const flo
         *out = NULL;
         return INS_OK;
     }
-    const uint8_t *at;
-    uint32_t left;
+    const uint8_t *at = NULL;
+    uint32_t left = 0;
     /* Rows fill their chunks whole, so the section has no gaps. */
     ins_status status = window_at(stream, SECTION_DENSE,
                                   (uint64_t)row * extent->dim * sizeof(float), &at, &left, error);
@@ -228,12 +230,13 @@ static ins_status join_payload(struct row_stream *stream, uint64_t begin, uint64
         return segment_out_of_memory(INS_PAYLOAD_BYTES_MAX, error);
     }
     for (uint64_t at = begin; at < end;) {
-        const uint8_t *bytes;
-        uint32_t left;
+        const uint8_t *bytes = NULL;
+        uint32_t left = 0;
         ins_status status = window_at(stream, SECTION_PAYLOAD, at, &bytes, &left, error);
         if (status != INS_OK) {
             return status;
         }
+        INS_ASSERT(bytes != NULL);
         size_t step = end - at < left ? (size_t)(end - at) : left;
         memcpy(stream->payload + (at - begin), bytes, step);
         at += step;
@@ -250,7 +253,7 @@ static ins_status take_payload(struct row_stream *stream, uint32_t row, struct s
         return INS_OK;
     }
     bool wide = offsets->encoding == ENCODING_U64;
-    uint64_t word = wide ? 8 : 4, begin, end = 0;
+    uint64_t word = wide ? 8 : 4, begin = 0, end = 0;
     ins_status status = take_word(stream, SECTION_PAYLOAD_OFFSETS, row * word, wide, &begin, error);
     if (status == INS_OK) {
         status = take_word(stream, SECTION_PAYLOAD_OFFSETS, (row + 1) * word, wide, &end, error);
@@ -262,8 +265,8 @@ static ins_status take_payload(struct row_stream *stream, uint32_t row, struct s
         return ins_fail(error, INS_CORRUPT, "segment file %llu: payload of row %u out of bounds",
                         (unsigned long long)stream->extent.file, row);
     }
-    const uint8_t *at;
-    uint32_t left;
+    const uint8_t *at = NULL;
+    uint32_t left = 0;
     status = window_at(stream, SECTION_PAYLOAD, begin, &at, &left, error);
     if (status == INS_OK && end - begin <= left) {
         *out = (struct slice){.data = at, .size = (size_t)(end - begin)};
@@ -295,8 +298,8 @@ static ins_status next_entry(struct row_stream *stream, struct extent_row *out, 
             *out_end = true;
             return INS_OK;
         }
-        const uint8_t *at;
-        uint32_t left;
+        const uint8_t *at = NULL;
+        uint32_t left = 0;
         status = window_at(stream, SECTION_DIRECTORY, (uint64_t)stream->block * INS_DIRECTORY_BLOCK,
                            &at, &left, error);
         if (status == INS_OK) {
@@ -343,7 +346,7 @@ ins_status row_stream_next(struct row_stream *stream, struct extent_row *out, bo
     if ((stream->run.flags & RUN_DIRECTORY) != 0) {
         return next_entry(stream, out, out_end, error);
     }
-    uint32_t index;
+    uint32_t index = 0;
     ins_status status = next_key(stream, out, &index, out_end, error);
     if (status != INS_OK || *out_end) {
         return status;

@@ -165,6 +165,7 @@ ins_status reader_chunk(struct reader *reader, uint32_t run_index, enum section_
                         (unsigned long long)run->extent.file,
                         (unsigned long long)run->extent.offset, (int)kind, chunk);
     }
+    INS_ASSERT(section->chunks != NULL);
     if (section->chunks[chunk] == NULL) {
         struct block_key key = extent_chunk(&run->extent, kind, chunk);
         status = cache_pin(reader->context->cache, &key, class_of(reader, kind), reader->waiter,
@@ -378,6 +379,7 @@ static ins_status copy_payload(struct reader *reader, uint32_t run_index, uint64
     const struct reader_run *run = &reader->runs[run_index];
     const uint8_t **chunks = run->sections[SECTION_PAYLOAD].chunks;
     uint32_t chunk_bytes = run->extent.sections[SECTION_PAYLOAD].chunk_bytes;
+    INS_ASSERT(chunks != NULL); /* its chunks are pinned */
     if (run->extent.small || begin / chunk_bytes == (end - 1) / chunk_bytes) {
         uint64_t chunk = run->extent.small ? 0 : begin / chunk_bytes;
         *out = (ins_text){.data = (const char *)chunks[chunk] + (begin - chunk * chunk_bytes),

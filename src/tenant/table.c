@@ -15,6 +15,7 @@ static uint64_t bucket_of(const struct table *table, uint64_t hash) {
 }
 
 static struct table_node **bucket_at(const struct table *table, uint64_t bucket) {
+    INS_ASSERT_SLOW(table->pieces != NULL);
     return &table->pieces[bucket / TABLE_PIECE_BUCKETS][bucket % TABLE_PIECE_BUCKETS];
 }
 
