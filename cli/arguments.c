@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "cli.h"
+#include "cli/cli.h"
 
 int cli_usage(const char *command, const char *format, ...) {
     va_list arguments;

@@ -1,7 +1,7 @@
 /* insula check DIR: verifies a database that is not open. */
 #include <stdio.h>
 
-#include "cli.h"
+#include "cli/cli.h"
 #include "insula.h"
 
 struct findings {

@@ -15,9 +15,9 @@
 
 #include "base/json.h"
 #include "base/json_text.h"
-#include "cli.h"
-#include "client.h"
-#include "sample.h"
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/sample.h"
 #include "server/server.h"
 
 #define BATCH 100u

@@ -1,4 +1,4 @@
-#include "sample.h"
+#include "cli/sample.h"
 
 #include <stdio.h>
 #include <stdlib.h>
