@@ -341,6 +341,14 @@ static int order_by_id(const void *left, const void *right, void *hits_pointer) 
     return (va < vb) - (va > vb);
 }
 
+static int order_by_distance(const void *left, const void *right) {
+    const struct topk_hit *a = left, *b = right;
+    if (a->distance != b->distance) {
+        return a->distance < b->distance ? -1 : 1;
+    }
+    return (a->key > b->key) - (a->key < b->key);
+}
+
 /* A point that moved between two islands while they were searched in turn may have been met twice.
  */
 static void drop_twins(struct search *search) {
@@ -354,14 +362,16 @@ static void drop_twins(struct search *search) {
         }
     }
     topk->count = kept;
+    qsort(topk->heap, kept, sizeof(struct topk_hit), order_by_distance); /* it is no heap now */
 }
 
 ins_status search_finish(struct search *search, ins_distance distance, ins_points *out_points,
                          ins_error *error) {
     if (search->island != 0 && search->island != UINT32_MAX) {
         drop_twins(search);
+    } else {
+        topk_sort(&search->topk);
     }
-    topk_sort(&search->topk);
     uint32_t begin = search->offset < search->topk.count ? search->offset : search->topk.count;
     uint32_t count = search->topk.count - begin;
     ins_point *points = pool_alloc(search->pool, (count + 1) * sizeof(ins_point));

@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+"""Random operations on a running server and on qdrant-client's local mode: the answers must agree.
+
+    differential.py PATH-OF-INSULA [--seeds N] [--operations N]     starts a server of its own
+    differential.py --url http://127.0.0.1:6333 [--first-seed N] [--seeds N] [--operations N]
+
+Goal: upsert, delete, get, scroll, count and nearest search with filters mean what Qdrant means.
+Method: both sides get the same calls; scores may differ by 1e-4, ties may come in any order.
+Exits 77 (skipped) where qdrant-client is not installed. Prints the seed and the first difference.
+"""
+
+import argparse
+import random
+import sys
+import urllib.request
+import uuid
+import warnings
+
+import test_rest
+
+warnings.filterwarnings("ignore")
+
+try:
+    from qdrant_client import QdrantClient, models
+except ImportError:
+    print("skipped: no qdrant-client")
+    sys.exit(77)
+
+DIM = 6
+TENANTS = ["anna", "bela", "", "c\u00e9line", "ce\u0301line", None, ["anna", "x"], 7]
+
+
+class Pair:
+    def __init__(self, url, seed):
+        self.random = random.Random(seed)
+        self.ours = QdrantClient(url=url, timeout=30)
+        self.local = QdrantClient(":memory:")
+        self.name = f"diff-{seed}-{uuid.UUID(int=self.random.getrandbits(128)).hex[:8]}"
+        self.ids = list(range(1, 40)) + [str(uuid.UUID(int=self.random.getrandbits(128))) for _ in range(10)]
+
+    def both(self, call):
+        return call(self.ours), call(self.local)
+
+    def create(self, distance, tenants):
+        self.distance = distance
+        vectors = models.VectorParams(size=DIM, distance=distance)
+        self.both(lambda c: c.create_collection(self.name, vectors_config=vectors))
+        if tenants:
+            schema = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
+            self.ours.create_payload_index(self.name, "who", field_schema=schema)
+
+    def vector(self):
+        return [round(self.random.gauss(0, 1), 3) for _ in range(DIM)]
+
+    def payload(self):
+        r = self.random
+        payload = {"n": r.randint(0, 9), "x": round(r.uniform(0, 5), 2), "flag": r.random() < 0.5}
+        if r.random() < 0.8:
+            payload["who"] = r.choice(TENANTS)
+        if r.random() < 0.5:
+            payload["tags"] = r.sample(["a", "b", "c", "d"], r.randint(0, 3))
+        if r.random() < 0.3:
+            payload["deep"] = {"er": r.choice(["p", "q", 3, None])}
+        return payload
+
+    def condition(self):
+        r = self.random
+        kind = r.randint(0, 7)
+        if kind == 0:
+            return models.FieldCondition(key="who", match=models.MatchValue(value=r.choice(["anna", "bela", "", "zed"])))
+        if kind == 1:
+            return models.FieldCondition(key="who", match=models.MatchAny(any=r.sample(["anna", "bela", "c\u00e9line", "zed"], 2)))
+        if kind == 2:
+            return models.FieldCondition(key="n", range=models.Range(gte=r.randint(0, 9), lt=r.randint(3, 12)))
+        if kind == 3:
+            return models.FieldCondition(key="tags", match=models.MatchValue(value=r.choice("abcd")))
+        if kind == 4:
+            return models.FieldCondition(key="flag", match=models.MatchValue(value=r.random() < 0.5))
+        if kind == 5:
+            return models.HasIdCondition(has_id=r.sample(self.ids, 10))
+        if kind == 6:
+            return models.FieldCondition(key="deep.er", match=models.MatchValue(value=r.choice(["p", 3])))
+        return models.Filter(should=[self.condition(), self.condition()])
+
+    def filter(self):
+        r = self.random
+        if r.random() < 0.3:
+            return None
+        parts = {}
+        for name in ("must", "should", "must_not"):
+            if r.random() < 0.5:
+                parts[name] = [self.condition() for _ in range(r.randint(1, 2))]
+        if r.random() < 0.4:
+            pin = models.FieldCondition(key="who", match=models.MatchValue(value=r.choice(["anna", "bela"])))
+            parts.setdefault("must", []).append(pin)
+        return models.Filter(**parts) if parts else None
+
+    def step(self):
+        r = self.random
+        kind = r.random()
+        if kind < 0.35:
+            ids = r.sample(self.ids, r.randint(1, 8))
+            points = [models.PointStruct(id=i, vector=self.vector(), payload=self.payload()) for i in ids]
+            self.both(lambda c: c.upsert(self.name, points, wait=True))
+        elif kind < 0.42:
+            ids = r.sample(self.ids, r.randint(1, 4))
+            self.both(lambda c: c.delete(self.name, models.PointIdsList(points=ids), wait=True))
+        elif kind < 0.44:
+            chosen = self.filter() or models.Filter(must=[self.condition()])
+            self.both(lambda c: c.delete(self.name, models.FilterSelector(filter=chosen), wait=True))
+        elif kind < 0.52:
+            ids = r.sample(self.ids, 5)
+            ours, local = self.both(lambda c: c.retrieve(self.name, ids, with_payload=True, with_vectors=True))
+            self.same_points(ours, local)
+        elif kind < 0.65:
+            chosen = self.filter()
+            ours, local = self.both(lambda c: c.count(self.name, count_filter=chosen, exact=True).count)
+            assert ours == local, f"count: {ours}, not {local}, of {chosen}"
+        elif kind < 0.78:
+            self.scroll()
+        else:
+            self.query()
+
+    def scroll(self):
+        chosen, size = self.filter(), self.random.randint(1, 9)
+        pages = []
+        for client in (self.ours, self.local):
+            points, offset = [], None
+            while True:
+                page, offset = client.scroll(self.name, scroll_filter=chosen, limit=size, offset=offset)
+                points += page
+                if offset is None:
+                    break
+            pages.append(points)
+        ours, local = pages
+        assert sorted(str(p.id) for p in ours) == sorted(str(p.id) for p in local), f"scroll of {chosen}"
+        self.same_points(ours, local)
+
+    def query(self):
+        r = self.random
+        chosen, limit = self.filter(), r.randint(1, 12)
+        known = [p.id for p in self.local.scroll(self.name, limit=100)[0]]
+        query = r.choice(known) if known and r.random() < 0.3 else self.vector()
+        threshold = round(r.uniform(-0.5, 2.5), 2) if r.random() < 0.3 else None
+        ours, local = self.both(
+            lambda c: c.query_points(
+                self.name, query=query, query_filter=chosen, limit=limit, offset=r.choice([0]), score_threshold=threshold
+            ).points
+        )
+        mine, theirs = [p.score for p in ours], [p.score for p in local]
+        assert len(mine) == len(theirs), f"{len(mine)} hits, not {len(theirs)}: {query} {chosen} {threshold}"
+        for a, b in zip(mine, theirs):
+            assert abs(a - b) < 1e-3 * max(1, abs(b)), f"scores {mine}, not {theirs}: {query} {chosen}"
+
+    def same_points(self, ours, local):
+        ours, local = ({str(p.id): p for p in side} for side in (ours, local))
+        assert ours.keys() == local.keys(), f"ids {sorted(ours)}, not {sorted(local)}"
+        for key, point in ours.items():
+            assert point.payload == local[key].payload, f"payload of {key}: {point.payload}, not {local[key].payload}"
+            if point.vector is not None:
+                for a, b in zip(point.vector, local[key].vector):
+                    assert abs(a - b) < 1e-5, f"vector of {key}"
+
+
+def run(url, seed, operations):
+    """The first difference, or None."""
+    distances = [models.Distance.COSINE, models.Distance.DOT, models.Distance.EUCLID]
+    pair = Pair(url, seed)
+    try:
+        pair.create(distances[seed % 3], tenants=seed % 2 == 0)
+        for number in range(operations):
+            pair.step()
+            if number % 97 == 96:
+                flush = urllib.request.Request(url + "/insula/flush", method="POST")
+                urllib.request.urlopen(flush, timeout=30).close()
+    except AssertionError as difference:
+        return difference
+    finally:
+        pair.ours.delete_collection(pair.name)
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("program", nargs="?")
+    parser.add_argument("--url")
+    parser.add_argument("--first-seed", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--operations", type=int, default=200)
+    options = parser.parse_args()
+    server = None
+    if options.program:
+        test_rest.PROGRAM = options.program
+        server = test_rest.Server()
+        options.url = f"http://127.0.0.1:{server.port}"
+    failed = 0
+    try:
+        for seed in range(options.first_seed, options.first_seed + options.seeds):
+            difference = run(options.url, seed, options.operations)
+            print(f"seed {seed}: {difference or f'{options.operations} operations agree'}")
+            failed += difference is not None
+    finally:
+        if server:
+            server.remove()
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
