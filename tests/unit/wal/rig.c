@@ -141,8 +141,12 @@ static size_t records_free(struct wal_record *record, uint64_t *last_lsn) {
         struct wal_record *next = record->next;
         assert_true(record->lsn > *last_lsn);
         *last_lsn = record->lsn;
-        free(record->data);
-        free(record);
+        for (struct wal_record *piece = record; piece != NULL;) {
+            struct wal_record *more = piece->more;
+            free(piece->data);
+            free(piece);
+            piece = more;
+        }
         record = next;
         count++;
     }
@@ -288,6 +292,32 @@ void rig_write_many(struct rig *rig, size_t count, uint32_t size_max) {
         uint64_t draw = hash_u64(i * 31 + count + rig->generation * 7777);
         (void)rig_write(rig, (uint32_t)(draw % size_max), NULL);
     }
+}
+
+uint64_t rig_write_pieces(struct rig *rig, const uint32_t *sizes, size_t count) {
+    uint32_t size = 0;
+    for (size_t i = 0; i < count; i++) {
+        size += sizes[i];
+    }
+    assert_int_equal(wal_reserve(rig->wal, size, NULL), INS_OK);
+    uint64_t lsn = wal_next_lsn(rig->wal);
+    struct wal_record *whole = record_make(lsn, size), *first = NULL, **link = &first;
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct wal_record *piece = calloc(1, sizeof(*piece));
+        *piece = (struct wal_record){.size = sizes[i], .type = whole->type, .scope = whole->scope};
+        piece->data = malloc(sizes[i] + 1);
+        memcpy(piece->data, whole->data + at, sizes[i]);
+        piece->crc = crc32c(piece->data, sizes[i]);
+        *link = piece;
+        link = &piece->more;
+        at += sizes[i];
+    }
+    free(whole->data);
+    free(whole);
+    wal_append(rig->wal, first);
+    rig->outstanding++;
+    return lsn;
 }
 
 /* ---- Image

@@ -64,7 +64,9 @@ void rig_drop(struct rig *rig);
 void rig_stop(struct rig *rig);
 /* Reserves and appends a record of `size` bytes; its LSN, 0 when reserve refuses. */
 uint64_t rig_write(struct rig *rig, uint32_t size, ins_error *error);
-/* `size` random sizes below `size_max`. */
+/* One record in pieces of the sizes given. */
+uint64_t rig_write_pieces(struct rig *rig, const uint32_t *sizes, size_t count);
+/* `count` random sizes below `size_max`. */
 void rig_write_many(struct rig *rig, size_t count, uint32_t size_max);
 
 struct wal_record *record_make(uint64_t seed, uint32_t size);

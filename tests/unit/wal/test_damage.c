@@ -270,6 +270,31 @@ static void test_torn_before_later_file(void **state) {
     image_fini(&image);
 }
 
+static void test_lost_empty_batch(void **state) {
+    /* Goal: the header of a file without a batch guards the end of the file before it, also when
+     * what is lost there is a batch without a record. Method: a clean stop, an opening that writes
+     * nothing, and each of the two last batches lost in turn. */
+    struct rig *rig = *state;
+    batch(rig, 3, 500);
+    rig_stop(rig);
+    assert_int_equal(rig_open(rig, 0, NULL), INS_OK);
+    struct image image;
+    struct frames frames;
+    struct wal_replay_result result;
+    ins_error error;
+    image_take(&image, rig->sink);
+    assert_int_equal(image.count, 2);
+    image_frames(&image, 0, &frames);
+    assert_int_equal(frames.count, 2);
+    assert_int_equal(image_check(&image, 0, &result, &error), INS_OK);
+    image.bytes[0][frames.at[1] + 70] ^= 1;
+    assert_int_equal(image_check(&image, 0, &result, &error), INS_CORRUPT);
+    assert_non_null(strstr(error.message, "next file"));
+    memset(image.bytes[0] + frames.at[0], 0, frames.size[0] + frames.size[1]);
+    assert_int_equal(image_check(&image, 0, &result, &error), INS_CORRUPT);
+    image_fini(&image);
+}
+
 static void test_stale_frames(void **state) {
     /* Goal: frames of a file's earlier life, valid to the last bit, are not read. Method: fill
      * files, release them, and see that a recycled one holds such frames behind its end; then put a
@@ -332,61 +357,84 @@ static void rehash(uint8_t *file, size_t at, size_t size) {
 }
 
 static void test_lies(void **state) {
-    /* Goal: bytes with right hashes and wrong contents are damage, never a crash or a wrong answer.
-     * Method: change one field of header, batch or record of the first of two frames and make the
-     * hashes right again. */
+    /* Goal: bytes with right hashes and wrong contents are never believed: what makes no frame is a
+     * torn tail, what makes one that contradicts itself or the chain is damage. Method: change one
+     * field of the file header, or of the last of two frames (so that no chain gives it away), and
+     * make the hashes right again. */
     struct rig *rig = *state;
+    batch(rig, 2, 50);
     batch(rig, 2, 301);
-    batch(rig, 1, 50);
     struct image image;
     struct wal_replay_result result;
     ins_error error;
     image_take(&image, rig->sink);
     uint8_t *file = image.bytes[0], *kept = malloc(image.files[0].size_bytes);
     memcpy(kept, file, image.files[0].size_bytes);
+    enum place { HEADER, TORN, DAMAGE };
     const struct {
         size_t at;
-        bool header;
+        enum place place;
     } lies[] = {
-        {0, true},          /* magic */
-        {8, true},          /* version */
-        {24, true},         /* file id */
-        {40, true},         /* first LSN */
-        {48, true},         /* first batch */
-        {64, true},         /* previous hash */
-        {80, true},         /* file bytes */
-        {24, false},        /* frame: zero */
-        {32, false},        /* batch: magic */
-        {36, false},        /* version */
-        {38, false},        /* shard count */
-        {32 + 24, false},   /* number */
-        {32 + 32, false},   /* first LSN */
-        {32 + 40, false},   /* count */
-        {32 + 44, false},   /* bytes */
-        {32 + 45, false},   /* bytes, far too many */
-        {32 + 48, false},   /* previous hash */
-        {32 + 64, false},   /* shard list */
-        {104, false},       /* record: size */
-        {106, false},       /* size, beyond the frame */
-        {108, false},       /* crc */
-        {114, false},       /* flags: fragment without a beginning */
-        {115, false},       /* flags unknown */
-        {116, false},       /* shard */
-        {118, false},       /* zero */
-        {120, false},       /* lsn */
-        {136, false},       /* data */
-        {136 + 302, false}, /* padding of the data */
+        {0, HEADER},         /* magic */
+        {8, HEADER},         /* version */
+        {24, HEADER},        /* file id */
+        {40, HEADER},        /* first LSN */
+        {48, HEADER},        /* first batch */
+        {64, HEADER},        /* previous hash */
+        {80, HEADER},        /* file bytes */
+        {0, TORN},           /* frame: magic */
+        {4, TORN},           /* bytes */
+        {8, TORN},           /* file id */
+        {16, TORN},          /* salt */
+        {24, TORN},          /* zero */
+        {32, TORN},          /* batch: magic */
+        {36, TORN},          /* version */
+        {38, TORN},          /* shard count */
+        {32 + 44, DAMAGE},   /* bytes: more than its records */
+        {32 + 47, TORN},     /* bytes, far too many */
+        {32 + 64, TORN},     /* shard list */
+        {3000, TORN},        /* padding of the frame */
+        {32 + 24, DAMAGE},   /* number */
+        {32 + 32, DAMAGE},   /* first LSN */
+        {32 + 40, DAMAGE},   /* count */
+        {32 + 48, DAMAGE},   /* previous hash */
+        {104, DAMAGE},       /* record: size */
+        {106, DAMAGE},       /* size, beyond the frame */
+        {108, DAMAGE},       /* crc */
+        {115, DAMAGE},       /* flags unknown */
+        {116, DAMAGE},       /* shard */
+        {118, DAMAGE},       /* zero */
+        {120, DAMAGE},       /* lsn */
+        {136, DAMAGE},       /* data */
+        {136 + 302, DAMAGE}, /* padding of the data */
     };
     for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
         memcpy(file, kept, image.files[0].size_bytes);
-        file[lies[i].at + (lies[i].header ? 0 : 4096)] ^= 1;
-        rehash(file, 4096, lies[i].header ? 0 : 4096);
+        bool header = lies[i].place == HEADER;
+        file[lies[i].at + (header ? 0 : 8192)] ^= 1;
+        rehash(file, 8192, header ? 0 : 4096);
         ins_status status = image_check(&image, 0, &result, &error);
-        if (status != INS_CORRUPT) {
+        if (status != (lies[i].place == TORN ? INS_OK : INS_CORRUPT)) {
             print_error("lie %zu at %zu passed\n", i, lies[i].at);
+            fail();
         }
-        assert_int_equal(status, INS_CORRUPT);
+        assert_true(status != INS_OK || result.last_lsn == 2);
     }
+    const int flags[] = {1, 4, 5, 2,
+                         7}; /* a second or last fragment without a first, and nonsense */
+    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+        memcpy(file, kept, image.files[0].size_bytes);
+        file[8192 + 114] = (uint8_t)flags[i];
+        rehash(file, 8192, 4096);
+        assert_int_equal(image_check(&image, 0, &result, &error), INS_CORRUPT);
+    }
+    /* A first fragment, and then another record of the same boot instead of the rest. */
+    memcpy(file, kept, image.files[0].size_bytes);
+    file[8192 + 114] = WAL_FRAGMENT | WAL_FIRST;
+    file[8192 + 104 + 32 + 304 + 16] = 3; /* the second record takes the first one's LSN */
+    rehash(file, 8192, 4096);
+    assert_int_equal(image_check(&image, 0, &result, &error), INS_CORRUPT);
+    assert_non_null(strstr(error.message, "before its last fragment"));
     free(kept);
     image_fini(&image);
 }
@@ -419,9 +467,16 @@ static void test_visit_error(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        ON_RIG(test_torn_tail),    ON_RIG(test_flips),         ON_RIG(test_every_byte),
-        ON_RIG(test_cuts),         ON_RIG(test_missing_files), ON_RIG(test_torn_before_later_file),
-        ON_RIG(test_stale_frames), ON_RIG(test_lies),          ON_RIG(test_visit_error),
+        ON_RIG(test_torn_tail),
+        ON_RIG(test_flips),
+        ON_RIG(test_every_byte),
+        ON_RIG(test_cuts),
+        ON_RIG(test_missing_files),
+        ON_RIG(test_torn_before_later_file),
+        ON_RIG(test_lost_empty_batch),
+        ON_RIG(test_stale_frames),
+        ON_RIG(test_lies),
+        ON_RIG(test_visit_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

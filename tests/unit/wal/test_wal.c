@@ -104,6 +104,40 @@ static void test_sizes(void **state) {
     }
 }
 
+static void test_pieces(void **state) {
+    /* Goal: a record in pieces is one record: one LSN, joined when read, all or nothing. Method:
+     * pieces of awkward sizes among small records, in files small enough to cut the pieces too;
+     * then one whose second frame fails. */
+    struct rig *rig = *state;
+    const uint32_t sizes[] = {1048576, 7, 0, 300001, 1048576, 1};
+    const uint64_t file_bytes[] = {256u << 10, 8u << 20};
+    uint64_t lsn = 0;
+    for (size_t f = 0; f < 2; f++) {
+        rig->options.file_bytes = file_bytes[f];
+        must_open(rig, lsn);
+        uint64_t before = lsn;
+        for (size_t count = 1; count <= 6; count++) {
+            (void)rig_write(rig, 10, NULL);
+            (void)rig_write_pieces(rig, sizes, count);
+            lsn = rig_write(rig, 300, NULL);
+            if (count % 2 == 0) {
+                queue_pump(&rig->queue);
+            }
+        }
+        assert_int_equal(rig->durable_lsn, lsn);
+        (void)rig_write_pieces(rig, sizes, 6);
+        store_memory_fail_at(rig->store, 2, true, INS_IO, true);
+        queue_pump(&rig->queue);
+        assert_int_equal(rig->durable_lsn, lsn);
+        assert_int_equal(rig->outstanding, 0);
+        rig_drop(rig);
+        store_memory_crash(rig->store);
+        must_open(rig, before);
+        assert_int_equal(rig->replayed, lsn - before);
+        rig_stop(rig);
+    }
+}
+
 static void test_rotation_and_truncation(void **state) {
     /* Goal: files follow each other, go when nothing in them is wanted, and are used again; their
      * old bytes never pass for new ones. Method: 40 rounds of records, truncation to what is
@@ -547,6 +581,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         ON_RIG(test_group),
         ON_RIG(test_sizes),
+        ON_RIG(test_pieces),
         ON_RIG(test_rotation_and_truncation),
         ON_RIG(test_prepared_ahead),
         ON_RIG(test_fragment_truncation),
