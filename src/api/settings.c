@@ -373,7 +373,8 @@ static ins_status index_params_check(struct job *job, struct json_value schema, 
                         "Validation error in JSON body: [field_schema: Validation error: the "
                         "'lookup' and 'range' capabilities can't be both disabled]");
     }
-    job->collection.is_tenant &= text_equal(type, "keyword") || text_equal(type, "uuid");
+    job->collection.is_uuid = text_equal(type, "uuid");
+    job->collection.is_tenant &= text_equal(type, "keyword") || job->collection.is_uuid;
     return status;
 }
 
