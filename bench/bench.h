@@ -1,0 +1,139 @@
+/* What the files of insula-bench share: options, reports, counters of the machine.
+ *
+ * Path: main.c parses the options and runs one workload; a workload makes its load, takes counters
+ * before and after, and reports. Nothing here is part of the engine. */
+#ifndef INS_BENCH_BENCH_H
+#define INS_BENCH_BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "base/assert.h"
+#include "insula.h"
+
+#define BENCH_OK 0
+#define BENCH_FAILED 1
+#define BENCH_USAGE 2
+
+#define BENCH_DIM 128u
+#define BENCH_TENANTS_MAX 1000000u
+#define BENCH_WIDTH_MAX 4096u /* writers or connections */
+#define BENCH_NS 1000000000ull
+
+enum bench_style { BENCH_STYLE_KEY, BENCH_STYLE_COLLECTION };
+
+struct bench_options {
+    const char *data;   /* directory; NULL = temporary, below the current one */
+    const char *url;    /* http://HOST:PORT; NULL = in process */
+    const char *sample; /* sample.f16bin */
+    const char *server; /* executable that `restart` starts */
+    const char *kind;   /* of `requests` */
+    enum bench_style style;
+    uint32_t tenants, points, writers, connections;
+    uint32_t collections, from;
+    double seconds, warmup;
+    uint64_t seed, memory_budget;
+    pid_t pid; /* of the server; 0 = not told */
+    bool drop_log, json, flush, check, setup_only, no_setup;
+};
+
+uint64_t bench_now_ns(void);
+double bench_seconds_since(uint64_t start_ns);
+void bench_sleep(double seconds);
+/* "insula-bench: ..." on the standard error; returns BENCH_FAILED. */
+int bench_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* ---- Randomness: splitmix64 over (seed, purpose, tenant, i) ---- */
+
+enum bench_purpose {
+    BENCH_NAME = 1,
+    BENCH_ID,
+    BENCH_VECTOR,
+    BENCH_PAYLOAD,
+    BENCH_PICK, /* which point a writer writes next */
+    BENCH_SEEDS /* what the pool of vectors is made of */
+};
+
+uint64_t bench_hash(uint64_t seed, enum bench_purpose purpose, uint64_t tenant, uint64_t i);
+
+/* ---- Report: a line a figure for people, or all in one line of JSON ---- */
+
+struct report {
+    bool json, started;
+};
+
+void report_begin(struct report *report, const struct bench_options *options, const char *workload);
+/* `label` says what and in which unit. */
+void report_number(struct report *report, const char *key, const char *label, double value);
+void report_text(struct report *report, const char *key, const char *label, const char *value);
+/* null in JSON, "not available" for people. */
+void report_absent(struct report *report, const char *key, const char *label);
+void report_end(struct report *report);
+
+/* ---- Latencies: buckets 1.6 % wide ---- */
+
+#define LATENCY_BUCKETS 4096
+
+struct latency {
+    uint64_t count, max_ns;
+    uint64_t buckets[LATENCY_BUCKETS];
+};
+
+void latency_add(struct latency *latency, uint64_t ns);
+/* Upper end of the bucket that holds the quantile; 0 without samples. */
+uint64_t latency_quantile(const struct latency *latency, double quantile);
+void report_latency(struct report *report, const struct latency *latency);
+
+/* ---- The machine's counters ---- */
+
+struct device_counters { /* of the block device below a path, by /proc/diskstats */
+    bool available;
+    uint64_t writes, bytes, flushes;
+};
+
+void device_read(const char *path, struct device_counters *out_counters);
+/* Device writes, bytes and flushes from `before` to `after` per acknowledged write. */
+void report_device(struct report *report, const struct device_counters *before,
+                   const struct device_counters *after, uint64_t acknowledged);
+
+struct process_sample {
+    bool available;
+    uint64_t resident_bytes; /* VmRSS + HugetlbPages + VmPTE */
+    uint64_t peak_bytes;     /* VmHWM */
+    uint64_t descriptors, mappings, threads;
+    double cpu_s;        /* utime + stime of all its threads */
+    uint64_t read_bytes; /* what its read calls returned */
+};
+
+void process_read(pid_t pid, struct process_sample *out_sample);
+
+/* ---- Temporary data directory ---- */
+
+struct bench_directory {
+    char path[512];
+    bool temporary;
+};
+
+/* options->data, or a new directory below the current one. False: said on the standard error. */
+bool directory_open(const struct bench_options *options, struct bench_directory *out_directory);
+/* Removes it when it is temporary. */
+void directory_close(struct bench_directory *directory);
+
+/* ---- Median of a few values; sorts them ---- */
+double bench_median(double *values, size_t count);
+
+/* ---- Workloads ---- */
+
+int run_writers(const struct bench_options *options);
+int run_collections(const struct bench_options *options);
+int run_footprint(const struct bench_options *options);
+int run_requests(const struct bench_options *options);
+int run_restart(const struct bench_options *options);
+
+int writers_in_process(const struct bench_options *options);
+int writers_over_http(const struct bench_options *options);
+
+#endif

@@ -1,0 +1,188 @@
+/* What the kernel counts: the disk below a path, a process; and temporary directories. */
+#include <dirent.h>
+#include <errno.h>
+#include <ftw.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+#define SECTOR_BYTES 512u /* of /proc/diskstats, whatever the device's are */
+#define LINES_MAX 100000
+
+/* ---- Device ---- */
+
+void device_read(const char *path, struct device_counters *out_counters) {
+    *out_counters = (struct device_counters){0};
+    struct stat status;
+    FILE *file = path == NULL || stat(path, &status) != 0 ? NULL : fopen("/proc/diskstats", "re");
+    if (file == NULL) {
+        return;
+    }
+    char line[512];
+    for (int i = 0; i < LINES_MAX && fgets(line, sizeof(line), file) != NULL; i++) {
+        unsigned major_number, minor_number;
+        uint64_t writes, sectors, flushes;
+        int fields = sscanf(line,
+                            "%u %u %*s %*u %*u %*u %*u %" SCNu64 " %*u %" SCNu64
+                            " %*u %*u %*u %*u %*u %*u %*u %*u %" SCNu64,
+                            &major_number, &minor_number, &writes, &sectors, &flushes);
+        if (fields >= 4 && major_number == major(status.st_dev) &&
+            minor_number == minor(status.st_dev)) {
+            *out_counters = (struct device_counters){.available = true,
+                                                     .writes = writes,
+                                                     .bytes = sectors * SECTOR_BYTES,
+                                                     .flushes = fields == 5 ? flushes : 0};
+        }
+    }
+    (void)fclose(file);
+}
+
+void report_device(struct report *report, const struct device_counters *before,
+                   const struct device_counters *after, uint64_t acknowledged) {
+    if (!before->available || !after->available || acknowledged == 0) {
+        report_absent(report, "device_writes_per_ack", "device writes per acknowledged write");
+        report_absent(report, "device_bytes_per_ack", "device bytes per acknowledged write");
+        report_absent(report, "device_flushes", "device flushes");
+        return;
+    }
+    double count = (double)acknowledged;
+    report_number(report, "device_writes_per_ack", "device writes per acknowledged write",
+                  (double)(after->writes - before->writes) / count);
+    report_number(report, "device_bytes_per_ack", "device bytes per acknowledged write",
+                  (double)(after->bytes - before->bytes) / count);
+    report_number(report, "device_flushes", "device flushes",
+                  (double)(after->flushes - before->flushes));
+}
+
+/* ---- Process ---- */
+
+static FILE *proc_open(pid_t pid, const char *name) {
+    char path[64];
+    (void)snprintf(path, sizeof(path), "/proc/%ld/%s", (long)pid, name);
+    return fopen(path, "re");
+}
+
+/* The number behind "KEY:" in a file of such lines; 0 when it is not there. */
+static uint64_t proc_number(pid_t pid, const char *name, const char *key) {
+    FILE *file = proc_open(pid, name);
+    if (file == NULL) {
+        return 0;
+    }
+    char line[256];
+    size_t key_size = strlen(key);
+    uint64_t number = 0;
+    for (int i = 0; i < LINES_MAX && fgets(line, sizeof(line), file) != NULL; i++) {
+        if (strncmp(line, key, key_size) == 0 && line[key_size] == ':') {
+            number = strtoull(line + key_size + 1, NULL, 10);
+            break;
+        }
+    }
+    (void)fclose(file);
+    return number;
+}
+
+static uint64_t proc_lines(pid_t pid, const char *name) {
+    FILE *file = proc_open(pid, name);
+    uint64_t count = 0;
+    for (int c; file != NULL && (c = fgetc(file)) != EOF;) {
+        count += c == '\n';
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return count;
+}
+
+static uint64_t proc_descriptors(pid_t pid) {
+    char path[64];
+    (void)snprintf(path, sizeof(path), "/proc/%ld/fd", (long)pid);
+    DIR *directory = opendir(path);
+    uint64_t count = 0;
+    if (directory == NULL) {
+        return 0;
+    }
+    while (readdir(directory) != NULL) {
+        count++;
+    }
+    (void)closedir(directory);
+    return count - 2; /* . and .. */
+}
+
+/* Fields 14 and 15 of stat: behind the name, which may hold anything but is closed by the last ).
+ */
+static double proc_cpu(pid_t pid) {
+    FILE *file = proc_open(pid, "stat");
+    char line[1024];
+    unsigned long user = 0, system = 0;
+    if (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        const char *behind = strrchr(line, ')');
+        if (behind == NULL ||
+            sscanf(behind + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+                   &system) != 2) {
+            user = system = 0;
+        }
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+}
+
+void process_read(pid_t pid, struct process_sample *out_sample) {
+    *out_sample = (struct process_sample){0};
+    if (pid <= 0) {
+        return;
+    }
+    uint64_t kib = proc_number(pid, "status", "VmRSS") +
+                   proc_number(pid, "status", "HugetlbPages") + proc_number(pid, "status", "VmPTE");
+    *out_sample = (struct process_sample){
+        .available = kib > 0,
+        .resident_bytes = kib * 1024,
+        .peak_bytes = proc_number(pid, "status", "VmHWM") * 1024,
+        .descriptors = proc_descriptors(pid),
+        .mappings = proc_lines(pid, "maps"),
+        .threads = proc_number(pid, "status", "Threads"),
+        .cpu_s = proc_cpu(pid),
+        .read_bytes = proc_number(pid, "io", "rchar"),
+    };
+}
+
+/* ---- Temporary directory ---- */
+
+bool directory_open(const struct bench_options *options, struct bench_directory *out_directory) {
+    *out_directory = (struct bench_directory){.temporary = options->data == NULL};
+    char *path = out_directory->path;
+    size_t capacity = sizeof(out_directory->path);
+    if (options->data == NULL) {
+        (void)snprintf(path, capacity, "insula-bench-XXXXXX");
+        if (mkdtemp(path) == NULL) {
+            (void)bench_fail("cannot make a directory here: %s", strerror(errno));
+            return false;
+        }
+        return true;
+    }
+    int size = snprintf(path, capacity, "%s", options->data);
+    if (size < 0 || (size_t)size >= capacity || (mkdir(path, 0777) != 0 && errno != EEXIST)) {
+        (void)bench_fail("cannot make %s: %s", options->data, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *walk) {
+    (void)status;
+    (void)kind;
+    (void)walk;
+    return remove(path);
+}
+
+void directory_close(struct bench_directory *directory) {
+    if (directory->temporary) {
+        (void)nftw(directory->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    }
+}

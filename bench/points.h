@@ -1,0 +1,54 @@
+/* What is written: vectors like real ones, payloads of some 80 bytes, ids, names of tenants.
+ *
+ * Vectors (WORKLOADS 2.3): seeds from the sample of real documents; a made vector is
+ * unit(s + 0.7/sqrt(8) * sum of 8 neighbours' differences times Gauss). A pool of them is made
+ * once, with each one's text and payload, and point (tenant, i) takes one by hash: a point costs a
+ * copy. */
+#ifndef INS_BENCH_POINTS_H
+#define INS_BENCH_POINTS_H
+
+#include "bench.h"
+
+#define POOL_VECTORS 4096u
+#define POOL_SEEDS 512u /* of the sample's rows; their 16 nearest are found among all */
+#define NAME_BYTES 10u  /* "t" + 8 hex digits + NUL */
+#define PAYLOAD_BYTES_MAX 160u
+#define VECTOR_TEXT_MAX 1536u
+
+struct pool_payload {
+    uint8_t size;
+    char text[95]; /* members behind the tenant's, with the closing brace */
+};
+
+struct bench_points {
+    uint64_t seed;
+    uint32_t tenant_count;
+    char (*names)[NAME_BYTES];     /* [tenant_count] */
+    float *vectors;                /* [POOL_VECTORS][BENCH_DIM] */
+    struct pool_payload *payloads; /* [POOL_VECTORS] */
+    char *texts; /* [POOL_VECTORS][VECTOR_TEXT_MAX] JSON arrays; NULL = not asked for */
+    uint16_t *text_sizes;
+};
+
+/* False: said on the standard error. `with_texts`: also as JSON, for HTTP. */
+bool points_open(struct bench_points *points, const struct bench_options *options, bool with_texts);
+void points_close(struct bench_points *points); /* takes a zeroed one */
+
+/* Place in the pool of point i of a tenant; `version` tells overwrites apart. */
+static inline uint32_t points_pool_index(const struct bench_points *points, uint32_t tenant,
+                                         uint32_t i, uint64_t version) {
+    return (uint32_t)(bench_hash(points->seed + version, BENCH_VECTOR, tenant, i) % POOL_VECTORS);
+}
+
+/* Id of point i (from 0): numbers in half of the tenants, UUIDs in the others. In the style `key`
+ * an id is one point in the whole collection, so numbers come from the hash, else they count
+ * from 1. */
+ins_id points_id(const struct bench_points *points, enum bench_style style, uint32_t tenant,
+                 uint32_t i);
+/* JSON object into out[PAYLOAD_BYTES_MAX]; returns its length. */
+size_t points_payload(const struct bench_points *points, enum bench_style style, uint32_t tenant,
+                      uint32_t pool_index, char *out);
+/* The id as JSON into out[48]; returns its length. */
+size_t points_id_text(ins_id id, char *out);
+
+#endif
