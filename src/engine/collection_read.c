@@ -147,6 +147,10 @@ static ins_status collection_step(struct operation *operation, ins_error *error)
     }
     if (!self->counted && self->scope->island_count <= INFO_COUNT_ISLANDS_MAX &&
         self->info->point_count <= 1000000) {
+        if (!scope_readable(self->scope, operation->db->reading.durable_lsn)) {
+            /* Dropped while it waited: another collection may have the name now. */
+            return names_absent(self->request->collection, error);
+        }
         self->count_request = (ins_points_request){.collection = self->request->collection};
         self->count_call =
             (ins_call){.done = count_done, .user = self, .lane = operation->call->lane};

@@ -84,6 +84,9 @@ static ins_status get_open(struct points_read *self, bool *out_has_island, ins_e
 static ins_status get_one(struct points_read *self, ins_error *error) {
     bool has_island;
     struct place place;
+    if (self->scope->unlinked) {
+        return names_absent(self->request->collection, error); /* dropped while it waited */
+    }
     ins_status status = get_open(self, &has_island, error);
     if (status != INS_OK || !has_island) {
         return status;
