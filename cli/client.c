@@ -21,7 +21,8 @@ static bool fail(struct client *client, const char *format, ...)
 static bool fail(struct client *client, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    (void)vsnprintf(client->error, sizeof(client->error), format, arguments);
+    (void)vsnprintf(client->error, CLIENT_ERROR_MAX, format,
+                    arguments); /* NOLINT: clang 14 misses va_start */
     va_end(arguments);
     if (client->socket >= 0) {
         (void)close(client->socket);
@@ -156,9 +157,11 @@ static bool read_answer(struct client *client) {
         return false;
     }
     const char *length = strcasestr(head, "\r\nContent-Length:");
-    if (sscanf(head, "HTTP/1.%*u %u", &client->http) != 1 || length == NULL) {
+    const char *space = strchr(head, ' ');
+    if (strncmp(head, "HTTP/1.", 7) != 0 || space == NULL || length == NULL) {
         return fail(client, "the answer is not what a server of this kind sends");
     }
+    client->http = (unsigned)strtoul(space, NULL, 10);
     size_t expected = strtoul(length + strlen("\r\nContent-Length:"), NULL, 10);
     size_t have = size - body < expected ? size - body : expected;
     if (!reserve(client, expected + 1)) {

@@ -20,11 +20,11 @@
 #include "cli/sample.h"
 #include "server/server.h"
 
-#define BATCH 100u
+#define BATCH 100ul
 #define HITS 3
-#define ROUNDS 50u /* how often each search is asked for the latencies */
-#define BAR_WIDTH 40u
-#define POINT_TEXT_MAX 16384u /* of one point in a request: 128 numbers and a payload */
+#define ROUNDS 50ul /* how often each search is asked for the latencies */
+#define BAR_WIDTH 40ul
+#define POINT_TEXT_MAX 16384ul /* of one point in a request: 128 numbers and a payload */
 #define ANSWER_BYTES (8u << 20)
 
 struct demo {

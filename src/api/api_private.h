@@ -12,10 +12,11 @@
 #define PATH_SEGMENTS_MAX 8u
 #define PATH_PARAMS_MAX 3u
 #define JOB_BYTES 8192u /* a job and the first of its memory: a small request needs no more */
-#define JOB_BLOCK_BYTES_MIN (64u << 10) /* further memory of a job comes in blocks from this size  \
-                                         */
-#define JOBS_CACHED 64u                 /* idle jobs kept for reuse: 512 KiB at most */
-#define SCRATCH_BYTES (64u << 10)       /* answers up to this size need no allocation */
+#define JOB_BLOCK_BYTES_MIN                                                                        \
+    (64u << 10)                   /* further memory of a job comes in blocks from this size        \
+                                   */
+#define JOBS_CACHED 64u           /* idle jobs kept for reuse: 512 KiB at most */
+#define SCRATCH_BYTES (64u << 10) /* answers up to this size need no allocation */
 #define ANSWER_BYTES_MAX (64u << 20)
 #define PARSER_KEEP_BYTES                                                                          \
     (1u << 20)              /* a parser that a large body made larger than this is given back */

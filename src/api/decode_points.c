@@ -153,7 +153,7 @@ static ins_status points_list_decode(struct job *job, struct json_value array, i
         bool both = json_next(&iterator, &value);
         INS_ASSERT(both);
         both = json_text_next(&texts, &raw);
-        INS_ASSERT(both);
+        INS_ASSERT(both && points != NULL);
         status = point_decode(job, value, raw, i, &points[i], error);
     }
     job->points.points = points;
@@ -173,6 +173,7 @@ static ins_status column_ids(struct job *job, struct json_value batch, ins_point
         status = points_alloc(job, *out_count, "batch.ids", out_points, error);
     }
     for (size_t i = 0; status == INS_OK && i < *out_count; i++) {
+        INS_ASSERT(*out_points != NULL);
         (*out_points)[i] = (ins_point){.id = ids[i]};
     }
     return status;

@@ -188,7 +188,7 @@ ins_status query_params_parse(ins_text query, struct query_params *out_params, i
         ins_text name = {at, (size_t)(name_end - at)};
         ins_text raw = {equal == NULL ? stop : equal + 1, 0};
         raw.size = (size_t)(stop - raw.data);
-        char decoded[QUERY_PIECE_MAX];
+        char decoded[QUERY_PIECE_MAX] = "";
         ins_text value = raw;
         if (raw.size <= sizeof(decoded)) {
             ins_status status = percent_decode(raw, true, decoded, &value.size, error);

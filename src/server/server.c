@@ -26,9 +26,8 @@ static uint32_t connections_allowed(uint32_t asked) {
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
         return most;
     }
-    uint64_t room = limit.rlim_cur > 2 * SERVER_DESCRIPTORS_KEPT
-                        ? limit.rlim_cur - SERVER_DESCRIPTORS_KEPT
-                        : SERVER_DESCRIPTORS_KEPT;
+    uint64_t kept = SERVER_DESCRIPTORS_KEPT;
+    uint64_t room = limit.rlim_cur > 2 * kept ? limit.rlim_cur - kept : kept;
     return room < most ? (uint32_t)room : most;
 }
 
@@ -54,7 +53,7 @@ static ins_status address_parse(const char *host, uint16_t port, struct sockaddr
 }
 
 static void port_read(struct server *server) {
-    struct sockaddr_storage bound;
+    struct sockaddr_storage bound = {0};
     union {
         struct sockaddr_storage *any;
         struct sockaddr *plain;
@@ -138,7 +137,7 @@ static ins_status api_start(struct server *server, ins_error *error) {
     server->heap = api_heap(server->api);
     server->read_buffer = heap_alloc(server->heap, READ_BYTES);
     return server->read_buffer == NULL
-               ? ins_fail(error, INS_FULL, "no memory for the read buffer of %u bytes", READ_BYTES)
+               ? ins_fail(error, INS_FULL, "no memory for the read buffer of %zu bytes", READ_BYTES)
                : INS_OK;
 }
 

@@ -7,11 +7,11 @@
 #include "server/loop.h"
 #include "server/server.h"
 
-#define READ_BYTES (64u << 10) /* one read; the buffer is shared by all connections */
+#define READ_BYTES ((size_t)64 << 10) /* one read; the buffer is shared by all connections */
 #define INPUT_BYTES_MAX                                                                            \
     (READ_BYTES * 2) /* kept for a connection: a head, or pipelined requests                       \
                       */
-#define INPUT_BYTES_MIN 1024u
+#define INPUT_BYTES_MIN ((size_t)1024)
 
 /* Qdrant closes idle connections after 5 s, which breaks clients that pool them. */
 #define IDLE_MS 75000u
