@@ -1,0 +1,356 @@
+/* The life of a simulated process: open, operate, end, recover. */
+#include "sim.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/store.h"
+
+#define OPEN_TRIES_MAX 20u
+#define IDLE_STEPS_MAX 2000000u
+
+void sim_fail(const struct sim *sim, const char *format, ...) {
+    (void)fprintf(stderr, "FAILED: seed %llu, after %llu operations: ",
+                  (unsigned long long)sim->config.seed,
+                  (unsigned long long)sim->counts.operations);
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    (void)fprintf(stderr, "\n");
+    exit(SIM_FAIL_STATUS);
+}
+
+void sim_say(const struct sim *sim, const char *format, ...) {
+    if (!sim->config.verbose) {
+        return;
+    }
+    (void)printf("[%llu] ", (unsigned long long)sim->counts.operations);
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vprintf(format, arguments);
+    va_end(arguments);
+    (void)printf("\n");
+}
+
+const char *sim_name(uint32_t name) {
+    static const char *const names[MODEL_NAMES] = {"ants", "bees", "cats", "dogs", "eels"};
+    return names[name];
+}
+
+void sim_init(struct sim *sim, const struct sim_config *config) {
+    *sim = (struct sim){.config = *config, .random = {config->seed}};
+    struct store_memory_options options = {.seed = sim_next(&sim->random)};
+    if (store_memory_open(&options, &sim->store) != INS_OK) {
+        sim_fail(sim, "no memory for a store");
+    }
+    sim_runtime_init(&sim->lanes, sim->store, sim_next(&sim->random));
+    sim->options = (ins_options){
+        .memory_budget = INS_MEMORY_BUDGET_MIN,
+        .log_file_bytes = (256u << 10) << sim_below(&sim->random, 3),
+        .generation_bytes = (64u << 10) << sim_below(&sim->random, 4),
+    };
+    for (uint32_t i = 0; i < SIM_SLOTS; i++) {
+        sim->slots[i].sim = sim;
+        sim->slots[i].payloads = malloc((size_t)MODEL_BATCH * MODEL_PAYLOAD_MAX);
+        if (sim->slots[i].payloads == NULL) {
+            sim_fail(sim, "no memory for payloads");
+        }
+    }
+}
+
+void sim_fini(struct sim *sim) {
+    if (sim->db != NULL) {
+        sim_end(sim, SIM_KILL);
+    }
+    for (uint32_t i = 0; i < SIM_SLOTS; i++) {
+        free(sim->slots[i].payloads);
+    }
+    model_fini(&sim->model);
+    ins_store_close(sim->store);
+}
+
+/* ---- Operations ---- */
+
+static void slot_done(ins_call *call) {
+    struct sim_slot *slot = call->user;
+    struct sim *sim = slot->sim;
+    if (!slot->busy) {
+        sim_fail(sim, "a call was answered twice");
+    }
+    if (slot->is_flush) {
+        bool allowed = call->status == INS_OK ||
+                       (call->status == INS_UNAVAILABLE && sim->errors_allowed);
+        if (!allowed) {
+            sim_fail(sim, "flush: %d %s", (int)call->status, call->error.message);
+        }
+        sim->stopped = sim->stopped || call->status != INS_OK;
+    } else if (slot->is_write) {
+        sim_check_write(sim, slot);
+        if (slot->write.kind <= WRITE_DROP && (call->status == INS_OK || call->lsn == 0)) {
+            sim->ddl_busy[slot->write.name]--;
+            sim->ddl_count[slot->write.name]++;
+        }
+    } else {
+        sim_check_read(sim, slot);
+    }
+    ins_call_release(call);
+    slot->busy = false;
+}
+
+static struct sim_slot *slot_take(struct sim *sim) {
+    for (uint32_t i = 0; i < SIM_SLOTS; i++) {
+        struct sim_slot *slot = &sim->slots[i];
+        if (!slot->busy) {
+            slot->busy = true;
+            slot->call =
+                (ins_call){.done = slot_done, .user = slot, .lane = INS_LANE_REQUEST};
+            return slot;
+        }
+    }
+    return NULL;
+}
+
+static bool in_flight(const struct sim *sim) {
+    for (uint32_t i = 0; i < SIM_SLOTS; i++) {
+        if (sim->slots[i].busy) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void set_fault(struct sim *sim) {
+    static const ins_status kinds[] = {INS_IO, INS_FULL};
+    bool writes = sim_once_in(&sim->random, 2);
+    uint64_t countdown = 1 + sim_below(&sim->random, writes ? 40 : 100);
+    store_memory_fail_at(sim->store, countdown, writes, kinds[sim_below(&sim->random, 2)],
+                         sim_once_in(&sim->random, 3));
+    sim->errors_allowed = true;
+    sim->counts.faults++;
+    sim_say(sim, "a call will fail in %llu", (unsigned long long)countdown);
+}
+
+void sim_operate(struct sim *sim, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (sim->config.faults && sim_once_in(&sim->random, 400)) {
+            set_fault(sim);
+        }
+        struct sim_slot *slot = slot_take(sim);
+        if (slot != NULL) {
+            sim_start(sim, slot);
+        }
+        uint32_t steps = sim_below(&sim->random, sim_once_in(&sim->random, 4) ? 40 : 4);
+        for (uint32_t step = 0; step < steps && sim_step(&sim->lanes); step++) {
+        }
+        if (sim_once_in(&sim->random, 300)) {
+            (void)sim_run_timer(&sim->lanes);
+        }
+    }
+}
+
+void sim_quiesce(struct sim *sim, bool timers) {
+    uint32_t steps = 0;
+    while (in_flight(sim)) {
+        if (!sim_step(&sim->lanes) && !sim_run_timer(&sim->lanes)) {
+            for (uint32_t i = 0; i < SIM_SLOTS; i++) {
+                if (sim->slots[i].busy) {
+                    (void)fprintf(stderr, "slot %u: write %d kind %d flush %d lsn %llu\n", i,
+                                  sim->slots[i].is_write,
+                                  sim->slots[i].is_write ? (int)sim->slots[i].write.kind
+                                                         : (int)sim->slots[i].kind,
+                                  sim->slots[i].is_flush,
+                                  (unsigned long long)sim->slots[i].call.lsn);
+                }
+            }
+            sim_fail(sim, "operations wait for ever (%s)",
+                     sim_forgotten(&sim->lanes) ? "a task was posted and not woken"
+                                                : "nothing is under way for them");
+        }
+        if (++steps > IDLE_STEPS_MAX) {
+            sim_fail(sim, "operations go round and round");
+        }
+    }
+    sim_run_until_idle(&sim->lanes, timers);
+    model_settle(&sim->model);
+}
+
+bool sim_flush(struct sim *sim) {
+    struct sim_slot *slot = slot_take(sim);
+    if (slot == NULL) {
+        return false;
+    }
+    slot->is_flush = true;
+    ins_flush(sim->db, NULL, &slot->call);
+    while (slot->busy && (sim_step(&sim->lanes) || sim_run_timer(&sim->lanes))) {
+    }
+    if (slot->busy) {
+        sim_fail(sim, "a flush waits for ever");
+    }
+    return slot->call.status == INS_OK;
+}
+
+/* ---- The end of a process ---- */
+
+static void shutdown_done(ins_call *call) {
+    *(bool *)call->user = true;
+    ins_call_release(call);
+}
+
+static void shut_down(struct sim *sim) {
+    bool done = false;
+    ins_call call = {.done = shutdown_done, .user = &done, .lane = INS_LANE_REQUEST};
+    ins_db_shutdown(sim->db, &call);
+    for (uint32_t steps = 0; !done; steps++) {
+        if ((!sim_step(&sim->lanes) && !sim_run_timer(&sim->lanes)) || steps > IDLE_STEPS_MAX) {
+            sim_fail(sim, "the shutdown waits for ever");
+        }
+    }
+    if (call.status != INS_OK && !sim->errors_allowed) {
+        sim_fail(sim, "shutdown: %d %s", (int)call.status, call.error.message);
+    }
+}
+
+static void note_lost_calls(struct sim *sim) {
+    for (uint32_t i = 0; i < SIM_SLOTS; i++) {
+        struct sim_slot *slot = &sim->slots[i];
+        bool written = slot->busy && slot->is_write && !slot->is_flush;
+        /* A delete by filter tells its LSN with its answer only: 0 stands for any. */
+        if (written && (slot->call.lsn != 0 || slot->write.kind == WRITE_DELETE_FILTER)) {
+            sim->unsure[sim->unsure_count] = slot->write;
+            sim->unsure_lsn[sim->unsure_count++] = slot->call.lsn;
+        }
+        slot->busy = false;
+    }
+}
+
+void sim_end(struct sim *sim, enum sim_end how) {
+    ins_stats stats;
+    ins_db_stats(sim->db, &stats);
+    sim->counts.flushes += stats.flushes;
+    sim->counts.merges += stats.merges;
+    sim->counts.cold_reads += stats.cold_reads;
+    sim_say(sim, "end %d: LSN %llu, durable %llu, flushed %llu, %llu files%s%s", (int)how,
+            (unsigned long long)stats.lsn_sequenced, (unsigned long long)stats.lsn_durable,
+            (unsigned long long)stats.lsn_flushed, (unsigned long long)stats.files,
+            stats.writes_stopped ? ", stopped: " : "", stats.reason);
+    if (stats.writes_stopped && !sim->errors_allowed) {
+        sim_fail(sim, "writes stopped without a fault: %s", stats.reason);
+    }
+    if (how == SIM_SHUTDOWN) {
+        shut_down(sim);
+    }
+    note_lost_calls(sim);
+    sim_drop_all(&sim->lanes);
+    ins_db_close(sim->db);
+    sim->db = NULL;
+    if (how == SIM_POWER_CUT) {
+        store_memory_crash(sim->store);
+        sim->counts.power_cuts++;
+    } else {
+        store_memory_kill(sim->store);
+        sim->counts.kills += how == SIM_KILL;
+    }
+}
+
+/* ---- Recovery ---- */
+
+struct findings {
+    struct sim *sim;
+    const char *when;
+};
+
+static void note_finding(void *context, bool is_damage, const char *finding) {
+    const struct findings *findings = context;
+    if (is_damage) {
+        sim_fail(findings->sim, "check %s: %s", findings->when, finding);
+    }
+}
+
+void sim_check_store(struct sim *sim, const char *when) {
+    struct findings findings = {sim, when};
+    ins_error error = {0};
+    ins_status status = ins_check(sim->store, note_finding, &findings, &error);
+    if (status != INS_OK && !(status == INS_NOT_FOUND && sim->model.lsn == 0)) {
+        sim_fail(sim, "check %s: %d %s", when, (int)status, error.message);
+    }
+}
+
+static const struct model_write *unsure_at(const struct sim *sim, uint64_t lsn) {
+    const struct model_write *any = NULL;
+    for (uint32_t i = 0; i < sim->unsure_count; i++) {
+        if (sim->unsure_lsn[i] == lsn) {
+            return &sim->unsure[i];
+        }
+        any = sim->unsure_lsn[i] == 0 ? &sim->unsure[i] : any;
+    }
+    return any;
+}
+
+/* What the log kept of the writes that had no answer. */
+static void reconcile(struct sim *sim) {
+    ins_stats stats;
+    ins_db_stats(sim->db, &stats);
+    if (stats.lsn_durable < sim->model.lsn) {
+        sim_fail(sim, "recovered up to LSN %llu only, LSN %llu was acknowledged",
+                 (unsigned long long)stats.lsn_durable, (unsigned long long)sim->model.lsn);
+    }
+    for (uint64_t lsn = sim->model.lsn + 1; lsn <= stats.lsn_durable; lsn++) {
+        const struct model_write *write = unsure_at(sim, lsn);
+        const char *reason = "no write had it";
+        if (write == NULL || !model_apply(&sim->model, write, lsn, &reason)) {
+            sim_fail(sim, "LSN %llu came back from the log, but %s", (unsigned long long)lsn,
+                     reason);
+        }
+        sim->counts.unsure_kept++;
+    }
+    for (uint32_t i = 0; i < sim->unsure_count; i++) {
+        sim->counts.unsure_lost += sim->unsure_lsn[i] > stats.lsn_durable;
+    }
+    sim->unsure_count = 0;
+    memset(sim->ddl_busy, 0, sizeof(sim->ddl_busy));
+    model_settle(&sim->model);
+}
+
+static bool open_once(struct sim *sim, bool faulty) {
+    ins_error error = {0};
+    ins_status status = ins_db_open(&sim->options, &sim->lanes.runtime, &sim->db, &error);
+    if (status == INS_OK) {
+        return true;
+    }
+    sim_say(sim, "open: %d %s", (int)status, error.message);
+    if (!faulty) {
+        sim_fail(sim, "open: %d %s", (int)status, error.message);
+    }
+    sim->db = NULL;
+    sim->counts.failed_opens++;
+    sim_drop_all(&sim->lanes);
+    (sim_once_in(&sim->random, 2) ? store_memory_crash : store_memory_kill)(sim->store);
+    sim_check_store(sim, "after a failed start");
+    return false;
+}
+
+void sim_recover(struct sim *sim, bool faults) {
+    sim_check_store(sim, "before a start");
+    sim->errors_allowed = false;
+    sim->stopped = false;
+    for (uint32_t tries = 0;; tries++) {
+        bool faulty = faults && tries < OPEN_TRIES_MAX && !sim_once_in(&sim->random, 3);
+        if (faulty) {
+            store_memory_fail_at(sim->store, 1 + sim_below(&sim->random, 30),
+                                 sim_once_in(&sim->random, 3),
+                                 sim_once_in(&sim->random, 2) ? INS_IO : INS_FULL,
+                                 sim_once_in(&sim->random, 2));
+            sim->errors_allowed = true; /* the fault may come after the start */
+        }
+        if (open_once(sim, faulty)) {
+            break;
+        }
+        sim->errors_allowed = false;
+    }
+    sim->counts.restarts++;
+    reconcile(sim);
+    sim_say(sim, "started: LSN %llu", (unsigned long long)sim->model.lsn);
+}

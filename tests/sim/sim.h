@@ -1,0 +1,116 @@
+/* The simulator: one seed, one database on the failing store, many operations in flight, a model.
+ *
+ * sim_operate starts operations and lets the lanes run; answers are compared when they come (see
+ * check.c). sim_quiesce waits for all of them; sim_verify then compares everything. A crash throws
+ * the process away; sim_recover checks the store, opens, asks how far the log got (its durable LSN)
+ * and applies the writes up to there that had no answer: what was acknowledged must be among them,
+ * and every LSN must belong to a write that was sent.
+ * A difference prints the seed and ends the process with status 1. */
+#ifndef INS_SIM_SIM_H
+#define INS_SIM_SIM_H
+
+#include "sim_model.h"
+#include "sim_runtime.h"
+
+#define SIM_SLOTS 12u /* operations in flight */
+#define SIM_FAIL_STATUS 1
+
+enum sim_read_kind { READ_GET, READ_SCROLL, READ_COUNT, READ_QUERY, READ_INFO, READ_KINDS };
+
+struct sim;
+
+struct sim_slot { /* one operation in flight */
+    struct sim *sim;
+    ins_call call;
+    bool busy, is_write, is_flush;
+    uint64_t from_lsn;     /* the model's when it began */
+    uint32_t ddl_from;     /* sim->ddl_count when it began */
+    struct model_write write;
+    /* a read */
+    enum sim_read_kind kind;
+    struct model_collection *collection; /* at the start; NULL: none of that name */
+    struct model_filter filter;
+    uint32_t ids[MODEL_BATCH], id_count;
+    float vector[MODEL_DIM_MAX];
+    /* what the engine borrows */
+    ins_points_request points_request;
+    ins_collection_request collection_request;
+    ins_point points[MODEL_BATCH];
+    ins_id point_ids[MODEL_BATCH];
+    float vectors[MODEL_BATCH][MODEL_DIM_MAX];
+    char *payloads; /* [MODEL_BATCH][MODEL_PAYLOAD_MAX] */
+    ins_filter ins_filter;
+    ins_condition conditions[2];
+    ins_value values[3];
+    char names[2][16];
+};
+
+struct sim_config {
+    uint64_t seed;
+    bool faults;     /* failing store calls now and then */
+    bool flips;      /* damaged bytes that heal */
+    bool verbose;
+    uint32_t name_count; /* collections in use, <= MODEL_NAMES */
+};
+
+struct sim_counts {
+    uint64_t operations, acknowledged, refused, uncertain, reads, read_errors;
+    uint64_t power_cuts, kills, restarts, faults, flips, failed_opens, unsure_kept, unsure_lost;
+    uint64_t flushes, merges, cold_reads, inflight_checks;
+};
+
+struct sim {
+    struct sim_config config;
+    struct sim_random random;
+    ins_store *store;
+    struct sim_runtime lanes;
+    ins_db *db;
+    ins_options options;
+    struct model model;
+    struct sim_slot slots[SIM_SLOTS];
+    /* Writes that failed after they had an LSN: they may have happened. */
+    struct model_write unsure[SIM_SLOTS];
+    uint64_t unsure_lsn[SIM_SLOTS];
+    uint32_t unsure_count;
+    uint64_t next_seed;    /* of versions */
+    uint32_t ddl_count[MODEL_NAMES]; /* creates and drops that began or ended, by name */
+    uint32_t ddl_busy[MODEL_NAMES];  /* under way, or their end unknown */
+    bool errors_allowed;   /* a store call failed, or may, since the start of the process */
+    bool stopped;          /* writes are refused until a restart */
+    char flipped[128];     /* object with a flipped byte, "" = none */
+    uint64_t flipped_at;
+    struct sim_counts counts;
+};
+
+/* Opens an empty store; the database is not there yet: sim_recover makes it. */
+void sim_init(struct sim *sim, const struct sim_config *config);
+void sim_fini(struct sim *sim);
+/* Starts `count` operations at random, with tasks of all lanes between them. */
+void sim_operate(struct sim *sim, uint32_t count);
+/* Waits for every operation in flight. `timers`: and for timers, so that the log closes its tail. */
+void sim_quiesce(struct sim *sim, bool timers);
+/* All is quiet: everything equals the model. */
+void sim_verify(struct sim *sim);
+enum sim_end { SIM_KILL, SIM_POWER_CUT, SIM_SHUTDOWN };
+/* Ends the process; a shutdown that the store's faults do not let end becomes a kill. */
+void sim_end(struct sim *sim, enum sim_end how);
+/* `faults`: the first opening may meet a failing call, and crash again. */
+void sim_recover(struct sim *sim, bool faults);
+/* ins_check finds nothing. */
+void sim_check_store(struct sim *sim, const char *when);
+/* Waits for a flush; false when it was refused. */
+bool sim_flush(struct sim *sim);
+
+/* ---- Between the simulator's files ---- */
+
+void sim_fail(const struct sim *sim, const char *format, ...)
+    __attribute__((format(printf, 2, 3), noreturn));
+void sim_say(const struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
+const char *sim_name(uint32_t name);
+void sim_start(struct sim *sim, struct sim_slot *slot);
+void sim_filter_fill(struct sim_slot *slot, const struct model_filter *filter,
+                     const struct model_shape *shape);
+void sim_check_read(struct sim *sim, struct sim_slot *slot);
+void sim_check_write(struct sim *sim, struct sim_slot *slot);
+
+#endif

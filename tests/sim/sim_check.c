@@ -1,0 +1,436 @@
+/* Answers against the model.
+ *
+ * An answer was made between two LSNs, `from` (durable when the read began) and `to` (durable when
+ * it ended). Every point in it must be a version that was current at some moment between them and
+ * passes the filter; every point that passed it all the time in one island must be in it. When
+ * nothing was written meanwhile this is equality. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+
+struct span { /* one point of the model over the time of a read */
+    const struct model_version *versions;
+    uint32_t count;
+    bool always;   /* present, matching, in one island, at every moment */
+    bool possible; /* present and matching at some moment */
+    uint32_t islands; /* in how many different ones while matching, at least 1 if possible */
+};
+
+static struct span span_of(const struct sim_slot *slot, uint32_t id, uint64_t to) {
+    const struct model_collection *collection = slot->collection;
+    struct span span;
+    bool absent;
+    span.count =
+        model_window(&collection->points[id], slot->from_lsn, to, &span.versions, &absent);
+    span.always = !absent && span.count > 0;
+    span.possible = false;
+    span.islands = 0;
+    int island = 0;
+    for (uint32_t i = 0; i < span.count; i++) {
+        const struct model_version *version = &span.versions[i];
+        if (!version->live || !model_matches(&slot->filter, id, version)) {
+            span.always = false;
+            continue;
+        }
+        int now = model_island(collection, version);
+        span.always = span.always && (!span.possible || now == island);
+        span.islands += !span.possible || now != island;
+        span.possible = true;
+        island = now;
+    }
+    return span;
+}
+
+static const char *kind_name(const struct sim_slot *slot) {
+    static const char *const names[] = {"get", "scroll", "count", "query", "info"};
+    return names[slot->kind];
+}
+
+static void describe_point(const struct sim *sim, const struct sim_slot *slot, uint32_t id) {
+    const struct model_point *point = &slot->collection->points[id];
+    for (uint32_t i = 0; i < point->count; i++) {
+        const struct model_version *version = &point->versions[i];
+        (void)fprintf(stderr, "  point %u: LSN %llu %s who %d seed %llu\n", id,
+                      (unsigned long long)version->lsn, version->live ? "live" : "gone",
+                      version->who, (unsigned long long)version->seed);
+    }
+    (void)fprintf(stderr, "  %s of %s from LSN %llu to %llu, filter %d (%d, %d), islands %d, dropped %llu\n",
+                  kind_name(slot), sim_name(slot->write.name),
+                  (unsigned long long)slot->from_lsn, (unsigned long long)sim->model.lsn,
+                  (int)slot->filter.kind, slot->filter.a, slot->filter.b,
+                  slot->collection->islands, (unsigned long long)slot->collection->drop_lsn);
+}
+
+/* ---- One point of an answer ---- */
+
+static bool vector_equals(const struct sim_slot *slot, const struct model_version *version,
+                          const ins_point *point) {
+    const struct model_shape *shape = &slot->collection->shape;
+    float expect[MODEL_DIM_MAX];
+    model_vector(shape, version->seed, expect);
+    double norm = 1;
+    if (shape->distance == INS_DISTANCE_COSINE) {
+        norm = 0;
+        for (uint32_t i = 0; i < shape->dim; i++) {
+            norm += (double)expect[i] * (double)expect[i];
+        }
+        norm = sqrt(norm);
+    }
+    for (uint32_t i = 0; i < shape->dim; i++) {
+        double want = (double)expect[i] / norm;
+        if (fabs((double)point->vector[i] - want) > (norm == 1.0 ? 0 : 1e-5)) {
+            return false;
+        }
+    }
+    return point->dim == shape->dim;
+}
+
+static bool payload_equals(const struct model_version *version, const ins_point *point) {
+    char expect[MODEL_PAYLOAD_MAX];
+    size_t size = model_payload(version, expect, sizeof(expect));
+    return point->payload.size == size && memcmp(point->payload.data, expect, size) == 0;
+}
+
+/* Returns the model's number of the point and its version. */
+static uint32_t check_point(const struct sim *sim, const struct sim_slot *slot,
+                            const ins_point *point, const struct model_version **out_version) {
+    const struct model_shape *shape = &slot->collection->shape;
+    uint32_t id = model_id_number(shape, &point->id);
+    if (id == UINT32_MAX) {
+        sim_fail(sim, "%s: foreign point %llx-%llx", kind_name(slot),
+                 (unsigned long long)point->id.high, (unsigned long long)point->id.low);
+    }
+    struct span span = span_of(slot, id, sim->model.lsn);
+    const struct model_version *version = NULL;
+    for (uint32_t i = 0; i < span.count; i++) {
+        if (span.versions[i].lsn == point->version && span.versions[i].live) {
+            version = &span.versions[i];
+        }
+    }
+    if (version == NULL) {
+        describe_point(sim, slot, id);
+        sim_fail(sim, "%s: point %u has version %llu, which was not current then", kind_name(slot),
+                 id, (unsigned long long)point->version);
+    }
+    if (!model_matches(&slot->filter, id, version)) {
+        describe_point(sim, slot, id);
+        sim_fail(sim, "%s: point %u does not pass the filter", kind_name(slot), id);
+    }
+    bool wants_payload = slot->points_request.payload.kind == INS_SELECT_ALL;
+    if (wants_payload && !payload_equals(version, point)) {
+        describe_point(sim, slot, id);
+        sim_fail(sim, "%s: point %u has another payload: %.*s", kind_name(slot), id,
+                 (int)point->payload.size, point->payload.data);
+    }
+    if (slot->points_request.with_vector && shape->dim > 0 &&
+        (point->vector == NULL || !vector_equals(slot, version, point))) {
+        describe_point(sim, slot, id);
+        sim_fail(sim, "%s: point %u has another vector", kind_name(slot), id);
+    }
+    *out_version = version;
+    return id;
+}
+
+/* Marks what the answer holds; a point may come once. */
+static void check_points(const struct sim *sim, const struct sim_slot *slot, bool *seen) {
+    memset(seen, 0, MODEL_IDS);
+    for (size_t i = 0; i < slot->call.points.count; i++) {
+        const struct model_version *version;
+        uint32_t id = check_point(sim, slot, &slot->call.points.items[i], &version);
+        if (seen[id]) {
+            sim_fail(sim, "%s: point %u came twice", kind_name(slot), id);
+        }
+        seen[id] = true;
+    }
+}
+
+static void missing(const struct sim *sim, const struct sim_slot *slot, uint32_t id) {
+    describe_point(sim, slot, id);
+    sim_fail(sim, "%s: point %u is missing (%zu came)", kind_name(slot), id,
+             slot->call.points.count);
+}
+
+/* ---- Kinds of reads ---- */
+
+static void check_get(const struct sim *sim, const struct sim_slot *slot) {
+    bool seen[MODEL_IDS];
+    check_points(sim, slot, seen);
+    size_t at = 0;
+    for (uint32_t i = 0; i < slot->id_count; i++) {
+        uint32_t id = slot->ids[i];
+        if (!seen[id] && span_of(slot, id, sim->model.lsn).always) {
+            missing(sim, slot, id);
+        }
+        if (seen[id]) {
+            ins_id expect = model_id(&slot->collection->shape, id);
+            const ins_id *got = &slot->call.points.items[at++].id;
+            if (memcmp(&expect.high, &got->high, 8) != 0 || expect.low != got->low) {
+                sim_fail(sim, "get: points do not come in the order of the request");
+            }
+        }
+    }
+    if (at != slot->call.points.count) {
+        sim_fail(sim, "get: points came that were not asked for");
+    }
+}
+
+static int compare_ids(const ins_id *a, const ins_id *b) {
+    if (a->is_uuid != b->is_uuid) {
+        return a->is_uuid ? 1 : -1;
+    }
+    if (a->high != b->high) {
+        return a->high < b->high ? -1 : 1;
+    }
+    return (a->low > b->low) - (a->low < b->low);
+}
+
+static void check_scroll(const struct sim *sim, const struct sim_slot *slot) {
+    const ins_points *page = &slot->call.points;
+    bool seen[MODEL_IDS];
+    check_points(sim, slot, seen);
+    for (size_t i = 1; i < page->count; i++) {
+        if (compare_ids(&page->items[i - 1].id, &page->items[i].id) >= 0) {
+            sim_fail(sim, "scroll: ids do not rise");
+        }
+    }
+    const ins_points_request *request = &slot->points_request;
+    if (page->count > request->limit || (page->has_next && page->count < request->limit)) {
+        sim_fail(sim, "scroll: %zu points came, the limit is %u", page->count, request->limit);
+    }
+    for (uint32_t id = 0; id < slot->collection->shape.id_count; id++) {
+        ins_id model = model_id(&slot->collection->shape, id);
+        bool before = request->has_start && compare_ids(&model, &request->start) < 0;
+        bool behind = page->has_next && compare_ids(&model, &page->next) >= 0;
+        struct span span = span_of(slot, id, sim->model.lsn);
+        if (seen[id] ? before || behind : span.always && !before && !behind) {
+            missing(sim, slot, id);
+        }
+    }
+}
+
+static void check_count(const struct sim *sim, const struct sim_slot *slot, uint64_t count) {
+    uint64_t least = 0, most = 0;
+    for (uint32_t id = 0; id < slot->collection->shape.id_count; id++) {
+        struct span span = span_of(slot, id, sim->model.lsn);
+        least += span.always;
+        most += span.islands; /* one that moves may be counted at both places */
+    }
+    if (count < least || count > most) {
+        for (uint32_t id = 0; id < slot->collection->shape.id_count; id++) {
+            describe_point(sim, slot, id);
+        }
+        sim_fail(sim, "%s of %s: %llu points, must be from %llu to %llu", kind_name(slot),
+                 sim_name(slot->write.name), (unsigned long long)count, (unsigned long long)least,
+                 (unsigned long long)most);
+    }
+}
+
+static bool better(const struct model_shape *shape, double a, double b) {
+    return shape->distance == INS_DISTANCE_EUCLID ? a < b : a > b;
+}
+
+static double slack(double score) {
+    return 1e-4 * (1 + fabs(score));
+}
+
+/* Not the query's own point, and near enough. */
+static bool may_hit(const struct sim_slot *slot, uint32_t id, double score) {
+    const ins_points_request *request = &slot->points_request;
+    if (request->by_id && id == slot->ids[0]) {
+        return false;
+    }
+    double threshold = (double)request->score_threshold;
+    return !request->has_score_threshold ||
+           !better(&slot->collection->shape, threshold, score);
+}
+
+/* How many points must stand before `score`, with slack against it. */
+static uint32_t certain_before(const struct sim *sim, const struct sim_slot *slot, double score) {
+    const struct model_shape *shape = &slot->collection->shape;
+    double sign = shape->distance == INS_DISTANCE_EUCLID ? 1 : -1;
+    uint32_t before = 0;
+    for (uint32_t id = 0; id < shape->id_count; id++) {
+        struct span span = span_of(slot, id, sim->model.lsn);
+        bool all = span.always;
+        for (uint32_t i = 0; i < span.count && all; i++) {
+            double own = model_score(shape, slot->vector, span.versions[i].seed);
+            all = may_hit(slot, id, own + sign * slack(own)) &&
+                  better(shape, own + sign * slack(own), score - sign * slack(score));
+        }
+        before += all;
+    }
+    return before;
+}
+
+static void check_query(const struct sim *sim, const struct sim_slot *slot) {
+    const struct model_shape *shape = &slot->collection->shape;
+    const ins_points_request *request = &slot->points_request;
+    const ins_points *hits = &slot->call.points;
+    bool seen[MODEL_IDS];
+    check_points(sim, slot, seen);
+    if (request->by_id && span_of(slot, slot->ids[0], sim->model.lsn).count > 1) {
+        return; /* the query's own point was written meanwhile: which vector was taken? */
+    }
+    double last = 0;
+    for (size_t i = 0; i < hits->count; i++) {
+        const struct model_version *version;
+        uint32_t id = check_point(sim, slot, &hits->items[i], &version);
+        double expect = model_score(shape, slot->vector, version->seed);
+        double score = (double)hits->items[i].score;
+        double sign = shape->distance == INS_DISTANCE_EUCLID ? -1 : 1;
+        if (fabs(score - expect) > slack(expect)) {
+            sim_fail(sim, "query: point %u has score %g, should be %g", id, score, expect);
+        }
+        if (!may_hit(slot, id, expect + sign * slack(expect))) {
+            sim_fail(sim, "query: point %u should not be a hit", id);
+        }
+        if (i > 0 && better(shape, score, last)) {
+            sim_fail(sim, "query: scores are not in order");
+        }
+        last = score;
+    }
+    /* A full page ends at the last hit's score; else everything that passes must have come. */
+    double infinite = shape->distance == INS_DISTANCE_EUCLID ? HUGE_VAL : -HUGE_VAL;
+    bool full = hits->count == request->limit;
+    uint32_t before = certain_before(sim, slot, full ? last : infinite);
+    if (hits->count > request->limit || before > request->offset + hits->count) {
+        for (uint32_t id = 0; id < shape->id_count; id++) {
+            describe_point(sim, slot, id);
+        }
+        sim_fail(sim, "query: %zu hits (limit %u, offset %u), %u points should stand before %g",
+                 hits->count, request->limit, request->offset, before, last);
+    }
+}
+
+static void check_info(const struct sim *sim, const struct sim_slot *slot) {
+    const ins_collection_info *info = slot->call.info;
+    const struct model_shape *shape = &slot->collection->shape;
+    if (info->dim != shape->dim || (shape->dim > 0 && info->distance != shape->distance)) {
+        sim_fail(sim, "info: another collection's shape");
+    }
+    if (info->point_count_exact) {
+        check_count(sim, slot, info->point_count);
+    }
+}
+
+/* ---- Statuses ---- */
+
+/* What a failing store may do to an answer. */
+static bool is_fault(ins_status status) {
+    return status == INS_UNAVAILABLE || status == INS_FULL || status == INS_IO ||
+           status == INS_CORRUPT;
+}
+
+static bool read_error_allowed(const struct sim *sim, const struct sim_slot *slot) {
+    const struct model_collection *collection = slot->collection;
+    ins_status status = slot->call.status;
+    if (status == INS_NOT_FOUND) {
+        return collection == NULL || collection->drop_lsn != 0 ||
+               (slot->kind == READ_QUERY && slot->points_request.by_id &&
+                !span_of(slot, slot->ids[0], sim->model.lsn).always);
+    }
+    if (status == INS_INVALID) {
+        return slot->kind == READ_QUERY && collection != NULL && collection->shape.dim == 0;
+    }
+    if (status == INS_TIMEOUT) {
+        return slot->call.deadline_ns != 0;
+    }
+    return is_fault(status) && sim->errors_allowed;
+}
+
+void sim_check_read(struct sim *sim, struct sim_slot *slot) {
+    const ins_call *call = &slot->call;
+    sim->counts.reads++;
+    if (call->status != INS_OK) {
+        sim->counts.read_errors++;
+        if (!read_error_allowed(sim, slot)) {
+            sim_fail(sim, "%s of %s: %d %s", kind_name(slot), sim_name(slot->write.name),
+                     (int)call->status, call->error.message);
+        }
+        return;
+    }
+    if (slot->collection == NULL) {
+        sim_fail(sim, "%s of %s: an answer from a collection that is not there", kind_name(slot),
+                 sim_name(slot->write.name));
+    }
+    sim->counts.inflight_checks += slot->from_lsn < sim->model.lsn;
+    switch (slot->kind) {
+    case READ_GET:
+        check_get(sim, slot);
+        break;
+    case READ_SCROLL:
+        check_scroll(sim, slot);
+        break;
+    case READ_COUNT:
+        check_count(sim, slot, call->count);
+        break;
+    case READ_QUERY:
+        check_query(sim, slot);
+        break;
+    case READ_INFO:
+        check_info(sim, slot);
+        break;
+    case READ_KINDS:
+        break;
+    }
+}
+
+static bool write_error_allowed(const struct sim *sim, const struct sim_slot *slot) {
+    uint32_t name = slot->write.name;
+    bool changing = sim->ddl_busy[name] > (slot->write.kind <= WRITE_DROP) ||
+                    sim->ddl_count[name] != slot->ddl_from;
+    ins_status status = slot->call.status;
+    if (status == INS_EXHAUSTED || status == INS_TOO_LARGE) {
+        return slot->call.lsn == 0;
+    }
+    if (status == INS_NOT_FOUND) {
+        return changing || sim->model.current[name] == NULL;
+    }
+    if (status == INS_EXISTS) {
+        return changing || sim->model.current[name] != NULL;
+    }
+    return is_fault(status) && sim->errors_allowed;
+}
+
+static void note_unsure(struct sim *sim, const struct sim_slot *slot) {
+    sim->counts.uncertain++;
+    if (sim->unsure_count == SIM_SLOTS) {
+        sim_fail(sim, "more writes failed with an LSN than were in flight");
+    }
+    sim->unsure[sim->unsure_count] = slot->write;
+    sim->unsure_lsn[sim->unsure_count++] = slot->call.lsn;
+}
+
+static void write_answered(struct sim *sim, struct sim_slot *slot) {
+    const struct model_write *write = &slot->write;
+    const char *reason;
+    sim->counts.acknowledged++;
+    if (write->kind == WRITE_DROP && !slot->call.found) {
+        if (sim->model.current[write->name] != NULL) {
+            sim_fail(sim, "drop of %s: not found, but it is there", sim_name(write->name));
+        }
+    } else if (!model_apply(&sim->model, write, slot->call.lsn, &reason)) {
+        sim_fail(sim, "write %d to %s was acknowledged at LSN %llu, but %s", (int)write->kind,
+                 sim_name(write->name), (unsigned long long)slot->call.lsn, reason);
+    }
+}
+
+void sim_check_write(struct sim *sim, struct sim_slot *slot) {
+    const ins_call *call = &slot->call;
+    if (call->status == INS_OK) {
+        write_answered(sim, slot);
+        return;
+    }
+    sim->counts.refused++;
+    if (!write_error_allowed(sim, slot)) {
+        sim_fail(sim, "write %d to %s: %d %s", (int)slot->write.kind, sim_name(slot->write.name),
+                 (int)call->status, call->error.message);
+    }
+    sim->stopped = sim->stopped || call->status == INS_UNAVAILABLE;
+    if (call->lsn != 0) {
+        note_unsure(sim, slot);
+    }
+}

@@ -1,0 +1,270 @@
+#include "sim_model.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Values ---- */
+
+ins_id model_id(const struct model_shape *shape, uint32_t id) {
+    if (shape->uuids && id % 2 == 1) {
+        return (ins_id){.high = id % 4, .low = id, .is_uuid = true};
+    }
+    return (ins_id){.low = id};
+}
+
+uint32_t model_id_number(const struct model_shape *shape, const ins_id *id) {
+    if (id->low >= shape->id_count) {
+        return UINT32_MAX;
+    }
+    ins_id same = model_id(shape, (uint32_t)id->low);
+    bool equal = same.high == id->high && same.is_uuid == id->is_uuid;
+    return equal ? (uint32_t)id->low : UINT32_MAX;
+}
+
+void model_vector(const struct model_shape *shape, uint64_t seed, float *out) {
+    for (uint32_t i = 0; i < shape->dim; i++) {
+        out[i] = (float)((int)(sim_mix(seed * 31 + i) % 2001) - 1000) / 100.0F;
+    }
+    if (shape->dim > 0 && out[0] == 0.0F) {
+        out[0] = 0.5F; /* never the zero vector, which has no direction */
+    }
+}
+
+const char *model_who_text(int who, char *out) {
+    if (who == 0) {
+        return "";
+    }
+    (void)snprintf(out, 16, "t%d", who);
+    return out;
+}
+
+static uint32_t value_n(uint64_t seed) {
+    return (uint32_t)(sim_mix(seed) >> 33);
+}
+
+size_t model_payload(const struct model_version *version, char *out, size_t capacity) {
+    char name[16], who[48] = "";
+    if (version->who >= 0) {
+        (void)snprintf(who, sizeof(who), ",\"who\":\"%s\"", model_who_text(version->who, name));
+    } else if (version->who != WHO_MISSING) {
+        const char *value = version->who == WHO_NULL    ? "null"
+                            : version->who == WHO_ARRAY ? "[\"t1\",\"t2\"]"
+                                                        : "7";
+        (void)snprintf(who, sizeof(who), ",\"who\":%s", value);
+    }
+    int head = snprintf(out, capacity, "{\"n\":%u,\"k\":%u,\"pad\":\"", value_n(version->seed),
+                        value_n(version->seed) % 3);
+    size_t at = (size_t)head;
+    for (uint32_t i = 0; i < version->pad; i++) {
+        out[at++] = (char)('a' + (version->seed + i) % 26);
+    }
+    return at + (size_t)snprintf(out + at, capacity - at, "\"%s}", who);
+}
+
+double model_score(const struct model_shape *shape, const float *query, uint64_t seed) {
+    float vector[MODEL_DIM_MAX];
+    model_vector(shape, seed, vector);
+    double dot = 0, distance = 0, query_norm = 0, vector_norm = 0;
+    for (uint32_t i = 0; i < shape->dim; i++) {
+        double q = (double)query[i], v = (double)vector[i];
+        dot += q * v;
+        distance += (q - v) * (q - v);
+        query_norm += q * q;
+        vector_norm += v * v;
+    }
+    if (shape->distance == INS_DISTANCE_EUCLID) {
+        return sqrt(distance);
+    }
+    return shape->distance == INS_DISTANCE_DOT ? dot : dot / sqrt(query_norm * vector_norm);
+}
+
+static bool who_is(int who, int wanted) {
+    return who == wanted || (who == WHO_ARRAY && (wanted == 1 || wanted == 2));
+}
+
+bool model_matches(const struct model_filter *filter, uint32_t id,
+                   const struct model_version *version) {
+    uint32_t n = value_n(version->seed);
+    switch (filter->kind) {
+    case FILTER_WHO:
+        return who_is(version->who, filter->a);
+    case FILTER_WHO_ANY:
+        return who_is(version->who, filter->a) || who_is(version->who, filter->b);
+    case FILTER_WHO_AND_K:
+        return who_is(version->who, filter->a) && (int)(n % 3) == filter->b;
+    case FILTER_NOT_WHO:
+        return !who_is(version->who, filter->a);
+    case FILTER_K:
+        return (int)(n % 3) == filter->b;
+    case FILTER_RANGE:
+        return n >= 1u << 30;
+    case FILTER_IDS:
+        return (int)id == filter->a || (int)id == filter->b;
+    case FILTER_NONE:
+    case FILTER_KINDS:
+        break;
+    }
+    return true;
+}
+
+int model_island(const struct model_collection *collection, const struct model_version *version) {
+    return collection->islands && version->who >= 0 ? version->who : -1;
+}
+
+/* ---- Versions ---- */
+
+/* An id that comes twice in one write has the last one's version. */
+static void point_add(struct model_point *point, const struct model_version *version) {
+    if (point->count > 0 && point->versions[point->count - 1].lsn == version->lsn) {
+        point->count--;
+    }
+    if (point->count == point->capacity) {
+        point->capacity = point->capacity == 0 ? 4 : 2 * point->capacity;
+        point->versions = realloc(point->versions, point->capacity * sizeof(*version));
+        if (point->versions == NULL) {
+            abort();
+        }
+    }
+    point->versions[point->count++] = *version;
+}
+
+const struct model_version *model_newest(const struct model_point *point) {
+    const struct model_version *newest =
+        point->count == 0 ? NULL : &point->versions[point->count - 1];
+    return newest != NULL && newest->live ? newest : NULL;
+}
+
+uint32_t model_window(const struct model_point *point, uint64_t from, uint64_t to,
+                      const struct model_version **out_first, bool *out_absent) {
+    uint32_t first = 0, end = 0;
+    while (end < point->count && point->versions[end].lsn <= to) {
+        if (point->versions[end].lsn <= from) {
+            first = end;
+        }
+        end++;
+    }
+    *out_absent = end == 0 || point->versions[first].lsn > from;
+    *out_first = end == 0 ? NULL : &point->versions[first];
+    return end - first;
+}
+
+/* ---- Collections ---- */
+
+static void collection_free(struct model_collection *collection) {
+    for (uint32_t id = 0; collection != NULL && id < MODEL_IDS; id++) {
+        free(collection->points[id].versions);
+    }
+    free(collection);
+}
+
+static void drop(struct model *model, uint32_t name, uint64_t lsn) {
+    struct model_collection *collection = model->current[name];
+    collection->drop_lsn = lsn;
+    collection->next = model->dropped;
+    model->dropped = collection;
+    model->current[name] = NULL;
+}
+
+static void put(struct model_collection *collection, uint32_t id,
+                const struct model_version *version, uint64_t lsn) {
+    struct model_version added = *version;
+    added.lsn = lsn;
+    point_add(&collection->points[id], &added);
+}
+
+/* No point lives: an index may form islands. That it did not, after deletes, weakens checks only. */
+static bool is_empty(const struct model_collection *collection) {
+    for (uint32_t id = 0; id < collection->shape.id_count; id++) {
+        if (model_newest(&collection->points[id]) != NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void apply_points(struct model_collection *collection, const struct model_write *write,
+                         uint64_t lsn) {
+    const struct model_version gone = {0};
+    if (write->kind == WRITE_DELETE_FILTER) {
+        for (uint32_t id = 0; id < collection->shape.id_count; id++) {
+            const struct model_version *newest = model_newest(&collection->points[id]);
+            if (newest != NULL && model_matches(&write->filter, id, newest)) {
+                put(collection, id, &gone, lsn);
+            }
+        }
+        return;
+    }
+    for (uint32_t i = 0; i < write->count; i++) {
+        uint32_t id = write->ids[i];
+        if (write->kind == WRITE_UPSERT) {
+            put(collection, id, &write->versions[i], lsn);
+        } else if (model_newest(&collection->points[id]) != NULL) {
+            put(collection, id, &gone, lsn);
+        }
+    }
+}
+
+bool model_apply(struct model *model, const struct model_write *write, uint64_t lsn,
+                 const char **out_reason) {
+    struct model_collection *collection = model->current[write->name];
+    bool deletes = write->kind == WRITE_DELETE || write->kind == WRITE_DELETE_FILTER;
+    if (lsn < model->lsn || (lsn == model->lsn && !deletes)) {
+        *out_reason = "its LSN is not above those of earlier writes";
+        return false;
+    }
+    if ((collection == NULL) != (write->kind == WRITE_CREATE)) {
+        *out_reason = collection == NULL ? "its collection was not there"
+                                         : "a collection of that name was there";
+        return false;
+    }
+    model->lsn = lsn;
+    if (write->kind == WRITE_CREATE) {
+        collection = calloc(1, sizeof(*collection));
+        if (collection == NULL) {
+            abort();
+        }
+        collection->shape = write->shape;
+        collection->create_lsn = lsn;
+        model->current[write->name] = collection;
+    } else if (write->kind == WRITE_DROP) {
+        drop(model, write->name, lsn);
+    } else if (write->kind == WRITE_INDEX) {
+        collection->islands = collection->islands || is_empty(collection);
+    } else if (write->kind != WRITE_INDEX_DROP) {
+        apply_points(collection, write, lsn);
+    }
+    return true;
+}
+
+static void settle_collection(struct model_collection *collection) {
+    for (uint32_t id = 0; id < MODEL_IDS; id++) {
+        struct model_point *point = &collection->points[id];
+        if (point->count > 0) {
+            point->versions[0] = point->versions[point->count - 1];
+            point->count = point->versions[0].live ? 1 : 0;
+        }
+    }
+}
+
+void model_settle(struct model *model) {
+    for (uint32_t name = 0; name < MODEL_NAMES; name++) {
+        if (model->current[name] != NULL) {
+            settle_collection(model->current[name]);
+        }
+    }
+    while (model->dropped != NULL) {
+        struct model_collection *next = model->dropped->next;
+        collection_free(model->dropped);
+        model->dropped = next;
+    }
+}
+
+void model_fini(struct model *model) {
+    model_settle(model);
+    for (uint32_t name = 0; name < MODEL_NAMES; name++) {
+        collection_free(model->current[name]);
+        model->current[name] = NULL;
+    }
+}

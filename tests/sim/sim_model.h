@@ -1,0 +1,124 @@
+/* What a right engine holds, in plain arrays: the specification that the simulator compares with.
+ *
+ * Every acknowledged write is applied at its LSN. A point keeps its versions, so that an answer
+ * made while writes were under way can be compared with every state between its first and its last
+ * LSN; when all is quiet, old versions go. A version is made of one number: its vector, its payload
+ * and what filters see follow from it. */
+#ifndef INS_SIM_MODEL_H
+#define INS_SIM_MODEL_H
+
+#include "insula.h"
+#include "sim_random.h"
+
+#define MODEL_NAMES 5u     /* collections that come and go */
+#define MODEL_IDS 160u     /* points of one collection: few, so that overwrites are common */
+#define MODEL_WHO 7        /* tenants with a string for a value; number 0 is the empty string */
+#define MODEL_DIM_MAX 8u
+#define MODEL_BATCH 48u    /* points of one write */
+#define MODEL_PAYLOAD_MAX 12000u
+
+/* The tenant field of a point: a tenant's number, or something that makes no island. */
+enum model_who { WHO_MISSING = -1, WHO_NULL = -2, WHO_ARRAY = -3, WHO_NUMBER = -4 };
+
+struct model_version {
+    uint64_t lsn;
+    uint64_t seed; /* of vector and payload */
+    int who;
+    uint32_t pad; /* bytes that make the payload longer */
+    bool live;    /* false: a tombstone */
+};
+
+struct model_point {
+    struct model_version *versions; /* ascending LSN */
+    uint32_t count, capacity;
+};
+
+struct model_shape {
+    uint32_t dim; /* 0 = no vectors */
+    ins_distance distance;
+    uint32_t id_count, pad_max;
+    bool uuids; /* half of the ids are UUIDs */
+};
+
+struct model_collection {
+    struct model_collection *next; /* dropped ones, until all is quiet */
+    struct model_shape shape;
+    uint64_t create_lsn, drop_lsn; /* 0 = not dropped */
+    bool islands;                  /* an is_tenant index was made while it was empty */
+    struct model_point points[MODEL_IDS];
+};
+
+struct model {
+    struct model_collection *current[MODEL_NAMES];
+    struct model_collection *dropped;
+    uint64_t lsn; /* of the last write that was applied */
+};
+
+enum model_kind {
+    WRITE_CREATE,
+    WRITE_DROP,
+    WRITE_INDEX, /* is_tenant on "who" */
+    WRITE_INDEX_DROP,
+    WRITE_UPSERT,
+    WRITE_DELETE,
+    WRITE_DELETE_FILTER,
+};
+
+enum model_filter_kind {
+    FILTER_NONE,
+    FILTER_WHO,       /* must who = a */
+    FILTER_WHO_ANY,   /* must who in {a, b} */
+    FILTER_WHO_AND_K, /* must who = a, k = b */
+    FILTER_NOT_WHO,   /* must_not who = a */
+    FILTER_K,         /* must k = b */
+    FILTER_RANGE,     /* must n >= 2^30: about half */
+    FILTER_IDS,       /* must has_id {a, b} */
+    FILTER_KINDS
+};
+
+struct model_filter {
+    enum model_filter_kind kind;
+    int a, b;
+};
+
+struct model_write {
+    enum model_kind kind;
+    uint32_t name;
+    struct model_shape shape; /* create */
+    uint32_t count;           /* upsert, delete: points */
+    uint32_t ids[MODEL_BATCH];
+    struct model_version versions[MODEL_BATCH]; /* upsert: but for the LSN */
+    struct model_filter filter;                 /* delete by filter */
+};
+
+/* Applies a write that took effect at `lsn`. False, with the reason, when it cannot have been
+ * accepted: its collection is not there, or its LSN is not above those before. */
+bool model_apply(struct model *model, const struct model_write *write, uint64_t lsn,
+                 const char **out_reason);
+/* Forgets all but the newest version of every point, and dropped collections. */
+void model_settle(struct model *model);
+void model_fini(struct model *model);
+
+/* Versions of a point that were current at some moment of [from, to]: *out_first and the count.
+ * A point without a version at `from` was absent then: *out_absent. */
+uint32_t model_window(const struct model_point *point, uint64_t from, uint64_t to,
+                      const struct model_version **out_first, bool *out_absent);
+/* Newest version when it is live, else NULL. */
+const struct model_version *model_newest(const struct model_point *point);
+bool model_matches(const struct model_filter *filter, uint32_t id,
+                   const struct model_version *version);
+/* Which island holds the version: equal numbers, equal islands. */
+int model_island(const struct model_collection *collection, const struct model_version *version);
+
+ins_id model_id(const struct model_shape *shape, uint32_t id);
+/* The inverse; UINT32_MAX when no point of the model has that id. */
+uint32_t model_id_number(const struct model_shape *shape, const ins_id *id);
+void model_vector(const struct model_shape *shape, uint64_t seed, float *out);
+/* The payload as the engine must give it back; its length. */
+size_t model_payload(const struct model_version *version, char *out, size_t capacity);
+/* The tenant's text; `out` has room for 16 bytes. */
+const char *model_who_text(int who, char *out);
+/* The score of `version` for `query` as the engine counts it. */
+double model_score(const struct model_shape *shape, const float *query, uint64_t seed);
+
+#endif

@@ -1,0 +1,365 @@
+/* One operation at random: what it asks for, and the request that the engine borrows. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+
+static ins_text text(const char *string) {
+    return (ins_text){.data = string, .size = strlen(string)};
+}
+
+static int any_who(struct sim_random *random) {
+    return sim_once_in(random, 6) ? -1 - (int)sim_below(random, 4)
+                                  : (int)sim_below(random, MODEL_WHO);
+}
+
+/* ---- Filters ---- */
+
+static struct model_filter any_filter(struct sim_random *random, const struct model_shape *shape) {
+    struct model_filter filter = {.kind = FILTER_NONE};
+    if (!sim_once_in(random, 3)) {
+        filter.kind = sim_once_in(random, 2) ? FILTER_WHO
+                                             : (enum model_filter_kind)sim_below(random, FILTER_KINDS);
+    }
+    bool ids = filter.kind == FILTER_IDS;
+    filter.a = (int)sim_below(random, ids ? shape->id_count : MODEL_WHO);
+    filter.b = (int)sim_below(random, ids ? shape->id_count : MODEL_WHO);
+    if (filter.kind == FILTER_K || filter.kind == FILTER_WHO_AND_K) {
+        filter.b %= 3;
+    }
+    return filter;
+}
+
+static void fill_who(struct sim_slot *slot, const struct model_filter *filter) {
+    bool two = filter->kind == FILTER_WHO_ANY;
+    for (int i = 0; i < 2; i++) {
+        const char *name = model_who_text(i == 0 ? filter->a : filter->b, slot->names[i]);
+        slot->values[i] = (ins_value){.kind = INS_VALUE_TEXT, .text = text(name)};
+    }
+    slot->conditions[0] = (ins_condition){.kind = INS_MATCH_ANY,
+                                          .key = text("who"),
+                                          .values = slot->values,
+                                          .value_count = two ? 2 : 1};
+}
+
+static void fill_k(struct sim_slot *slot, const struct model_filter *filter,
+                   ins_condition *condition) {
+    slot->values[2] = (ins_value){.kind = INS_VALUE_INTEGER, .integer = filter->b};
+    *condition = (ins_condition){
+        .kind = INS_MATCH_ANY, .key = text("k"), .values = &slot->values[2], .value_count = 1};
+}
+
+static void fill_ids(struct sim_slot *slot, const struct model_filter *filter,
+                     const struct model_shape *shape) {
+    /* The last two places: an upsert or a get does not use a filter. */
+    slot->point_ids[MODEL_BATCH - 2] = model_id(shape, (uint32_t)filter->a);
+    slot->point_ids[MODEL_BATCH - 1] = model_id(shape, (uint32_t)filter->b);
+    slot->conditions[0] = (ins_condition){
+        .kind = INS_HAS_ID, .ids = &slot->point_ids[MODEL_BATCH - 2], .id_count = 2};
+}
+
+void sim_filter_fill(struct sim_slot *slot, const struct model_filter *filter,
+                     const struct model_shape *shape) {
+    slot->filter = *filter;
+    slot->ins_filter = (ins_filter){.must = slot->conditions, .must_count = 1};
+    slot->points_request.filter = &slot->ins_filter;
+    switch (filter->kind) {
+    case FILTER_NOT_WHO:
+        slot->ins_filter =
+            (ins_filter){.must_not = slot->conditions, .must_not_count = 1};
+        fill_who(slot, filter);
+        break;
+    case FILTER_WHO_AND_K:
+        slot->ins_filter.must_count = 2;
+        fill_k(slot, filter, &slot->conditions[1]);
+        fill_who(slot, filter);
+        break;
+    case FILTER_WHO:
+    case FILTER_WHO_ANY:
+        fill_who(slot, filter);
+        break;
+    case FILTER_K:
+        fill_k(slot, filter, &slot->conditions[0]);
+        break;
+    case FILTER_RANGE:
+        slot->conditions[0] = (ins_condition){
+            .kind = INS_RANGE, .key = text("n"), .has_gte = true, .gte = (double)(1u << 30)};
+        break;
+    case FILTER_IDS:
+        fill_ids(slot, filter, shape);
+        break;
+    case FILTER_NONE:
+    case FILTER_KINDS:
+        slot->points_request.filter = NULL;
+        break;
+    }
+}
+
+/* ---- Writes ---- */
+
+static struct model_shape any_shape(struct sim_random *random) {
+    static const uint32_t counts[] = {6, 20, 60, MODEL_IDS};
+    static const uint32_t pads[] = {0, 200, 2000, MODEL_PAYLOAD_MAX - 200};
+    return (struct model_shape){
+        .dim = sim_once_in(random, 10) ? 0 : 1 + sim_below(random, MODEL_DIM_MAX),
+        .distance = (ins_distance)(1 + sim_below(random, 3)),
+        .id_count = counts[sim_below(random, 4)],
+        .pad_max = pads[sim_below(random, 4)],
+        .uuids = sim_once_in(random, 3),
+    };
+}
+
+static bool name_has_write(const struct sim *sim, uint32_t name, bool by_filter) {
+    for (uint32_t i = 0; i < SIM_SLOTS; i++) {
+        const struct sim_slot *slot = &sim->slots[i];
+        if (slot->busy && slot->is_write &&
+            ((!by_filter && slot->write.name == name) ||
+             (by_filter && slot->write.kind == WRITE_DELETE_FILTER &&
+              (name == UINT32_MAX || slot->write.name == name)))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The shape that a writer believes the collection to have: the newest create's. */
+static const struct model_shape *believed_shape(const struct sim *sim, uint32_t name) {
+    const struct model_shape *shape =
+        sim->model.current[name] != NULL ? &sim->model.current[name]->shape : NULL;
+    uint64_t newest = 0;
+    for (uint32_t i = 0; i < SIM_SLOTS; i++) {
+        const struct sim_slot *slot = &sim->slots[i];
+        if (slot->busy && slot->is_write && slot->write.kind == WRITE_CREATE &&
+            slot->write.name == name && slot->call.lsn > newest) {
+            shape = &slot->write.shape;
+            newest = slot->call.lsn;
+        }
+    }
+    return shape;
+}
+
+static enum model_kind any_kind(struct sim *sim, uint32_t name, bool there) {
+    struct sim_random *random = &sim->random;
+    if (!there) {
+        return sim_once_in(random, 10) ? WRITE_DROP : WRITE_CREATE;
+    }
+    uint32_t dice = sim_below(random, 100);
+    if (dice < 2) {
+        return WRITE_DROP;
+    }
+    if (dice < 4) {
+        return sim_once_in(random, 2) ? WRITE_CREATE : WRITE_INDEX_DROP;
+    }
+    const struct model_collection *collection = sim->model.current[name];
+    bool young = collection == NULL || sim->model.lsn < collection->create_lsn + 3;
+    if (dice < (young ? 60 : 6)) {
+        return WRITE_INDEX;
+    }
+    if (dice < 12 && !name_has_write(sim, name, false) && !name_has_write(sim, UINT32_MAX, true)) {
+        return WRITE_DELETE_FILTER; /* its effect is exact only when nobody else writes there */
+    }
+    return dice < 25 ? WRITE_DELETE : WRITE_UPSERT;
+}
+
+static void fill_upsert(struct sim *sim, struct sim_slot *slot, const struct model_shape *shape) {
+    struct model_write *write = &slot->write;
+    for (uint32_t i = 0; i < write->count; i++) {
+        struct model_version *version = &write->versions[i];
+        *version = (struct model_version){.seed = ++sim->next_seed,
+                                          .who = any_who(&sim->random),
+                                          .pad = sim_below(&sim->random, shape->pad_max + 1),
+                                          .live = true};
+        char *payload = slot->payloads + (size_t)i * MODEL_PAYLOAD_MAX;
+        size_t size = model_payload(version, payload, MODEL_PAYLOAD_MAX);
+        model_vector(shape, version->seed, slot->vectors[i]);
+        slot->points[i] = (ins_point){.id = model_id(shape, write->ids[i]),
+                                      .vector = shape->dim > 0 ? slot->vectors[i] : NULL,
+                                      .dim = shape->dim,
+                                      .payload = {.data = payload, .size = size}};
+    }
+    slot->points_request.points = slot->points;
+    slot->points_request.point_count = write->count;
+}
+
+static void fill_points_write(struct sim *sim, struct sim_slot *slot,
+                              const struct model_shape *shape) {
+    struct model_write *write = &slot->write;
+    struct sim_random *random = &sim->random;
+    bool many = sim_once_in(random, 4) && shape->id_count > 6;
+    write->count = 1 + sim_below(random, many ? MODEL_BATCH - 2 : 3);
+    for (uint32_t i = 0; i < write->count; i++) {
+        write->ids[i] = sim_below(random, shape->id_count);
+        slot->point_ids[i] = model_id(shape, write->ids[i]);
+    }
+    if (write->kind == WRITE_UPSERT) {
+        fill_upsert(sim, slot, shape);
+    } else {
+        slot->points_request.ids = slot->point_ids;
+        slot->points_request.id_count = write->count;
+    }
+}
+
+static void start_points_write(struct sim *sim, struct sim_slot *slot,
+                               const struct model_shape *shape) {
+    slot->points_request.collection = text(sim_name(slot->write.name));
+    if (slot->write.kind == WRITE_DELETE_FILTER) {
+        slot->write.filter = any_filter(&sim->random, shape);
+        if (slot->write.filter.kind == FILTER_NONE) {
+            slot->write.filter.kind = FILTER_WHO;
+        }
+        sim_filter_fill(slot, &slot->write.filter, shape);
+    } else {
+        fill_points_write(sim, slot, shape);
+    }
+    (slot->write.kind == WRITE_UPSERT ? ins_points_upsert : ins_points_delete)(
+        sim->db, &slot->points_request, &slot->call);
+}
+
+static void start_collection_write(struct sim *sim, struct sim_slot *slot) {
+    ins_collection_request *request = &slot->collection_request;
+    *request = (ins_collection_request){.collection = text(sim_name(slot->write.name))};
+    if (slot->write.kind <= WRITE_DROP) {
+        slot->ddl_from = ++sim->ddl_count[slot->write.name];
+        sim->ddl_busy[slot->write.name]++;
+    }
+    switch (slot->write.kind) {
+    case WRITE_CREATE:
+        slot->write.shape = any_shape(&sim->random);
+        request->dim = slot->write.shape.dim;
+        request->distance = slot->write.shape.distance;
+        if (sim_once_in(&sim->random, 2)) {
+            request->settings = text("{\"hnsw_config\":{\"m\":0,\"payload_m\":16}}");
+            request->metadata = text("{\"made\":\"by the simulator\"}");
+        }
+        ins_collection_create(sim->db, request, &slot->call);
+        break;
+    case WRITE_DROP:
+        ins_collection_delete(sim->db, request, &slot->call);
+        break;
+    case WRITE_INDEX:
+        request->field = text("who");
+        request->schema = text("{\"type\":\"keyword\",\"is_tenant\":true}");
+        request->is_tenant = true;
+        ins_index_create(sim->db, request, &slot->call);
+        break;
+    case WRITE_INDEX_DROP:
+    case WRITE_UPSERT:
+    case WRITE_DELETE:
+    case WRITE_DELETE_FILTER:
+        request->field = text("k");
+        ins_index_delete(sim->db, request, &slot->call);
+        break;
+    }
+}
+
+static void start_write(struct sim *sim, struct sim_slot *slot, uint32_t name) {
+    const struct model_shape *believed = believed_shape(sim, name);
+    struct model_shape shape = believed == NULL ? (struct model_shape){0} : *believed;
+    slot->write = (struct model_write){.kind = any_kind(sim, name, believed != NULL), .name = name};
+    slot->is_write = true;
+    slot->ddl_from = sim->ddl_count[name];
+    if (slot->write.kind >= WRITE_UPSERT) {
+        start_points_write(sim, slot, &shape);
+    } else {
+        start_collection_write(sim, slot);
+    }
+}
+
+/* ---- Reads ---- */
+
+static void fill_query(struct sim *sim, struct sim_slot *slot, const struct model_shape *shape) {
+    struct sim_random *random = &sim->random;
+    ins_points_request *request = &slot->points_request;
+    uint64_t seed = ++sim->next_seed;
+    request->limit = 1 + sim_below(random, 12);
+    request->offset = sim_once_in(random, 4) ? sim_below(random, 5) : 0;
+    model_vector(shape, seed, slot->vector);
+    if (sim_once_in(random, 5)) {
+        slot->ids[0] = sim_below(random, shape->id_count);
+        const struct model_version *own =
+            model_newest(&slot->collection->points[slot->ids[0]]);
+        bool quiet = !name_has_write(sim, slot->write.name, false);
+        if (quiet && own != NULL) { /* else its vector may change under the query */
+            request->by_id = true;
+            request->query_id = model_id(shape, slot->ids[0]);
+            model_vector(shape, own->seed, slot->vector);
+        }
+    }
+    if (!request->by_id) {
+        request->vector = slot->vector;
+        request->dim = shape->dim;
+    }
+    if (sim_once_in(random, 5)) {
+        request->has_score_threshold = true;
+        request->score_threshold = (float)model_score(shape, slot->vector, seed + 7);
+    }
+}
+
+static void fill_read(struct sim *sim, struct sim_slot *slot, const struct model_shape *shape) {
+    struct sim_random *random = &sim->random;
+    ins_points_request *request = &slot->points_request;
+    request->collection = text(sim_name(slot->write.name));
+    request->payload.kind = sim_once_in(random, 3) ? INS_SELECT_NONE : INS_SELECT_ALL;
+    request->with_vector = sim_once_in(random, 2);
+    if (slot->kind == READ_GET) {
+        slot->id_count = 1 + sim_below(random, 4);
+        uint32_t first = sim_below(random, shape->id_count);
+        for (uint32_t i = 0; i < slot->id_count; i++) {
+            slot->ids[i] = (first + i) % shape->id_count;
+            slot->point_ids[i] = model_id(shape, slot->ids[i]);
+        }
+        slot->id_count = slot->id_count > shape->id_count ? shape->id_count : slot->id_count;
+        request->ids = slot->point_ids;
+        request->id_count = slot->id_count;
+        return;
+    }
+    struct model_filter filter = any_filter(random, shape);
+    sim_filter_fill(slot, &filter, shape);
+    if (slot->kind == READ_SCROLL) {
+        request->limit = 1 + sim_below(random, 40);
+        request->has_start = sim_once_in(random, 2);
+        request->start = model_id(shape, sim_below(random, shape->id_count));
+    } else if (slot->kind == READ_QUERY) {
+        fill_query(sim, slot, shape);
+    }
+}
+
+static void start_read(struct sim *sim, struct sim_slot *slot, uint32_t name) {
+    static const ins_start starts[READ_KINDS] = {ins_points_get, ins_points_scroll,
+                                                 ins_points_count, ins_points_query};
+    static const struct model_shape nothing = {.dim = 4, .distance = 1, .id_count = 6};
+    slot->write = (struct model_write){.name = name};
+    slot->kind = (enum sim_read_kind)sim_below(&sim->random, READ_KINDS);
+    slot->collection = sim->model.current[name];
+    if (slot->collection == NULL && slot->kind == READ_QUERY) {
+        slot->kind = READ_COUNT;
+    }
+    if (sim_once_in(&sim->random, 20)) {
+        slot->call.deadline_ns = sim->lanes.now_ns + sim_below(&sim->random, 200000);
+    }
+    if (slot->kind == READ_INFO) {
+        slot->collection_request = (ins_collection_request){.collection = text(sim_name(name))};
+        ins_collection_get(sim->db, &slot->collection_request, &slot->call);
+        return;
+    }
+    fill_read(sim, slot, slot->collection == NULL ? &nothing : &slot->collection->shape);
+    starts[slot->kind](sim->db, &slot->points_request, &slot->call);
+}
+
+void sim_start(struct sim *sim, struct sim_slot *slot) {
+    uint32_t name = sim_below(&sim->random, sim->config.name_count);
+    bool waits = name_has_write(sim, name, true); /* a delete by filter has the name to itself */
+    slot->from_lsn = sim->model.lsn;
+    slot->is_write = slot->is_flush = false;
+    slot->points_request = (ins_points_request){0};
+    slot->filter = (struct model_filter){0};
+    sim->counts.operations++;
+    if (sim_once_in(&sim->random, 60)) {
+        slot->is_flush = true;
+        ins_flush(sim->db, NULL, &slot->call);
+    } else if (!waits && !sim_once_in(&sim->random, 3)) {
+        start_write(sim, slot, name);
+    } else {
+        start_read(sim, slot, name);
+    }
+}

@@ -1,0 +1,132 @@
+/* All is quiet: the whole database equals the model. */
+#include <stdio.h>
+#include <string.h>
+
+#include "sim.h"
+
+static void verify_done(ins_call *call) {
+    ((struct sim_slot *)call->user)->busy = false;
+}
+
+/* Runs one read of slot 0 and compares it. */
+static void ask(struct sim *sim, struct sim_slot *slot, enum sim_read_kind kind, ins_start start,
+                const void *request) {
+    slot->busy = true;
+    slot->kind = kind;
+    slot->from_lsn = sim->model.lsn;
+    slot->call = (ins_call){.done = verify_done, .user = slot, .lane = INS_LANE_REQUEST};
+    start(sim->db, request, &slot->call);
+    while (slot->busy && (sim_step(&sim->lanes) || sim_run_timer(&sim->lanes))) {
+    }
+    if (slot->busy) {
+        sim_fail(sim, "a read waits for ever");
+    }
+    sim_check_read(sim, slot);
+    ins_call_release(&slot->call);
+}
+
+static void verify_filter(struct sim *sim, struct sim_slot *slot,
+                          const struct model_filter *filter) {
+    const struct model_shape *shape = &slot->collection->shape;
+    slot->points_request = (ins_points_request){
+        .collection = {.data = sim_name(slot->write.name), .size = 4},
+        .limit = MODEL_IDS + 1,
+        .payload = {.kind = INS_SELECT_ALL},
+        .with_vector = true};
+    sim_filter_fill(slot, filter, shape);
+    ask(sim, slot, READ_SCROLL, ins_points_scroll, &slot->points_request);
+    ask(sim, slot, READ_COUNT, ins_points_count, &slot->points_request);
+    if (shape->dim == 0) {
+        return;
+    }
+    model_vector(shape, ++sim->next_seed, slot->vector);
+    slot->points_request.vector = slot->vector;
+    slot->points_request.dim = shape->dim;
+    slot->points_request.limit = 1 + sim_below(&sim->random, MODEL_IDS + 10);
+    ask(sim, slot, READ_QUERY, ins_points_query, &slot->points_request);
+}
+
+static void verify_get(struct sim *sim, struct sim_slot *slot) {
+    const struct model_shape *shape = &slot->collection->shape;
+    slot->filter = (struct model_filter){0};
+    for (uint32_t first = 0; first < shape->id_count; first += slot->id_count) {
+        uint32_t left = shape->id_count - first;
+        slot->id_count = left < MODEL_BATCH ? left : MODEL_BATCH;
+        for (uint32_t i = 0; i < slot->id_count; i++) {
+            slot->ids[i] = first + i;
+            slot->point_ids[i] = model_id(shape, first + i);
+        }
+        slot->points_request.filter = NULL;
+        slot->points_request.ids = slot->point_ids;
+        slot->points_request.id_count = slot->id_count;
+        ask(sim, slot, READ_GET, ins_points_get, &slot->points_request);
+    }
+}
+
+static void verify_collection(struct sim *sim, uint32_t name) {
+    struct sim_slot *slot = &sim->slots[0];
+    slot->write = (struct model_write){.name = name};
+    slot->is_write = slot->is_flush = false;
+    slot->filter = (struct model_filter){0};
+    slot->points_request = (ins_points_request){0};
+    slot->collection = sim->model.current[name];
+    slot->collection_request =
+        (ins_collection_request){.collection = {.data = sim_name(name), .size = 4}};
+    ask(sim, slot, READ_INFO, ins_collection_get, &slot->collection_request);
+    if (slot->collection == NULL) {
+        return;
+    }
+    struct model_filter filter = {.kind = FILTER_NONE};
+    verify_filter(sim, slot, &filter);
+    verify_get(sim, slot);
+    for (int who = 0; who < MODEL_WHO; who++) {
+        filter = (struct model_filter){.kind = FILTER_WHO, .a = who};
+        verify_filter(sim, slot, &filter);
+    }
+    for (int kind = FILTER_WHO_ANY; kind < FILTER_KINDS; kind++) {
+        filter = (struct model_filter){.kind = (enum model_filter_kind)kind,
+                                       .a = (int)sim_below(&sim->random, 6),
+                                       .b = (int)sim_below(&sim->random, 3)};
+        verify_filter(sim, slot, &filter);
+    }
+}
+
+/* ins_collection_list names what is there, and nothing else. */
+static void verify_names(struct sim *sim) {
+    struct sim_slot *slot = &sim->slots[0];
+    slot->busy = true;
+    slot->call = (ins_call){.done = verify_done, .user = slot, .lane = INS_LANE_REQUEST};
+    ins_collection_list(sim->db, NULL, &slot->call);
+    while (slot->busy && sim_step(&sim->lanes)) {
+    }
+    if (slot->busy || slot->call.status != INS_OK) {
+        sim_fail(sim, "list: %d %s", (int)slot->call.status, slot->call.error.message);
+    }
+    size_t there = 0;
+    for (uint32_t name = 0; name < MODEL_NAMES; name++) {
+        there += sim->model.current[name] != NULL;
+        for (size_t i = 0; i < slot->call.name_count; i++) {
+            const ins_text *got = &slot->call.names[i];
+            if (memcmp(got->data, sim_name(name), 4) == 0 && sim->model.current[name] == NULL) {
+                sim_fail(sim, "list: %s should be gone", sim_name(name));
+            }
+        }
+    }
+    if (there != slot->call.name_count) {
+        sim_fail(sim, "list: %zu names, should be %zu", slot->call.name_count, there);
+    }
+    ins_call_release(&slot->call);
+}
+
+void sim_verify(struct sim *sim) {
+    ins_stats stats;
+    ins_db_stats(sim->db, &stats);
+    if (stats.lsn_durable != sim->model.lsn) {
+        sim_fail(sim, "durable LSN %llu, the last acknowledged is %llu",
+                 (unsigned long long)stats.lsn_durable, (unsigned long long)sim->model.lsn);
+    }
+    verify_names(sim);
+    for (uint32_t name = 0; name < sim->config.name_count; name++) {
+        verify_collection(sim, name);
+    }
+}
