@@ -38,6 +38,7 @@ struct ins_db {
 
     /* Writes sequenced and not yet durable complete through wal callbacks. */
     struct table holds;  /* ids that are being resolved */
+    uint64_t hold_tickets;
     uint64_t operations; /* under way */
 
     /* Background work, one job at a time; its own fields belong to the background lane meanwhile.

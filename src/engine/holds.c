@@ -25,6 +25,15 @@ static const ins_id *id_at(const ins_id *ids, size_t stride, size_t index) {
     return (const ins_id *)(const void *)((const char *)ids + index * stride);
 }
 
+/* A later write that only waits gives way. */
+static bool goes_first(const struct hold *hold, const struct holds *own) {
+    if (hold->owner == own) {
+        return false;
+    }
+    bool earlier = own->ticket == 0 || hold->owner->ticket < own->ticket;
+    return earlier || hold->owner->resolving;
+}
+
 static struct holds *conflict_with(const struct ins_db *db, const struct holds *own, uint64_t scope,
                                    const ins_id *ids, size_t stride, size_t count) {
     if (db->holds.count == 0) {
@@ -32,7 +41,7 @@ static struct holds *conflict_with(const struct ins_db *db, const struct holds *
     }
     for (size_t i = 0; i < count; i++) {
         struct hold *hold = find(db, scope, id_at(ids, stride, i));
-        if (hold != NULL && hold->owner != own) {
+        if (hold != NULL && goes_first(hold, own)) {
             return hold->owner;
         }
     }
@@ -44,32 +53,61 @@ bool holds_conflict(const struct ins_db *db, const struct holds *holds, uint64_t
     return conflict_with(db, holds, scope, ids, stride, count) != NULL;
 }
 
-ins_status holds_take(struct holds *holds, struct operation *operation, uint64_t scope,
-                      const ins_id *ids, size_t stride, size_t count, bool *out_waits,
-                      ins_error *error) {
+static ins_status holds_init(struct holds *holds, struct operation *operation, size_t count,
+                             ins_error *error) {
     struct ins_db *db = operation->db;
-    if (holds->items == NULL) {
-        *holds = (struct holds){.db = db, .operation = operation};
-        holds->waiting_tail = &holds->waiting;
-        holds->items = pool_alloc(&operation->pool, count * sizeof(struct hold));
-        if (holds->items == NULL) {
-            return ins_fail(error, INS_TOO_LARGE, "no memory to hold %zu ids; send fewer at once",
-                            count);
-        }
+    struct hold *items = pool_alloc_zero(&operation->pool, count * sizeof(struct hold));
+    if (items == NULL) {
+        return ins_fail(error, INS_TOO_LARGE, "no memory to hold %zu ids; send fewer at once",
+                        count);
     }
-    for (size_t i = 0; i < count; i++) {
+    *holds = (struct holds){.db = db,
+                            .operation = operation,
+                            .items = items,
+                            .count = count,
+                            .ticket = ++db->hold_tickets};
+    holds->waiting_tail = &holds->waiting;
+    return INS_OK;
+}
+
+static void let_go(struct ins_db *db, struct hold *hold) {
+    table_remove(&db->holds, &hold->node);
+    hold->held = false;
+}
+
+static void take_all(struct holds *holds, uint64_t scope, const ins_id *ids, size_t stride) {
+    struct ins_db *db = holds->db;
+    for (size_t i = 0; i < holds->count; i++) {
         const ins_id *id = id_at(ids, stride, i);
-        if (find(db, scope, id) != NULL) {
+        struct hold *other = find(db, scope, id);
+        if (other != NULL && (other->owner == holds || goes_first(other, holds))) {
             continue;
         }
-        INS_ASSERT(holds->count < count);
-        struct hold *hold = &holds->items[holds->count++];
-        *hold = (struct hold){.owner = holds, .scope = scope, .id = *id};
+        if (other != NULL) {
+            let_go(db, other);
+        }
+        struct hold *hold = &holds->items[i];
+        INS_ASSERT(!hold->held);
+        *hold = (struct hold){.owner = holds, .scope = scope, .id = *id, .held = true};
         hold->node.hash = hold_hash(scope, id);
         table_insert(&db->holds, &hold->node);
     }
-    struct holds *other = conflict_with(db, holds, scope, ids, stride, count);
+}
+
+ins_status holds_take(struct holds *holds, struct operation *operation, uint64_t scope,
+                      const ins_id *ids, size_t stride, size_t count, bool *out_waits,
+                      ins_error *error) {
+    if (holds->items == NULL) {
+        ins_status status = holds_init(holds, operation, count, error);
+        if (status != INS_OK) {
+            return status;
+        }
+    }
+    INS_ASSERT(holds->count == count);
+    take_all(holds, scope, ids, stride);
+    struct holds *other = conflict_with(operation->db, holds, scope, ids, stride, count);
     *out_waits = other != NULL;
+    holds->resolving = other == NULL;
     if (other != NULL) {
         operation->next_waiting = NULL;
         *other->waiting_tail = operation;
@@ -84,7 +122,9 @@ void holds_release(struct holds *holds) {
         return;
     }
     for (size_t i = 0; i < holds->count; i++) {
-        table_remove(&holds->db->holds, &holds->items[i].node);
+        if (holds->items[i].held) {
+            let_go(holds->db, &holds->items[i]);
+        }
     }
     struct operation *operation = holds->waiting;
     while (operation != NULL) {

@@ -1,6 +1,8 @@
 /* Ids whose write is being resolved (its id directory is being read): a later write to one of them
  * waits behind it, others pass. So writes to one id take effect in the order in which they came.
- * A write that waits holds its own other ids as well, so nothing overtakes it either. */
+ * A write that waits holds its own other ids as well, so nothing overtakes it either; but a write
+ * that came earlier takes them over, or two that want each other's ids would wait for ever. So a
+ * write waits only for earlier ones, or for one that is being resolved, which waits for bytes only. */
 #ifndef INS_ENGINE_HOLDS_H
 #define INS_ENGINE_HOLDS_H
 
@@ -11,22 +13,26 @@ struct hold {
     struct holds *owner;
     uint64_t scope;
     ins_id id;
+    bool held;
 };
 
 struct holds { /* of one write */
     struct ins_db *db;
     struct operation *operation;
-    struct hold *items; /* [count] in the pool */
+    struct hold *items; /* [count] in the pool, in the order of the write's ids */
     size_t count;
+    uint64_t ticket; /* rises in the order in which writes first came here */
+    bool resolving;  /* all of its ids are held, and its id directory is being read */
     struct operation *waiting, **waiting_tail; /* run again when these holds are released */
 };
 
-/* Holds the ids that nobody holds. When another write holds one of them, the operation is put in
- * its line (parked) and *out_waits is true: the step returns INS_AGAIN. Ids: distinct. */
+/* Holds the ids that no earlier write holds. When one does, the operation is put in its line
+ * (parked) and *out_waits is true: the step returns INS_AGAIN. Ids: distinct, and the same at every
+ * call for one write. */
 INS_MUST_USE ins_status holds_take(struct holds *holds, struct operation *operation, uint64_t scope,
                                    const ins_id *ids, size_t stride, size_t count, bool *out_waits,
                                    ins_error *error);
-/* True when some id is held by another write; takes nothing. */
+/* True when some id is held by a write that must go first; takes nothing. */
 bool holds_conflict(const struct ins_db *db, const struct holds *holds, uint64_t scope,
                     const ins_id *ids, size_t stride, size_t count);
 /* Lets go and posts those who wait, in their order. Takes zeroed holds. */
