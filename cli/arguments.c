@@ -12,7 +12,8 @@ int cli_usage(const char *command, const char *format, ...) {
     va_list arguments;
     (void)fprintf(stderr, "insula %s: ", command);
     va_start(arguments, format);
-    (void)vfprintf(stderr, format, arguments); /* NOLINT: clang 14 misses va_start */
+    /* NOLINTNEXTLINE: clang 14 misses va_start */
+    (void)vfprintf(stderr, format, arguments);
     va_end(arguments);
     (void)fprintf(stderr, "\nTry: insula help %s\n", command);
     return CLI_USAGE;

@@ -21,8 +21,8 @@ static bool fail(struct client *client, const char *format, ...)
 static bool fail(struct client *client, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    (void)vsnprintf(client->error, CLIENT_ERROR_MAX, format,
-                    arguments); /* NOLINT: clang 14 misses va_start */
+    /* NOLINTNEXTLINE: clang 14 misses va_start */
+    (void)vsnprintf(client->error, CLIENT_ERROR_MAX, format, arguments);
     va_end(arguments);
     if (client->socket >= 0) {
         (void)close(client->socket);
