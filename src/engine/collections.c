@@ -177,10 +177,13 @@ void ins_collection_create(ins_db *db, const void *collection_request, ins_call 
 static ins_status delete_step(struct operation *operation, ins_error *error) {
     struct collection_write *self = of(operation);
     struct ins_db *db = operation->db;
+    if (self->write.settle_lsn != 0) {
+        return write_settle(&self->write, error);
+    }
     struct scope *scope = catalog_find_newest(&db->catalog, self->request->collection);
     operation->call->found = scope != NULL && scope->key != SYSTEM_SCOPE;
     if (!operation->call->found) {
-        return INS_OK;
+        return write_settle(&self->write, error);
     }
     uint64_t lsn;
     ins_status status = write_begin(&self->write, write_catalog_cost(0), 2, error);

@@ -39,6 +39,7 @@ struct ins_db {
     /* Writes sequenced and not yet durable complete through wal callbacks. */
     struct table holds;  /* ids that are being resolved */
     uint64_t hold_tickets;
+    struct operation *settling; /* writes of nothing that wait for the log */
     uint64_t operations; /* under way */
 
     /* Background work, one job at a time; its own fields belong to the background lane meanwhile.

@@ -343,8 +343,7 @@ static ins_status sequence(struct points_write *self, ins_error *error) {
         status = put_target(self, &self->targets[i], error);
     }
     if (status == INS_OK && write->row_count == 0) {
-        write->operation.call->lsn = wal_durable_lsn(write->operation.db->wal);
-        return INS_OK; /* nothing to delete: nothing to write */
+        return write_settle(write, error); /* nothing to delete: nothing to write */
     }
     if (status == INS_OK) {
         group_rows(write);
@@ -359,6 +358,9 @@ static ins_status sequence(struct points_write *self, ins_error *error) {
 
 static ins_status points_write_step(struct operation *operation, ins_error *error) {
     struct points_write *self = of(operation);
+    if (self->write.settle_lsn != 0) {
+        return write_settle(&self->write, error);
+    }
     ins_status status = self->validated ? INS_OK : validate(self, error);
     if (status == INS_OK) {
         status = resolve(self, error);
@@ -369,7 +371,7 @@ static ins_status points_write_step(struct operation *operation, ins_error *erro
     if (status == INS_OK) {
         status = sequence(self, error);
     }
-    if (status == INS_OK) {
+    if (status == INS_OK || self->write.settle_lsn != 0) {
         /* Later writes may go on before this one is durable: its rows are there for them. */
         reader_close(&self->directory);
         holds_release(&self->holds);

@@ -210,7 +210,38 @@ ins_status write_sequence(struct write *write, uint64_t scope, uint64_t *out_lsn
     return INS_OK;
 }
 
+ins_status write_settle(struct write *write, ins_error *error) {
+    struct operation *operation = &write->operation;
+    struct ins_db *db = operation->db;
+    if (write->settle_lsn == 0) {
+        write->settle_lsn = wal_next_lsn(db->wal) - 1;
+    }
+    if (db->reading.durable_lsn >= write->settle_lsn) {
+        operation->call->lsn = write->settle_lsn;
+        return INS_OK;
+    }
+    ins_status status = check_open(db, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    operation->next_waiting = db->settling;
+    db->settling = operation;
+    operation->parked = true;
+    return INS_AGAIN;
+}
+
 /* ---- What the log tells ---- */
+
+static void wake_settling(struct ins_db *db) {
+    struct operation *operation = db->settling;
+    db->settling = NULL;
+    while (operation != NULL) {
+        struct operation *next = operation->next_waiting;
+        operation->parked = false;
+        db_run(db, INS_LANE_REQUEST, &operation->waiter.task);
+        operation = next;
+    }
+}
 
 void write_durable(void *context, uint64_t lsn, struct wal_record *released) {
     struct ins_db *db = context;
@@ -225,6 +256,7 @@ void write_durable(void *context, uint64_t lsn, struct wal_record *released) {
         operation_end(&write->operation, INS_OK, NULL);
         released = next;
     }
+    wake_settling(db);
     jobs_kick(db);
 }
 
@@ -244,5 +276,6 @@ void write_failed(void *context, const ins_error *error, struct wal_record *rele
         operation_end(&write->operation, INS_UNAVAILABLE, &answer);
         released = next;
     }
+    wake_settling(db);
     jobs_kick(db);
 }

@@ -20,6 +20,7 @@ struct write {
     size_t created_count;
     struct schema *schema; /* whose row is new with this write */
     uint64_t schema_key;
+    uint64_t settle_lsn; /* write_settle: what the answer rests on; 0 = not asked */
     /* Runs on the request lane when the record is durable, before the call ends; may be NULL. */
     void (*durable)(struct write *write, uint64_t lsn);
 };
@@ -50,6 +51,10 @@ INS_MUST_USE ins_status write_sequence(struct write *write, uint64_t scope, uint
                                        ins_error *error);
 /* Undoes what write_begin .. write_island did; for a refused write. */
 void write_undo(struct write *write);
+/* Ends a write that found nothing to write. What it looked at may not be durable yet: the answer
+ * waits for that, or a power cut could take back what it told. INS_AGAIN: parked; call it first
+ * thing when the step runs again. INS_OK: call->lsn is set. */
+INS_MUST_USE ins_status write_settle(struct write *write, ins_error *error);
 /* Worst case of a catalog row in the memtable. */
 uint64_t write_catalog_cost(size_t payload_bytes);
 
