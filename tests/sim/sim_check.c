@@ -409,7 +409,8 @@ static void write_answered(struct sim *sim, struct sim_slot *slot) {
     const char *reason;
     sim->counts.acknowledged++;
     if (write->kind == WRITE_DROP && !slot->call.found) {
-        if (sim->model.current[write->name] != NULL) {
+        const struct model_collection *there = sim->model.current[write->name];
+        if (there != NULL && there->create_lsn <= slot->call.lsn) {
             sim_fail(sim, "drop of %s: not found, but it is there", sim_name(write->name));
         }
     } else if (!model_apply(&sim->model, write, slot->call.lsn, &reason)) {

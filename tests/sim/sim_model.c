@@ -206,11 +206,34 @@ static void apply_points(struct model_collection *collection, const struct model
     }
 }
 
+/* A delete that found nothing tells the LSN at which it looked. */
+static bool deletes_nothing(const struct model_collection *collection,
+                            const struct model_write *write, uint64_t lsn) {
+    for (uint32_t id = 0; id < collection->shape.id_count; id++) {
+        const struct model_version *version;
+        bool absent, named = write->kind == WRITE_DELETE_FILTER;
+        uint32_t count = model_window(&collection->points[id], lsn, lsn, &version, &absent);
+        for (uint32_t i = 0; i < write->count && !named; i++) {
+            named = write->ids[i] == id;
+        }
+        if (named && count > 0 && version->live &&
+            (write->kind == WRITE_DELETE || model_matches(&write->filter, id, version))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool model_apply(struct model *model, const struct model_write *write, uint64_t lsn,
                  const char **out_reason) {
     struct model_collection *collection = model->current[write->name];
     bool deletes = write->kind == WRITE_DELETE || write->kind == WRITE_DELETE_FILTER;
-    if (lsn < model->lsn || (lsn == model->lsn && !deletes)) {
+    if (lsn <= model->lsn && deletes) {
+        *out_reason = "at that LSN there was something to delete";
+        return collection == NULL || collection->create_lsn > lsn ||
+               deletes_nothing(collection, write, lsn);
+    }
+    if (lsn <= model->lsn) {
         *out_reason = "its LSN is not above those of earlier writes";
         return false;
     }
