@@ -56,10 +56,6 @@ ins_status body_parse(struct job *job, const struct api_request *request,
     return refuse_duplicates(*out_root, error);
 }
 
-bool field_get(struct json_value object, const char *key, struct json_value *out) {
-    return json_get(object, key, out) && json_type_of(*out) != JSON_NULL;
-}
-
 /* "a string \"abc\"" or "an array": what was there instead. */
 static void describe(struct json_value value, char out[static 80]) {
     enum json_type type = json_type_of(value);
