@@ -199,6 +199,15 @@ static void release_payloads(struct search *search) {
     }
 }
 
+/* Rows in the next batch. While the heap is not full every row passes the bound and must be checked,
+ * so the first batch is hardly larger than the heap: it finds the bound for the rest. */
+static uint32_t batch_rows(const struct search *search, uint32_t left) {
+    uint32_t missing = search->topk.capacity - search->topk.count;
+    uint32_t most = missing == 0 ? FLAT_BATCH : missing < 16 ? 16 : missing;
+    most = most < FLAT_BATCH ? most : FLAT_BATCH;
+    return left < most ? left : most;
+}
+
 /* One batch of one chunk: distances, selection, newest, filter, offers. */
 static ins_status scan_batch(struct search *search, const float *rows, uint32_t count,
                              ins_error *error) {
@@ -250,7 +259,7 @@ static ins_status scan_run(struct search *search, const struct reader_run *run, 
         reader_release_chunks(search->reader, search->run, SECTION_DENSE, chunk);
         uint32_t end = (chunk + 1) * per_chunk;
         end = end < run->extent.row_count ? end : run->extent.row_count;
-        uint32_t count = end - search->row < FLAT_BATCH ? end - search->row : FLAT_BATCH;
+        uint32_t count = batch_rows(search, end - search->row);
         const float *rows = (const float *)(const void *)data +
                             (size_t)(search->row - chunk * per_chunk) * search->dim;
         status = scan_batch(search, rows, count, error);
