@@ -54,7 +54,8 @@ static void loop_wake(void *context, uint32_t lane) {
     INS_ASSERT(lane < INS_LANE_COUNT);
     if (lane != INS_LANE_REQUEST) {
         lane_wake(&loop->lanes[lane]);
-    } else if (pthread_equal(pthread_self(), loop->thread)) {
+    } else if (pthread_equal(pthread_self(),
+                             atomic_load_explicit(&loop->thread, memory_order_relaxed))) {
         (void)uv_idle_start(&loop->idle, on_idle);
     } else {
         (void)uv_async_send(&loop->async);
@@ -150,7 +151,7 @@ ins_status loop_open(ins_store *store, struct loop **out_loop, ins_error *error)
         free(loop);
         return ins_fail(error, INS_EXHAUSTED, "the system gives no event loop");
     }
-    loop->thread = pthread_self();
+    atomic_store_explicit(&loop->thread, pthread_self(), memory_order_relaxed);
     loop->async.data = loop->idle.data = loop->timer.data = loop;
     INS_ASSERT(uv_idle_init(&loop->uv, &loop->idle) == 0);
     INS_ASSERT(uv_timer_init(&loop->uv, &loop->timer) == 0);
@@ -176,7 +177,7 @@ ins_status loop_open(ins_store *store, struct loop **out_loop, ins_error *error)
 }
 
 void loop_run(struct loop *loop) {
-    loop->thread = pthread_self();
+    atomic_store_explicit(&loop->thread, pthread_self(), memory_order_relaxed);
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
 }
 

@@ -22,7 +22,7 @@ struct loop {
     uv_idle_t idle;   /* wakes from the loop itself */
     uv_timer_t timer;
     ins_timer *timers;          /* ascending due_ns */
-    pthread_t thread;           /* that runs the loop */
+    _Atomic pthread_t thread;   /* that runs the loop; other threads ask in wake() */
     _Atomic(ins_task *) posted; /* newest first; pairs with loop_run_posted */
     struct lane_thread lanes[LOOP_THREADS];
     uint32_t started;

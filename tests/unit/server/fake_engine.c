@@ -63,6 +63,19 @@ static uint64_t alloc_countdown;
 static uint64_t alloc_bytes;
 static pthread_mutex_t alloc_lock = PTHREAD_MUTEX_INITIALIZER;
 
+void fake_alloc_fail(uint64_t countdown) {
+    (void)pthread_mutex_lock(&alloc_lock);
+    alloc_countdown = countdown;
+    (void)pthread_mutex_unlock(&alloc_lock);
+}
+
+uint64_t fake_alloc_bytes(void) {
+    (void)pthread_mutex_lock(&alloc_lock);
+    uint64_t bytes = alloc_bytes;
+    (void)pthread_mutex_unlock(&alloc_lock);
+    return bytes;
+}
+
 void fake_set_inline(bool inside) {
     fake.inside = inside;
 }
@@ -71,14 +84,6 @@ void fake_fail_next(ins_status status, uint32_t retry_after_s, const char *messa
     fake.fail = status;
     fake.retry_after_s = retry_after_s;
     (void)snprintf(fake.message, sizeof(fake.message), "%s", message);
-}
-
-void fake_alloc_fail(uint64_t countdown) {
-    alloc_countdown = countdown;
-}
-
-uint64_t fake_alloc_bytes(void) {
-    return alloc_bytes;
 }
 
 void fake_stop_writes(const char *reason) {
