@@ -238,12 +238,17 @@ struct filter_delete {
     struct points_read read;
     ins_call inner;
     ins_points_request by_ids;
+    bool starting, ended; /* the inner call: being started, has answered */
 };
 
 static void filter_delete_done(ins_call *inner) {
     struct filter_delete *self = inner->user;
     struct operation *operation = &self->read.operation;
     operation->call->lsn = inner->lsn;
+    self->ended = true;
+    if (self->starting) {
+        return; /* the step that is running ends the operation */
+    }
     ins_status status = inner->status;
     ins_error error = inner->error;
     ins_call_release(inner);
@@ -271,9 +276,17 @@ static ins_status filter_delete_step(struct operation *operation, ins_error *err
         .collection = read->request->collection, .ids = read->ids, .id_count = read->count};
     self->inner =
         (ins_call){.done = filter_delete_done, .user = self, .lane = operation->call->lane};
-    operation->sequenced = true; /* the inner call ends it */
+    self->starting = true;
     points_delete_ids(operation->db, &self->by_ids, read->lsn, &self->inner);
-    return INS_OK;
+    self->starting = false;
+    operation->sequenced = !self->ended; /* the inner call ends it */
+    if (!self->ended) {
+        return INS_OK;
+    }
+    status = self->inner.status;
+    *error = self->inner.error;
+    ins_call_release(&self->inner);
+    return status;
 }
 
 void ins_points_delete(ins_db *db, const void *points_request, ins_call *call) {

@@ -362,11 +362,12 @@ static ins_status points_write_step(struct operation *operation, ins_error *erro
         return write_settle(&self->write, error);
     }
     ins_status status = self->validated ? INS_OK : validate(self, error);
+    if (status == INS_OK && self->scope->drop_lsn != 0) {
+        /* Dropped while it waited; its islands may be gone. */
+        status = names_absent(self->request->collection, error);
+    }
     if (status == INS_OK) {
         status = resolve(self, error);
-    }
-    if (status == INS_OK && self->scope->drop_lsn != 0) {
-        status = names_absent(self->request->collection, error); /* dropped while it waited */
     }
     if (status == INS_OK) {
         status = sequence(self, error);

@@ -231,7 +231,9 @@ static ins_status replay_row(void *context, uint64_t incarnation, const struct r
                         "the log to replay does not fit the memtables' share of the memory budget: "
                         "start with a larger --memory-budget");
     }
-    memcpy(memrow + 1, row->vector, row->dim * sizeof(float));
+    if (row->dim > 0) {
+        memcpy(memrow + 1, row->vector, row->dim * sizeof(float));
+    }
     memtable_link(memrow, replay->lsn);
     return INS_OK;
 }
