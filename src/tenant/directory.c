@@ -134,13 +134,10 @@ static ins_status page_sources(struct reader *reader, const ins_id *start, uint3
                                struct page_run *sources, uint32_t *out_count, ins_error *error) {
     uint32_t count = 0;
     for (uint32_t which = 0; which < 2; which++) {
-        const struct memrow **rows = pool_alloc(reader->pool, capacity * sizeof(*rows));
-        struct page_run *source = &sources[count++];
-        source->entries = pool_alloc(reader->pool, capacity * sizeof(*source->entries));
-        if (rows == NULL || source->entries == NULL) {
-            return ins_fail(error, INS_FULL, "no memory for a page of %u ids", capacity);
-        }
-        source->count = page_memtable(reader, which, start, rows, capacity);
+        const struct memrow **rows = reader->page_rows[which];
+        struct page_run *source = &sources[count];
+        source->entries = reader->page_entries + (size_t)count++ * reader->page_room;
+        source->count = page_memtable(reader, which, start, false, rows, capacity);
         for (uint32_t i = 0; i < source->count; i++) {
             source->entries[i] = (struct directory_entry){
                 .id = memrow_id(rows[i]), .incarnation = memrow_incarnation(rows[i])};
@@ -150,11 +147,8 @@ static ins_status page_sources(struct reader *reader, const ins_id *start, uint3
         if (!reader->runs[run].loaded || reader->runs[run].extent.row_count == 0) {
             continue;
         }
-        struct page_run *source = &sources[count++];
-        source->entries = pool_alloc(reader->pool, capacity * sizeof(*source->entries));
-        if (source->entries == NULL) {
-            return ins_fail(error, INS_FULL, "no memory for a page of %u ids", capacity);
-        }
+        struct page_run *source = &sources[count];
+        source->entries = reader->page_entries + (size_t)count++ * reader->page_room;
         ins_status status = page_of_run(reader, run, start, capacity, source, error);
         if (status != INS_OK) {
             return status;
@@ -166,10 +160,12 @@ static ins_status page_sources(struct reader *reader, const ins_id *start, uint3
 
 ins_status directory_page(struct reader *reader, const ins_id *start, struct directory_entry *out,
                           uint32_t capacity, uint32_t *out_count, ins_error *error) {
-    INS_ASSERT(capacity <= PAGE_MAX);
     struct page_run sources[2 + 2 * INS_RUNS_MAX] = {0};
     uint32_t source_count = 0, count = 0;
     ins_status status = reader_load(reader, error);
+    if (status == INS_OK) {
+        status = page_reserve(reader, capacity, true, error);
+    }
     if (status == INS_OK) {
         status = page_sources(reader, start, capacity, sources, &source_count, error);
     }

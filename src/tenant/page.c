@@ -35,8 +35,25 @@ static void sift_up(const struct memrow **heap, uint32_t at) {
     }
 }
 
+ins_status page_reserve(struct reader *reader, uint32_t capacity, bool entries, ins_error *error) {
+    INS_ASSERT(capacity <= PAGE_MAX);
+    if (capacity <= reader->page_room) {
+        return INS_OK;
+    }
+    capacity = reader->page_room == 0 ? capacity : PAGE_MAX; /* it grows once */
+    for (int which = 0; which < 2; which++) {
+        reader->page_rows[which] = pool_alloc(&reader->pool, capacity * sizeof(struct memrow *));
+    }
+    size_t count = entries ? (2 + (size_t)reader->run_count) * capacity : 1;
+    reader->page_entries = pool_alloc(&reader->pool, count * sizeof(struct directory_entry));
+    bool all = reader->page_rows[0] != NULL && reader->page_rows[1] != NULL &&
+               reader->page_entries != NULL;
+    reader->page_room = all ? capacity : 0;
+    return all ? INS_OK : ins_fail(error, INS_FULL, "no memory for a page of %u ids", capacity);
+}
+
 uint32_t page_memtable(const struct reader *reader, uint32_t which, const ins_id *start,
-                       const struct memrow **out, uint32_t capacity) {
+                       bool behind, const struct memrow **out, uint32_t capacity) {
     if (reader->mem[which] == NULL || capacity == 0) {
         return 0;
     }
@@ -44,7 +61,7 @@ uint32_t page_memtable(const struct reader *reader, uint32_t which, const ins_id
     for (const struct memrow *row = reader->mem[which]->first;
          row != NULL && row->lsn <= reader->lsn; row = row->island_next) {
         ins_id id = memrow_id(row);
-        if (!memrow_visible(row, reader->lsn) || id_compare(&id, start) < 0) {
+        if (!memrow_visible(row, reader->lsn) || id_compare(&id, start) < behind) {
             continue;
         }
         if (count < capacity) {
@@ -68,6 +85,7 @@ uint32_t page_memtable(const struct reader *reader, uint32_t which, const ins_id
 struct page_source {
     const struct memrow **rows; /* a memtable's, or NULL for a run */
     uint32_t count, at, which;  /* `which`: memtable or run */
+    uint32_t room;              /* of rows; as many rows: there may be more behind them */
 };
 
 static bool source_valid(const struct reader *reader, const struct page_source *source) {
@@ -79,9 +97,21 @@ static bool source_valid(const struct reader *reader, const struct page_source *
     return !reader_superseded(reader, source->which, &id);
 }
 
+/* Some of a memtable's rows are tombstones or overwritten, so more than a page may be needed. */
+static void source_refill(const struct reader *reader, struct page_source *source) {
+    if (source->rows != NULL && source->at == source->count && source->count == source->room) {
+        ins_id last = memrow_id(source->rows[source->count - 1]);
+        source->at = 0;
+        source->count =
+            page_memtable(reader, source->which, &last, true, source->rows, source->room);
+    }
+}
+
 static void source_settle(const struct reader *reader, struct page_source *source) {
+    source_refill(reader, source);
     while (source->at < source->count && !source_valid(reader, source)) {
         source->at++;
+        source_refill(reader, source);
     }
 }
 
@@ -92,21 +122,19 @@ static struct place source_place(const struct page_source *source) {
     return (struct place){.run = source->which, .run_row = source->at};
 }
 
-static ins_status open_sources(struct reader *reader, const ins_id *start,
-                               struct page_source *sources, uint32_t *out_count, ins_error *error) {
+static uint32_t open_sources(struct reader *reader, const ins_id *start, uint32_t capacity,
+                             struct page_source *sources) {
     uint32_t count = 0;
     for (uint32_t which = 0; which < 2; which++) {
         if (reader->mem[which] == NULL) {
             continue;
         }
-        /* Of these some may be tombstones or overwritten, so more than a page is kept. */
-        uint32_t room = reader->mem[which]->row_count;
-        const struct memrow **rows = pool_alloc(reader->pool, room * sizeof(*rows));
-        if (rows == NULL) {
-            return ins_fail(error, INS_FULL, "no memory to page over %u rows", room);
-        }
+        const struct memrow **rows = reader->page_rows[which];
         sources[count++] = (struct page_source){
-            .rows = rows, .which = which, .count = page_memtable(reader, which, start, rows, room)};
+            .rows = rows,
+            .which = which,
+            .room = capacity,
+            .count = page_memtable(reader, which, start, false, rows, capacity)};
     }
     for (uint32_t run = 0; run < reader->run_count; run++) {
         const struct reader_run *reader_run = &reader->runs[run];
@@ -122,19 +150,18 @@ static ins_status open_sources(struct reader *reader, const ins_id *start,
                                  .count = reader_run->extent.row_count,
                                  .at = extent_lower_bound(&reader_run->extent, &chunks, start)};
     }
-    *out_count = count;
-    return INS_OK;
+    return count;
 }
 
 ins_status page_points(struct reader *reader, const ins_id *start, struct place *out,
                        uint32_t capacity, uint32_t *out_count, ins_error *error) {
-    INS_ASSERT(capacity <= PAGE_MAX);
+    INS_ASSERT(capacity > 0);
     struct page_source sources[2 + 2 * INS_RUNS_MAX];
-    uint32_t source_count = 0, count = 0;
-    ins_status status = open_sources(reader, start, sources, &source_count, error);
+    ins_status status = page_reserve(reader, capacity, false, error);
     if (status != INS_OK) {
         return status;
     }
+    uint32_t source_count = open_sources(reader, start, capacity, sources), count = 0;
     while (count < capacity) {
         struct page_source *least = NULL;
         ins_id least_id = {0};

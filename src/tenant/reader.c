@@ -23,18 +23,20 @@ static void open_memtables(struct reader *reader) {
 }
 
 ins_status reader_open(struct reader *reader, struct read_context *context, struct island *island,
-                       uint64_t lsn, struct pool *pool, struct cache_waiter *waiter,
+                       uint64_t lsn, const struct pool *like, struct cache_waiter *waiter,
                        ins_error *error) {
     INS_ASSERT(!reader->open);
     *reader = (struct reader){.context = context,
-                              .pool = pool,
                               .waiter = waiter,
                               .island = island,
                               .lsn = lsn,
                               .run_count = island->run_count};
+    pool_init(&reader->pool, like->arena, like->purpose, like->max_bytes);
     if (island->run_count > 0) {
-        reader->runs = pool_alloc_zero(pool, island->run_count * sizeof(struct reader_run));
+        reader->runs =
+            pool_alloc_zero(&reader->pool, island->run_count * sizeof(struct reader_run));
         if (reader->runs == NULL) {
+            pool_fini(&reader->pool);
             return ins_fail(error, INS_FULL, "no memory for a view of %u runs", island->run_count);
         }
     }
@@ -80,6 +82,7 @@ void reader_close(struct reader *reader) {
         }
     }
     island_unpin(context->islands, reader->island);
+    pool_fini(&reader->pool);
     reader->open = false;
 }
 
@@ -138,8 +141,8 @@ static ins_status prepare_chunks(struct reader *reader, struct reader_run *run,
     if (section->chunks != NULL || count == 0) {
         return INS_OK;
     }
-    section->chunks = pool_alloc_zero(reader->pool, count * sizeof(*section->chunks));
-    section->blocks = pool_alloc_zero(reader->pool, count * sizeof(struct block *));
+    section->chunks = pool_alloc_zero(&reader->pool, count * sizeof(*section->chunks));
+    section->blocks = pool_alloc_zero(&reader->pool, count * sizeof(struct block *));
     if (section->chunks == NULL || section->blocks == NULL) {
         section->chunks = NULL;
         return ins_fail(error, INS_FULL, "no memory for a view of %u chunks", count);
@@ -386,7 +389,13 @@ static ins_status copy_payload(struct reader *reader, uint32_t run_index, uint64
                           .size = end - begin};
         return INS_OK;
     }
-    char *copy = pool_alloc(reader->pool, end - begin);
+    if (end - begin > reader->payload_room) {
+        uint32_t room = 2 * reader->payload_room; /* doubling bounds what earlier ones took */
+        room = room > end - begin ? room : (uint32_t)(end - begin);
+        reader->payload_copy = pool_alloc(&reader->pool, room);
+        reader->payload_room = reader->payload_copy == NULL ? 0 : room;
+    }
+    char *copy = reader->payload_copy;
     if (copy == NULL) {
         return ins_fail(error, INS_FULL, "no memory for a payload of %llu bytes",
                         (unsigned long long)(end - begin));

@@ -7,7 +7,8 @@
  * a repeated step gets further.
  * Newest wins: sources are ordered active memtable, frozen memtable, newest run ... oldest run; a
  * row counts when no newer source has its id (as a row or a tombstone) at the view's LSN.
- * Threads: the request lane. Memory: the operation's pool and the cache. */
+ * Threads: the request lane. Memory: a pool of its own, given back by reader_close, and the cache.
+ */
 #ifndef INS_TENANT_READER_H
 #define INS_TENANT_READER_H
 
@@ -40,7 +41,7 @@ struct reader_run {
 
 struct reader {
     struct read_context *context;
-    struct pool *pool;
+    struct pool pool; /* the view's own: a read over many islands needs memory for one at a time */
     struct cache_waiter *waiter;
     struct island *island; /* pinned */
     uint64_t lsn;
@@ -48,6 +49,11 @@ struct reader {
     struct generation *generations[2];
     struct reader_run *runs; /* [run_count], newest first */
     uint32_t run_count;
+    char *payload_copy; /* [payload_room]: of the newest payload that crosses a chunk */
+    uint32_t payload_room;
+    uint32_t page_room; /* tenant/page.c, tenant/directory.c: what one page needs, used again */
+    const struct memrow **page_rows[2];
+    struct directory_entry *page_entries; /* [(2 + run_count) * page_room] */
     bool open;
 };
 
@@ -57,9 +63,10 @@ struct place {
     uint32_t run, run_row;    /* in runs[run] */
 };
 
-/* `lsn` UINT64_MAX: a writer's view, which sees everything sequenced. INS_FULL when the pool is. */
+/* `lsn` UINT64_MAX: a writer's view, which sees everything sequenced. `like`: a pool whose purpose
+ * and limit the view's own gets. INS_FULL when that is used up. */
 INS_MUST_USE ins_status reader_open(struct reader *reader, struct read_context *context,
-                                    struct island *island, uint64_t lsn, struct pool *pool,
+                                    struct island *island, uint64_t lsn, const struct pool *like,
                                     struct cache_waiter *waiter, ins_error *error);
 /* Unpins everything. Takes a zeroed reader, and one that is closed. */
 void reader_close(struct reader *reader);
@@ -90,7 +97,8 @@ INS_MUST_USE ins_status reader_vector(struct reader *reader, const struct place 
                                       const float **out, ins_error *error);
 INS_MUST_USE ins_status reader_version(struct reader *reader, const struct place *place,
                                        uint64_t *out, ins_error *error);
-/* Stored payload: a pointer into pinned memory, or a copy in the pool when it crosses a chunk. */
+/* Stored payload: a pointer into pinned memory, or a copy when it crosses a chunk, which stays
+ * until the next call. */
 INS_MUST_USE ins_status reader_payload(struct reader *reader, const struct place *place,
                                        ins_text *out, ins_error *error);
 /* Upper bound of the rows that count. Needs nothing loaded. */
