@@ -50,6 +50,7 @@ struct ins_db {
     struct island *merge_first, *merge_last; /* islands with too many runs */
     struct operation *flush_waiters;         /* ins_flush calls */
     bool flush_wanted;
+    bool log_garbage; /* log files of earlier openings may hold nothing that is wanted */
 
     /* The manifest belongs to the background lane (recovery before it runs). */
     struct manifest manifest;

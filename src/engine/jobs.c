@@ -15,6 +15,7 @@ struct removal {
     uint64_t files[REMOVE_MAX];
     uint32_t slots[REMOVE_MAX];
     uint32_t count;
+    bool log; /* let go of log files that a recovery left */
     ins_status status;
     ins_error error;
 };
@@ -55,7 +56,7 @@ static void removal_landed(ins_task *task) {
         files_free(&db->files, removal->slots[i]);
     }
     if (removal->status != INS_OK) {
-        jobs_failed(db, "removing old segment files", &removal->error);
+        jobs_failed(db, "letting go of old files", &removal->error);
     }
     db->removal = NULL;
     arena_free(db->arena, INS_MEM_JOB, removal, sizeof(*removal));
@@ -67,18 +68,25 @@ static void removal_landed(ins_task *task) {
 static void removal_run(ins_task *task) {
     struct removal *removal = container_of(task, struct removal, task);
     struct ins_db *db = removal->db;
-    removal->status = manifest_land(db, NULL, removal->files, removal->count, 0, &removal->error);
+    if (removal->log) {
+        removal->status = wal_truncate(db->wal, db->manifest.flushed_lsn, &removal->error);
+    }
+    if (removal->count > 0 && removal->status == INS_OK) {
+        removal->status =
+            manifest_land(db, NULL, removal->files, removal->count, 0, &removal->error);
+    }
     for (uint32_t i = 0; i < removal->count && removal->status == INS_OK; i++) {
         char name[SEGMENT_NAME_MAX];
         segment_name(removal->files[i], name);
-        removal->status = store_remove(db->runtime->store, name, &removal->error);
+        /* One that stays is an orphan, which the next start removes. */
+        (void)store_remove(db->runtime->store, name, NULL);
     }
     removal->task.run = removal_landed;
     db_run(db, INS_LANE_REQUEST, &removal->task);
 }
 
 static bool removal_begin(struct ins_db *db) {
-    if (!db->files.garbage || db->writes_stopped) {
+    if (!(db->files.garbage || db->log_garbage) || db->writes_stopped) {
         return false;
     }
     struct removal *removal = arena_alloc_zero(db->arena, INS_MEM_JOB, sizeof(*removal));
@@ -86,6 +94,8 @@ static bool removal_begin(struct ins_db *db) {
         return false;
     }
     removal->db = db;
+    removal->log = db->log_garbage;
+    db->log_garbage = false;
     db->files.garbage = false;
     for (uint32_t slot = 0; slot < db->files.slot_count; slot++) {
         struct file_slot *file = files_at(&db->files, slot);
@@ -100,7 +110,7 @@ static bool removal_begin(struct ins_db *db) {
         removal->files[removal->count] = file->info.file;
         removal->slots[removal->count++] = slot;
     }
-    if (removal->count == 0) {
+    if (removal->count == 0 && !removal->log) {
         arena_free(db->arena, INS_MEM_JOB, removal, sizeof(*removal));
         return false;
     }
@@ -125,7 +135,8 @@ static void wake_flush_waiters(struct ins_db *db) {
 
 /* ---- Pages ahead of use ---- */
 
-#define COMMIT_STEP_BYTES (2ull * INS_PAGE_BYTES) /* some milliseconds; then others get the lane */
+#define COMMIT_STEP_BYTES (2ull * INS_PAGE_BYTES) /* some milliseconds; then others get the lane   \
+                                                   */
 
 static void commit_run(ins_task *task) {
     struct ins_db *db = container_of(task, struct ins_db, commit_task);

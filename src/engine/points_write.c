@@ -145,7 +145,7 @@ static ins_status validate(struct points_write *self, ins_error *error) {
         return ins_fail(error, INS_INVALID, "points: %zu in one request, the limit is %u", count,
                         INS_BATCH_POINTS_MAX);
     }
-    self->targets = pool_alloc(&operation->pool, count * sizeof(struct target));
+    self->targets = pool_alloc(&operation->pool, (count + 1) * sizeof(struct target));
     if (self->targets == NULL) {
         return ins_fail(error, INS_TOO_LARGE,
                         "no memory for a request of %zu points; send fewer at once", count);

@@ -303,6 +303,7 @@ ins_status recovery_run(struct ins_db *db, ins_error *error) {
     status = open_log(db, error);
     if (status == INS_OK) {
         db->files.garbage = true;
+        db->log_garbage = true;
         jobs_kick(db);
     }
     return status;
