@@ -47,6 +47,24 @@ bool flush_freeze(struct ins_db *db) {
     return true;
 }
 
+bool flush_recycle(struct ins_db *db) {
+    struct read_context *reading = &db->reading;
+    uint32_t slot = reading->active_slot;
+    struct generation *active = reading->generations[slot], *fresh;
+    if (active->row_count > 0 ||
+        generation_create(db->arena, db->generation_bytes, &fresh, NULL) != INS_OK) {
+        return false;
+    }
+    for (struct island_mem *mem = active->islands; mem != NULL; mem = mem->next) {
+        if (mem->island != NULL) {
+            mem->island->mem[slot] = NULL;
+        }
+    }
+    reading->generations[slot] = fresh;
+    generation_unpin(active);
+    return true;
+}
+
 bool flush_nothing_left(const struct ins_db *db) {
     return db->reading.generations[db->reading.active_slot]->row_count == 0;
 }

@@ -11,6 +11,9 @@
 /* Freezes the active generation when no other is frozen, and makes a new active one. False when
  * that is not possible now. */
 bool flush_freeze(struct ins_db *db);
+/* Gives an active generation back that holds only rows of refused writes: it has nothing to flush,
+ * and would be full for ever. False when it holds others, or when memory is out. */
+bool flush_recycle(struct ins_db *db);
 /* True when no row waits for a flush to begin. */
 bool flush_nothing_left(const struct ins_db *db);
 /* Begins the flush of the frozen generation when it is durable and no job runs. */

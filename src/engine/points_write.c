@@ -243,6 +243,15 @@ static uint64_t cost_of(const struct points_write *self) {
     return cost;
 }
 
+/* The log takes at least so much. */
+static uint64_t record_floor(const struct points_write *self) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < self->target_count && self->is_upsert; i++) {
+        bytes += self->scope->schema->dim * sizeof(float) + self->targets[i].payload.text.size;
+    }
+    return bytes;
+}
+
 static ins_status home_of(struct points_write *self, const struct target *target,
                           struct island **out_island, ins_error *error) {
     struct scope *scope = self->scope;
@@ -338,7 +347,11 @@ static ins_status sequence(struct points_write *self, ins_error *error) {
                               "a flush ended while the filter was evaluated; try again");
     }
     size_t rows = 4 * self->target_count + 4;
-    ins_status status = write_begin(write, cost_of(self), rows, error);
+    /* Before its rows take memory that only a flush gives back. */
+    ins_status status = write_check_record(write->operation.db, record_floor(self), error);
+    if (status == INS_OK) {
+        status = write_begin(write, cost_of(self), rows, error);
+    }
     for (size_t i = 0; i < self->target_count && status == INS_OK; i++) {
         status = put_target(self, &self->targets[i], error);
     }

@@ -29,7 +29,8 @@ static ins_status make_room(struct ins_db *db, uint64_t bytes, ins_error *error)
             "budget; send fewer points at once",
             (unsigned long long)bytes, (unsigned long long)db->generation_bytes);
     }
-    if (!generation_fits(reading->generations[reading->active_slot], bytes) && !flush_freeze(db)) {
+    if (!generation_fits(reading->generations[reading->active_slot], bytes) && !flush_recycle(db) &&
+        !flush_freeze(db)) {
         db->flush_wanted = true;
         return ins_fail_retry(error, INS_EXHAUSTED, 1,
                               "both memtables are full (%llu bytes each) and a flush is under way; "
@@ -41,6 +42,16 @@ static ins_status make_room(struct ins_db *db, uint64_t bytes, ins_error *error)
                               "memtables of earlier views are still in use; try again");
     }
     return INS_OK;
+}
+
+ins_status write_check_record(const struct ins_db *db, uint64_t bytes, ins_error *error) {
+    if (bytes <= db->record_bytes_max) {
+        return INS_OK;
+    }
+    return ins_fail(error, INS_TOO_LARGE,
+                    "the request needs %llu bytes of log, the limit is %llu at this memory "
+                    "budget; send fewer points at once",
+                    (unsigned long long)bytes, (unsigned long long)db->record_bytes_max);
 }
 
 ins_status write_begin(struct write *write, uint64_t bytes, size_t row_max, ins_error *error) {
@@ -179,13 +190,10 @@ ins_status write_sequence(struct write *write, uint64_t scope, uint64_t *out_lsn
     struct ins_db *db = write->operation.db;
     INS_ASSERT(write->row_count > 0);
     uint64_t bytes = record_size(write->rows, write->row_count);
-    if (bytes > db->record_bytes_max) {
-        return ins_fail(error, INS_TOO_LARGE,
-                        "the request needs %llu bytes of log, the limit is %llu at this memory "
-                        "budget; send fewer points at once",
-                        (unsigned long long)bytes, (unsigned long long)db->record_bytes_max);
+    ins_status status = write_check_record(db, bytes, error);
+    if (status == INS_OK) {
+        status = wal_reserve(db->wal, bytes, error);
     }
-    ins_status status = wal_reserve(db->wal, bytes, error);
     if (status == INS_OK) {
         status =
             record_encode(db->arena, write->rows, write->row_count, scope, &write->record, error);

@@ -25,6 +25,9 @@ struct write {
     void (*durable)(struct write *write, uint64_t lsn);
 };
 
+/* INS_TOO_LARGE when a record of so many bytes can never be written. */
+INS_MUST_USE ins_status write_check_record(const struct ins_db *db, uint64_t bytes,
+                                           ins_error *error);
 /* Makes room in the active memtable for rows that cost `bytes`, changing generations if need be,
  * and checks that writes are allowed. `row_max`: capacity of write->rows. */
 INS_MUST_USE ins_status write_begin(struct write *write, uint64_t bytes, size_t row_max,

@@ -1,0 +1,247 @@
+/* What a review of the engine found: each test failed before its defect was mended. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "insula.h"
+#include "store/store.h"
+
+struct fixture {
+    ins_store *store;
+    ins_runtime *runtime;
+    ins_db *db;
+};
+
+static ins_text text(const char *string) {
+    return (ins_text){.data = string, .size = strlen(string)};
+}
+
+static void fixture_start(struct fixture *fixture) {
+    ins_error error = {0};
+    ins_options options = {.memory_budget = INS_MEMORY_BUDGET_MIN, .log_file_bytes = 1u << 20};
+    assert_int_equal(ins_runtime_open_threads(fixture->store, &fixture->runtime, &error), INS_OK);
+    ins_status status = ins_db_open(&options, fixture->runtime, &fixture->db, &error);
+    if (status != INS_OK) {
+        print_message("open: %s\n", error.message);
+    }
+    assert_int_equal(status, INS_OK);
+}
+
+/* A crash: lanes stop, nothing is flushed. */
+static void fixture_stop(struct fixture *fixture) {
+    ins_runtime_close_threads(fixture->runtime);
+    ins_db_close(fixture->db);
+}
+
+static void fixture_open(struct fixture *fixture) {
+    struct store_memory_options options = {.seed = 1};
+    assert_int_equal(store_memory_open(&options, &fixture->store), INS_OK);
+    fixture_start(fixture);
+}
+
+static void fixture_close(struct fixture *fixture) {
+    fixture_stop(fixture);
+    ins_store_close(fixture->store);
+}
+
+static void fixture_restart(struct fixture *fixture) {
+    fixture_stop(fixture);
+    store_memory_kill(fixture->store);
+    fixture_start(fixture);
+}
+
+static ins_status run(struct fixture *fixture, ins_start start, const void *request,
+                      ins_call *call) {
+    *call = (ins_call){0};
+    ins_status status = ins_wait(fixture->db, start, request, call);
+    if (status != INS_OK) {
+        print_message("[%d] %s\n", status, call->error.message);
+    }
+    return status;
+}
+
+static void do_ok(struct fixture *fixture, ins_start start, const void *request) {
+    ins_call call;
+    assert_int_equal(run(fixture, start, request, &call), INS_OK);
+    ins_call_release(&call);
+}
+
+static void create(struct fixture *fixture, const char *name, bool tenants) {
+    ins_collection_request request = {
+        .collection = text(name), .dim = 4, .distance = INS_DISTANCE_DOT};
+    do_ok(fixture, ins_collection_create, &request);
+    if (tenants) {
+        request.field = text("who");
+        request.schema = text("{\"type\":\"keyword\",\"is_tenant\":true}");
+        request.is_tenant = true;
+        do_ok(fixture, ins_index_create, &request);
+    }
+}
+
+static void upsert(struct fixture *fixture, const char *name, uint64_t id, float value,
+                   const char *payload) {
+    float vector[4] = {value, 1, 0, 0};
+    ins_point point = {.id = {.low = id}, .vector = vector, .dim = 4, .payload = text(payload)};
+    ins_points_request request = {.collection = text(name), .points = &point, .point_count = 1};
+    do_ok(fixture, ins_points_upsert, &request);
+}
+
+static uint64_t count_where(struct fixture *fixture, const char *name, const char *tenant) {
+    ins_value value = {.kind = INS_VALUE_TEXT, .text = text(tenant != NULL ? tenant : "")};
+    ins_condition condition = {
+        .kind = INS_MATCH_ANY, .key = text("who"), .values = &value, .value_count = 1};
+    ins_filter filter = {.must = &condition, .must_count = 1};
+    ins_points_request request = {.collection = text(name),
+                                  .filter = tenant != NULL ? &filter : NULL};
+    ins_call call;
+    assert_int_equal(run(fixture, ins_points_count, &request, &call), INS_OK);
+    uint64_t count = call.count;
+    ins_call_release(&call);
+    return count;
+}
+
+static uint64_t count_filtered(struct fixture *fixture, const char *name, const char *key,
+                               const char *text_value) {
+    ins_value value = {.kind = INS_VALUE_TEXT, .text = text(text_value)};
+    ins_condition condition = {
+        .kind = INS_MATCH_ANY, .key = text(key), .values = &value, .value_count = 1};
+    ins_filter filter = {.must = &condition, .must_count = 1};
+    ins_points_request request = {.collection = text(name), .filter = &filter};
+    ins_call call;
+    assert_int_equal(run(fixture, ins_points_count, &request, &call), INS_OK);
+    uint64_t count = call.count;
+    ins_call_release(&call);
+    return count;
+}
+
+/* Goal: requests that are refused for their size leave room for those that fit.
+ * Method: after a flush the memtable is empty; refuse many; then write a small one. */
+static void test_refused_writes_leave_room(void **state) {
+    (void)state;
+    enum { COUNT = 1000, DIM = 1000 };
+    static float vector[DIM];
+    static ins_point points[COUNT];
+    struct fixture fixture;
+    fixture_open(&fixture);
+    ins_collection_request request = {
+        .collection = text("big"), .dim = DIM, .distance = INS_DISTANCE_EUCLID};
+    do_ok(&fixture, ins_collection_create, &request);
+    do_ok(&fixture, ins_flush, NULL);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        points[i] = (ins_point){.id = {.low = i}, .vector = vector, .dim = DIM};
+    }
+    ins_points_request upsert_request = {
+        .collection = text("big"), .points = points, .point_count = COUNT};
+    for (int i = 0; i < 8; i++) {
+        ins_call call;
+        assert_int_equal(run(&fixture, ins_points_upsert, &upsert_request, &call), INS_TOO_LARGE);
+        ins_call_release(&call);
+    }
+    upsert_request.point_count = 1;
+    do_ok(&fixture, ins_points_upsert, &upsert_request);
+    fixture_close(&fixture);
+}
+
+/* Goal: a read over all tenants takes memory for one of them at a time.
+ * Method: 30,000 tenants of one point, flushed; count, count with a filter, query, scroll with a
+ * filter that passes nothing. */
+static void test_many_islands(void **state) {
+    (void)state;
+    enum { TENANTS = 30000, BATCH = 2000 };
+    static float vector[4] = {1, 2, 3, 4};
+    static ins_point points[BATCH];
+    static char payloads[BATCH][48];
+    struct fixture fixture;
+    fixture_open(&fixture);
+    create(&fixture, "docs", true);
+    for (uint32_t begin = 0; begin < TENANTS; begin += BATCH) {
+        for (uint32_t i = 0; i < BATCH; i++) {
+            (void)snprintf(payloads[i], sizeof(payloads[i]), "{\"who\":\"t%u\",\"x\":\"a\"}",
+                           begin + i);
+            points[i] = (ins_point){
+                .id = {.low = begin + i}, .vector = vector, .dim = 4, .payload = text(payloads[i])};
+        }
+        ins_points_request request = {
+            .collection = text("docs"), .points = points, .point_count = BATCH};
+        ins_call call;
+        ins_status status;
+        while ((status = run(&fixture, ins_points_upsert, &request, &call)) == INS_EXHAUSTED) {
+            ins_call_release(&call);
+            do_ok(&fixture, ins_flush, NULL);
+        }
+        assert_int_equal(status, INS_OK);
+        ins_call_release(&call);
+    }
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(count_where(&fixture, "docs", NULL), TENANTS);
+        assert_int_equal(count_filtered(&fixture, "docs", "x", "a"), TENANTS);
+        ins_points_request request = {
+            .collection = text("docs"), .vector = vector, .dim = 4, .limit = 3};
+        ins_call call;
+        assert_int_equal(run(&fixture, ins_points_query, &request, &call), INS_OK);
+        assert_int_equal(call.points.count, 3);
+        ins_call_release(&call);
+        ins_value value = {.kind = INS_VALUE_TEXT, .text = text("none")};
+        ins_condition condition = {
+            .kind = INS_MATCH_ANY, .key = text("x"), .values = &value, .value_count = 1};
+        ins_filter filter = {.must = &condition, .must_count = 1};
+        request = (ins_points_request){.collection = text("docs"), .filter = &filter, .limit = 10};
+        assert_int_equal(run(&fixture, ins_points_scroll, &request, &call), INS_OK);
+        assert_int_equal(call.points.count, 0);
+        ins_call_release(&call);
+        do_ok(&fixture, ins_flush, NULL);
+        fixture_restart(&fixture);
+    }
+    fixture_close(&fixture);
+}
+
+/* Goal: large payloads are read, filtered and merged at the smallest budget.
+ * Method: 12 flushes of 6 payloads of 300 KB; scan with a filter in count and in query. */
+static void test_large_payloads(void **state) {
+    (void)state;
+    enum { FLUSHES = 12, ROWS = 6, SIZE = 500000 };
+    struct fixture fixture;
+    fixture_open(&fixture);
+    create(&fixture, "docs", false);
+    char *payload = malloc(SIZE + 64);
+    assert_non_null(payload);
+    for (uint32_t i = 0; i < FLUSHES; i++) {
+        for (uint32_t j = 0; j < ROWS; j++) {
+            int at = snprintf(payload, 64, "{\"x\":\"a\",\"i\":%u,\"text\":\"", i);
+            memset(payload + at, 'a' + (int)(i % 26), SIZE - (size_t)at - 3);
+            memcpy(payload + SIZE - 3, "\"}", 3);
+            upsert(&fixture, "docs", i * ROWS + j, (float)i, payload);
+        }
+        do_ok(&fixture, ins_flush, NULL);
+    }
+    free(payload);
+    upsert(&fixture, "docs", 1000000, 1, "{\"x\":\"b\"}");
+    assert_int_equal(count_filtered(&fixture, "docs", "x", "a"), FLUSHES * ROWS);
+    float vector[4] = {1, 0, 0, 0};
+    ins_value value = {.kind = INS_VALUE_TEXT, .text = text("a")};
+    ins_condition condition = {
+        .kind = INS_MATCH_ANY, .key = text("x"), .values = &value, .value_count = 1};
+    ins_filter filter = {.must = &condition, .must_count = 1};
+    ins_points_request request = {
+        .collection = text("docs"), .vector = vector, .dim = 4, .limit = 100, .filter = &filter};
+    ins_call call;
+    assert_int_equal(run(&fixture, ins_points_query, &request, &call), INS_OK);
+    assert_int_equal(call.points.count, FLUSHES * ROWS);
+    ins_call_release(&call);
+    fixture_close(&fixture);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_refused_writes_leave_room),
+        cmocka_unit_test(test_many_islands),
+        cmocka_unit_test(test_large_payloads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
