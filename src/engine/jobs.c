@@ -135,8 +135,9 @@ static void wake_flush_waiters(struct ins_db *db) {
 
 /* ---- Pages ahead of use ---- */
 
-#define COMMIT_STEP_BYTES (2ull * INS_PAGE_BYTES) /* some milliseconds; then others get the lane   \
-                                                   */
+#define COMMIT_STEP_BYTES                                                                          \
+    (2ull * INS_PAGE_BYTES) /* some milliseconds; then others get the lane                         \
+                             */
 
 static void commit_run(ins_task *task) {
     struct ins_db *db = container_of(task, struct ins_db, commit_task);
@@ -237,6 +238,10 @@ static ins_status flush_step(struct operation *operation, ins_error *error) {
     if (!self->begun) {
         self->begun = true;
         self->target_lsn = wal_next_lsn(db->wal) - 1;
+        /* Once: it stays wanted until the rows are frozen, and whatever the flush waits for kicks.
+         */
+        db->flush_wanted = true;
+        post_housekeeping(db); /* not from inside this step: the kick posts those who wait */
     }
     bool flushed = db->landed_lsn >= self->target_lsn;
     if (self->shutdown && (flushed || db->writes_stopped)) {
@@ -248,10 +253,6 @@ static ins_status flush_step(struct operation *operation, ins_error *error) {
     if (db->writes_stopped) {
         return ins_fail(error, INS_UNAVAILABLE, "writes are stopped until a restart: %s",
                         db->failure.message);
-    }
-    if (db->flushed_lsn < self->target_lsn) {
-        db->flush_wanted = true;
-        post_housekeeping(db); /* not from inside this step: the kick posts those who wait */
     }
     return park(operation);
 }
