@@ -117,6 +117,9 @@ static ins_status read_metadata(struct collection_read *self, ins_error *error) 
         status = reader_payload(&self->reader, &place, &row, error);
         if (status == INS_OK) {
             self->info->metadata = text_copy(&operation->pool, catalog_row_metadata(row));
+            if (self->info->metadata.data == NULL) {
+                status = ins_fail(error, INS_FULL, "no memory for the collection's metadata");
+            }
         }
     }
     return status;
@@ -152,8 +155,10 @@ static ins_status collection_step(struct operation *operation, ins_error *error)
             return names_absent(self->request->collection, error);
         }
         self->count_request = (ins_points_request){.collection = self->request->collection};
-        self->count_call =
-            (ins_call){.done = count_done, .user = self, .lane = operation->call->lane};
+        self->count_call = (ins_call){.done = count_done,
+                                      .user = self,
+                                      .lane = operation->call->lane,
+                                      .deadline_ns = operation->call->deadline_ns};
         self->counted = true; /* whatever comes of it */
         operation->parked = true;
         self->starting = true;

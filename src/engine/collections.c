@@ -233,6 +233,9 @@ static ins_status load_metadata(struct collection_write *self, ins_error *error)
         status = reader_payload(&self->reader, &place, &row, error);
         if (status == INS_OK) {
             self->metadata = text_copy(&operation->pool, catalog_row_metadata(row));
+            if (self->metadata.data == NULL) {
+                status = ins_fail(error, INS_FULL, "no memory for the collection's metadata");
+            }
         }
     }
     return status;

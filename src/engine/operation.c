@@ -73,7 +73,11 @@ static bool past_deadline(const struct operation *operation) {
 void operation_run(struct operation *operation) {
     ins_error error = {0};
     ins_status status;
-    if (past_deadline(operation)) {
+    if (operation->failed) {
+        /* Its step is not run again: what it has resolved may be out of date by now. */
+        status = operation->waiter.status;
+        error = operation->waiter.error;
+    } else if (past_deadline(operation)) {
         status = ins_fail(&error, INS_TIMEOUT, "the operation did not end within its timeout");
     } else {
         status = operation->step(operation, &error);
@@ -90,10 +94,9 @@ void operation_run(struct operation *operation) {
     }
     if (operation->waiter.pending > 0 || operation->waiter.starved) {
         /* A failure while other loads are under way: wait for them, then fail. */
-        if (operation->waiter.status == INS_OK) {
-            operation->waiter.status = status;
-            operation->waiter.error = error;
-        }
+        operation->failed = true;
+        operation->waiter.status = status;
+        operation->waiter.error = error;
         return;
     }
     operation_end(operation, status, &error);

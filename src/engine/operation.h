@@ -22,6 +22,7 @@ struct operation {
     size_t size;                    /* of the whole struct, for freeing */
     bool is_read;                   /* deadlines stop reads only */
     bool sequenced;                 /* the log ends it */
+    bool failed;                    /* ends with waiter.error when its loads have ended */
     bool parked;                    /* in another operation's line: that one posts it again */
 };
 

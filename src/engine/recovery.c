@@ -221,6 +221,13 @@ static ins_status replay_row(void *context, uint64_t incarnation, const struct r
         replay->garbage++; /* its collection is dropped by a later record, or was by then */
         return INS_OK;
     }
+    bool directory = (island->flags & ISLAND_DIRECTORY) != 0;
+    if ((row->kind == MEMROW_DIRECTORY) != directory ||
+        (row->kind == MEMROW_POINT && row->dim != island_dim(island))) {
+        return ins_fail(error, INS_CORRUPT,
+                        "log: record %llu has a row that island %llu cannot have",
+                        (unsigned long long)replay->lsn, (unsigned long long)incarnation);
+    }
     struct read_context *reading = &db->reading;
     uint32_t slot = reading->active_slot;
     struct memrow *memrow =

@@ -70,9 +70,12 @@ struct island *islands_walk_next(struct islands_walk *walk, const struct filter 
     return island;
 }
 
-bool islands_walk_single(const struct islands_walk *walk) {
+bool islands_walk_single(struct islands_walk *walk) {
     if (walk->pinned) {
-        return walk->value_count + has_rows(walk->scope->common) <= 1;
+        bool single = walk->value_count + has_rows(walk->scope->common) <= 1;
+        /* Rows that come to the common island while this read waits are not for it. */
+        walk->common_done = walk->common_done || (single && walk->value_count == 1);
+        return single;
     }
     return walk->scope->directory == NULL;
 }

@@ -26,8 +26,8 @@ INS_MUST_USE ins_status islands_walk_init(struct islands_walk *walk, struct oper
 /* Next island that may hold rows: *out_filter and *out_tenant_path go with it. NULL: no more. */
 struct island *islands_walk_next(struct islands_walk *walk, const struct filter **out_filter,
                                  const struct payload_path **out_tenant_path);
-/* True when only one island can be visited. */
-bool islands_walk_single(const struct islands_walk *walk);
+/* True when only one island can be visited, from now on. */
+bool islands_walk_single(struct islands_walk *walk);
 /* The scope was dropped while the operation waited. */
 bool islands_walk_lost(const struct islands_walk *walk);
 void islands_walk_close(struct islands_walk *walk); /* takes a zeroed one */
