@@ -1,10 +1,11 @@
 /* insula-sim: random lives of a database, each from one seed, against a model.
  *
- *   insula-sim --seed N [--ops N] [--seeds COUNT] [--power-cuts] [--soak] [--verbose]
+ *   insula-sim --seed N [--ops N] [--seeds COUNT] [--power-cuts] [--twice] [--soak] [--verbose]
  *
  * One life: operations of many tenants in several collections, twelve in flight, on memtables of
  * 64 to 512 KiB, so that flushes, merges and log files turn over all the time; store calls that
- * fail; kills, power cuts in the middle of writes, shutdowns; starts that crash themselves. */
+ * fail; kills, power cuts in the middle of writes, shutdowns; starts that crash themselves.
+ * --power-cuts: many short processes, each ended by one. --twice: each life must be the same. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 struct plan {
     uint64_t seed, seeds;
     uint32_t operations; /* of one life */
-    bool verbose, power_cuts;
+    bool verbose, power_cuts, twice;
 };
 
 /* Damage that heals: while it is there, answers are right or name it. */
@@ -161,6 +162,8 @@ static bool parse(int argc, char **argv, struct plan *plan) {
             plan->verbose = true;
         } else if (strcmp(argv[i], "--power-cuts") == 0) {
             plan->power_cuts = true;
+        } else if (strcmp(argv[i], "--twice") == 0) {
+            plan->twice = true;
         } else if (strcmp(argv[i], "--soak") == 0) {
             plan->seeds = 5000;
         } else if (i + 1 == argc || !number(argv[i + 1], &value)) {
@@ -185,13 +188,19 @@ int main(int argc, char **argv) {
     struct plan plan = {.seed = 1, .seeds = 1, .operations = 3000};
     if (!parse(argc, argv, &plan)) {
         (void)fprintf(stderr, "insula-sim --seed N [--ops N] [--seeds COUNT] [--power-cuts] "
-                              "[--soak] [--verbose]\n");
+                              "[--twice] [--soak] [--verbose]\n");
         return 2;
     }
     struct sim_counts counts = {0};
     uint64_t digest = 0;
     for (uint64_t i = 0; i < plan.seeds; i++) {
-        digest = sim_mix(digest + run_seed(&plan, plan.seed + i, &counts));
+        uint64_t life = run_seed(&plan, plan.seed + i, &counts);
+        if (plan.twice && run_seed(&plan, plan.seed + i, &counts) != life) {
+            (void)fprintf(stderr, "FAILED: seed %llu is not the same twice\n",
+                          (unsigned long long)(plan.seed + i));
+            return SIM_FAIL_STATUS;
+        }
+        digest = sim_mix(digest + life);
         if (plan.seeds > 100 && i % 100 == 99) {
             (void)printf("%llu seeds\n", (unsigned long long)(i + 1));
             (void)fflush(stdout);

@@ -389,6 +389,9 @@ static bool write_error_allowed(const struct sim *sim, const struct sim_slot *sl
     if (status == INS_NOT_FOUND) {
         return changing || sim->model.current[name] == NULL;
     }
+    if (status == INS_INVALID) {
+        return changing; /* of another shape than the writer believed */
+    }
     if (status == INS_EXISTS) {
         return changing || sim->model.current[name] != NULL;
     }
