@@ -15,7 +15,7 @@ struct points_query {
     struct reader reader, directory;
     struct search search;
     float *query;
-    struct island *query_island; /* pinned while its vector is read */
+    uint64_t located_lsn; /* at which the id directory named the island of the query's point */
     enum { QUERY_BEGIN, QUERY_LOCATE, QUERY_VECTOR, QUERY_ISLAND, QUERY_SCAN } stage;
 };
 
@@ -89,11 +89,15 @@ static ins_status query_locate(struct points_query *self, ins_error *error) {
     struct operation *operation = &self->operation;
     uint64_t lsn = operation->db->reading.durable_lsn;
     struct island *island;
+    if (islands_walk_lost(&self->walk)) {
+        return names_absent(self->request->collection, error);
+    }
     ins_status status = locate(operation, self->scope, &self->directory, lsn,
                                &self->request->query_id, &island, error);
     if (status != INS_OK) {
         return status;
     }
+    self->located_lsn = self->directory.open ? self->directory.lsn : lsn;
     reader_close(&self->directory);
     if (island == NULL) {
         return not_found(&self->request->query_id, error);
@@ -111,6 +115,12 @@ static ins_status query_vector(struct points_query *self, ins_error *error) {
         return status;
     }
     if (!reader_find(&self->reader, &self->request->query_id, &place)) {
+        if (self->located_lsn < self->reader.lsn) {
+            /* It may have moved in between: again, with one view of directory and island. */
+            reader_close(&self->reader);
+            self->stage = QUERY_LOCATE;
+            return INS_AGAIN;
+        }
         return not_found(&self->request->query_id, error);
     }
     status = reader_vector(&self->reader, &place, &vector, error);

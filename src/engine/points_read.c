@@ -62,6 +62,8 @@ static struct points_read *read_create(ins_db *db, const void *request, ins_call
 
 /* ---- Get ---- */
 
+#define GET_STEP 256u /* points; then others get the lane */
+
 /* The reader stands on the island of id number `next`, or on none when the id has no island. */
 static ins_status get_open(struct points_read *self, bool *out_has_island, ins_error *error) {
     struct operation *operation = &self->operation;
@@ -92,8 +94,19 @@ static ins_status get_one(struct points_read *self, ins_error *error) {
         return status;
     }
     status = reader_load(&self->reader, error);
-    if (status != INS_OK || !reader_find(&self->reader, &self->request->ids[self->next], &place)) {
+    if (status != INS_OK) {
         return status;
+    }
+    if (!reader_find(&self->reader, &self->request->ids[self->next], &place)) {
+        if (!self->directory.open || self->directory.lsn == self->reader.lsn) {
+            return INS_OK;
+        }
+        /* It may have moved after the id directory was asked, and before the island was: again,
+         * with one view of both. */
+        reader_close(&self->directory);
+        reader_close(&self->reader);
+        self->lsn = self->operation.db->reading.durable_lsn;
+        return INS_AGAIN;
     }
     status = point_take(&self->reader, &place, tenant_path_of(self->reader.island),
                         &self->request->payload, self->request->with_vector, &self->operation.pool,
@@ -122,8 +135,8 @@ static ins_status get_step(struct operation *operation, ins_error *error) {
                             self->request->id_count);
         }
     }
-    for (; self->next < self->request->id_count; self->next++) {
-        ins_status status = get_one(self, error);
+    for (uint32_t done = 0; self->next < self->request->id_count; self->next++, done++) {
+        ins_status status = done < GET_STEP ? get_one(self, error) : INS_AGAIN;
         if (status != INS_OK) {
             return status;
         }

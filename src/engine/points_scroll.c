@@ -11,6 +11,7 @@
 #include "engine/names.h"
 #include "engine/walk.h"
 
+#define SCROLL_STEP 1024u       /* points and islands looked at; then others get the lane */
 #define SCROLL_LIMIT_MAX 10000u /* points in one page: their table fits one block */
 
 struct points_scroll {
@@ -105,6 +106,9 @@ static ins_status take(struct points_scroll *self, const struct place *place,
         status = place_matches(&self->reader, place, self->filter, path, self->operation.db->parser,
                                &match, error);
     }
+    if (status == INS_OK && !match) {
+        reader_trim(&self->reader, place);
+    }
     if (status == INS_OK && match) {
         status = point_take(&self->reader, place, path, &self->request->payload,
                             self->request->with_vector, &self->operation.pool,
@@ -175,7 +179,7 @@ static ins_status island_open(struct points_scroll *self, bool *out_end, ins_err
 }
 
 static ins_status scroll_islands(struct points_scroll *self, ins_error *error) {
-    for (;;) {
+    for (uint32_t looked = 0; looked < SCROLL_STEP; looked++) {
         ins_status status = INS_OK;
         bool end = false;
         if (!self->reader.open) {
@@ -190,6 +194,7 @@ static ins_status scroll_islands(struct points_scroll *self, ins_error *error) {
                 return status;
             }
             self->page_next++;
+            looked++;
         }
         if (self->found - self->kept == self->wanted || self->page_last) {
             keep_smallest(self);
@@ -201,6 +206,7 @@ static ins_status scroll_islands(struct points_scroll *self, ins_error *error) {
             return status;
         }
     }
+    return INS_AGAIN;
 }
 
 /* ---- Along the id directory ---- */
@@ -230,7 +236,10 @@ static ins_status take_entry(struct points_scroll *self, const struct directory_
 }
 
 static ins_status scroll_directory(struct points_scroll *self, ins_error *error) {
-    while (self->found < self->wanted) {
+    for (uint32_t looked = 0; self->found < self->wanted; looked++) {
+        if (looked == SCROLL_STEP) {
+            return INS_AGAIN;
+        }
         if (self->page_next == self->page_count) {
             if (self->page_last) {
                 return INS_OK;

@@ -19,6 +19,27 @@ ins_status place_matches(struct reader *reader, const struct place *place,
     return INS_OK;
 }
 
+/* What a selector leaves of a payload is small at most times: the work on the whole is done aside.
+ */
+static ins_text select_payload(struct pool *pool, ins_text stored,
+                               const struct payload_path *tenant_path, ins_text tenant,
+                               const ins_selector *selector) {
+    struct pool aside;
+    pool_init(&aside, pool->arena, pool->purpose, pool->max_bytes);
+    ins_text text = stored.size == 0 ? (ins_text){.data = "{}", .size = 2} : stored;
+    if (tenant_path != NULL) {
+        text = payload_restore(&aside, stored, tenant_path, tenant);
+    }
+    if (text.data != NULL) {
+        text = payload_select(&aside, text, selector);
+    }
+    if (text.data != NULL) {
+        text.data = pool_copy(pool, text.data, text.size);
+    }
+    pool_fini(&aside);
+    return text;
+}
+
 static ins_status take_payload(struct reader *reader, const struct place *place,
                                const struct payload_path *tenant_path, const ins_selector *selector,
                                struct pool *pool, ins_text *out, ins_error *error) {
@@ -27,19 +48,13 @@ static ins_status take_payload(struct reader *reader, const struct place *place,
     if (status != INS_OK) {
         return status;
     }
-    ins_text text = stored;
-    bool copied = false;
-    if (tenant_path != NULL) {
+    ins_text text = {.data = "{}", .size = 2};
+    if (selector->kind != INS_SELECT_ALL) {
+        text = select_payload(pool, stored, tenant_path, island_name(reader->island), selector);
+    } else if (tenant_path != NULL) {
         text = payload_restore(pool, stored, tenant_path, island_name(reader->island));
-        copied = true;
-    } else if (stored.size == 0) {
-        text = (ins_text){.data = "{}", .size = 2};
-        copied = true;
-    }
-    if (text.data != NULL && selector->kind != INS_SELECT_ALL) {
-        text = payload_select(pool, text, selector);
-    } else if (text.data != NULL && !copied) {
-        text.data = pool_copy(pool, stored.data, stored.size);
+    } else if (stored.size > 0) {
+        text = (ins_text){.data = pool_copy(pool, stored.data, stored.size), .size = stored.size};
     }
     if (text.data == NULL) {
         return ins_fail(error, INS_FULL, "no memory for a payload of %zu bytes", stored.size);
@@ -74,6 +89,7 @@ ins_status point_take(struct reader *reader, const struct place *place,
             return ins_fail(error, INS_FULL, "no memory for a vector of %u dimensions", point.dim);
         }
     }
+    reader_trim(reader, place);
     *out = point;
     return INS_OK;
 }

@@ -8,9 +8,6 @@
 #include "base/id.h"
 #include "base/status.h"
 
-/* Payload chunks that a scan with a filter may leave pinned before it lets them go. */
-#define PINNED_PAYLOAD_CHUNKS 4u
-
 static float threshold_distance(enum index_metric metric, float score) {
     if (metric == INDEX_L2) {
         return score < 0 ? -1.0F : score * score;
@@ -176,31 +173,31 @@ static uint32_t keep_newest(struct search *search, struct batch *batch, uint32_t
     return kept;
 }
 
-/* Brings the payloads of all places, so that the pass that follows does not wait. */
-static ins_status bring_payloads(struct search *search, const struct batch *batch, uint32_t kept,
+/* Brings the payloads of the places, so that the pass that follows does not wait. Those that would
+ * hold too much of the cache at once are left for the next batch: *kept falls. */
+static ins_status bring_payloads(struct search *search, const struct batch *batch, uint32_t *kept,
                                  ins_error *error) {
+    const struct reader_chunks *held = &search->reader->runs[search->run].sections[SECTION_PAYLOAD];
     ins_status result = INS_OK;
-    for (uint32_t i = 0; i < kept; i++) {
+    uint32_t asked = 0;
+    for (uint32_t i = 0; i < *kept; i++) {
+        if (i > 0 && held->pinned + asked > READER_CHUNKS_KEPT) {
+            *kept = i;
+            break;
+        }
         ins_text payload;
         ins_status status = reader_payload(search->reader, &batch->places[i], &payload, error);
         if (status != INS_OK && status != INS_AGAIN) {
             return status;
         }
+        asked += status == INS_AGAIN;
         result = status == INS_AGAIN ? INS_AGAIN : result;
     }
     return result;
 }
 
-static void release_payloads(struct search *search) {
-    struct reader_run *run = &search->reader->runs[search->run];
-    if (run->sections[SECTION_PAYLOAD].pinned > PINNED_PAYLOAD_CHUNKS) {
-        reader_release_chunks(search->reader, search->run, SECTION_PAYLOAD, UINT32_MAX);
-        reader_release_chunks(search->reader, search->run, SECTION_PAYLOAD_OFFSETS, UINT32_MAX);
-    }
-}
-
-/* Rows in the next batch. While the heap is not full every row passes the bound and must be checked,
- * so the first batch is hardly larger than the heap: it finds the bound for the rest. */
+/* Rows in the next batch. While the heap is not full every row passes the bound and must be
+ * checked, so the first batch is hardly larger than the heap: it finds the bound for the rest. */
 static uint32_t batch_rows(const struct search *search, uint32_t left) {
     uint32_t missing = search->topk.capacity - search->topk.count;
     uint32_t most = missing == 0 ? FLAT_BATCH : missing < 16 ? 16 : missing;
@@ -208,22 +205,26 @@ static uint32_t batch_rows(const struct search *search, uint32_t left) {
     return left < most ? left : most;
 }
 
-/* One batch of one chunk: distances, selection, newest, filter, offers. */
-static ins_status scan_batch(struct search *search, const float *rows, uint32_t count,
+/* One batch of one chunk: distances, selection, newest, filter, offers. *count: rows there are;
+ * then how many of them are done. */
+static ins_status scan_batch(struct search *search, const float *rows, uint32_t *count,
                              ins_error *error) {
     struct batch batch;
-    flat_distances(search->kernels, search->metric, search->query, rows, search->dim, count,
+    flat_distances(search->kernels, search->metric, search->query, rows, search->dim, *count,
                    search->dim, batch.distances);
-    uint32_t selected = flat_select(batch.distances, count, search_bound(search), batch.selected);
+    uint32_t selected = flat_select(batch.distances, *count, search_bound(search), batch.selected);
     if (selected == 0) {
         return INS_OK;
     }
     uint32_t kept = keep_newest(search, &batch, selected);
     if (search->filter != NULL && filter_needs_payload(search->filter)) {
-        ins_status status = bring_payloads(search, &batch, kept, error);
+        uint32_t brought = kept;
+        ins_status status = bring_payloads(search, &batch, &brought, error);
         if (status != INS_OK) {
             return status;
         }
+        *count = brought < kept ? batch.selected[brought] : *count;
+        kept = brought;
     }
     for (uint32_t i = 0; i < kept; i++) {
         float distance = batch.distances[batch.selected[i]];
@@ -241,7 +242,8 @@ static ins_status scan_batch(struct search *search, const float *rows, uint32_t 
             offer(search, distance, &id, &batch.places[i]);
         }
     }
-    release_payloads(search);
+    struct place here = {.run = search->run};
+    reader_trim(search->reader, &here);
     return INS_OK;
 }
 
@@ -262,7 +264,7 @@ static ins_status scan_run(struct search *search, const struct reader_run *run, 
         uint32_t count = batch_rows(search, end - search->row);
         const float *rows = (const float *)(const void *)data +
                             (size_t)(search->row - chunk * per_chunk) * search->dim;
-        status = scan_batch(search, rows, count, error);
+        status = scan_batch(search, rows, &count, error);
         if (status != INS_OK) {
             return status;
         }
@@ -297,7 +299,8 @@ static ins_status scan_runs(struct search *search, uint64_t *budget, ins_error *
 /* Copies what the answer needs of this island's hits, so that its view can be let go. */
 static ins_status take_hits(struct search *search, ins_error *error) {
     ins_status result = INS_OK;
-    for (uint32_t i = 0; i < search->topk.count; i++) {
+    uint32_t asked = 0; /* more at once would hold too much of the cache */
+    for (uint32_t i = 0; i < search->topk.count && asked <= READER_CHUNKS_KEPT; i++) {
         struct search_hit *hit = &search->hits[search->topk.heap[i].slot];
         if (hit->taken || hit->island != search->island) {
             continue;
@@ -309,6 +312,7 @@ static ins_status take_hits(struct search *search, ins_error *error) {
             return status;
         }
         hit->taken = status == INS_OK;
+        asked += status == INS_AGAIN;
         result = status == INS_AGAIN ? INS_AGAIN : result;
     }
     return result;

@@ -2,8 +2,6 @@
 
 #include "base/assert.h"
 
-#define PINNED_PAYLOAD_CHUNKS 4u
-
 void sweep_begin(struct sweep *sweep) {
     sweep->stage = SWEEP_LOAD;
     sweep->which = 0;
@@ -48,14 +46,6 @@ static ins_status sweep_memtables(struct sweep *sweep, uint64_t *budget, ins_err
     return INS_OK;
 }
 
-static void release_payloads(struct sweep *sweep) {
-    struct reader_run *run = &sweep->reader->runs[sweep->run];
-    if (run->sections[SECTION_PAYLOAD].pinned > PINNED_PAYLOAD_CHUNKS) {
-        reader_release_chunks(sweep->reader, sweep->run, SECTION_PAYLOAD, UINT32_MAX);
-        reader_release_chunks(sweep->reader, sweep->run, SECTION_PAYLOAD_OFFSETS, UINT32_MAX);
-    }
-}
-
 /* A row is passed only when it was looked at whole, so a repeated step meets none twice. */
 static ins_status sweep_runs(struct sweep *sweep, uint64_t *budget, ins_error *error) {
     while (sweep->run<sweep->reader->run_count && * budget> 0) {
@@ -63,6 +53,8 @@ static ins_status sweep_runs(struct sweep *sweep, uint64_t *budget, ins_error *e
         if (!run->loaded || sweep->row == run->extent.row_count) {
             if (run->loaded) {
                 reader_release_chunks(sweep->reader, sweep->run, SECTION_PAYLOAD, UINT32_MAX);
+                reader_release_chunks(sweep->reader, sweep->run, SECTION_PAYLOAD_OFFSETS,
+                                      UINT32_MAX);
             }
             sweep->run++;
             sweep->row = 0;
@@ -75,7 +67,7 @@ static ins_status sweep_runs(struct sweep *sweep, uint64_t *budget, ins_error *e
             if (status != INS_OK) {
                 return status;
             }
-            release_payloads(sweep);
+            reader_trim(sweep->reader, &place);
         }
         sweep->row++;
         (*budget)--;

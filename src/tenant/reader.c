@@ -191,6 +191,16 @@ void reader_release_chunks(struct reader *reader, uint32_t run, enum section_kin
     }
 }
 
+void reader_trim(struct reader *reader, const struct place *place) {
+    static const enum section_kind kinds[] = {SECTION_VERSIONS, SECTION_DENSE,
+                                              SECTION_PAYLOAD_OFFSETS, SECTION_PAYLOAD};
+    for (int i = 0; place->row == NULL && i < 4; i++) {
+        if (reader->runs[place->run].sections[kinds[i]].pinned > READER_CHUNKS_KEPT) {
+            reader_release_chunks(reader, place->run, kinds[i], UINT32_MAX);
+        }
+    }
+}
+
 static ins_status load_section(struct reader *reader, uint32_t run_index, enum section_kind kind,
                                ins_error *error) {
     struct reader_run *run = &reader->runs[run_index];

@@ -15,6 +15,9 @@
 #include "tenant/cache.h"
 #include "tenant/island.h"
 
+/* Chunks of one section that reader_trim leaves. */
+#define READER_CHUNKS_KEPT 4u
+
 /* What readers need of the database. */
 struct read_context {
     struct arena *arena;
@@ -82,6 +85,11 @@ INS_MUST_USE ins_status reader_chunk(struct reader *reader, uint32_t run, enum s
 /* Unpins the section's chunks except `keep` (UINT32_MAX: all go). Small extents stay whole. */
 void reader_release_chunks(struct reader *reader, uint32_t run, enum section_kind kind,
                            uint32_t keep);
+
+/* Unpins versions, vectors and payloads of the place's run where more than a few chunks are held:
+ * call it when a row has been dealt with, so that a read of many rows never holds the whole cache.
+ */
+void reader_trim(struct reader *reader, const struct place *place);
 
 /* After reader_load: true when a source newer than run `run` has the id. run = run_count: any run;
  * memtables are always newer than runs. */

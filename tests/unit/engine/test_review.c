@@ -202,10 +202,11 @@ static void test_many_islands(void **state) {
 }
 
 /* Goal: large payloads are read, filtered and merged at the smallest budget.
- * Method: 12 flushes of 6 payloads of 300 KB; scan with a filter in count and in query. */
+ * Method: 10 flushes of 14 payloads of 900 KB, more than the cache; a filter in count, query,
+ * scroll. */
 static void test_large_payloads(void **state) {
     (void)state;
-    enum { FLUSHES = 12, ROWS = 6, SIZE = 500000 };
+    enum { FLUSHES = 10, ROWS = 14, SIZE = 900000 };
     struct fixture fixture;
     fixture_open(&fixture);
     create(&fixture, "docs", false);
@@ -229,9 +230,18 @@ static void test_large_payloads(void **state) {
         .kind = INS_MATCH_ANY, .key = text("x"), .values = &value, .value_count = 1};
     ins_filter filter = {.must = &condition, .must_count = 1};
     ins_points_request request = {
-        .collection = text("docs"), .vector = vector, .dim = 4, .limit = 100, .filter = &filter};
+        .collection = text("docs"), .vector = vector, .dim = 4, .limit = 1000, .filter = &filter};
     ins_call call;
     assert_int_equal(run(&fixture, ins_points_query, &request, &call), INS_OK);
+    assert_int_equal(call.points.count, FLUSHES * ROWS);
+    ins_call_release(&call);
+    ins_text key = text("i");
+    request.payload = (ins_selector){.kind = INS_SELECT_INCLUDE, .keys = &key, .key_count = 1};
+    assert_int_equal(run(&fixture, ins_points_query, &request, &call), INS_OK);
+    assert_int_equal(call.points.count, FLUSHES * ROWS);
+    assert_memory_equal(call.points.items[0].payload.data, "{\"i\":9}", 7);
+    ins_call_release(&call);
+    assert_int_equal(run(&fixture, ins_points_scroll, &request, &call), INS_OK);
     assert_int_equal(call.points.count, FLUSHES * ROWS);
     ins_call_release(&call);
     fixture_close(&fixture);
