@@ -104,8 +104,9 @@ struct process_sample {
     uint64_t resident_bytes; /* VmRSS + HugetlbPages + VmPTE */
     uint64_t peak_bytes;     /* VmHWM */
     uint64_t descriptors, mappings, threads;
-    double cpu_s;        /* utime + stime of all its threads */
-    uint64_t read_bytes; /* what its read calls returned */
+    uint64_t segment_descriptors; /* of them: segment files, of which a bounded number stay open */
+    double cpu_s;                 /* utime + stime of all its threads */
+    uint64_t read_bytes;          /* what its read calls returned */
 };
 
 void process_read(pid_t pid, struct process_sample *out_sample);

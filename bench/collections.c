@@ -103,13 +103,28 @@ static bool health_for(struct collections *collections, double seconds, double *
     return true;
 }
 
+static bool flush(struct collections *collections) {
+    return !collections->options->flush ||
+           rest_ask(&collections->server, "POST", "/insula/flush", "{}");
+}
+
+/* Points of the tenants up to `count`, a flush each --from tenants: the pages that the memtable
+ * once needed stay with the process, and their number must be the same at every look. */
+static bool fill_until(struct collections *collections, uint32_t count) {
+    const struct bench_options *options = collections->options;
+    while (options->points > 0 && collections->written < count) {
+        uint32_t step = collections->written + options->from;
+        collections->wanted = step < count ? step : count;
+        if (!run(collections, next_points) || !flush(collections)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool look(struct collections *collections, uint32_t count, struct look *out_look) {
     const struct bench_options *options = collections->options;
-    collections->wanted = count;
-    if (options->points > 0 && !run(collections, next_points)) {
-        return false;
-    }
-    if (options->flush && !rest_ask(&collections->server, "POST", "/insula/flush", "{}")) {
+    if (!fill_until(collections, count) || !flush(collections)) {
         return false;
     }
     bench_sleep(1.5); /* the log closes its tail, spare files are made, connections are gone */
@@ -136,6 +151,10 @@ static void report_rates(struct report *out, double *creates, double *healths, d
     report_number(out, "ratio_max", "  largest", ratios[count - 1]);
 }
 
+static double own_descriptors(const struct look *look) {
+    return (double)look->process.descriptors - (double)look->process.segment_descriptors;
+}
+
 static void report_process(struct report *out, const struct look *one, const struct look *first,
                            const struct look *last) {
     if (!last->process.available) {
@@ -149,8 +168,10 @@ static void report_process(struct report *out, const struct look *one, const str
                   (double)one->process.resident_bytes / mib);
     report_number(out, "resident_mib", "resident MiB in all",
                   (double)last->process.resident_bytes / mib);
-    report_number(out, "descriptors", "descriptors more than with one",
-                  (double)last->process.descriptors - (double)one->process.descriptors);
+    report_number(out, "descriptors", "descriptors more than with one, but for segments",
+                  own_descriptors(last) - own_descriptors(one));
+    report_number(out, "segment_descriptors", "segments open (a bounded cache)",
+                  (double)last->process.segment_descriptors);
     report_number(out, "mappings", "mappings more than with one",
                   (double)last->process.mappings - (double)one->process.mappings);
     report_number(out, "threads", "threads more than with one",
@@ -173,7 +194,8 @@ static bool grow_in_turns(struct collections *collections, struct report *out,
     for (uint32_t i = 0; i < SLICES; i++) {
         uint32_t count = from + (uint32_t)((uint64_t)more * (i + 1) / SLICES);
         if (!make_until(collections, count, &creates[i]) ||
-            !health_for(collections, options->seconds, &healths[i])) {
+            !health_for(collections, options->seconds, &healths[i]) ||
+            (options->points > 0 && !flush(collections))) {
             return false;
         }
         ratios[i] = creates[i] / healths[i];

@@ -98,19 +98,26 @@ static uint64_t proc_lines(pid_t pid, const char *name) {
     return count;
 }
 
-static uint64_t proc_descriptors(pid_t pid) {
+static bool is_segment(int directory, const char *name) {
+    char target[512];
+    ssize_t size = readlinkat(directory, name, target, sizeof(target));
+    return size > 4 && memcmp(target + size - 4, ".seg", 4) == 0;
+}
+
+static void proc_descriptors(pid_t pid, struct process_sample *out_sample) {
     char path[64];
     (void)snprintf(path, sizeof(path), "/proc/%ld/fd", (long)pid);
     DIR *directory = opendir(path);
-    uint64_t count = 0;
-    if (directory == NULL) {
-        return 0;
+    const struct dirent *entry;
+    while (directory != NULL && (entry = readdir(directory)) != NULL) {
+        if (entry->d_name[0] != '.') {
+            out_sample->descriptors++;
+            out_sample->segment_descriptors += is_segment(dirfd(directory), entry->d_name);
+        }
     }
-    while (readdir(directory) != NULL) {
-        count++;
+    if (directory != NULL) {
+        (void)closedir(directory);
     }
-    (void)closedir(directory);
-    return count - 2; /* . and .. */
 }
 
 /* Fields 14 and 15 of stat: behind the name, which may hold anything but is closed by the last ).
@@ -144,12 +151,12 @@ void process_read(pid_t pid, struct process_sample *out_sample) {
         .available = kib > 0,
         .resident_bytes = kib * 1024,
         .peak_bytes = proc_number(pid, "status", "VmHWM") * 1024,
-        .descriptors = proc_descriptors(pid),
         .mappings = proc_lines(pid, "maps"),
         .threads = proc_number(pid, "status", "Threads"),
         .cpu_s = proc_cpu(pid),
         .read_bytes = proc_number(pid, "io", "rchar"),
     };
+    proc_descriptors(pid, out_sample);
 }
 
 /* ---- Temporary directory ---- */
