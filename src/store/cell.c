@@ -95,7 +95,9 @@ ins_status cell_choice_end(const struct cell_choice *choice, const char *name,
         return ins_fail(error, INS_CORRUPT, "cell %s: neither of its two copies verifies", name);
     }
     uint32_t other = 1 - choice->slot;
-    if (choice->state[other] == CELL_DAMAGED) {
+    /* Slots are written in turn: behind the first version both have been. */
+    bool wiped = choice->state[other] == CELL_EMPTY && choice->version > 1;
+    if (choice->state[other] == CELL_DAMAGED || wiped) {
         (void)ins_fail(out_damage, INS_CORRUPT,
                        "cell %s: copy %u does not verify; it may have held a version newer than "
                        "%llu, which copy %u holds",

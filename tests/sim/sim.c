@@ -12,8 +12,9 @@
 #define IDLE_STEPS_MAX 2000000u
 
 void sim_fail(const struct sim *sim, const char *format, ...) {
-    (void)fprintf(stderr, "FAILED: seed %llu, after %llu operations: ",
+    (void)fprintf(stderr, "FAILED: seed %llu, %s after %llu operations: ",
                   (unsigned long long)sim->config.seed,
+                  sim->config.label != NULL ? sim->config.label : "",
                   (unsigned long long)sim->counts.operations);
     va_list arguments;
     va_start(arguments, format);
@@ -79,6 +80,9 @@ static void slot_done(ins_call *call) {
     struct sim *sim = slot->sim;
     if (!slot->busy) {
         sim_fail(sim, "a call was answered twice");
+    }
+    if (sim->deaf) {
+        return;
     }
     if (slot->is_flush) {
         bool allowed = call->status == INS_OK ||
@@ -314,14 +318,17 @@ static void reconcile(struct sim *sim) {
     model_settle(&sim->model);
 }
 
-static bool open_once(struct sim *sim, bool faulty) {
+bool sim_open(struct sim *sim, bool may_fail) {
     ins_error error = {0};
     ins_status status = ins_db_open(&sim->options, &sim->lanes.runtime, &sim->db, &error);
     if (status == INS_OK) {
+        reconcile(sim);
+        sim->counts.restarts++;
+        sim_say(sim, "started: LSN %llu", (unsigned long long)sim->model.lsn);
         return true;
     }
     sim_say(sim, "open: %d %s", (int)status, error.message);
-    if (!faulty) {
+    if (!may_fail) {
         sim_fail(sim, "open: %d %s", (int)status, error.message);
     }
     sim->db = NULL;
@@ -345,12 +352,9 @@ void sim_recover(struct sim *sim, bool faults) {
                                  sim_once_in(&sim->random, 2));
             sim->errors_allowed = true; /* the fault may come after the start */
         }
-        if (open_once(sim, faulty)) {
-            break;
+        if (sim_open(sim, faulty)) {
+            return;
         }
         sim->errors_allowed = false;
     }
-    sim->counts.restarts++;
-    reconcile(sim);
-    sim_say(sim, "started: LSN %llu", (unsigned long long)sim->model.lsn);
 }

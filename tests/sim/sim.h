@@ -51,6 +51,7 @@ struct sim_config {
     bool flips;      /* damaged bytes that heal */
     bool verbose;
     uint32_t name_count; /* collections in use, <= MODEL_NAMES */
+    const char *label;   /* printed with a failure; may be NULL */
 };
 
 struct sim_counts {
@@ -77,8 +78,7 @@ struct sim {
     uint32_t ddl_busy[MODEL_NAMES];  /* under way, or their end unknown */
     bool errors_allowed;   /* a store call failed, or may, since the start of the process */
     bool stopped;          /* writes are refused until a restart */
-    char flipped[128];     /* object with a flipped byte, "" = none */
-    uint64_t flipped_at;
+    bool deaf;             /* answers of writes are not heard: they stay unsure */
     struct sim_counts counts;
 };
 
@@ -96,6 +96,8 @@ enum sim_end { SIM_KILL, SIM_POWER_CUT, SIM_SHUTDOWN };
 void sim_end(struct sim *sim, enum sim_end how);
 /* `faults`: the first opening may meet a failing call, and crash again. */
 void sim_recover(struct sim *sim, bool faults);
+/* One opening; false when it failed, which `may_fail` allows: it has crashed then. Reconciles. */
+bool sim_open(struct sim *sim, bool may_fail);
 /* ins_check finds nothing. */
 void sim_check_store(struct sim *sim, const char *when);
 /* Waits for a flush; false when it was refused. */
