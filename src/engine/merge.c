@@ -12,14 +12,15 @@
 /* One job merges at most this much, so that the next flush never waits long. */
 #define MERGE_BYTES_MAX (256ull << 20)
 #define MERGE_ISLANDS_MAX 4096u
+#define MERGE_RUNS_MAX (INS_RUNS_MERGE + 1) /* of one island */
 
 struct merge_item {
     struct island *island; /* pinned */
     uint64_t scope, incarnation;
     uint32_t dim, run_count;
     bool directory;
-    struct run runs[2 * INS_RUNS_MAX]; /* newest first */
-    uint64_t files[2 * INS_RUNS_MAX];
+    struct run runs[MERGE_RUNS_MAX]; /* newest first */
+    uint64_t files[MERGE_RUNS_MAX];
     struct run merged;
 };
 
@@ -40,7 +41,7 @@ struct merge {
     ins_error error;
     /* The writer's source: one island at a time. */
     struct merge_item *item;
-    struct merge_input inputs[2 * INS_RUNS_MAX];
+    struct merge_input inputs[MERGE_RUNS_MAX];
     uint32_t input_count;
     enum extent_need need;
     uint32_t taken; /* input whose row the writer holds; UINT32_MAX: none */
@@ -274,9 +275,11 @@ static struct merge_item *take_item(struct merge *merge, struct island *island,
     item->incarnation = island->incarnation;
     item->dim = island_dim(island);
     item->directory = (island->flags & ISLAND_DIRECTORY) != 0;
-    item->run_count = island->run_count;
+    /* More come together when a recovery had to flush often. The oldest first: each has buffers of
+     * up to 4 MiB in the jobs' share. */
+    item->run_count = island->run_count < MERGE_RUNS_MAX ? island->run_count : MERGE_RUNS_MAX;
     for (uint32_t i = 0; i < item->run_count; i++) {
-        item->runs[i] = island->runs[island->run_count - 1 - i];
+        item->runs[i] = island->runs[item->run_count - 1 - i];
         struct file_slot *file = files_at(&db->files, item->runs[i].file_slot);
         item->files[i] = file->info.file;
         file->pins++;

@@ -3,7 +3,8 @@
  * begin (request lane): takes islands from the queue, notes their runs -> write, sync, manifest
  * (background lane) -> land by compare-and-swap of the run list (request lane): only when the
  * island still has those runs as its oldest ones; else the output is garbage.
- * All runs of the island are merged, so tombstones end here. Islands not involved are not copied.
+ * The island's oldest run is among them, so tombstones end here. Islands not involved are not
+ * copied.
  */
 #ifndef INS_ENGINE_MERGE_H
 #define INS_ENGINE_MERGE_H
