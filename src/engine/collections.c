@@ -242,7 +242,12 @@ static ins_status load_metadata(struct collection_write *self, ins_error *error)
 }
 
 static bool island_is_empty(const struct island *island) {
-    return island->run_count == 0 && island->mem[0] == NULL && island->mem[1] == NULL;
+    bool empty = island->run_count == 0;
+    for (int slot = 0; slot < 2 && empty; slot++) {
+        /* A write that was refused may have left a table without rows. */
+        empty = island->mem[slot] == NULL || island->mem[slot]->row_count == 0;
+    }
+    return empty;
 }
 
 static ins_status draft_fields(struct collection_write *self, struct schema_draft *draft,
