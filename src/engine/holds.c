@@ -87,6 +87,7 @@ static void take_all(struct holds *holds, uint64_t scope, const ins_id *ids, siz
             let_go(db, other);
         }
         struct hold *hold = &holds->items[i];
+        INS_ASSERT(holds->items != NULL);
         INS_ASSERT(!hold->held);
         *hold = (struct hold){.owner = holds, .scope = scope, .id = *id, .held = true};
         hold->node.hash = hold_hash(scope, id);

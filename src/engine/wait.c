@@ -36,6 +36,7 @@ ins_status ins_wait(ins_db *db, ins_start start, const void *request, ins_call *
                         .mutex = PTHREAD_MUTEX_INITIALIZER,
                         .changed = PTHREAD_COND_INITIALIZER};
     call->done = wait_done;
+    /* cppcheck-suppress autoVariables ; `wait` outlives the call: this function waits for done */
     call->user = &wait;
     call->lane = INS_LANE_REQUEST;
     db_run(db, INS_LANE_REQUEST, &wait.task);

@@ -185,6 +185,7 @@ struct path_node *path_tree_add(struct path_node *root, const struct payload_pat
 static const struct path_node *find_child_escaped(const struct path_node *node, ins_text raw_key) {
     char decoded[KEY_DECODE_BYTES_MAX];
     if (raw_key.size <= sizeof(decoded) - 2) {
+        decoded[0] = 0; /* the decoder writes what it returns; cppcheck does not see it */
         ins_text quoted = {raw_key.data - 1, raw_key.size + 2};
         return find_child(node, (ins_text){decoded, json_text_decode(quoted, decoded)});
     }

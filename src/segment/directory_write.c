@@ -290,7 +290,7 @@ static ins_status large_blocks(struct directory_write *write, enum section_kind 
 
 static ins_status large_filter(struct directory_write *write, ins_error *error) {
     uint64_t size = (uint64_t)write->geometry.bytes * write->partition_count;
-    struct section_stream stream;
+    struct section_stream stream = {0};
     ins_status status = filter_alloc(write, error);
     if (status == INS_OK) {
         status = stream_begin(&stream, write->writer, write->start, ENCODING_FUSE12,

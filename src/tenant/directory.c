@@ -174,6 +174,7 @@ ins_status directory_page(struct reader *reader, const ins_id *start, struct dir
         const struct directory_entry *least = NULL;
         for (uint32_t i = 0; i < source_count; i++) {
             const struct page_run *source = &sources[i];
+            INS_ASSERT(source->count == 0 || source->entries != NULL);
             if (source->at < source->count &&
                 (least == NULL || id_compare(&source->entries[source->at].id, &least->id) < 0)) {
                 least = &source->entries[source->at];

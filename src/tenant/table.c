@@ -15,7 +15,7 @@ static uint64_t bucket_of(const struct table *table, uint64_t hash) {
 }
 
 static struct table_node **bucket_at(const struct table *table, uint64_t bucket) {
-    INS_ASSERT_SLOW(table->pieces != NULL);
+    INS_ASSERT(table->pieces != NULL);
     return &table->pieces[bucket / TABLE_PIECE_BUCKETS][bucket % TABLE_PIECE_BUCKETS];
 }
 
@@ -42,6 +42,7 @@ ins_status table_init(struct table *table, struct arena *arena, enum ins_mem_pur
 }
 
 void table_fini(struct table *table) {
+    INS_ASSERT(table->piece_count == 0 || table->pieces != NULL);
     for (uint32_t i = 0; i < table->piece_count; i++) {
         arena_free(table->arena, table->purpose, table->pieces[i], PIECE_BYTES);
     }
