@@ -78,6 +78,15 @@ static void check_log(struct check_run *check) {
         tell(check, true, error.message);
         return;
     }
+    if (result.last_lsn < check->manifest.log_lsn) {
+        (void)snprintf(text, sizeof(text),
+                       "log: it ends at record %llu, but the manifest was written when record "
+                       "%llu was in it",
+                       (unsigned long long)result.last_lsn,
+                       (unsigned long long)check->manifest.log_lsn);
+        tell(check, true, text);
+        return;
+    }
     (void)snprintf(text, sizeof(text), "log: %llu records to replay, last LSN %llu%s",
                    (unsigned long long)result.records, (unsigned long long)result.last_lsn,
                    result.torn_tail ? "; a torn tail is dropped at the next start" : "");

@@ -161,7 +161,7 @@ static void flush_write(struct flush *flush) {
     flush->status = empty ? INS_OK : write_file(flush, &flush->error);
     if (flush->status == INS_OK) {
         flush->status = manifest_land(db, empty ? NULL : &flush->info, NULL, 0, flush->version_high,
-                                      &flush->error);
+                                      0, &flush->error);
     }
     if (flush->status == INS_OK && db->wal != NULL) {
         flush->status = wal_truncate(db->wal, flush->version_high, &flush->error);

@@ -15,7 +15,8 @@ struct removal {
     uint64_t files[REMOVE_MAX];
     uint32_t slots[REMOVE_MAX];
     uint32_t count;
-    bool log; /* let go of log files that a recovery left */
+    uint64_t log_lsn; /* drops up to it made these files garbage */
+    bool log;         /* let go of log files that a recovery left */
     ins_status status;
     ins_error error;
 };
@@ -73,7 +74,8 @@ static void removal_run(ins_task *task) {
     }
     if (removal->count > 0 && removal->status == INS_OK) {
         removal->status =
-            manifest_land(db, NULL, removal->files, removal->count, 0, &removal->error);
+            manifest_land(db, NULL, removal->files, removal->count, 0, removal->log_lsn,
+                          &removal->error);
     }
     for (uint32_t i = 0; i < removal->count && removal->status == INS_OK; i++) {
         char name[SEGMENT_NAME_MAX];
@@ -94,6 +96,7 @@ static bool removal_begin(struct ins_db *db) {
         return false;
     }
     removal->db = db;
+    removal->log_lsn = db->options.drop_log ? 0 : db->reading.durable_lsn;
     removal->log = db->log_garbage;
     db->log_garbage = false;
     db->files.garbage = false;

@@ -19,11 +19,11 @@ void jobs_want_merge(struct ins_db *db, struct island *island);
 void jobs_failed(struct ins_db *db, const char *what, const ins_error *error);
 bool jobs_idle(const struct ins_db *db);
 
-/* Background lane: adds and removes files and puts the manifest on disk. `flushed_lsn` 0 = as it
- * is. */
+/* Background lane: adds and removes files and puts the manifest on disk. `flushed_lsn` and
+ * `log_lsn` 0 = as they are. */
 INS_MUST_USE ins_status manifest_land(struct ins_db *db, const struct segment_info *add,
                                       const uint64_t *remove, uint32_t remove_count,
-                                      uint64_t flushed_lsn, ins_error *error);
+                                      uint64_t flushed_lsn, uint64_t log_lsn, ins_error *error);
 /* Background lane: a new file's number and random id. */
 uint64_t manifest_next_file(struct ins_db *db, uint8_t out_random_id[16]);
 

@@ -18,7 +18,8 @@ static bool listed(uint64_t file, const uint64_t *remove, uint32_t remove_count)
 }
 
 ins_status manifest_land(struct ins_db *db, const struct segment_info *add, const uint64_t *remove,
-                         uint32_t remove_count, uint64_t flushed_lsn, ins_error *error) {
+                         uint32_t remove_count, uint64_t flushed_lsn, uint64_t log_lsn,
+                         ins_error *error) {
     struct manifest *manifest = &db->manifest;
     uint32_t kept = 0;
     for (uint32_t i = 0; i < manifest->file_count; i++) {
@@ -35,6 +36,7 @@ ins_status manifest_land(struct ins_db *db, const struct segment_info *add, cons
         manifest->files[manifest->file_count++] = *add;
     }
     manifest->flushed_lsn = flushed_lsn != 0 ? flushed_lsn : manifest->flushed_lsn;
+    manifest->log_lsn = log_lsn != 0 ? log_lsn : manifest->log_lsn;
     size_t size = manifest_size(manifest);
     INS_ASSERT(size <= STORE_CELL_BYTES_MAX);
     manifest_encode(manifest, db->manifest_buffer);

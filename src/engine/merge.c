@@ -255,7 +255,7 @@ static void merge_run(ins_task *task) {
     struct merge *merge = container_of(task, struct merge, task);
     merge->status = write_file(merge, &merge->error);
     if (merge->status == INS_OK) {
-        merge->status = manifest_land(merge->db, &merge->info, NULL, 0, 0, &merge->error);
+        merge->status = manifest_land(merge->db, &merge->info, NULL, 0, 0, 0, &merge->error);
     }
     merge->task.run = merge_landed;
     db_run(merge->db, INS_LANE_REQUEST, &merge->task);

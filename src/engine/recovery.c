@@ -18,7 +18,7 @@ static ins_status create_manifest(struct ins_db *db, ins_error *error) {
     db->runtime->random(db->runtime->context, id, sizeof(id));
     memcpy(db->manifest.database_id, id, sizeof(id));
     db->manifest.next_file = 1;
-    return manifest_land(db, NULL, NULL, 0, 0, error);
+    return manifest_land(db, NULL, NULL, 0, 0, 0, error);
 }
 
 static ins_status load_manifest(struct ins_db *db, ins_error *error) {
@@ -276,6 +276,14 @@ static ins_status open_log(struct ins_db *db, ins_error *error) {
     struct wal_replay_result result;
     ins_status status = wal_open(&options, db->manifest.flushed_lsn, replay_record, &replay,
                                  &result, &db->wal, error);
+    if (status == INS_OK && result.last_lsn < db->manifest.log_lsn && !db->options.drop_log) {
+        /* Files of a collection that a lost record had dropped are gone already. */
+        status = ins_fail(error, INS_CORRUPT,
+                          "the log ends at record %llu, but the manifest was written when record "
+                          "%llu was in it: its last batch is damaged",
+                          (unsigned long long)result.last_lsn,
+                          (unsigned long long)db->manifest.log_lsn);
+    }
     if (status == INS_OK) {
         db->reading.durable_lsn = result.last_lsn;
     }

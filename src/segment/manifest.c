@@ -5,7 +5,7 @@
 
 #define MANIFEST_MAGIC 0x4e414d4c55534e49ull /* "INSULMAN" */
 #define MANIFEST_FORMAT 1u
-#define MANIFEST_HEADER_BYTES ((size_t)48)
+#define MANIFEST_HEADER_BYTES ((size_t)56)
 #define MANIFEST_FILE_BYTES ((size_t)48)
 #define MANIFEST_HASH_BYTES ((size_t)16)
 
@@ -27,6 +27,7 @@ void manifest_encode(const struct manifest *manifest, uint8_t *out) {
     memcpy(out + 16, manifest->database_id, 16);
     store_u64(out + 32, manifest->flushed_lsn);
     store_u64(out + 40, manifest->next_file);
+    store_u64(out + 48, manifest->log_lsn);
     uint8_t *at = out + MANIFEST_HEADER_BYTES;
     for (uint32_t i = 0; i < manifest->file_count; i++) {
         const struct segment_info *file = &manifest->files[i];
@@ -84,6 +85,7 @@ ins_status manifest_decode(const uint8_t *data, size_t size, struct segment_info
     struct manifest manifest = {
         .flushed_lsn = load_u64(data + 32),
         .next_file = load_u64(data + 40),
+        .log_lsn = load_u64(data + 48),
         .files = files,
         .file_count = load_u32(data + 12),
     };

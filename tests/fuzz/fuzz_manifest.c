@@ -30,10 +30,10 @@ static void decode(const uint8_t *data, size_t size) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     decode(data, size);
     uint8_t *sealed = malloc(size + 1);
-    if (sealed != NULL && size >= 64) {
+    if (sealed != NULL && size >= 72) {
         memcpy(sealed, data, size);
         memcpy(sealed, "INSULMAN\1\0\0\0", 12);
-        store_u32(sealed + 12, (uint32_t)((size - 64) / 48));
+        store_u32(sealed + 12, (uint32_t)((size - 72) / 48));
         struct hash128 hash = hash128(sealed, size - 16);
         store_u64(sealed + size - 16, hash.low);
         store_u64(sealed + size - 8, hash.high);

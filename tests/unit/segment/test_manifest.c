@@ -16,7 +16,7 @@ static struct segment_info files[FILES];
 
 static struct manifest example(void) {
     struct manifest manifest = {
-        .flushed_lsn = 77, .next_file = 1000, .files = files, .file_count = FILES};
+        .flushed_lsn = 77, .log_lsn = 78, .next_file = 1000, .files = files, .file_count = FILES};
     memset(manifest.database_id, 0xab, 16);
     for (uint32_t i = 0; i < FILES; i++) {
         files[i] = (struct segment_info){.file = 3 + (uint64_t)i * 10,
@@ -49,6 +49,7 @@ static void test_round_trip(void **state) {
         assert_int_equal(manifest_decode(bytes, size, out_files, FILES, &out, NULL), INS_OK);
         assert_memory_equal(out.database_id, manifest.database_id, 16);
         assert_int_equal(out.flushed_lsn, 77);
+        assert_int_equal(out.log_lsn, 78);
         assert_int_equal(out.next_file, 1000);
         assert_int_equal(out.file_count, count);
         for (uint32_t i = 0; i < count; i++) {
@@ -107,12 +108,12 @@ static void test_invariants(void **state) {
     expect_refused(12, UINT32_MAX, 4, FILES, "do not match");
     expect_refused(12, FILES, 4, FILES - 1, "do not match");
     expect_refused(40, 43, 8, FILES, "file numbers");     /* next_file == last file */
-    expect_refused(48 + 48, 3, 8, FILES, "file numbers"); /* equal to the one before */
-    expect_refused(48 + 24, 8193, 8, FILES, "impossible size");
-    expect_refused(48 + 24, 0, 8, FILES, "impossible size");
-    expect_refused(48 + 24, 1ull << 62, 8, FILES, "impossible size");
-    expect_refused(48 + 40, UINT32_MAX, 4, FILES, "counts or flags");
-    expect_refused(48 + 44, 1, 4, FILES, "counts or flags");
+    expect_refused(56 + 48, 3, 8, FILES, "file numbers"); /* equal to the one before */
+    expect_refused(56 + 24, 8193, 8, FILES, "impossible size");
+    expect_refused(56 + 24, 0, 8, FILES, "impossible size");
+    expect_refused(56 + 24, 1ull << 62, 8, FILES, "impossible size");
+    expect_refused(56 + 40, UINT32_MAX, 4, FILES, "counts or flags");
+    expect_refused(56 + 44, 1, 4, FILES, "counts or flags");
 }
 
 int main(void) {
