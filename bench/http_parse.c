@@ -32,6 +32,7 @@ static enum http_parsed parse_head(struct http_parser *parser, const char *in, s
     const char *at = in;
     while (at < end) {
         const char *line_end = memmem(at, (size_t)(end - at) + 2, "\r\n", 2);
+        INS_ASSERT(line_end != NULL); /* at the latest at `end` */
         parse_field(parser, at, (size_t)(line_end - at));
         at = line_end + 2;
     }

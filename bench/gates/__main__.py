@@ -19,9 +19,10 @@ import tempfile
 import cpu
 import memory
 import writers
-from harness import Result, Setup, Skip
+from harness import Others, Result, Setup, Skip
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+OTHERS_MAX = 0.1  # of the machine; above it a figure says more about the others
 GATES = {
     "1.1": memory.gate_1_1,
     "1.2": memory.gate_1_2,
@@ -73,6 +74,7 @@ def show(result):
 def measure(name, setup):
     """All lines of a gate; whether it could be measured."""
     lines = []
+    others = Others()
     try:
         for result in GATES[name](setup):
             show(result)
@@ -84,6 +86,12 @@ def measure(name, setup):
         lines.append(Result(name, "not measured", "", "-", f"failed: {error}"))
         show(lines[-1])
         return lines, False
+    share = others.share()
+    for line in lines:
+        line.values["others_cpu"] = round(share, 3)
+    if share > OTHERS_MAX:
+        print(f"{name:5} other work took {share:.0%} of the machine meanwhile: take it again when "
+              "it is quiet", flush=True)
     return lines, True
 
 

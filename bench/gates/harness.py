@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import socket
@@ -65,6 +66,31 @@ def run(command, directory):
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
     return done.stdout
+
+
+class Others:
+    """CPU that neither this program nor what it started used: other work, and the kernel's own."""
+
+    def __init__(self):
+        self.begin_s, self.busy_s, self.own_s = time.monotonic(), self.busy(), self.own()
+
+    @staticmethod
+    def busy():
+        words = pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+        idle = int(words[3]) + int(words[4])
+        return (sum(map(int, words[:8])) - idle) / os.sysconf("SC_CLK_TCK")
+
+    @staticmethod
+    def own():
+        return sum(used.ru_utime + used.ru_stime for used in
+                   (resource.getrusage(resource.RUSAGE_SELF),
+                    resource.getrusage(resource.RUSAGE_CHILDREN)))
+
+    def share(self):
+        """Of all cores, since the object was made; children that still run count as others."""
+        seconds = (time.monotonic() - self.begin_s) * os.cpu_count()
+        used = self.busy() - self.busy_s - (self.own() - self.own_s)
+        return max(0.0, used / seconds) if seconds > 0 else 0.0
 
 
 def free_port():
