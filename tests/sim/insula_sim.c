@@ -116,11 +116,13 @@ static void print_counts(const struct plan *plan, const struct sim_counts *count
                                counts->reads, counts->read_errors, counts->inflight_checks,
                                counts->power_cuts, counts->kills, counts->restarts,
                                counts->failed_opens, counts->faults, counts->flips,
-                               counts->flushes, counts->merges, counts->cold_reads};
+                               counts->flushes, counts->merges, counts->cold_reads,
+                               counts->view_checks};
     static const char *const names[] = {
         "operations", "acknowledged", "refused", "failed with an LSN", "kept without an answer",
         "lost without an answer", "reads", "read errors", "reads among writes", "power cuts",
-        "kills", "starts", "failed starts", "faults", "flips", "flushes", "merges", "cold reads"};
+        "kills", "starts", "failed starts", "faults", "flips", "flushes", "merges", "cold reads",
+        "whole views"};
     (void)printf("seeds %llu..%llu:", (unsigned long long)plan->seed,
                  (unsigned long long)(plan->seed + plan->seeds - 1));
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
@@ -132,6 +134,7 @@ static void print_counts(const struct plan *plan, const struct sim_counts *count
 static uint64_t run_seed(const struct plan *plan, uint64_t seed, struct sim_counts *counts) {
     struct sim_random traits = {sim_mix(seed)};
     struct sim_config config = {.seed = seed,
+                                .views = sim_once_in(&traits, 3),
                                 .faults = !plan->power_cuts && sim_once_in(&traits, 2),
                                 .flips = !plan->power_cuts && sim_once_in(&traits, 4),
                                 .verbose = plan->verbose,

@@ -137,8 +137,19 @@ static void set_fault(struct sim *sim) {
     sim_say(sim, "a call will fail in %llu", (unsigned long long)countdown);
 }
 
+/* A slow disk or a busy machine: some lanes stand still for a while. */
+static void hold_lanes(struct sim *sim) {
+    sim->lanes.held = 0;
+    if (sim_once_in(&sim->random, 2)) {
+        sim->lanes.held = sim_below(&sim->random, 1u << INS_LANE_REQUEST);
+    }
+}
+
 void sim_operate(struct sim *sim, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
+        if (sim_once_in(&sim->random, sim->config.views ? 15 : 50)) {
+            hold_lanes(sim);
+        }
         if (sim->config.faults && sim_once_in(&sim->random, 400)) {
             set_fault(sim);
         }
@@ -153,6 +164,7 @@ void sim_operate(struct sim *sim, uint32_t count) {
             (void)sim_run_timer(&sim->lanes);
         }
     }
+    sim->lanes.held = 0;
 }
 
 void sim_quiesce(struct sim *sim, bool timers) {

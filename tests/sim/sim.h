@@ -49,6 +49,7 @@ struct sim_config {
     uint64_t seed;
     bool faults;     /* failing store calls now and then */
     bool flips;      /* damaged bytes that heal */
+    bool views;      /* whole answers among writes: large limits, lanes held back more often */
     bool verbose;
     uint32_t name_count; /* collections in use, <= MODEL_NAMES */
     const char *label;   /* printed with a failure; may be NULL */
@@ -57,7 +58,7 @@ struct sim_config {
 struct sim_counts {
     uint64_t operations, acknowledged, refused, uncertain, reads, read_errors;
     uint64_t power_cuts, kills, restarts, faults, flips, failed_opens, unsure_kept, unsure_lost;
-    uint64_t flushes, merges, cold_reads, inflight_checks;
+    uint64_t flushes, merges, cold_reads, inflight_checks, view_checks;
 };
 
 struct sim {
@@ -114,5 +115,7 @@ void sim_filter_fill(struct sim_slot *slot, const struct model_filter *filter,
                      const struct model_shape *shape);
 void sim_check_read(struct sim *sim, struct sim_slot *slot);
 void sim_check_write(struct sim *sim, struct sim_slot *slot);
+void sim_check_view(struct sim *sim, const struct sim_slot *slot);
+void sim_describe_point(const struct sim *sim, const struct sim_slot *slot, uint32_t id);
 
 #endif

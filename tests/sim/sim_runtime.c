@@ -160,7 +160,8 @@ bool sim_step(struct sim_runtime *sim) {
         if (queues->posted.first != NULL && sim_once_in(&sim->scheduler, EARLY_ONE_IN)) {
             queue_append(&queues->woken, &queues->posted);
         }
-        if (queues->woken.first != NULL || timer_due(sim, queues)) {
+        bool held = (sim->held & 1u << lane) != 0;
+        if (!held && (queues->woken.first != NULL || timer_due(sim, queues))) {
             ready[count++] = lane;
         }
     }

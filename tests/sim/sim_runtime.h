@@ -25,6 +25,7 @@ struct sim_runtime {
     ins_runtime runtime; /* for ins_db_open */
     struct sim_lane lanes[INS_LANE_COUNT];
     struct sim_random scheduler, engine;
+    uint32_t held; /* lanes that do not run now: bit 1 << lane */
     uint64_t now_ns, steps;
     uint64_t digest; /* of the schedule: equal seeds, equal digests */
 };

@@ -271,7 +271,7 @@ static void fill_query(struct sim *sim, struct sim_slot *slot, const struct mode
     struct sim_random *random = &sim->random;
     ins_points_request *request = &slot->points_request;
     uint64_t seed = ++sim->next_seed;
-    request->limit = 1 + sim_below(random, 12);
+    request->limit = 1 + sim_below(random, sim->config.views ? 400 : 12);
     request->offset = sim_once_in(random, 4) ? sim_below(random, 5) : 0;
     model_vector(shape, seed, slot->vector);
     if (sim_once_in(random, 5)) {
@@ -316,8 +316,8 @@ static void fill_read(struct sim *sim, struct sim_slot *slot, const struct model
     struct model_filter filter = any_filter(random, shape);
     sim_filter_fill(slot, &filter, shape);
     if (slot->kind == READ_SCROLL) {
-        request->limit = 1 + sim_below(random, 40);
-        request->has_start = sim_once_in(random, 2);
+        request->limit = 1 + sim_below(random, sim->config.views ? 400 : 40);
+        request->has_start = !sim->config.views && sim_once_in(random, 2);
         request->start = model_id(shape, sim_below(random, shape->id_count));
     } else if (slot->kind == READ_QUERY) {
         fill_query(sim, slot, shape);
