@@ -7,6 +7,8 @@
 #include "engine/names.h"
 #include "engine/walk.h"
 
+#define REPEATS_MAX 3u /* of a search that points moved under */
+
 struct points_query {
     struct operation operation;
     const ins_points_request *request;
@@ -16,6 +18,7 @@ struct points_query {
     struct search search;
     float *query;
     uint64_t located_lsn; /* at which the id directory named the island of the query's point */
+    uint32_t repeats;
     enum { QUERY_BEGIN, QUERY_LOCATE, QUERY_VECTOR, QUERY_ISLAND, QUERY_SCAN } stage;
 };
 
@@ -139,6 +142,21 @@ static ins_status search_begin(struct points_query *self, uint64_t row_bound, in
                        &self->operation.pool, self->operation.db->parser, error);
 }
 
+/* The answer; or the search once more, INS_AGAIN. */
+static ins_status finish(struct points_query *self, ins_error *error) {
+    struct operation *operation = &self->operation;
+    ins_status status = search_finish(&self->search, self->scope->schema->distance,
+                                      &operation->call->points, error);
+    if (status != INS_OK || !self->search.short_of_hits || self->repeats == REPEATS_MAX) {
+        return status;
+    }
+    self->repeats++;
+    self->search = (struct search){0};
+    islands_walk_close(&self->walk);
+    status = islands_walk_init(&self->walk, operation, self->scope, self->request->filter, error);
+    return status == INS_OK ? INS_AGAIN : status;
+}
+
 /* *out_end: there is no other island, the answer is made. */
 static ins_status query_island(struct points_query *self, bool *out_end, ins_error *error) {
     struct operation *operation = &self->operation;
@@ -157,16 +175,17 @@ static ins_status query_island(struct points_query *self, bool *out_end, ins_err
     }
     if (status == INS_OK && self->search.pool == NULL) {
         uint64_t bound = island == NULL ? 0 : UINT64_MAX;
-        bound = island != NULL && islands_walk_single(&self->walk) ? reader_row_bound(&self->reader)
-                                                                   : bound;
+        if (island != NULL && islands_walk_single(&self->walk)) {
+            bound = reader_row_bound(&self->reader);
+            self->walk.common_done = true; /* rows that come there now would not fit the bound */
+        }
         status = search_begin(self, bound, error);
     }
     if (status != INS_OK) {
         return status;
     }
     if (island == NULL) {
-        return search_finish(&self->search, self->scope->schema->distance, &operation->call->points,
-                             error);
+        return finish(self, error);
     }
     search_begin_island(&self->search, &self->reader, filter, path);
     self->stage = QUERY_SCAN;

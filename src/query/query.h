@@ -39,6 +39,7 @@ struct search {
     struct search_hit *hits; /* [capacity], slots of the heap */
     uint32_t hit_count;
     uint32_t free_slot;
+    bool short_of_hits; /* of search_finish */
     /* The island being searched. */
     struct reader *reader;
     const struct filter *filter;
@@ -64,7 +65,8 @@ void search_begin_island(struct search *search, struct reader *reader, const str
 /* Works through at most `row_budget` rows. *out_done: the island is finished and may be closed. */
 INS_MUST_USE ins_status search_step(struct search *search, uint64_t row_budget, bool *out_done,
                                     ins_error *error);
-/* Points in order of nearness, without `offset` first ones; in the pool. */
+/* Points in order of nearness, without `offset` first ones; in the pool. search->short_of_hits: a
+ * point that moved was met twice and took the place of another one, which is missing. */
 INS_MUST_USE ins_status search_finish(struct search *search, ins_distance distance,
                                       ins_points *out_points, ins_error *error);
 

@@ -374,6 +374,7 @@ static void drop_twins(struct search *search) {
             topk->heap[kept++] = topk->heap[i];
         }
     }
+    search->short_of_hits = kept < topk->count && topk->count == topk->capacity;
     topk->count = kept;
     qsort(topk->heap, kept, sizeof(struct topk_hit), order_by_distance); /* it is no heap now */
 }
