@@ -39,7 +39,13 @@ struct damage {
     uint8_t mask;
 };
 
-enum verdict { VERDICT_HEALTHY = 0, VERDICT_FAILED = 1, VERDICT_REFUSED = 10, VERDICT_TORN = 11, VERDICT_SILENT = 12 };
+enum verdict {
+    VERDICT_HEALTHY = 0,
+    VERDICT_FAILED = 1,
+    VERDICT_REFUSED = 10,
+    VERDICT_TORN = 11,
+    VERDICT_SILENT = 12
+};
 
 static void note_object(void *context, const char *name, uint64_t size) {
     struct scene *scene = context;
@@ -92,7 +98,8 @@ static void note_finding(void *context, bool is_damage, const char *text) {
     struct findings *findings = context;
     findings->damages += is_damage;
     /* What check says of a whole log is no finding; of a torn one it is. */
-    findings->notes += !is_damage && (strncmp(text, "log: ", 5) != 0 || strstr(text, "torn") != NULL);
+    findings->notes +=
+        !is_damage && (strncmp(text, "log: ", 5) != 0 || strstr(text, "torn") != NULL);
 }
 
 static enum verdict judge(struct sim *sim, const struct damage *damage) {

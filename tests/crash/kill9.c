@@ -140,10 +140,9 @@ static ins_status send(const struct thread *thread, const struct writer *writer,
     ins_id ids[BATCH];
     for (uint32_t i = 0; i < writer->count; i++) {
         uint64_t who = (writer->value / 2 + writer->ids[i]) % TENANTS; /* it moves every time */
-        int size = snprintf(payloads[i], sizeof(payloads[i]),
-                            "{\"v\":%llu,\"pad\":\"%*d\",\"who\":\"t%u\"}",
-                            (unsigned long long)writer->value, (int)(writer->value * 37 % 500), 1,
-                            (unsigned)who);
+        int size = snprintf(
+            payloads[i], sizeof(payloads[i]), "{\"v\":%llu,\"pad\":\"%*d\",\"who\":\"t%u\"}",
+            (unsigned long long)writer->value, (int)(writer->value * 37 % 500), 1, (unsigned)who);
         ids[i] = (ins_id){.low = thread->number * IDS + writer->ids[i]};
         points[i] = (ins_point){.id = ids[i],
                                 .vector = vector,

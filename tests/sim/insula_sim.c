@@ -111,18 +111,31 @@ static void sum(struct sim_counts *into, const struct sim_counts *from) {
 }
 
 static void print_counts(const struct plan *plan, const struct sim_counts *counts) {
-    const uint64_t values[] = {counts->operations, counts->acknowledged, counts->refused,
-                               counts->uncertain, counts->unsure_kept, counts->unsure_lost,
-                               counts->reads, counts->read_errors, counts->inflight_checks,
-                               counts->power_cuts, counts->kills, counts->restarts,
-                               counts->failed_opens, counts->faults, counts->flips,
-                               counts->flushes, counts->merges, counts->cold_reads,
-                               counts->view_checks};
-    static const char *const names[] = {
-        "operations", "acknowledged", "refused", "failed with an LSN", "kept without an answer",
-        "lost without an answer", "reads", "read errors", "reads among writes", "power cuts",
-        "kills", "starts", "failed starts", "faults", "flips", "flushes", "merges", "cold reads",
-        "whole views"};
+    const uint64_t values[] = {
+        counts->operations,      counts->acknowledged, counts->refused,    counts->uncertain,
+        counts->unsure_kept,     counts->unsure_lost,  counts->reads,      counts->read_errors,
+        counts->inflight_checks, counts->power_cuts,   counts->kills,      counts->restarts,
+        counts->failed_opens,    counts->faults,       counts->flips,      counts->flushes,
+        counts->merges,          counts->cold_reads,   counts->view_checks};
+    static const char *const names[] = {"operations",
+                                        "acknowledged",
+                                        "refused",
+                                        "failed with an LSN",
+                                        "kept without an answer",
+                                        "lost without an answer",
+                                        "reads",
+                                        "read errors",
+                                        "reads among writes",
+                                        "power cuts",
+                                        "kills",
+                                        "starts",
+                                        "failed starts",
+                                        "faults",
+                                        "flips",
+                                        "flushes",
+                                        "merges",
+                                        "cold reads",
+                                        "whole views"};
     (void)printf("seeds %llu..%llu:", (unsigned long long)plan->seed,
                  (unsigned long long)(plan->seed + plan->seeds - 1));
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {

@@ -85,8 +85,8 @@ static void slot_done(ins_call *call) {
         return;
     }
     if (slot->is_flush) {
-        bool allowed = call->status == INS_OK ||
-                       (call->status == INS_UNAVAILABLE && sim->errors_allowed);
+        bool allowed =
+            call->status == INS_OK || (call->status == INS_UNAVAILABLE && sim->errors_allowed);
         if (!allowed) {
             sim_fail(sim, "flush: %d %s", (int)call->status, call->error.message);
         }
@@ -109,8 +109,7 @@ static struct sim_slot *slot_take(struct sim *sim) {
         struct sim_slot *slot = &sim->slots[i];
         if (!slot->busy) {
             slot->busy = true;
-            slot->call =
-                (ins_call){.done = slot_done, .user = slot, .lane = INS_LANE_REQUEST};
+            slot->call = (ins_call){.done = slot_done, .user = slot, .lane = INS_LANE_REQUEST};
             return slot;
         }
     }
@@ -358,10 +357,9 @@ void sim_recover(struct sim *sim, bool faults) {
     for (uint32_t tries = 0;; tries++) {
         bool faulty = faults && tries < OPEN_TRIES_MAX && !sim_once_in(&sim->random, 3);
         if (faulty) {
-            store_memory_fail_at(sim->store, 1 + sim_below(&sim->random, 30),
-                                 sim_once_in(&sim->random, 3),
-                                 sim_once_in(&sim->random, 2) ? INS_IO : INS_FULL,
-                                 sim_once_in(&sim->random, 2));
+            store_memory_fail_at(
+                sim->store, 1 + sim_below(&sim->random, 30), sim_once_in(&sim->random, 3),
+                sim_once_in(&sim->random, 2) ? INS_IO : INS_FULL, sim_once_in(&sim->random, 2));
             sim->errors_allowed = true; /* the fault may come after the start */
         }
         if (sim_open(sim, faulty)) {

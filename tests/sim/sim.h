@@ -23,8 +23,8 @@ struct sim_slot { /* one operation in flight */
     struct sim *sim;
     ins_call call;
     bool busy, is_write, is_flush;
-    uint64_t from_lsn;     /* the model's when it began */
-    uint32_t ddl_from;     /* sim->ddl_count when it began */
+    uint64_t from_lsn; /* the model's when it began */
+    uint32_t ddl_from; /* sim->ddl_count when it began */
     struct model_write write;
     /* a read */
     enum sim_read_kind kind;
@@ -47,9 +47,9 @@ struct sim_slot { /* one operation in flight */
 
 struct sim_config {
     uint64_t seed;
-    bool faults;     /* failing store calls now and then */
-    bool flips;      /* damaged bytes that heal */
-    bool views;      /* whole answers among writes: large limits, lanes held back more often */
+    bool faults; /* failing store calls now and then */
+    bool flips;  /* damaged bytes that heal */
+    bool views;  /* whole answers among writes: large limits, lanes held back more often */
     bool verbose;
     uint32_t name_count; /* collections in use, <= MODEL_NAMES */
     const char *label;   /* printed with a failure; may be NULL */
@@ -74,12 +74,12 @@ struct sim {
     struct model_write unsure[SIM_SLOTS];
     uint64_t unsure_lsn[SIM_SLOTS];
     uint32_t unsure_count;
-    uint64_t next_seed;    /* of versions */
+    uint64_t next_seed;              /* of versions */
     uint32_t ddl_count[MODEL_NAMES]; /* creates and drops that began or ended, by name */
     uint32_t ddl_busy[MODEL_NAMES];  /* under way, or their end unknown */
-    bool errors_allowed;   /* a store call failed, or may, since the start of the process */
-    bool stopped;          /* writes are refused until a restart */
-    bool deaf;             /* answers of writes are not heard: they stay unsure */
+    bool errors_allowed; /* a store call failed, or may, since the start of the process */
+    bool stopped;        /* writes are refused until a restart */
+    bool deaf;           /* answers of writes are not heard: they stay unsure */
     struct sim_counts counts;
 };
 
@@ -88,7 +88,8 @@ void sim_init(struct sim *sim, const struct sim_config *config);
 void sim_fini(struct sim *sim);
 /* Starts `count` operations at random, with tasks of all lanes between them. */
 void sim_operate(struct sim *sim, uint32_t count);
-/* Waits for every operation in flight. `timers`: and for timers, so that the log closes its tail. */
+/* Waits for every operation in flight. `timers`: and for timers, so that the log closes its tail.
+ */
 void sim_quiesce(struct sim *sim, bool timers);
 /* All is quiet: everything equals the model. */
 void sim_verify(struct sim *sim);

@@ -14,8 +14,8 @@
 struct span { /* one point of the model over the time of a read */
     const struct model_version *versions;
     uint32_t count;
-    bool always;   /* present, matching, in one island, at every moment */
-    bool possible; /* present and matching at some moment */
+    bool always;      /* present, matching, in one island, at every moment */
+    bool possible;    /* present and matching at some moment */
     uint32_t islands; /* in how many different ones while matching, at least 1 if possible */
 };
 
@@ -23,8 +23,7 @@ static struct span span_of(const struct sim_slot *slot, uint32_t id, uint64_t to
     const struct model_collection *collection = slot->collection;
     struct span span;
     bool absent;
-    span.count =
-        model_window(&collection->points[id], slot->from_lsn, to, &span.versions, &absent);
+    span.count = model_window(&collection->points[id], slot->from_lsn, to, &span.versions, &absent);
     span.always = !absent && span.count > 0;
     span.possible = false;
     span.islands = 0;
@@ -57,11 +56,11 @@ void sim_describe_point(const struct sim *sim, const struct sim_slot *slot, uint
                       (unsigned long long)version->lsn, version->live ? "live" : "gone",
                       version->who, (unsigned long long)version->seed);
     }
-    (void)fprintf(stderr, "  %s of %s from LSN %llu to %llu, filter %d (%d, %d), islands %d, dropped %llu\n",
-                  kind_name(slot), sim_name(slot->write.name),
-                  (unsigned long long)slot->from_lsn, (unsigned long long)sim->model.lsn,
-                  (int)slot->filter.kind, slot->filter.a, slot->filter.b,
-                  slot->collection->islands, (unsigned long long)slot->collection->drop_lsn);
+    (void)fprintf(
+        stderr, "  %s of %s from LSN %llu to %llu, filter %d (%d, %d), islands %d, dropped %llu\n",
+        kind_name(slot), sim_name(slot->write.name), (unsigned long long)slot->from_lsn,
+        (unsigned long long)sim->model.lsn, (int)slot->filter.kind, slot->filter.a, slot->filter.b,
+        slot->collection->islands, (unsigned long long)slot->collection->drop_lsn);
 }
 
 /* ---- One point of an answer ---- */
@@ -243,8 +242,7 @@ static bool may_hit(const struct sim_slot *slot, uint32_t id, double score) {
         return false;
     }
     double threshold = (double)request->score_threshold;
-    return !request->has_score_threshold ||
-           !better(&slot->collection->shape, threshold, score);
+    return !request->has_score_threshold || !better(&slot->collection->shape, threshold, score);
 }
 
 /* How many points must stand before `score`, with slack against it. */

@@ -174,7 +174,8 @@ static void put(struct model_collection *collection, uint32_t id,
     point_add(&collection->points[id], &added);
 }
 
-/* No point lives: an index may form islands. That it did not, after deletes, weakens checks only. */
+/* No point lives: an index may form islands. That it did not, after deletes, weakens checks only.
+ */
 static bool is_empty(const struct model_collection *collection) {
     for (uint32_t id = 0; id < collection->shape.id_count; id++) {
         if (model_newest(&collection->points[id]) != NULL) {

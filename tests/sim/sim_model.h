@@ -10,11 +10,11 @@
 #include "insula.h"
 #include "sim_random.h"
 
-#define MODEL_NAMES 5u     /* collections that come and go */
-#define MODEL_IDS 160u     /* points of one collection: few, so that overwrites are common */
-#define MODEL_WHO 7        /* tenants with a string for a value; number 0 is the empty string */
+#define MODEL_NAMES 5u /* collections that come and go */
+#define MODEL_IDS 160u /* points of one collection: few, so that overwrites are common */
+#define MODEL_WHO 7    /* tenants with a string for a value; number 0 is the empty string */
 #define MODEL_DIM_MAX 8u
-#define MODEL_BATCH 48u    /* points of one write */
+#define MODEL_BATCH 48u /* points of one write */
 #define MODEL_PAYLOAD_MAX 12000u
 
 /* The tenant field of a point: a tenant's number, or something that makes no island. */

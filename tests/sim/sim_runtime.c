@@ -176,8 +176,7 @@ bool sim_run_timer(struct sim_runtime *sim) {
     struct sim_lane *first = NULL;
     for (uint32_t lane = 0; lane < INS_LANE_COUNT; lane++) {
         const ins_timer *timer = earliest_timer(&sim->lanes[lane]);
-        if (timer != NULL &&
-            (first == NULL || timer->due_ns < earliest_timer(first)->due_ns)) {
+        if (timer != NULL && (first == NULL || timer->due_ns < earliest_timer(first)->due_ns)) {
             first = &sim->lanes[lane];
         }
     }

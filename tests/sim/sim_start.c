@@ -18,8 +18,9 @@ static int any_who(struct sim_random *random) {
 static struct model_filter any_filter(struct sim_random *random, const struct model_shape *shape) {
     struct model_filter filter = {.kind = FILTER_NONE};
     if (!sim_once_in(random, 3)) {
-        filter.kind = sim_once_in(random, 2) ? FILTER_WHO
-                                             : (enum model_filter_kind)sim_below(random, FILTER_KINDS);
+        filter.kind = sim_once_in(random, 2)
+                          ? FILTER_WHO
+                          : (enum model_filter_kind)sim_below(random, FILTER_KINDS);
     }
     bool ids = filter.kind == FILTER_IDS;
     filter.a = (int)sim_below(random, ids ? shape->id_count : MODEL_WHO);
@@ -65,8 +66,7 @@ void sim_filter_fill(struct sim_slot *slot, const struct model_filter *filter,
     slot->points_request.filter = &slot->ins_filter;
     switch (filter->kind) {
     case FILTER_NOT_WHO:
-        slot->ins_filter =
-            (ins_filter){.must_not = slot->conditions, .must_not_count = 1};
+        slot->ins_filter = (ins_filter){.must_not = slot->conditions, .must_not_count = 1};
         fill_who(slot, filter);
         break;
     case FILTER_WHO_AND_K:
@@ -276,8 +276,7 @@ static void fill_query(struct sim *sim, struct sim_slot *slot, const struct mode
     model_vector(shape, seed, slot->vector);
     if (sim_once_in(random, 5)) {
         slot->ids[0] = sim_below(random, shape->id_count);
-        const struct model_version *own =
-            model_newest(&slot->collection->points[slot->ids[0]]);
+        const struct model_version *own = model_newest(&slot->collection->points[slot->ids[0]]);
         bool quiet = !name_has_write(sim, slot->write.name, false);
         if (quiet && own != NULL) { /* else its vector may change under the query */
             request->by_id = true;

@@ -28,11 +28,11 @@ static void ask(struct sim *sim, struct sim_slot *slot, enum sim_read_kind kind,
 static void verify_filter(struct sim *sim, struct sim_slot *slot,
                           const struct model_filter *filter) {
     const struct model_shape *shape = &slot->collection->shape;
-    slot->points_request = (ins_points_request){
-        .collection = {.data = sim_name(slot->write.name), .size = 4},
-        .limit = MODEL_IDS + 1,
-        .payload = {.kind = INS_SELECT_ALL},
-        .with_vector = true};
+    slot->points_request =
+        (ins_points_request){.collection = {.data = sim_name(slot->write.name), .size = 4},
+                             .limit = MODEL_IDS + 1,
+                             .payload = {.kind = INS_SELECT_ALL},
+                             .with_vector = true};
     sim_filter_fill(slot, filter, shape);
     ask(sim, slot, READ_SCROLL, ins_points_scroll, &slot->points_request);
     ask(sim, slot, READ_COUNT, ins_points_count, &slot->points_request);

@@ -16,8 +16,7 @@ static const struct model_version *version_at(const struct sim_slot *slot, uint3
                                               uint64_t lsn) {
     const struct model_version *version;
     bool absent;
-    uint32_t count =
-        model_window(&slot->collection->points[id], lsn, lsn, &version, &absent);
+    uint32_t count = model_window(&slot->collection->points[id], lsn, lsn, &version, &absent);
     bool in = count > 0 && version->live && model_matches(&slot->filter, id, version);
     return in ? version : NULL;
 }
@@ -47,15 +46,15 @@ static bool holds_at(const struct sim_slot *slot, const uint64_t *got, int islan
 }
 
 /* What speaks against each moment. */
-static void describe_island(const struct sim *sim, const struct sim_slot *slot,
-                            const uint64_t *got, int island) {
+static void describe_island(const struct sim *sim, const struct sim_slot *slot, const uint64_t *got,
+                            int island) {
     for (uint32_t id = 0; id < slot->collection->shape.id_count; id++) {
         bool may_differ = false;
         for (uint64_t lsn = slot->from_lsn; lsn <= sim->model.lsn; lsn++) {
             const struct model_version *version = version_at(slot, id, lsn);
             bool in = version != NULL && model_island(slot->collection, version) == island;
-            may_differ |= in ? got[id] != version->lsn
-                             : island_of_version(slot, id, got[id]) == island;
+            may_differ |=
+                in ? got[id] != version->lsn : island_of_version(slot, id, got[id]) == island;
         }
         if (may_differ) {
             sim_describe_point(sim, slot, id);
