@@ -6,7 +6,8 @@
 
 #include "base/bytes.h"
 
-#define RETRY_NS (5u * 1000000u)
+#define RETRY_NS                                                                                   \
+    (20u * 1000000u) /* sooner, asking in vain would take the lane from those who write */
 
 #define slot_of(pointer, member)                                                                   \
     ((struct driver_slot *)(void *)((char *)(pointer)-offsetof(struct driver_slot, member)))
@@ -22,7 +23,7 @@ static void slot_start(struct driver_slot *slot) {
     slot->start(slot->driver->db, slot->request, &slot->call);
 }
 
-/* All that was refused in the last few ms, with one timer: a thousand of them would cost the lane
+/* All that was refused in the last 20 ms, with one timer: a thousand of them would cost the lane
  * more than the calls. */
 static void retry_refused(ins_timer *timer) {
     struct driver *driver = driver_of(timer, retry);

@@ -3,7 +3,7 @@
  * Path: driver_start posts a task to the request lane; there every free slot asks `next` to start a
  * call; the call's end records its latency, asks `done`, and frees the slot. A call that ended at
  * once (in the call that started it) only joins the list of free slots: nothing recurses.
- * Refusals for now (INS_EXHAUSTED) are asked again after a few ms; the latency goes on counting.
+ * Refusals for now (INS_EXHAUSTED) are asked again after 20 ms; the latency goes on counting.
  * Threads: next and done run on the request lane; the functions here on the caller's. */
 #ifndef INS_BENCH_DRIVER_H
 #define INS_BENCH_DRIVER_H
