@@ -7,6 +7,7 @@
 
 /* Refuse writes on a full disk while this much of the current file is left beyond what is pending:
  * frames of a few small records are mostly padding. */
+#define PUBLISH_BYTES (256u << 10) /* so the log lane works while a long burst goes on */
 #define LOW_ROOM_BYTES (64u << 10)
 #define RETRY_S 1u
 
@@ -71,6 +72,8 @@ static struct wal *wal_alloc(const struct wal_options *options) {
     wal->queue_last = &wal->queue_first;
     wal->backlog_last = &wal->backlog_first;
     wal->released_last = &wal->released_first;
+    wal->staged_last = &wal->staged_first;
+    wal->publish_task.run = wal_publish_run;
     wal->drain_task.run = wal_drain_run;
     wal->complete_task.run = wal_complete_run;
     wal->prepare_task.run = wal_prepare_run;
@@ -158,8 +161,31 @@ void wal_stop_run_request(ins_task *task) {
     wal->stop_done(wal->stop_context); /* may close the log */
 }
 
+/* Hands the log lane what was appended since the last time. As a task of its own it runs behind the
+ * requests that had arrived already, so that their records go into one batch, with one wake-up; a
+ * log lane that took each record as it came would write many small frames instead. */
+static void publish(struct wal *wal) {
+    if (wal->staged_first == NULL) {
+        return;
+    }
+    wal_lock(wal);
+    *wal->queue_last = wal->staged_first;
+    wal->queue_last = wal->staged_last;
+    bool post = !wal->drain_posted && !wal->failed;
+    wal->drain_posted = wal->drain_posted || post;
+    wal_unlock(wal);
+    wal->staged_first = NULL;
+    wal->staged_last = &wal->staged_first;
+    wal->staged_bytes = 0;
+    if (post) {
+        wal->runtime->post(wal->runtime->context, INS_LANE_LOG, &wal->drain_task);
+        wal->runtime->wake(wal->runtime->context, INS_LANE_LOG);
+    }
+}
+
 void wal_stop(struct wal *wal, void (*done)(void *context), void *context) {
     INS_ASSERT(done != NULL);
+    publish(wal);
     INS_ASSERT(wal->stop_done == NULL); /* once */
     wal->stop_done = done;
     wal->stop_context = context;
@@ -218,20 +244,27 @@ void wal_append(struct wal *wal, struct wal_record *record) {
     record->lsn = wal->next_lsn++;
     record->next = NULL;
     wal->pending_bytes += wal_record_charge(record);
-    wal_lock(wal);
-    *wal->queue_last = record;
-    wal->queue_last = &record->next;
-    bool post = !wal->drain_posted && !wal->failed;
-    wal->drain_posted = wal->drain_posted || post;
-    wal_unlock(wal);
-    if (post) {
-        wal->runtime->post(wal->runtime->context, INS_LANE_LOG, &wal->drain_task);
-        wal->runtime->wake(wal->runtime->context, INS_LANE_LOG);
+    *wal->staged_last = record;
+    wal->staged_last = &record->next;
+    wal->staged_bytes += wal_record_charge(record);
+    if (wal->staged_bytes >= PUBLISH_BYTES) {
+        publish(wal);
+    } else if (!wal->publish_posted) {
+        wal->publish_posted = true;
+        wal->runtime->post(wal->runtime->context, INS_LANE_REQUEST, &wal->publish_task);
+        wal->runtime->wake(wal->runtime->context, INS_LANE_REQUEST);
     }
+}
+
+void wal_publish_run(ins_task *task) {
+    struct wal *wal = (struct wal *)(void *)((uint8_t *)task - offsetof(struct wal, publish_task));
+    wal->publish_posted = false;
+    publish(wal);
 }
 
 /* Takes what will never be durable and tells; once. */
 static void tell_failure(struct wal *wal) {
+    publish(wal);
     wal_lock(wal);
     struct wal_record *left = wal->queue_first;
     wal->queue_first = NULL;

@@ -90,7 +90,8 @@ void wal_close(struct wal *wal);
  * current one is nearly used up. Nothing to give back: the
  * reservation is used by the append that follows in the same task, or forgotten. */
 INS_MUST_USE ins_status wal_reserve(struct wal *wal, uint64_t bytes, ins_error *error);
-/* Takes the next LSN (record->lsn), queues the record, wakes the log lane. Cannot fail. */
+/* Takes the next LSN (record->lsn) and queues the record; the log lane gets it, with all that was
+ * appended meanwhile, behind the tasks that the request lane has now. Cannot fail. */
 void wal_append(struct wal *wal, struct wal_record *record);
 /* The next record's LSN. */
 uint64_t wal_next_lsn(const struct wal *wal);

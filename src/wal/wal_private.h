@@ -72,6 +72,9 @@ struct wal {
     uint64_t next_lsn, durable_lsn;
     uint64_t pending_bytes;    /* appended, neither durable nor given back */
     uint64_t prepare_again_ns; /* no try to make a spare on a full disk before */
+    struct wal_record *staged_first, **staged_last; /* appended, not yet the log lane's */
+    uint64_t staged_bytes;
+    bool publish_posted;
     void (*stop_done)(void *context);
     void *stop_context;
     bool stopped; /* failed() was called */
@@ -100,6 +103,7 @@ struct wal {
     ins_error spare_failure;     /* why the next file could not be prepared */
     struct wal_file_spans spans; /* files before the current one */
 
+    ins_task publish_task;      /* request lane */
     ins_task drain_task;        /* log lane */
     ins_task complete_task;     /* request lane */
     ins_task prepare_task;      /* background lane */
@@ -136,6 +140,7 @@ void wal_unlock(struct wal *wal);
 
 /* Begins file `file_id`, which chains on what was written last. */
 ins_status wal_begin_file(struct wal *wal, uint64_t file_id, uint64_t first_lsn, ins_error *error);
+void wal_publish_run(ins_task *task); /* wal.c */
 void wal_drain_run(ins_task *task);
 void wal_idle_run(ins_timer *timer);
 void wal_stop_run_log(ins_task *task);

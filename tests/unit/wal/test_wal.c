@@ -193,6 +193,8 @@ static void test_prepared_ahead(void **state) {
     for (int i = 0; i < 5; i++) {
         (void)rig_write(rig, 200000, NULL);
         uint64_t syncs = rig->sink->sync_count;
+        assert_true(queue_step(&rig->queue)); /* the request lane hands the record over */
+        assert_int_equal(rig->sink->sync_count, syncs);
         assert_true(queue_step(&rig->queue)); /* the drain: header, directory, frame */
         assert_in_range(rig->sink->sync_count - syncs, 1, 3);
         queue_pump(&rig->queue);
