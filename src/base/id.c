@@ -1,19 +1,39 @@
 #include "base/id.h"
 
-#include <stdio.h>
 #include <string.h>
 
-size_t id_format(const ins_id *id, char out[static ID_TEXT_MAX]) {
-    int length;
-    if (id->is_uuid) {
-        length =
-            snprintf(out, ID_TEXT_MAX, "%08x-%04x-%04x-%04x-%012llx", (unsigned)(id->high >> 32),
-                     (unsigned)((id->high >> 16) & 0xffff), (unsigned)(id->high & 0xffff),
-                     (unsigned)(id->low >> 48), (unsigned long long)(id->low & 0xffffffffffffull));
-    } else {
-        length = snprintf(out, ID_TEXT_MAX, "%llu", (unsigned long long)id->low);
+static const char hex_digits[] = "0123456789abcdef";
+
+/* Every hit of an answer has an id, so this is no place for printf. */
+static size_t format_number(uint64_t number, char *out) {
+    char reversed[20];
+    size_t size = 0;
+    do {
+        reversed[size++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number != 0);
+    for (size_t i = 0; i < size; i++) {
+        out[i] = reversed[size - 1 - i];
     }
-    return (size_t)length;
+    return size;
+}
+
+static size_t format_uuid(const ins_id *id, char *out) {
+    size_t size = 0;
+    for (int digit = 0; digit < 32; digit++) {
+        if (digit == 8 || digit == 12 || digit == 16 || digit == 20) {
+            out[size++] = '-';
+        }
+        uint64_t word = digit < 16 ? id->high : id->low;
+        out[size++] = hex_digits[word >> (60 - 4 * (digit % 16)) & 0xf];
+    }
+    return size;
+}
+
+size_t id_format(const ins_id *id, char out[static ID_TEXT_MAX]) {
+    size_t size = id->is_uuid ? format_uuid(id, out) : format_number(id->low, out);
+    out[size] = 0;
+    return size;
 }
 
 static int hex_digit(char c) {

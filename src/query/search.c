@@ -252,7 +252,7 @@ static ins_status scan_run(struct search *search, const struct reader_run *run, 
     uint32_t per_chunk = extent_rows_per_chunk(&run->extent, SECTION_DENSE);
     while (*budget > 0 && search->row < run->extent.row_count) {
         uint32_t chunk = search->row / per_chunk;
-        const uint8_t *data;
+        const uint8_t *data = NULL;
         ins_status status =
             reader_chunk(search->reader, search->run, SECTION_DENSE, chunk, &data, error);
         if (status != INS_OK) {

@@ -19,7 +19,7 @@ static ins_status block_bytes(struct reader *reader, uint32_t run, uint32_t bloc
     const struct section *section = &extent->sections[SECTION_DIRECTORY];
     uint32_t offset;
     uint32_t chunk = directory_block_chunk(extent, block, &offset);
-    const uint8_t *data;
+    const uint8_t *data = NULL;
     ins_status status = reader_chunk(reader, run, SECTION_DIRECTORY, chunk, &data, error);
     if (status != INS_OK) {
         return status;
@@ -51,7 +51,7 @@ static ins_status find_in_run(struct reader *reader, uint32_t run, const ins_id 
     if (!directory_block_of(&reader_run->extent, &index, id, &block)) {
         return INS_OK;
     }
-    const uint8_t *data;
+    const uint8_t *data = NULL;
     size_t size;
     status = block_bytes(reader, run, block, &data, &size, error);
     if (status != INS_OK) {
@@ -101,7 +101,7 @@ static ins_status page_of_run(struct reader *reader, uint32_t run, const ins_id 
     out->count = 0;
     uint32_t last_chunk = UINT32_MAX;
     for (; block < directory_block_count(extent) && out->count < capacity; block++) {
-        const uint8_t *data;
+        const uint8_t *data = NULL;
         size_t size;
         uint32_t offset, chunk = directory_block_chunk(extent, block, &offset);
         if (chunk != last_chunk) {

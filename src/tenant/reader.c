@@ -103,7 +103,7 @@ static ins_status load_header(struct reader *reader, struct reader_run *run, ins
     if (run->loaded || !run_first_block(&run->run, file, &key)) {
         return INS_OK;
     }
-    const uint8_t *data;
+    const uint8_t *data = NULL;
     struct block *block;
     ins_status status = cache_pin(reader->context->cache, &key, class_of(reader, SECTION_IDS),
                                   reader->waiter, &block, &data, error);
@@ -210,7 +210,7 @@ static ins_status load_section(struct reader *reader, uint32_t run_index, enum s
     uint32_t count = run->extent.small ? 1 : run->extent.sections[kind].chunk_count;
     ins_status result = INS_OK;
     for (uint32_t chunk = 0; chunk < count; chunk++) {
-        const uint8_t *data;
+        const uint8_t *data = NULL;
         ins_status status = reader_chunk(reader, run_index, kind, chunk, &data, error);
         if (status != INS_OK && status != INS_AGAIN) {
             return status;
@@ -342,7 +342,7 @@ ins_status reader_vector(struct reader *reader, const struct place *place, const
         return INS_OK;
     }
     uint32_t per_chunk = extent_rows_per_chunk(extent, SECTION_DENSE);
-    const uint8_t *data;
+    const uint8_t *data = NULL;
     ins_status status =
         reader_chunk(reader, place->run, SECTION_DENSE, place->run_row / per_chunk, &data, error);
     if (status == INS_OK) {
@@ -360,7 +360,7 @@ ins_status reader_version(struct reader *reader, const struct place *place, uint
     }
     const struct reader_run *run = &reader->runs[place->run];
     uint32_t per_chunk = extent_rows_per_chunk(&run->extent, SECTION_VERSIONS);
-    const uint8_t *data;
+    const uint8_t *data = NULL;
     ins_status status = reader_chunk(reader, place->run, SECTION_VERSIONS,
                                      place->run_row / per_chunk, &data, error);
     if (status == INS_OK) {
@@ -376,7 +376,7 @@ static ins_status pin_payload(struct reader *reader, uint32_t run, uint64_t begi
     uint32_t chunk_bytes = reader->runs[run].extent.sections[SECTION_PAYLOAD].chunk_bytes;
     ins_status result = INS_OK;
     for (uint64_t chunk = begin / chunk_bytes; chunk <= (end - 1) / chunk_bytes; chunk++) {
-        const uint8_t *data;
+        const uint8_t *data = NULL;
         ins_status status =
             reader_chunk(reader, run, SECTION_PAYLOAD, (uint32_t)chunk, &data, error);
         if (status != INS_OK && status != INS_AGAIN) {
@@ -433,7 +433,7 @@ ins_status reader_payload(struct reader *reader, const struct place *place, ins_
     }
     uint32_t per_chunk = extent_rows_per_chunk(&run->extent, SECTION_PAYLOAD_OFFSETS);
     uint32_t first = place->run_row / per_chunk, last = (place->run_row + 1) / per_chunk;
-    const uint8_t *data;
+    const uint8_t *data = NULL;
     ins_status status =
         reader_chunk(reader, place->run, SECTION_PAYLOAD_OFFSETS, first, &data, error);
     ins_status second = first == last ? INS_OK

@@ -29,7 +29,10 @@ static void directory_empty(const char *directory, int depth) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) {
             continue;
         }
-        (void)snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name);
+        int size = snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name);
+        if (size < 0 || (size_t)size >= sizeof(path)) {
+            continue;
+        }
         if (unlink(path) != 0 && depth < 3) {
             directory_empty(path, depth + 1);
         }
