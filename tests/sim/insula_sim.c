@@ -34,7 +34,7 @@ static void end_somehow(struct sim *sim, bool power_cuts) {
     } else if (dice < 8) {
         sim_end(sim, SIM_KILL);
     } else {
-        store_memory_fail_off(sim->store);
+        sim_faults_off(sim);
         sim_quiesce(sim, false);
         sim_end(sim, SIM_SHUTDOWN);
         sim_check_store(sim, "after a shutdown");
@@ -51,7 +51,7 @@ static void live(struct sim *sim, const struct plan *plan) {
         }
         if (sim_once_in(&sim->random, 2)) {
             sim_quiesce(sim, sim_once_in(&sim->random, 2));
-            store_memory_fail_off(sim->store);
+            sim_faults_off(sim);
             sim_verify(sim);
         }
         if (sim->stopped || plan->power_cuts || !quiet_life || sim_once_in(&sim->random, 4)) {
@@ -62,7 +62,7 @@ static void live(struct sim *sim, const struct plan *plan) {
             }
         }
     }
-    store_memory_fail_off(sim->store);
+    sim_faults_off(sim);
     sim_quiesce(sim, true);
     sim_verify(sim);
     sim_end(sim, SIM_SHUTDOWN);
@@ -150,6 +150,7 @@ static uint64_t run_seed(const struct plan *plan, uint64_t seed, struct sim_coun
                                 .views = sim_once_in(&traits, 3),
                                 .faults = !plan->power_cuts && sim_once_in(&traits, 2),
                                 .flips = !plan->power_cuts && sim_once_in(&traits, 4),
+                                .memory = sim_once_in(&traits, 6),
                                 .verbose = plan->verbose,
                                 .name_count = 1 + sim_below(&traits, MODEL_NAMES)};
     struct sim *sim = malloc(sizeof(*sim));

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/engine_private.h"
 #include "store/store.h"
 
 #define OPEN_TRIES_MAX 20u
@@ -136,6 +137,13 @@ static void set_fault(struct sim *sim) {
     sim_say(sim, "a call will fail in %llu", (unsigned long long)countdown);
 }
 
+void sim_faults_off(struct sim *sim) {
+    store_memory_fail_off(sim->store);
+    if (sim->db != NULL) {
+        arena_fail_at(sim->db->arena, 0);
+    }
+}
+
 /* A slow disk or a busy machine: some lanes stand still for a while. */
 static void hold_lanes(struct sim *sim) {
     sim->lanes.held = 0;
@@ -151,6 +159,13 @@ void sim_operate(struct sim *sim, uint32_t count) {
         }
         if (sim->config.faults && sim_once_in(&sim->random, 400)) {
             set_fault(sim);
+        }
+        if (sim->config.memory && sim_once_in(&sim->random, 30)) {
+            arena_fail_at(sim->db->arena, 1 + sim_below(&sim->random, 60));
+            sim->errors_allowed = true;
+        }
+        if (sim_once_in(&sim->random, 40)) {
+            cache_drop_all(sim->db->cache);
         }
         struct sim_slot *slot = slot_take(sim);
         if (slot != NULL) {

@@ -5,7 +5,9 @@
  * the process away; sim_recover checks the store, opens, asks how far the log got (its durable LSN)
  * and applies the writes up to there that had no answer: what was acknowledged must be among them,
  * and every LSN must belong to a write that was sent.
- * A difference prints the seed and ends the process with status 1. */
+ * Beside insula.h it knows two things of the engine: how to make an allocation fail and how to
+ * empty the cache, so that reads wait for bytes. A difference prints the seed and ends the process
+ * with status 1. */
 #ifndef INS_SIM_SIM_H
 #define INS_SIM_SIM_H
 
@@ -47,6 +49,7 @@ struct sim_slot { /* one operation in flight */
 
 struct sim_config {
     uint64_t seed;
+    bool memory; /* allocations that fail now and then */
     bool faults; /* failing store calls now and then */
     bool flips;  /* damaged bytes that heal */
     bool views;  /* whole answers among writes: large limits, lanes held back more often */
@@ -102,6 +105,8 @@ void sim_recover(struct sim *sim, bool faults);
 bool sim_open(struct sim *sim, bool may_fail);
 /* ins_check finds nothing. */
 void sim_check_store(struct sim *sim, const char *when);
+/* No call and no allocation fails any more. */
+void sim_faults_off(struct sim *sim);
 /* Waits for a flush; false when it was refused. */
 bool sim_flush(struct sim *sim);
 
@@ -117,6 +122,7 @@ void sim_filter_fill(struct sim_slot *slot, const struct model_filter *filter,
 void sim_check_read(struct sim *sim, struct sim_slot *slot);
 void sim_check_write(struct sim *sim, struct sim_slot *slot);
 void sim_check_view(struct sim *sim, const struct sim_slot *slot);
+uint32_t sim_moved_points(const struct sim *sim, const struct sim_slot *slot);
 void sim_describe_point(const struct sim *sim, const struct sim_slot *slot, uint32_t id);
 
 #endif

@@ -264,7 +264,7 @@ static uint32_t certain_before(const struct sim *sim, const struct sim_slot *slo
 }
 
 /* Each point that moved may have stood in the way of another one, again and again. */
-static uint32_t moved_points(const struct sim *sim, const struct sim_slot *slot) {
+uint32_t sim_moved_points(const struct sim *sim, const struct sim_slot *slot) {
     uint32_t moved = 0;
     for (uint32_t id = 0; id < slot->collection->shape.id_count; id++) {
         moved += span_of(slot, id, sim->model.lsn).islands > 1;
@@ -303,7 +303,7 @@ static void check_query(const struct sim *sim, const struct sim_slot *slot) {
     double worst = shape->distance == INS_DISTANCE_EUCLID ? 1e30 : -1e30;
     bool full = hits->count == request->limit;
     uint32_t before = certain_before(sim, slot, full ? last : worst);
-    before -= before < moved_points(sim, slot) ? before : moved_points(sim, slot);
+    before -= before < sim_moved_points(sim, slot) ? before : sim_moved_points(sim, slot);
     if (hits->count > request->limit || before > request->offset + hits->count) {
         for (uint32_t id = 0; id < shape->id_count; id++) {
             sim_describe_point(sim, slot, id);
@@ -326,10 +326,14 @@ static void check_info(const struct sim *sim, const struct sim_slot *slot) {
 
 /* ---- Statuses ---- */
 
-/* What a failing store may do to an answer. */
-static bool is_fault(ins_status status) {
-    return status == INS_UNAVAILABLE || status == INS_FULL || status == INS_IO ||
-           status == INS_CORRUPT;
+/* What a failing store may do to an answer, or memory that is used up. */
+static bool is_fault(const struct sim *sim, ins_status status) {
+    if (sim->config.memory &&
+        (status == INS_EXHAUSTED || status == INS_TOO_LARGE || status == INS_INVALID)) {
+        return true;
+    }
+    return sim->errors_allowed && (status == INS_UNAVAILABLE || status == INS_FULL ||
+                                   status == INS_IO || status == INS_CORRUPT);
 }
 
 static bool read_error_allowed(const struct sim *sim, const struct sim_slot *slot) {
@@ -341,12 +345,13 @@ static bool read_error_allowed(const struct sim *sim, const struct sim_slot *slo
                 !span_of(slot, slot->ids[0], sim->model.lsn).always);
     }
     if (status == INS_INVALID) {
-        return slot->kind == READ_QUERY && collection != NULL && collection->shape.dim == 0;
+        bool no_vectors = collection != NULL && collection->shape.dim == 0;
+        return slot->kind == READ_QUERY && (no_vectors || is_fault(sim, status));
     }
     if (status == INS_TIMEOUT) {
         return slot->call.deadline_ns != 0;
     }
-    return is_fault(status) && sim->errors_allowed;
+    return is_fault(sim, status);
 }
 
 void sim_check_read(struct sim *sim, struct sim_slot *slot) {
@@ -404,7 +409,7 @@ static bool write_error_allowed(const struct sim *sim, const struct sim_slot *sl
     if (status == INS_EXISTS) {
         return changing || sim->model.current[name] != NULL;
     }
-    return is_fault(status) && sim->errors_allowed;
+    return is_fault(sim, status);
 }
 
 static void note_unsure(struct sim *sim, const struct sim_slot *slot) {

@@ -45,8 +45,10 @@ static uint32_t value_n(uint64_t seed) {
 }
 
 size_t model_payload(const struct model_version *version, char *out, size_t capacity) {
-    char name[16], who[48] = "";
-    if (version->who >= 0) {
+    char name[16], who[320] = "";
+    if (version->who == WHO_LONG) { /* too long for an island */
+        (void)snprintf(who, sizeof(who), ",\"who\":\"%0256d\"", 1);
+    } else if (version->who >= 0) {
         (void)snprintf(who, sizeof(who), ",\"who\":\"%s\"", model_who_text(version->who, name));
     } else if (version->who != WHO_MISSING) {
         const char *value = version->who == WHO_NULL    ? "null"

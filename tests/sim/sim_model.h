@@ -18,7 +18,7 @@
 #define MODEL_PAYLOAD_MAX 12000u
 
 /* The tenant field of a point: a tenant's number, or something that makes no island. */
-enum model_who { WHO_MISSING = -1, WHO_NULL = -2, WHO_ARRAY = -3, WHO_NUMBER = -4 };
+enum model_who { WHO_MISSING = -1, WHO_NULL = -2, WHO_ARRAY = -3, WHO_NUMBER = -4, WHO_LONG = -5 };
 
 struct model_version {
     uint64_t lsn;

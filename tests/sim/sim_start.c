@@ -9,7 +9,7 @@ static ins_text text(const char *string) {
 }
 
 static int any_who(struct sim_random *random) {
-    return sim_once_in(random, 6) ? -1 - (int)sim_below(random, 4)
+    return sim_once_in(random, 6) ? -1 - (int)sim_below(random, 5)
                                   : (int)sim_below(random, MODEL_WHO);
 }
 
@@ -99,7 +99,7 @@ void sim_filter_fill(struct sim_slot *slot, const struct model_filter *filter,
 
 static struct model_shape any_shape(struct sim_random *random) {
     static const uint32_t counts[] = {6, 20, 60, MODEL_IDS};
-    static const uint32_t pads[] = {0, 200, 2000, MODEL_PAYLOAD_MAX - 200};
+    static const uint32_t pads[] = {0, 200, 2000, MODEL_PAYLOAD_MAX - 400};
     return (struct model_shape){
         .dim = sim_once_in(random, 10) ? 0 : 1 + sim_below(random, MODEL_DIM_MAX),
         .distance = (ins_distance)(1 + sim_below(random, 3)),
@@ -246,7 +246,7 @@ static void start_collection_write(struct sim *sim, struct sim_slot *slot) {
     case WRITE_UPSERT:
     case WRITE_DELETE:
     case WRITE_DELETE_FILTER:
-        request->field = text("k");
+        request->field = text(sim_once_in(&sim->random, 2) ? "k" : "who");
         ins_index_delete(sim->db, request, &slot->call);
         break;
     }
