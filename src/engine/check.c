@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "engine/engine.h"
 #include "engine/engine_private.h"
+#include "engine/jobs.h"
 #include "engine/record.h"
 
 struct check_run {
@@ -32,8 +33,8 @@ static ins_status check_manifest(struct check_run *check, ins_error *error) {
     size_t size;
     uint64_t version;
     ins_status status =
-        check->store->ops->cell_load(check->store, MANIFEST_CELL, check->buffer,
-                                     STORE_CELL_BYTES_MAX / 2, &size, &version, &damage, error);
+        check->store->ops->cell_load(check->store, MANIFEST_CELL, check->buffer, MANIFEST_BYTES_MAX,
+                                     &size, &version, &damage, error);
     if (status != INS_OK) {
         return status;
     }
@@ -116,7 +117,7 @@ static ins_status open_memory(struct check_run *check, ins_error *error) {
     }
     check->manifest.files =
         arena_alloc(check->arena, INS_MEM_JOB, INS_FILES_MAX * sizeof(struct segment_info));
-    check->buffer = arena_alloc(check->arena, INS_MEM_JOB, STORE_CELL_BYTES_MAX / 2);
+    check->buffer = arena_alloc(check->arena, INS_MEM_JOB, MANIFEST_BYTES_MAX);
     return check->manifest.files == NULL || check->buffer == NULL
                ? ins_fail(error, INS_FULL, "no memory to check")
                : INS_OK;

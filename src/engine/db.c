@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/status.h"
 #include "engine/engine.h"
+#include "engine/jobs.h"
 #include "engine/recovery.h"
 #include "engine/write.h"
 
@@ -42,7 +43,7 @@ static ins_status open_tables(struct ins_db *db, ins_error *error) {
     files_init(&db->files, db->arena);
     db->manifest.files =
         arena_alloc(db->arena, INS_MEM_JOB, INS_FILES_MAX * sizeof(struct segment_info));
-    db->manifest_buffer = arena_alloc(db->arena, INS_MEM_JOB, STORE_CELL_BYTES_MAX / 2);
+    db->manifest_buffer = arena_alloc(db->arena, INS_MEM_JOB, MANIFEST_BYTES_MAX);
     db->parser = json_parser_create(INS_PAYLOAD_BYTES_MAX + 1024, INS_JSON_DEPTH_MAX);
     struct generation *generation;
     if (db->manifest.files == NULL || db->manifest_buffer == NULL || db->parser == NULL ||

@@ -37,10 +37,10 @@ struct ins_db {
     uint64_t operation_bytes_max;
 
     /* Writes sequenced and not yet durable complete through wal callbacks. */
-    struct table holds;  /* ids that are being resolved */
+    struct table holds; /* ids that are being resolved */
     uint64_t hold_tickets;
     struct operation *settling; /* writes of nothing that wait for the log */
-    uint64_t operations; /* under way */
+    uint64_t operations;        /* under way */
 
     /* Background work, one job at a time; its own fields belong to the background lane meanwhile.
      */

@@ -2,7 +2,8 @@
  * waits behind it, others pass. So writes to one id take effect in the order in which they came.
  * A write that waits holds its own other ids as well, so nothing overtakes it either; but a write
  * that came earlier takes them over, or two that want each other's ids would wait for ever. So a
- * write waits only for earlier ones, or for one that is being resolved, which waits for bytes only. */
+ * write waits only for earlier ones, or for one that is being resolved, which waits for bytes only.
+ */
 #ifndef INS_ENGINE_HOLDS_H
 #define INS_ENGINE_HOLDS_H
 

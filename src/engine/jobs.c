@@ -73,9 +73,8 @@ static void removal_run(ins_task *task) {
         removal->status = wal_truncate(db->wal, db->manifest.flushed_lsn, &removal->error);
     }
     if (removal->count > 0 && removal->status == INS_OK) {
-        removal->status =
-            manifest_land(db, NULL, removal->files, removal->count, 0, removal->log_lsn,
-                          &removal->error);
+        removal->status = manifest_land(db, NULL, removal->files, removal->count, 0,
+                                        removal->log_lsn, &removal->error);
     }
     for (uint32_t i = 0; i < removal->count && removal->status == INS_OK; i++) {
         char name[SEGMENT_NAME_MAX];

@@ -9,6 +9,9 @@
 #include "engine/engine_private.h"
 
 #define DIRECTORY_RUNS_MERGE 3u
+#define MANIFEST_BYTES_MAX (1u << 20) /* INS_FILES_MAX files of 48 bytes, and room */
+_Static_assert(INS_FILES_MAX * 48 + 128 <= MANIFEST_BYTES_MAX, "a full manifest fits");
+_Static_assert(MANIFEST_BYTES_MAX <= STORE_CELL_BYTES_MAX, "and its cell");
 
 /* Looks whether a flush, a merge or a removal can begin, and whether a shutdown is complete.
  * Cheap; called whenever something that they wait for has changed. */

@@ -38,7 +38,7 @@ ins_status manifest_land(struct ins_db *db, const struct segment_info *add, cons
     manifest->flushed_lsn = flushed_lsn != 0 ? flushed_lsn : manifest->flushed_lsn;
     manifest->log_lsn = log_lsn != 0 ? log_lsn : manifest->log_lsn;
     size_t size = manifest_size(manifest);
-    INS_ASSERT(size <= STORE_CELL_BYTES_MAX);
+    INS_ASSERT(size <= MANIFEST_BYTES_MAX);
     manifest_encode(manifest, db->manifest_buffer);
     ins_store *store = db->runtime->store;
     ins_status status = store->ops->cell_swap(store, MANIFEST_CELL, db->manifest_version,

@@ -26,8 +26,8 @@ static ins_status load_manifest(struct ins_db *db, ins_error *error) {
     size_t size;
     ins_error damage = {0};
     ins_status status =
-        store->ops->cell_load(store, MANIFEST_CELL, db->manifest_buffer, STORE_CELL_BYTES_MAX / 2,
-                              &size, &db->manifest_version, &damage, error);
+        store->ops->cell_load(store, MANIFEST_CELL, db->manifest_buffer, MANIFEST_BYTES_MAX, &size,
+                              &db->manifest_version, &damage, error);
     if (status != INS_OK) {
         return status;
     }
@@ -278,11 +278,11 @@ static ins_status open_log(struct ins_db *db, ins_error *error) {
                                  &result, &db->wal, error);
     if (status == INS_OK && result.last_lsn < db->manifest.log_lsn && !db->options.drop_log) {
         /* Files of a collection that a lost record had dropped are gone already. */
-        status = ins_fail(error, INS_CORRUPT,
-                          "the log ends at record %llu, but the manifest was written when record "
-                          "%llu was in it: its last batch is damaged",
-                          (unsigned long long)result.last_lsn,
-                          (unsigned long long)db->manifest.log_lsn);
+        status =
+            ins_fail(error, INS_CORRUPT,
+                     "the log ends at record %llu, but the manifest was written when record "
+                     "%llu was in it: its last batch is damaged",
+                     (unsigned long long)result.last_lsn, (unsigned long long)db->manifest.log_lsn);
     }
     if (status == INS_OK) {
         db->reading.durable_lsn = result.last_lsn;
