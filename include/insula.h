@@ -55,8 +55,9 @@ extern "C" {
 typedef enum ins_status { INS_STATUS_MAP(INS_STATUS_ENUM) } ins_status;
 #undef INS_STATUS_ENUM
 
-#define INS_ERROR_MESSAGE_MAX 480 /* a 255-byte name twice, and the sentence around it, shortened  \
-                                   */
+#define INS_ERROR_MESSAGE_MAX                                                                      \
+    480 /* a 255-byte name twice, and the sentence around it, shortened                            \
+         */
 
 typedef struct ins_error {
     ins_status status;

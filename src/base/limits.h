@@ -21,9 +21,10 @@
 #define INS_FIELDS_MAX 64       /* payload fields with an index in one collection */
 #define INS_FILTER_DEPTH_MAX 16 /* nested filters */
 #define INS_FILTER_CONDITIONS_MAX 4096
-#define INS_LIMIT_MAX 10000000u     /* asked-for hits; memory admits far fewer */
-#define INS_BATCH_POINTS_MAX 16384u /* points or ids of one write: its tables fit one block each   \
-                                     */
+#define INS_LIMIT_MAX 10000000u /* asked-for hits; memory admits far fewer */
+#define INS_BATCH_POINTS_MAX                                                                       \
+    16384u /* points or ids of one write: its tables fit one block each                            \
+            */
 
 /* Log */
 #define INS_LOG_PAGE 4096u /* a frame is padded to this: the sector of the slowest disk */
