@@ -50,6 +50,10 @@
 #define INS_DIRECTORY_BLOCK 4096u
 #define INS_FILES_MAX 16384u /* named by a manifest */
 
+/* Threads. The background lane has no lower priority: a flush that waits for the CPU ends in
+ * refused writes (decision 0009). */
+#define INS_BACKGROUND_NICE 0
+
 _Static_assert(INS_DIM_MAX * sizeof(float) <= INS_CHUNK_BYTES, "a row fits a chunk");
 _Static_assert(INS_LOG_FRAGMENT_BYTES_MAX < INS_LOG_BATCH_BYTES_MAX, "a fragment fits a batch");
 

@@ -3,9 +3,8 @@
 
 #include "base/assert.h"
 #include "base/lane.h"
+#include "base/limits.h"
 #include "base/status.h"
-
-#define BACKGROUND_NICE 10 /* flush and merge give way to requests */
 
 struct threads_runtime {
     ins_runtime runtime; /* first: the handle outside */
@@ -63,7 +62,7 @@ ins_status ins_runtime_open_threads(ins_store *store, ins_runtime **out_runtime,
     for (uint32_t lane = 0; lane < INS_LANE_COUNT; lane++) {
         ins_status status =
             lane_thread_start(&threads->lanes[lane], lane_names[lane],
-                              lane == INS_LANE_BACKGROUND ? BACKGROUND_NICE : 0, error);
+                              lane == INS_LANE_BACKGROUND ? INS_BACKGROUND_NICE : 0, error);
         if (status != INS_OK) {
             ins_runtime_close_threads(&threads->runtime);
             return status;

@@ -6,7 +6,6 @@
 #include "base/status.h"
 
 #define NS_PER_MS 1000000ull
-#define BACKGROUND_NICE 10 /* flush and merge give way to requests */
 
 static void loop_post(void *context, uint32_t lane, ins_task *task) {
     struct loop *loop = context;
@@ -135,7 +134,7 @@ static ins_status loop_start_lanes(struct loop *loop, ins_error *error) {
         [INS_LANE_BACKGROUND] = "insula-back",
     };
     for (uint32_t lane = 0; lane < LOOP_THREADS; lane++) {
-        int nice = lane == INS_LANE_BACKGROUND ? BACKGROUND_NICE : 0;
+        int nice = lane == INS_LANE_BACKGROUND ? INS_BACKGROUND_NICE : 0;
         ins_status status = lane_thread_start(&loop->lanes[lane], names[lane], nice, error);
         if (status != INS_OK) {
             return status;
