@@ -249,8 +249,7 @@ static void note_lost_calls(struct sim *sim) {
         bool written = slot->busy && slot->is_write && !slot->is_flush;
         /* A delete by filter tells its LSN with its answer only: 0 stands for any. */
         if (written && (slot->call.lsn != 0 || slot->write.kind == WRITE_DELETE_FILTER)) {
-            sim->unsure[sim->unsure_count] = slot->write;
-            sim->unsure_lsn[sim->unsure_count++] = slot->call.lsn;
+            sim_note_unsure(sim, slot);
         }
         slot->busy = false;
     }

@@ -15,6 +15,7 @@
 #include "sim_runtime.h"
 
 #define SIM_SLOTS 12u /* operations in flight */
+#define SIM_UNSURE (4 * SIM_SLOTS)
 #define SIM_FAIL_STATUS 1
 
 enum sim_read_kind { READ_GET, READ_SCROLL, READ_COUNT, READ_QUERY, READ_INFO, READ_KINDS };
@@ -74,8 +75,8 @@ struct sim {
     struct model model;
     struct sim_slot slots[SIM_SLOTS];
     /* Writes that failed after they had an LSN: they may have happened. */
-    struct model_write unsure[SIM_SLOTS];
-    uint64_t unsure_lsn[SIM_SLOTS];
+    struct model_write unsure[SIM_UNSURE];
+    uint64_t unsure_lsn[SIM_UNSURE];
     uint32_t unsure_count;
     uint64_t next_seed;              /* of versions */
     uint32_t ddl_count[MODEL_NAMES]; /* creates and drops that began or ended, by name */
@@ -121,6 +122,7 @@ void sim_filter_fill(struct sim_slot *slot, const struct model_filter *filter,
                      const struct model_shape *shape);
 void sim_check_read(struct sim *sim, struct sim_slot *slot);
 void sim_check_write(struct sim *sim, struct sim_slot *slot);
+void sim_note_unsure(struct sim *sim, const struct sim_slot *slot);
 void sim_check_view(struct sim *sim, const struct sim_slot *slot);
 uint32_t sim_moved_points(const struct sim *sim, const struct sim_slot *slot);
 void sim_describe_point(const struct sim *sim, const struct sim_slot *slot, uint32_t id);

@@ -412,10 +412,9 @@ static bool write_error_allowed(const struct sim *sim, const struct sim_slot *sl
     return is_fault(sim, status);
 }
 
-static void note_unsure(struct sim *sim, const struct sim_slot *slot) {
-    sim->counts.uncertain++;
-    if (sim->unsure_count == SIM_SLOTS) {
-        sim_fail(sim, "more writes failed with an LSN than were in flight");
+void sim_note_unsure(struct sim *sim, const struct sim_slot *slot) {
+    if (sim->unsure_count == SIM_UNSURE) {
+        sim_fail(sim, "more writes failed with an LSN than can have been in flight");
     }
     sim->unsure[sim->unsure_count] = slot->write;
     sim->unsure_lsn[sim->unsure_count++] = slot->call.lsn;
@@ -449,6 +448,7 @@ void sim_check_write(struct sim *sim, struct sim_slot *slot) {
     }
     sim->stopped = sim->stopped || call->status == INS_UNAVAILABLE;
     if (call->lsn != 0) {
-        note_unsure(sim, slot);
+        sim->counts.uncertain++;
+        sim_note_unsure(sim, slot);
     }
 }
