@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/limits.h"
 #include "base/status.h"
 
 #define NS_PER_MS 1000000ull
