@@ -224,7 +224,9 @@ static void test_visitor_fails(void **state) {
 static void expect_corrupt(uint8_t head, const uint8_t *tail, size_t tail_size) {
     uint8_t body[128] = {1};
     body[28] = head;
-    memcpy(body + 37, tail, tail_size);
+    if (tail_size > 0) {
+        memcpy(body + 37, tail, tail_size);
+    }
     store_u32(body + 24, (uint32_t)(9 + tail_size));
     ins_error error = {0};
     struct fixture fixture = {0};
