@@ -47,6 +47,8 @@ struct ins_db {
     struct flush *flush;
     struct merge *merge;
     struct removal *removal;
+    bool merge_turn;   /* a flush was the last job: a merge may go before the next one */
+    bool merge_urgent; /* an island has INS_RUNS_MAX runs: no flush before the queue is empty */
     struct island *merge_first, *merge_last; /* islands with too many runs */
     struct operation *flush_waiters;         /* ins_flush calls */
     bool flush_wanted;

@@ -188,6 +188,7 @@ static ins_status land(struct flush *flush) {
             flushed->run.file_slot = slot;
             island_add_run(&db->islands, island, &flushed->run);
             jobs_want_merge(db, island);
+            db->merge_urgent |= island->run_count >= INS_RUNS_MAX;
         } else {
             (void)ins_fail(&flush->error, status,
                            "the catalog's share of the memory budget is used up");
@@ -215,6 +216,7 @@ static void flush_finish(struct flush *flush) {
         drop_generation(flush);
         db->flush_count++;
         db->landed_lsn = flush->version_high;
+        db->merge_turn = true;
         if (flush->runs != NULL) {
             db->files.garbage = true; /* every island may have been dropped meanwhile */
         }

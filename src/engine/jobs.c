@@ -178,6 +178,21 @@ static void post_housekeeping(struct ins_db *db) {
     }
 }
 
+/* Flush and merge take turns: when 50,000 islands come to need a merge at once, as they do when all
+ * of them are written to, writers would wait for all of it. What bounds the runs of an island is
+ * that nothing is flushed any more when one has INS_RUNS_MAX, before the queue is empty. */
+static void begin_job(struct ins_db *db) {
+    db->merge_urgent = db->merge_urgent && db->merge_first != NULL && !db->stopping;
+    bool merge_now = !db->stopping && (db->merge_turn || db->merge_urgent);
+    if (merge_now && merge_begin(db)) {
+        return;
+    }
+    if (!db->merge_urgent && flush_begin(db)) {
+        return;
+    }
+    (void)((!db->stopping && merge_begin(db)) || removal_begin(db));
+}
+
 void jobs_kick(struct ins_db *db) {
     if (catalog_reap(&db->catalog, db->reading.durable_lsn, REAP_ISLANDS)) {
         post_housekeeping(db);
@@ -186,9 +201,7 @@ void jobs_kick(struct ins_db *db) {
         db->flush_wanted = false;
     }
     if (jobs_idle(db)) {
-        /* Merges before the next flush: this is what bounds the runs of an island. */
-        bool merging = !db->stopping && merge_begin(db);
-        (void)(merging || flush_begin(db) || removal_begin(db));
+        begin_job(db);
     }
     commit_ahead(db);
     if (db->flush_waiters != NULL) {

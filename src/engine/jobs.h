@@ -1,8 +1,8 @@
 /* Background work: what to do next, one job at a time on the background lane.
  *
- * After each flush islands with more than INS_RUNS_MERGE runs (id directories: 3) are merged before
- * the next flush begins, so no island passes INS_RUNS_MAX. Files that no run names are taken out of
- * the manifest and removed. */
+ * Islands with more than INS_RUNS_MERGE runs (id directories: 3) stand in a queue; merges and
+ * flushes take turns, and nothing is flushed while an island has INS_RUNS_MAX. Files that no run
+ * names are taken out of the manifest and removed. */
 #ifndef INS_ENGINE_JOBS_H
 #define INS_ENGINE_JOBS_H
 

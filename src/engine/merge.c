@@ -11,7 +11,7 @@
 
 /* One job merges at most this much, so that the next flush never waits long. */
 #define MERGE_BYTES_MAX (256ull << 20)
-#define MERGE_ISLANDS_MAX 4096u
+#define MERGE_ISLANDS_MAX 8192u
 #define MERGE_RUNS_MAX (INS_RUNS_MERGE + 1) /* of one island */
 
 struct merge_item {
@@ -41,6 +41,7 @@ struct merge {
     ins_error error;
     /* The writer's source: one island at a time. */
     struct merge_item *item;
+    struct read_ahead ahead; /* background lane */
     struct merge_input inputs[MERGE_RUNS_MAX];
     uint32_t input_count;
     enum extent_need need;
@@ -129,8 +130,8 @@ static ins_status open_inputs(struct merge *merge, uint64_t *out_low, uint64_t *
                          empty */
         }
         ins_status status =
-            row_stream_open(db->runtime->store, db->arena, &item->runs[i], item->files[i],
-                            item->incarnation, &input->stream, error);
+            row_stream_open(db->runtime->store, db->arena, &merge->ahead, &item->runs[i],
+                            item->files[i], item->incarnation, &input->stream, error);
         if (status != INS_OK) {
             return status;
         }
@@ -231,6 +232,7 @@ static void merge_landed(ins_task *task) {
     }
     if (merge->status == INS_OK) {
         db->merge_count++;
+        db->merge_turn = false;
     } else {
         jobs_failed(db, "a merge", &merge->error);
     }
@@ -253,7 +255,9 @@ static void merge_landed(ins_task *task) {
 
 static void merge_run(ins_task *task) {
     struct merge *merge = container_of(task, struct merge, task);
+    read_ahead_init(&merge->ahead, merge->db->runtime->store, merge->db->arena);
     merge->status = write_file(merge, &merge->error);
+    read_ahead_fini(&merge->ahead);
     if (merge->status == INS_OK) {
         merge->status = manifest_land(merge->db, &merge->info, NULL, 0, 0, 0, &merge->error);
     }

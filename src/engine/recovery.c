@@ -160,7 +160,7 @@ static ins_status apply_run(struct ins_db *db, const struct island *system, uint
     }
     struct row_stream *rows;
     uint64_t file = files_at(&db->files, run->file_slot)->info.file;
-    ins_status status = row_stream_open(db->runtime->store, db->arena, run, file,
+    ins_status status = row_stream_open(db->runtime->store, db->arena, NULL, run, file,
                                         system->incarnation, &rows, error);
     if (status != INS_OK) {
         return status;

@@ -15,6 +15,7 @@ struct window {
 struct row_stream {
     ins_store *store;
     struct arena *arena;
+    struct read_ahead *ahead; /* or NULL */
     struct extent extent;
     struct run run;
     uint8_t *first; /* [first_bytes]: header, or the whole small extent, with slack */
@@ -35,8 +36,10 @@ static ins_status read_block(struct row_stream *stream, const struct block_key *
     segment_name(key->file, name);
     uint64_t begin = key->offset & ~(uint64_t)(STORE_ALIGN - 1);
     size_t lead = (size_t)(key->offset - begin);
-    ins_status status = store_get(stream->store, name, begin, buffer,
-                                  (size_t)align_up(lead + key->size, STORE_ALIGN), error);
+    size_t size = (size_t)align_up(lead + key->size, STORE_ALIGN);
+    ins_status status = stream->ahead != NULL
+                            ? read_ahead_get(stream->ahead, key->file, begin, size, buffer, error)
+                            : store_get(stream->store, name, begin, buffer, size, error);
     if (status != INS_OK) {
         return status;
     }
@@ -49,9 +52,9 @@ static ins_status read_block(struct row_stream *stream, const struct block_key *
     return INS_OK;
 }
 
-ins_status row_stream_open(ins_store *store, struct arena *arena, const struct run *run,
-                           uint64_t file, uint64_t incarnation, struct row_stream **out_stream,
-                           ins_error *error) {
+ins_status row_stream_open(ins_store *store, struct arena *arena, struct read_ahead *ahead,
+                           const struct run *run, uint64_t file, uint64_t incarnation,
+                           struct row_stream **out_stream, ins_error *error) {
     struct block_key key;
     bool has_bytes = run_first_block(run, file, &key);
     INS_ASSERT(has_bytes);
@@ -60,6 +63,7 @@ ins_status row_stream_open(ins_store *store, struct arena *arena, const struct r
         return segment_out_of_memory(sizeof(*stream), error);
     }
     stream->store = store;
+    stream->ahead = ahead;
     stream->arena = arena;
     stream->run = *run;
     stream->first_bytes = key.size + SEGMENT_READ_SLACK;

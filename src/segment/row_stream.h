@@ -3,13 +3,16 @@
 #ifndef INS_SEGMENT_ROW_STREAM_H
 #define INS_SEGMENT_ROW_STREAM_H
 
+#include "segment/read_ahead.h"
 #include "segment/segment.h"
 
 struct row_stream;
 
-/* The run must have bytes. INS_FULL when the job share is used up. */
+/* The run must have bytes. `ahead` serves small blocks and outlives the stream; NULL = each is read
+ * by itself. INS_FULL when the job share is used up. */
 INS_MUST_USE ins_status row_stream_open(ins_store *store, struct arena *arena,
-                                        const struct run *run, uint64_t file, uint64_t incarnation,
+                                        struct read_ahead *ahead, const struct run *run,
+                                        uint64_t file, uint64_t incarnation,
                                         struct row_stream **out_stream, ins_error *error);
 void row_stream_close(struct row_stream *stream); /* takes NULL */
 /* Back to the first row. Versions come with EXTENT_NEED_KEYS, vectors and payloads with theirs. */
