@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/lane.h"
+#include "base/limits.h"
 
 #define TASKS 1000
 
