@@ -64,7 +64,9 @@ class Setup:
 def run(command, directory):
     done = subprocess.run(command, cwd=directory, capture_output=True, text=True)
     if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
+        # The history is committed: no path of this machine in it.
+        words = [pathlib.Path(command[0]).name, *command[1:]]
+        raise RuntimeError(f"{' '.join(words)}: {done.stderr.strip() or done.returncode}")
     return done.stdout
 
 
@@ -119,7 +121,7 @@ class Server:
                 time.sleep(0.02)
         self.__exit__()
         said = pathlib.Path(self.log).read_text(errors="replace").strip().splitlines()
-        raise RuntimeError(f"{self.command[0]} does not answer: {' '.join(said[-3:])}")
+        raise RuntimeError(f"{pathlib.Path(self.command[0]).name} does not answer: {' '.join(said[-3:])}")
 
     def __exit__(self, *unused):
         self.end(signal.SIGTERM)
