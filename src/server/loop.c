@@ -134,9 +134,9 @@ static ins_status loop_start_lanes(struct loop *loop, ins_error *error) {
         [INS_LANE_READ] = "insula-read",
         [INS_LANE_BACKGROUND] = "insula-back",
     };
+    static const int nice[LOOP_THREADS] = {[INS_LANE_BACKGROUND] = INS_BACKGROUND_NICE};
     for (uint32_t lane = 0; lane < LOOP_THREADS; lane++) {
-        int nice = lane == INS_LANE_BACKGROUND ? INS_BACKGROUND_NICE : 0;
-        ins_status status = lane_thread_start(&loop->lanes[lane], names[lane], nice, error);
+        ins_status status = lane_thread_start(&loop->lanes[lane], names[lane], nice[lane], error);
         if (status != INS_OK) {
             return status;
         }
