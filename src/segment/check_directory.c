@@ -100,9 +100,8 @@ static const char *check_block_entries(const uint8_t *bytes, uint32_t size, cons
     if (status != INS_OK) {
         return "malformed entries";
     }
-    return cursor.end - cursor.at < 8 && bytes_all_zero(cursor.at, (size_t)(cursor.end - cursor.at))
-               ? NULL
-               : "bytes behind the entries";
+    size_t behind = used - (size_t)(cursor.end - bytes);
+    return behind < 8 && bytes_all_zero(cursor.end, behind) ? NULL : "bytes behind the entries";
 }
 
 static void check_blocks(struct check *check, const struct extent *extent, struct block_walk *walk,

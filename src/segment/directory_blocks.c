@@ -1,7 +1,7 @@
 /* Reading the id directory: which block may hold an id, and the block's entries.
  *
  * Path: directory_filter_test (fuse_filter.c) says no, or directory_block_of names one block, and
- * directory_block_find walks it: some thousand entries at most, a few ns each.
+ * directory_block_find halves it: its arrays have a fixed width, so every entry is at hand.
  * Failure: a malformed block is INS_CORRUPT; no byte outside it is read, whatever it holds.
  * Format: docs/FORMATS.md "Id directory". Encoder: directory_encode.c. */
 #include "segment/segment_private.h"
@@ -81,108 +81,65 @@ ins_status directory_block_begin(const uint8_t *block, size_t size, struct direc
     if (size < DIRECTORY_BLOCK_HEADER || size > INS_DIRECTORY_BLOCK) {
         return ins_fail(error, INS_CORRUPT, "id directory block of %zu bytes", size);
     }
-    uint32_t count = load_u16(block);
-    uint32_t kind = block[2];
-    uint32_t width = block[3];
-    uint32_t dictionary_count = load_u16(block + 4);
-    uint32_t used = load_u16(block + 6);
+    uint32_t count = load_u16(block), kind = block[2], width = block[3];
+    uint32_t dictionary_count = block[4], id_width = block[5], used = load_u16(block + 6);
     uint32_t codes = DIRECTORY_BLOCK_HEADER + dictionary_count * 8;
     uint32_t ids = codes + (count * width + 7) / 8; /* 65,535 * 64 bits fit */
+    uint32_t lows = ids + (count * id_width + 7) / 8;
+    uint32_t end = lows + (kind == 1 ? count * 8 : 0);
     if (count == 0 || kind > 1 || (width > 57 && width != 64) ||
-        dictionary_count > DIRECTORY_DICTIONARY_MAX || used > size || ids > used ||
-        (dictionary_count != 0 && width > 6)) {
+        (id_width > 57 && id_width != 64) || dictionary_count > DIRECTORY_DICTIONARY_MAX ||
+        used > size || end > used || (dictionary_count != 0 && width > 6)) {
         return ins_fail(error, INS_CORRUPT, "id directory block with a malformed head");
     }
     *out = (struct directory_cursor){
         .block = block,
-        .at = block + ids,
-        .end = block + used,
-        .left = count,
+        .end = block + end,
+        .count = count,
+        .uuids = kind == 1,
         .codes = codes,
         .width = width,
         .dictionary_count = dictionary_count,
-        .first = true,
-        .last = {.id = {.is_uuid = kind == 1}},
+        .ids = ids,
+        .id_width = id_width,
+        .lows = lows,
     };
     return INS_OK;
 }
 
-/* LEB128 of at most 64 bits. Eight bytes at a time while the block has so many: stop bits say how
- * long it is, and three shifts press the groups of seven together. */
-static bool take_varint(struct directory_cursor *cursor, uint64_t *out) {
-    if (cursor->end - cursor->at >= 8) {
-        uint64_t word = load_u64(cursor->at);
-        uint64_t stops = ~word & 0x8080808080808080ull;
-        if (stops != 0) {
-            unsigned bits = (unsigned)__builtin_ctzll(stops) + 1;
-            word &= UINT64_MAX >> (64 - bits) & 0x7f7f7f7f7f7f7f7full;
-            word = (word & 0x007f007f007f007full) | (word & 0x7f007f007f007f00ull) >> 1;
-            word = (word & 0x00003fff00003fffull) | (word & 0x3fff00003fff0000ull) >> 2;
-            *out = (word & 0x000000000fffffffull) | (word & 0x0fffffff00000000ull) >> 4;
-            cursor->at += bits / 8;
-            return true;
-        }
+/* Number `index` of an array of `width` bits each that begins at byte `offset` of the block. Bytes
+ * from `end` on are not read. */
+static inline uint64_t bits_at(const struct directory_cursor *cursor, uint32_t offset,
+                               uint32_t width, uint32_t index) {
+    if (width == 0) {
+        return 0;
     }
-    uint64_t value = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-        if (cursor->at == cursor->end) {
-            return false;
-        }
-        uint64_t byte = *cursor->at++;
-        if (shift == 63 && byte > 1) {
-            return false;
-        }
-        value |= (byte & 0x7f) << shift;
-        if ((byte & 0x80) == 0) {
-            *out = value;
-            return true;
-        }
+    uint64_t bit = (uint64_t)index * width;
+    const uint8_t *from = cursor->block + offset + bit / 8;
+    uint64_t word = 0;
+    if (cursor->end - from >= 8) {
+        word = load_u64(from);
+    } else {
+        memcpy(&word, from, (size_t)(cursor->end - from));
     }
-    return false;
+    word >>= bit % 8;
+    return width == 64 ? word : word & ((1ull << width) - 1);
 }
 
-/* The delta to the word before; false when the block ends early or the word would wrap. */
-static bool take_delta(struct directory_cursor *cursor, uint64_t before, uint64_t extra,
-                       uint64_t *out) {
-    uint64_t delta;
-    if (!take_varint(cursor, &delta) || __builtin_add_overflow(before, delta, out)) {
-        return false;
+/* Words may wrap in a malformed block: then ids do not ascend, which is noticed where they are
+ * walked, and found as damage by the block's hash before that. */
+static inline ins_id id_at(const struct directory_cursor *cursor, uint32_t index) {
+    uint64_t first = load_u64(cursor->block + 16);
+    uint64_t word = first + bits_at(cursor, cursor->ids, cursor->id_width, index);
+    if (!cursor->uuids) {
+        return (ins_id){.low = word};
     }
-    return !__builtin_add_overflow(*out, extra, out);
+    uint64_t low = load_u64(cursor->block + cursor->lows + (size_t)index * 8);
+    return (ins_id){.high = word, .low = low, .is_uuid = true};
 }
 
-static bool next_number(struct directory_cursor *cursor, ins_id *out) {
-    *out = (ins_id){.low = load_u64(cursor->block + 16)};
-    return cursor->first || take_delta(cursor, cursor->last.id.low, 1, &out->low);
-}
-
-static bool next_uuid(struct directory_cursor *cursor, ins_id *out) {
-    *out = (ins_id){.high = load_u64(cursor->block + 16), .is_uuid = true};
-    if (!cursor->first && !take_delta(cursor, cursor->last.id.high, 0, &out->high)) {
-        return false;
-    }
-    if (cursor->end - cursor->at < 8) {
-        return false;
-    }
-    out->low = load_u64(cursor->at);
-    cursor->at += 8;
-    return cursor->first || id_compare(&cursor->last.id, out) < 0;
-}
-
-static bool next_incarnation(struct directory_cursor *cursor, uint64_t *out) {
-    uint64_t code = 0;
-    if (cursor->width != 0) {
-        const uint8_t *codes = cursor->block + cursor->codes;
-        uint64_t bit = (uint64_t)cursor->index * cursor->width;
-        const uint8_t *from = codes + bit / 8;
-        /* `end` lies behind the codes, so these bytes are the block's. */
-        size_t left = (size_t)(cursor->end - from);
-        memcpy(&code, from, left < sizeof(code) ? left : sizeof(code));
-        code >>= bit % 8;
-        if (cursor->width < 64) {
-            code &= (1ull << cursor->width) - 1;
-        }
-    }
+static bool incarnation_at(const struct directory_cursor *cursor, uint32_t index, uint64_t *out) {
+    uint64_t code = bits_at(cursor, cursor->codes, cursor->width, index);
     if (cursor->dictionary_count == 0) {
         *out = load_u64(cursor->block + 8) + code;
         return true;
@@ -197,64 +154,44 @@ static bool next_incarnation(struct directory_cursor *cursor, uint64_t *out) {
 bool directory_block_next(struct directory_cursor *cursor, struct directory_entry *out,
                           ins_status *out_status) {
     *out_status = INS_OK;
-    if (cursor->left == 0) {
+    if (cursor->index == cursor->count) {
         return false;
     }
-    struct directory_entry entry;
-    bool good =
-        cursor->last.id.is_uuid ? next_uuid(cursor, &entry.id) : next_number(cursor, &entry.id);
-    if (!good || !next_incarnation(cursor, &entry.incarnation)) {
-        cursor->left = 0;
+    struct directory_entry entry = {.id = id_at(cursor, cursor->index)};
+    bool ascends = cursor->index == 0 || id_compare(&cursor->last, &entry.id) < 0;
+    if (!ascends || !incarnation_at(cursor, cursor->index, &entry.incarnation)) {
+        cursor->index = cursor->count;
         *out_status = INS_CORRUPT;
         return false;
     }
-    cursor->left--;
     cursor->index++;
-    cursor->first = false;
-    cursor->last = entry;
+    cursor->last = entry.id;
     *out = entry;
     return true;
 }
 
-/* Moves to the first id >= `id`; false when there is none or the ids are malformed. Looks at ids
- * alone: an incarnation has its place by its index. */
-static bool seek_id(struct directory_cursor *cursor, const ins_id *id, ins_status *out_status) {
-    while (cursor->left > 0) {
-        ins_id at;
-        if (!(id->is_uuid ? next_uuid(cursor, &at) : next_number(cursor, &at))) {
-            *out_status = INS_CORRUPT;
-            return false;
-        }
-        cursor->first = false;
-        cursor->last.id = at;
-        if (id_compare(&at, id) >= 0) {
-            return true;
-        }
-        cursor->left--;
-        cursor->index++;
-    }
-    return false;
-}
-
 ins_status directory_block_find(const uint8_t *block, size_t size, const ins_id *id,
                                 bool *out_found, uint64_t *out_incarnation, ins_error *error) {
-    struct directory_cursor cursor = {0};
+    struct directory_cursor cursor;
     ins_status status = directory_block_begin(block, size, &cursor, error);
-    if (status != INS_OK) {
+    *out_found = false;
+    if (status != INS_OK || cursor.uuids != id->is_uuid) {
         return status;
     }
-    bool found = cursor.last.id.is_uuid == id->is_uuid && seek_id(&cursor, id, &status) &&
-                 id_equal(&cursor.last.id, id);
-    uint64_t incarnation = 0;
-    if (found && !next_incarnation(&cursor, &incarnation)) {
-        status = INS_CORRUPT;
+    uint32_t begin = 0, count = cursor.count;
+    while (count > 1) { /* the last entry <= id lies in [begin, begin + count), if there is one */
+        uint32_t half = count / 2;
+        ins_id middle = id_at(&cursor, begin + half);
+        begin += id_compare(&middle, id) <= 0 ? half : 0;
+        count -= half;
     }
-    if (status != INS_OK) {
-        return ins_fail(error, status, "id directory block with malformed entries");
+    ins_id at = id_at(&cursor, begin);
+    if (!id_equal(&at, id)) {
+        return INS_OK;
     }
-    *out_found = found;
-    if (found) {
-        *out_incarnation = incarnation;
+    if (!incarnation_at(&cursor, begin, out_incarnation)) {
+        return ins_fail(error, INS_CORRUPT, "id directory block with malformed entries");
     }
+    *out_found = true;
     return INS_OK;
 }

@@ -2,16 +2,12 @@
  *
  * Path: add collects entries while the block that they would make still fits, else seals it first.
  * An incarnation costs the bits of its distance to the block's smallest, or those of its place in a
- * dictionary of the block: whichever is less. The index holds 8 bytes of an id, so UUIDs of one
- * high word ("group") are kept in one block; a group larger than a block begins one, and the blocks
- * that go on with it are told apart by their first low word.
- * Deterministic: a second pass over the same entries gives the same blocks. */
+ * dictionary of the block: whichever is less; an id the bits of its distance to the first one. All
+ * have a fixed width in a block, so that a reader can halve it. The index holds 8 bytes of an id,
+ * so UUIDs of one high word ("group") are kept in one block; a group larger than a block begins
+ * one, and the blocks that go on with it are told apart by their first low word. Deterministic: a
+ * second pass over the same entries gives the same blocks. */
 #include "segment/segment_private.h"
-
-static uint32_t varint_bytes(uint64_t value) {
-    uint32_t bits = value == 0 ? 1 : 64 - (uint32_t)__builtin_clzll(value);
-    return (bits + 6) / 7;
-}
 
 static uint32_t bit_width(uint64_t value) {
     uint32_t bits = value == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(value);
@@ -20,7 +16,6 @@ static uint32_t bit_width(uint64_t value) {
 
 static void pending_clear(struct directory_encoder *encoder) {
     encoder->count = 0;
-    encoder->id_bytes = 0;
     encoder->incarnation_min = UINT64_MAX;
     encoder->incarnation_max = 0;
     encoder->dictionary_count = 0;
@@ -37,13 +32,18 @@ void directory_encoder_init(struct directory_encoder *encoder, struct directory_
 
 /* ---- Costs --------------------------------------------------------------------------------- */
 
-static uint32_t id_cost(const struct directory_encoder *encoder, const ins_id *id) {
-    if (encoder->count == 0) {
-        return id->is_uuid ? 8 : 0;
-    }
-    const ins_id *last = &encoder->pending[encoder->count - 1].id;
-    return id->is_uuid ? varint_bytes(id->high - last->high) + 8
-                       : varint_bytes(id->low - last->low - 1);
+static uint64_t id_word(const ins_id *id) {
+    return id->is_uuid ? id->high : id->low;
+}
+
+static uint32_t array_bytes(uint32_t count, uint32_t width) {
+    return (count * width + 7) / 8;
+}
+
+/* Bytes of `count` ids from `first` to `last`. */
+static uint32_t ids_bytes(const ins_id *first, const ins_id *last, uint32_t count) {
+    return array_bytes(count, bit_width(id_word(last) - id_word(first))) +
+           (last->is_uuid ? count * 8 : 0);
 }
 
 /* Place of `incarnation` in the dictionary, or its count when it is not there. */
@@ -64,10 +64,10 @@ struct code_plan {
 
 static struct code_plan plan_codes(uint32_t count, uint64_t spread, uint32_t dictionary_count) {
     uint32_t width = bit_width(spread);
-    struct code_plan plan = {.width = width, .bytes = (count * width + 7) / 8};
+    struct code_plan plan = {.width = width, .bytes = array_bytes(count, width)};
     if (dictionary_count != 0 && dictionary_count <= DIRECTORY_DICTIONARY_MAX) {
         uint32_t short_width = bit_width(dictionary_count - 1);
-        uint32_t bytes = dictionary_count * 8 + (count * short_width + 7) / 8;
+        uint32_t bytes = dictionary_count * 8 + array_bytes(count, short_width);
         if (bytes < plan.bytes) {
             plan = (struct code_plan){
                 .width = short_width, .dictionary_count = dictionary_count, .bytes = bytes};
@@ -78,33 +78,13 @@ static struct code_plan plan_codes(uint32_t count, uint64_t spread, uint32_t dic
 
 /* ---- Sealing a block ------------------------------------------------------------------------ */
 
-static uint8_t *put_varint(uint8_t *at, uint64_t value) {
-    while (value >= 0x80) {
-        *at++ = (uint8_t)(value | 0x80);
-        value >>= 7;
-    }
-    *at++ = (uint8_t)value;
-    return at;
-}
-
-static void put_code(uint8_t *codes, uint32_t index, uint32_t width, uint64_t code) {
+static void put_bits(uint8_t *array, uint32_t index, uint32_t width, uint64_t value) {
     uint64_t bit = (uint64_t)index * width;
     for (uint32_t done = 0; done < width;) {
         uint32_t shift = (uint32_t)((bit + done) % 8);
-        codes[(bit + done) / 8] |= (uint8_t)((code >> done) << shift);
+        array[(bit + done) / 8] |= (uint8_t)((value >> done) << shift);
         done += 8 - shift;
     }
-}
-
-static uint8_t *put_id(uint8_t *at, const ins_id *id, const ins_id *before) {
-    if (!id->is_uuid) {
-        return before == NULL ? at : put_varint(at, id->low - before->low - 1);
-    }
-    if (before != NULL) {
-        at = put_varint(at, id->high - before->high);
-    }
-    store_u64(at, id->low);
-    return at + 8;
 }
 
 /* The pending entries as a block in encoder->block; returns its used bytes. */
@@ -115,27 +95,34 @@ static uint32_t block_put(struct directory_encoder *encoder) {
                                        encoder->dictionary_count);
     uint64_t base = plan.dictionary_count == 0 ? encoder->incarnation_min : 0;
     uint8_t *block = encoder->block;
-    bool uuid = entries[0].id.is_uuid;
+    const ins_id *first_id = &entries[0].id, *last_id = &entries[count - 1].id;
+    uint32_t id_width = bit_width(id_word(last_id) - id_word(first_id));
 
     memset(block, 0, INS_DIRECTORY_BLOCK);
     store_u16(block, (uint16_t)count);
-    block[2] = uuid ? 1 : 0;
+    block[2] = first_id->is_uuid ? 1 : 0;
     block[3] = (uint8_t)plan.width;
-    store_u16(block + 4, (uint16_t)plan.dictionary_count);
+    block[4] = (uint8_t)plan.dictionary_count;
+    block[5] = (uint8_t)id_width;
     store_u64(block + 8, base);
-    store_u64(block + 16, uuid ? entries[0].id.high : entries[0].id.low);
+    store_u64(block + 16, id_word(first_id));
     uint8_t *codes = block + DIRECTORY_BLOCK_HEADER + (size_t)plan.dictionary_count * 8;
     for (uint32_t i = 0; i < plan.dictionary_count; i++) {
         store_u64(block + DIRECTORY_BLOCK_HEADER + (size_t)i * 8, encoder->dictionary[i]);
     }
-    uint8_t *at = block + DIRECTORY_BLOCK_HEADER + plan.bytes;
+    uint8_t *ids = block + DIRECTORY_BLOCK_HEADER + plan.bytes;
+    uint8_t *lows = ids + array_bytes(count, id_width);
     for (uint32_t i = 0; i < count; i++) {
         uint64_t incarnation = entries[i].incarnation;
         uint64_t code =
             plan.dictionary_count == 0 ? incarnation - base : dictionary_find(encoder, incarnation);
-        put_code(codes, i, plan.width, code);
-        at = put_id(at, &entries[i].id, i == 0 ? NULL : &entries[i - 1].id);
+        put_bits(codes, i, plan.width, code);
+        put_bits(ids, i, id_width, id_word(&entries[i].id) - id_word(first_id));
+        if (first_id->is_uuid) {
+            store_u64(lows + (size_t)i * 8, entries[i].id.low);
+        }
     }
+    uint8_t *at = block + DIRECTORY_BLOCK_HEADER + plan.bytes + ids_bytes(first_id, last_id, count);
     uint32_t used = (uint32_t)align_up((uint64_t)(at - block), 8);
     INS_ASSERT(used <= INS_DIRECTORY_BLOCK);
     store_u16(block + 6, (uint16_t)used);
@@ -180,9 +167,11 @@ static bool pending_add(struct directory_encoder *encoder, const struct director
         place = dictionary_find(encoder, entry->incarnation);
         dictionary_count += place == dictionary_count ? 1 : 0;
     }
-    uint32_t id_bytes = encoder->id_bytes + id_cost(encoder, &entry->id);
-    struct code_plan plan = plan_codes(encoder->count + 1, high - low, dictionary_count);
-    if (DIRECTORY_BLOCK_HEADER + plan.bytes + id_bytes > INS_DIRECTORY_BLOCK) {
+    uint32_t count = encoder->count + 1;
+    const ins_id *first = encoder->count == 0 ? &entry->id : &encoder->pending[0].id;
+    struct code_plan plan = plan_codes(count, high - low, dictionary_count);
+    if (DIRECTORY_BLOCK_HEADER + plan.bytes + ids_bytes(first, &entry->id, count) >
+        INS_DIRECTORY_BLOCK) {
         return false;
     }
     INS_ASSERT(encoder->count < DIRECTORY_BLOCK_ENTRIES_MAX);
@@ -193,7 +182,6 @@ static bool pending_add(struct directory_encoder *encoder, const struct director
     encoder->dictionary_count = dictionary_count;
     encoder->incarnation_min = low;
     encoder->incarnation_max = high;
-    encoder->id_bytes = id_bytes;
     encoder->pending[encoder->count++] = *entry;
     return true;
 }
@@ -214,7 +202,8 @@ static ins_status make_room(struct directory_encoder *encoder, const ins_id *nex
     if (cut == 0) {
         return seal(encoder, false, true, error);
     }
-    /* Costs are sums over the entries: count those before the cut again, seal, then the rest. */
+    /* Costs are of the entries as a whole: count those before the cut again, seal, then the rest.
+     */
     struct directory_entry *entries = encoder->pending;
     pending_clear(encoder);
     for (uint32_t i = 0; i < cut; i++) {

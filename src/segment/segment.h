@@ -154,12 +154,13 @@ struct directory_entry {
     ins_id id;
     uint64_t incarnation;
 };
-struct directory_cursor { /* walks one block */
-    const uint8_t *block, *at, *end;
-    uint32_t left, index;
+struct directory_cursor {                    /* walks one block; offsets in it, widths in bits */
+    const uint8_t *block, *end;              /* end: of what its arrays take */
+    uint32_t count, index;                   /* entries; the next one */
     uint32_t codes, width, dictionary_count; /* of the incarnations */
-    bool first;
-    struct directory_entry last;
+    uint32_t ids, id_width, lows;
+    bool uuids;
+    ins_id last;
 };
 INS_MUST_USE ins_status directory_block_begin(const uint8_t *block, size_t size,
                                               struct directory_cursor *out, ins_error *error);

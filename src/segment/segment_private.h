@@ -141,7 +141,6 @@ struct directory_encoder {
     /* pending entries of the next block */
     struct directory_entry *pending; /* [DIRECTORY_BLOCK_ENTRIES_MAX] */
     uint32_t count;
-    uint32_t id_bytes;
     uint64_t incarnation_min, incarnation_max;
     uint64_t dictionary[DIRECTORY_DICTIONARY_MAX];
     uint32_t dictionary_count; /* above DIRECTORY_DICTIONARY_MAX: none */

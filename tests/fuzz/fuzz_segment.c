@@ -48,9 +48,9 @@ static void walk_block(const uint8_t *block, size_t size) {
     uint8_t *exact = exact_copy(block, size);
     ins_status status = directory_block_begin(exact, size, &cursor, NULL);
     while (status == INS_OK && directory_block_next(&cursor, &entry, &status)) {
-        bool found = false;
-        uint64_t incarnation;
-        if (cursor.left == 0) {
+        if (cursor.index == cursor.count) { /* whole and ascending: its last id is found */
+            bool found = false;
+            uint64_t incarnation;
             status = directory_block_find(exact, size, &entry.id, &found, &incarnation, NULL);
             INS_ASSERT(status == INS_OK);
             INS_ASSERT(found);
