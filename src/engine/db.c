@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/status.h"
+#include "engine/directory_view.h"
 #include "engine/engine.h"
 #include "engine/jobs.h"
 #include "engine/recovery.h"
@@ -109,6 +110,7 @@ void ins_db_close(ins_db *db) {
     if (db == NULL) {
         return;
     }
+    directory_views_free(db);
     wal_close(db->wal);
     if (db->cache != NULL) {
         cache_drop_all(db->cache);

@@ -20,6 +20,10 @@ struct operation;
 struct flush;
 struct merge;
 struct removal;
+struct directory_view;
+
+#define DIRECTORY_VIEWS 4u       /* scopes whose id directory stays open between writes */
+#define DIRECTORY_TRIM_EVERY 64u /* look-ups: what they pinned is looked at */
 
 struct ins_db {
     ins_options options;
@@ -41,6 +45,9 @@ struct ins_db {
     uint64_t hold_tickets;
     struct operation *settling; /* writes of nothing that wait for the log */
     uint64_t operations;        /* under way */
+    struct directory_view *directory_views[DIRECTORY_VIEWS];
+    uint32_t directory_view_next; /* the one that gives way */
+    uint64_t directory_finds;
 
     /* Background work, one job at a time; its own fields belong to the background lane meanwhile.
      */

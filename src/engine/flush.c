@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/status.h"
+#include "engine/directory_view.h"
 #include "engine/jobs.h"
 
 /* One entry an island, as the background lane wrote it. */
@@ -38,6 +39,7 @@ bool flush_freeze(struct ins_db *db) {
     if (generation_create(db->arena, db->generation_bytes, &fresh, NULL) != INS_OK) {
         return false;
     }
+    directory_views_close(db);
     for (struct island_mem *mem = active->islands; mem != NULL; mem = mem->next) {
         mem->oldest = mem->island == NULL || mem->island->run_count == 0;
     }
@@ -55,6 +57,7 @@ bool flush_recycle(struct ins_db *db) {
         generation_create(db->arena, db->generation_bytes, &fresh, NULL) != INS_OK) {
         return false;
     }
+    directory_views_close(db);
     for (struct island_mem *mem = active->islands; mem != NULL; mem = mem->next) {
         if (mem->island != NULL) {
             mem->island->mem[slot] = NULL;
@@ -209,6 +212,7 @@ static void drop_generation(struct flush *flush) {
 
 static void flush_finish(struct flush *flush) {
     struct ins_db *db = flush->db;
+    directory_views_close(db);
     if (flush->status == INS_OK) {
         flush->status = land(flush);
     }

@@ -1,5 +1,7 @@
 #include "engine/jobs.h"
 
+#include "engine/directory_view.h"
+
 #include "base/assert.h"
 #include "base/status.h"
 #include "engine/flush.h"
@@ -194,6 +196,9 @@ static void begin_job(struct ins_db *db) {
 }
 
 void jobs_kick(struct ins_db *db) {
+    if (db->catalog.dropped != NULL) {
+        directory_views_close(db);
+    }
     if (catalog_reap(&db->catalog, db->reading.durable_lsn, REAP_ISLANDS)) {
         post_housekeeping(db);
     }

@@ -1,5 +1,7 @@
 #include "engine/merge.h"
 
+#include "engine/directory_view.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -212,6 +214,7 @@ static bool unchanged(const struct merge_item *item) {
 static ins_status land(struct merge *merge) {
     struct ins_db *db = merge->db;
     uint32_t slot;
+    directory_views_close(db);
     ins_status status = files_add(&db->files, &merge->info, &slot, &merge->error);
     for (uint32_t i = 0; i < merge->item_count && status == INS_OK; i++) {
         struct merge_item *item = merge->items[i];

@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "base/id.h"
 #include "base/status.h"
+#include "engine/directory_view.h"
 #include "engine/holds.h"
 #include "engine/jobs.h"
 #include "engine/names.h"
@@ -33,8 +34,8 @@ struct points_write {
     struct target *targets;
     size_t target_count;
     struct holds holds;
-    struct reader directory;
-    uint64_t unless_newer; /* delete by filter: ids written above this LSN stay */
+    struct reader directory; /* open while this write waits for bytes of the id directory */
+    uint64_t unless_newer;   /* delete by filter: ids written above this LSN stay */
     bool is_upsert, validated;
 };
 
@@ -155,6 +156,9 @@ static ins_status validate(struct points_write *self, ins_error *error) {
         *target = (struct target){.order = i};
         target->point = self->is_upsert ? &self->request->points[i] : NULL;
         target->id = self->is_upsert ? target->point->id : self->request->ids[i];
+        if (self->scope->directory != NULL) {
+            directory_view_prefetch(operation->db, self->scope, &target->id);
+        }
         if (self->is_upsert) {
             status = check_vector(self->scope, target->point, error);
             if (status == INS_OK) {
@@ -172,26 +176,57 @@ static ins_status validate(struct points_write *self, ins_error *error) {
 
 /* ---- Resolve ---- */
 
-/* Asks the directory for every id; goes on past those that wait, so that one wait brings them all.
- */
-static ins_status ask_directory(struct points_write *self, ins_error *error) {
+/* An id whose newest row in the memtables of its tenant's island is a point lives there: a move
+ * would have left a tombstone. So most overwrites of late rows ask no directory. */
+static bool known_at_home(const struct points_write *self, struct target *target) {
+    const struct read_context *reading = &self->write.operation.db->reading;
+    if (!target->payload.has_tenant) {
+        return false;
+    }
+    const struct island *home =
+        islands_find_tenant(reading->islands, self->scope, target->payload.tenant);
+    for (uint32_t which = 0; which < 2 && home != NULL; which++) {
+        uint32_t slot = which == 0 ? reading->active_slot : 1 - reading->active_slot;
+        const struct memrow *row = memtable_find(home->mem[slot], &target->id, UINT64_MAX);
+        if (row != NULL) {
+            target->candidate = home->incarnation;
+            return row->kind == MEMROW_POINT;
+        }
+    }
+    return false;
+}
+
+static ins_status ask_one(struct points_write *self, struct target *target, ins_error *error) {
     struct operation *operation = &self->write.operation;
+    ins_status status = INS_AGAIN;
     if (!self->directory.open) {
-        ins_status status =
-            reader_open(&self->directory, &operation->db->reading, self->scope->directory,
-                        UINT64_MAX, &operation->pool, &operation->waiter, error);
+        status =
+            directory_view_find(operation->db, self->scope, &target->id, &target->candidate, error);
+    }
+    if (status != INS_AGAIN) {
+        return status;
+    }
+    if (!self->directory.open) {
+        status = reader_open(&self->directory, &operation->db->reading, self->scope->directory,
+                             UINT64_MAX, &operation->pool, &operation->waiter, error);
         if (status != INS_OK) {
             return status;
         }
     }
+    return directory_find(&self->directory, &target->id, &target->candidate, error);
+}
+
+/* Asks the directory for every id; goes on past those that wait, so that one wait brings them all.
+ */
+static ins_status ask_directory(struct points_write *self, ins_error *error) {
     ins_status result = INS_OK;
     for (size_t i = 0; i < self->target_count; i++) {
         struct target *target = &self->targets[i];
-        if (target->resolved) {
+        if (target->resolved || known_at_home(self, target)) {
+            target->resolved = true;
             continue;
         }
-        ins_status status =
-            directory_find(&self->directory, &target->id, &target->candidate, error);
+        ins_status status = ask_one(self, target, error);
         if (status != INS_OK && status != INS_AGAIN) {
             return status;
         }

@@ -14,6 +14,11 @@ bool directory_filter_test(const struct extent *extent, const uint8_t *chunk, ui
     return fuse_test(chunk, extent->sections[SECTION_FILTER].chunk_bytes, id_hash);
 }
 
+void directory_filter_prefetch(const struct extent *extent, const uint8_t *chunk,
+                               uint64_t id_hash) {
+    fuse_prefetch(chunk, extent->sections[SECTION_FILTER].chunk_bytes, id_hash);
+}
+
 uint32_t directory_block_count(const struct extent *extent) {
     uint64_t size = extent->sections[SECTION_DIRECTORY].size;
     return (uint32_t)((size + INS_DIRECTORY_BLOCK - 1) / INS_DIRECTORY_BLOCK);

@@ -80,19 +80,37 @@ static void packed_put(uint8_t *packed, uint32_t index, uint32_t value) {
     }
 }
 
-bool fuse_test(const uint8_t *partition, size_t size, uint64_t id_hash) {
+/* False: the head is no filter's, or of one that says yes to every id. */
+static bool shape_of(const uint8_t *partition, size_t size, struct fuse_shape *out) {
     if (size < FUSE_HEADER_BYTES) {
-        return true;
+        return false;
     }
-    struct fuse_shape shape = {
+    *out = (struct fuse_shape){
         .seed = load_u64(partition),
         .length = load_u32(partition + 8),
         .segments = load_u32(partition + 12),
     };
-    uint64_t array_length = (uint64_t)shape.length * shape.segments;
-    bool power_of_two = shape.length != 0 && (shape.length & (shape.length - 1)) == 0;
-    if (!power_of_two || shape.segments < 3 ||
-        array_length > (size - FUSE_HEADER_BYTES) * 8 / FUSE_BITS) {
+    uint64_t array_length = (uint64_t)out->length * out->segments;
+    bool power_of_two = out->length != 0 && (out->length & (out->length - 1)) == 0;
+    return power_of_two && out->segments >= 3 &&
+           array_length <= (size - FUSE_HEADER_BYTES) * 8 / FUSE_BITS;
+}
+
+void fuse_prefetch(const uint8_t *partition, size_t size, uint64_t id_hash) {
+    struct fuse_shape shape;
+    if (!shape_of(partition, size, &shape)) {
+        return;
+    }
+    uint32_t probes[3];
+    fuse_probes(&shape, fuse_mix(&shape, id_hash), probes);
+    for (int i = 0; i < 3; i++) {
+        __builtin_prefetch(partition + FUSE_HEADER_BYTES + (size_t)probes[i] / 2 * 3);
+    }
+}
+
+bool fuse_test(const uint8_t *partition, size_t size, uint64_t id_hash) {
+    struct fuse_shape shape;
+    if (!shape_of(partition, size, &shape)) {
         return true;
     }
     uint64_t hash = fuse_mix(&shape, id_hash);

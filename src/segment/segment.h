@@ -142,6 +142,8 @@ INS_MUST_USE ins_status extent_payload_range(const struct extent *extent,
  * (SECTION_FILTER chunk number). */
 uint32_t directory_filter_chunk(const struct extent *extent, uint64_t id_hash);
 bool directory_filter_test(const struct extent *extent, const uint8_t *chunk, uint64_t id_hash);
+/* Asks the processor for the words that the test will look at. */
+void directory_filter_prefetch(const struct extent *extent, const uint8_t *chunk, uint64_t id_hash);
 /* Which 4 KiB block of SECTION_DIRECTORY may hold the id: false when before the first. All chunks
  * of the index at hand. A block never crosses a chunk. */
 bool directory_block_of(const struct extent *extent, const struct chunks *index, const ins_id *id,

@@ -114,6 +114,7 @@ void fuse_build(struct fuse_builder *builder, uint64_t *keys, uint32_t count, ui
 /* A partition that says yes to every id. */
 void fuse_saturate(uint8_t *out, uint32_t size);
 /* `partition` [size]: any bytes. True when unsure or malformed. */
+void fuse_prefetch(const uint8_t *partition, size_t size, uint64_t id_hash);
 bool fuse_test(const uint8_t *partition, size_t size, uint64_t id_hash);
 
 /* ---- Id directory blocks (directory_blocks.c, directory_encode.c) --------------------------- */

@@ -82,6 +82,24 @@ ins_status directory_find(struct reader *reader, const ins_id *id, uint64_t *out
     return status;
 }
 
+void directory_prefetch(const struct reader *reader, const ins_id *id) {
+    for (int which = 0; which < 2; which++) {
+        memtable_prefetch(reader->mem[which], id);
+    }
+    uint64_t hash = id_hash(id);
+    for (uint32_t i = 0; i < reader->run_count; i++) {
+        const struct reader_run *run = &reader->runs[i];
+        const struct reader_chunks *filter = &run->sections[SECTION_FILTER];
+        if (!run->loaded || run->extent.row_count == 0 || filter->chunks == NULL) {
+            continue;
+        }
+        const uint8_t *chunk = filter->chunks[directory_filter_chunk(&run->extent, hash)];
+        if (chunk != NULL) {
+            directory_filter_prefetch(&run->extent, chunk, hash);
+        }
+    }
+}
+
 /* ---- Pages ---- */
 
 struct page_run {

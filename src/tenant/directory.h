@@ -12,6 +12,10 @@
 INS_MUST_USE ins_status directory_find(struct reader *reader, const ins_id *id,
                                        uint64_t *out_incarnation, ins_error *error);
 
+/* Brings what a look-up of the id will touch first into the processor's caches, as far as it is at
+ * hand: memtable buckets and filters' words. Changes nothing, waits for nothing. */
+void directory_prefetch(const struct reader *reader, const ins_id *id);
+
 /* Ascending ids from `start` on: fills up to `capacity` entries, merged over memtables and runs,
  * newest entry of each id. *out_count < capacity means the end was reached. */
 INS_MUST_USE ins_status directory_page(struct reader *reader, const ins_id *start,

@@ -203,6 +203,12 @@ struct memrow *memtable_find(const struct island_mem *mem, const ins_id *id, uin
     return row;
 }
 
+void memtable_prefetch(const struct island_mem *mem, const ins_id *id) {
+    if (mem != NULL) {
+        table_prefetch(&mem->generation->rows, row_hash(mem->incarnation, id));
+    }
+}
+
 /* ---- Sorting: bottom-up merge sort of lists, which needs no memory ---- */
 
 #define SORT_LEVELS 40

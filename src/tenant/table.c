@@ -99,6 +99,10 @@ struct table_node *table_first(const struct table *table, uint64_t hash) {
     return *bucket_at(table, bucket_of(table, hash));
 }
 
+void table_prefetch(const struct table *table, uint64_t hash) {
+    __builtin_prefetch(bucket_at(table, bucket_of(table, hash)));
+}
+
 struct table_node *table_bucket(const struct table *table, uint64_t bucket) {
     INS_ASSERT(bucket < table->bucket_count);
     return *bucket_at(table, bucket);

@@ -35,6 +35,8 @@ void table_insert(struct table *table, struct table_node *node);
 void table_remove(struct table *table, struct table_node *node);
 /* First node of the bucket of `hash`; the caller follows `next` and compares hash, then key. */
 struct table_node *table_first(const struct table *table, uint64_t hash);
+/* Asks the processor for the bucket of `hash`. */
+void table_prefetch(const struct table *table, uint64_t hash);
 /* Buckets by number, for walks over everything: 0 .. bucket_count-1. */
 struct table_node *table_bucket(const struct table *table, uint64_t bucket);
 
