@@ -74,6 +74,8 @@ struct wal {
     uint64_t prepare_again_ns; /* no try to make a spare on a full disk before */
     struct wal_record *staged_first, **staged_last; /* appended, not yet the log lane's */
     uint64_t staged_bytes;
+    uint64_t staged_ns; /* when the first of them came */
+    uint32_t staged_count;
     bool publish_posted;
     void (*stop_done)(void *context);
     void *stop_context;
