@@ -54,6 +54,16 @@ bool cli_parse_bytes(const char *text, uint64_t *out_bytes) {
     return false;
 }
 
+bool cli_parse_number(const char *text, uint32_t min, uint32_t max, uint32_t *out_number) {
+    uint64_t number = 0;
+    const char *rest = NULL;
+    if (!parse_digits(text, &number, &rest) || *rest != '\0' || number < min || number > max) {
+        return false;
+    }
+    *out_number = (uint32_t)number;
+    return true;
+}
+
 bool cli_parse_port(const char *text, uint16_t *out_port) {
     uint64_t number = 0;
     const char *rest = NULL;

@@ -30,6 +30,7 @@ int cli_usage(const char *command, const char *format, ...) __attribute__((forma
 /* "1073741824", "512M", "2G", "2GiB"; powers of 1024. False when it is none or above 2^63. */
 bool cli_parse_bytes(const char *text, uint64_t *out_bytes);
 bool cli_parse_port(const char *text, uint16_t *out_port);
+bool cli_parse_number(const char *text, uint32_t min, uint32_t max, uint32_t *out_number);
 /* "2.0 GiB" */
 const char *cli_format_bytes(uint64_t bytes, char out[static 32]);
 bool cli_is_loopback(const char *host);

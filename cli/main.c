@@ -15,13 +15,18 @@ struct command {
 static const struct command commands[] = {
     {"serve", cli_serve, "run the server",
      "insula serve [--data DIR] [--host ADDRESS] [--http-port N] [--grpc-port N]\n"
-     "             [--memory-budget BYTES]\n"
+     "             [--memory-budget BYTES] [--connections N] [--client-timeout SECONDS]\n"
+     "             [--cors on|off]\n"
      "\n"
      "  --data DIR             where the data rests; made when absent (./insula-data)\n"
      "  --host ADDRESS         address to listen on (127.0.0.1)\n"
      "  --http-port N          port of the REST API, 0 = any free one (6333)\n"
      "  --grpc-port N          port of the gRPC API; nothing listens there yet (6334)\n"
      "  --memory-budget BYTES  of the whole process: 536870912, 512M, 2G (half of the memory)\n"
+     "  --connections N        clients at once (10240, or what the descriptors allow)\n"
+     "  --client-timeout S     seconds for a head, and for each MiB of a body or an answer to be\n"
+     "                         sent or taken in (10, 30, 60)\n"
+     "  --cors on|off          whether pages of any origin may ask and read, as in Qdrant (on)\n"
      "\n"
      "SIGTERM or SIGINT ends it cleanly: requests under way are answered, everything is on disk.\n"
      "A second signal ends it at once; nothing acknowledged is lost then either.\n"},

@@ -6,10 +6,23 @@
 #include "cli/cli.h"
 #include "server/server.h"
 
+#define CLIENT_TIMEOUT_S_MAX 3600u
+
 struct serve_options {
     struct server_options server;
     uint16_t grpc_port;
 };
+
+static int parse_client_timeout(const char *value, struct server_patience *patience) {
+    uint32_t seconds;
+    if (!cli_parse_number(value, 1, CLIENT_TIMEOUT_S_MAX, &seconds)) {
+        return cli_usage("serve",
+                         "--client-timeout: \"%s\" is not a number of seconds from 1 to %u", value,
+                         CLIENT_TIMEOUT_S_MAX);
+    }
+    patience->head_ms = patience->body_ms = patience->write_ms = seconds * 1000;
+    return CLI_OK;
+}
 
 static int parse_option(int option, const char *value, struct serve_options *options) {
     switch (option) {
@@ -33,6 +46,19 @@ static int parse_option(int option, const char *value, struct serve_options *opt
                    ? CLI_OK
                    : cli_usage("serve", "--memory-budget: \"%s\" is not a size such as 512M or 2G",
                                value);
+    case 'c':
+        return cli_parse_number(value, 1, SERVER_CONNECTIONS_LIMIT,
+                                &options->server.connections_max)
+                   ? CLI_OK
+                   : cli_usage("serve", "--connections: \"%s\" is not a number from 1 to %u", value,
+                               SERVER_CONNECTIONS_LIMIT);
+    case 't':
+        return parse_client_timeout(value, &options->server.patience);
+    case 'o':
+        options->server.no_cors = strcmp(value, "off") == 0;
+        return options->server.no_cors || strcmp(value, "on") == 0
+                   ? CLI_OK
+                   : cli_usage("serve", "--cors: \"%s\" is neither on nor off", value);
     default:
         return cli_usage("serve", "see above");
     }
@@ -45,6 +71,9 @@ static int parse_options(int argc, char **argv, struct serve_options *options) {
         {"http-port", required_argument, NULL, 'p'},
         {"grpc-port", required_argument, NULL, 'g'},
         {"memory-budget", required_argument, NULL, 'm'},
+        {"connections", required_argument, NULL, 'c'},
+        {"client-timeout", required_argument, NULL, 't'},
+        {"cors", required_argument, NULL, 'o'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };

@@ -233,7 +233,7 @@ typedef struct ins_collection_info {
     uint64_t run_count, tenant_count;
 } ins_collection_info;
 
-struct ins_call {
+struct ins_call { /* all zero but for what the caller sets */
     /* Set by the caller. */
     void (*done)(ins_call *call);
     void *user;
@@ -252,7 +252,12 @@ struct ins_call {
     size_t name_count;
     /* The engine's own. */
     void *owner;
+    bool cancelled;
 };
+
+/* The answer is wanted no longer: a read ends soon, with INS_TIMEOUT; a write runs to its end. Any
+ * thread, until done has run. */
+INS_API void ins_call_cancel(ins_call *call);
 
 /* Gives the answer's memory back; call once after done, also on failure. */
 INS_API void ins_call_release(ins_call *call);

@@ -30,6 +30,7 @@ ins_status api_open(const struct api_options *options, struct api **out_api, ins
                                         : API_BODY_BYTES_MAX};
     heap_init(&api->heap, options->db, stats.memory_budget);
     router_init(&api->router);
+    jobs_init(api);
     *out_api = api;
     return INS_OK;
 }
@@ -39,6 +40,7 @@ void api_close(struct api *api) {
         return;
     }
     INS_ASSERT(api->pending == 0);
+    api->runtime->timer_stop(api->runtime->context, INS_LANE_REQUEST, &api->late);
     while (api->idle_jobs != NULL) {
         struct job *job = api->idle_jobs;
         api->idle_jobs = job->next;
@@ -105,6 +107,7 @@ static void api_start(struct api *api, const struct api_request *request, const 
         return;
     }
     job->user = request->user;
+    job->ticket = request->ticket;
     job->route = route;
     job->start_ns = start_ns;
     ins_status status = query_params_parse(request->query, &job->query, &error);

@@ -16,7 +16,7 @@
 #include "insula.h"
 
 #define API_BODY_BYTES_MAX (32u << 20) /* Qdrant's default for one request */
-#define API_HEAD_SPACE 320u /* free bytes before an answer's body, for the server's head */
+#define API_HEAD_SPACE 512u /* free bytes before an answer's body, for the server's head */
 
 enum api_method { API_GET, API_PUT, API_POST, API_DELETE, API_PATCH, API_HEAD, API_OTHER };
 
@@ -35,12 +35,20 @@ struct api_response {
     bool shared;
 };
 
+struct job;
+
+/* What a request can be cancelled by while it is under way. */
+struct api_ticket {
+    struct job *job; /* NULL: nothing is under way */
+};
+
 struct api_request {
     enum api_method method;
     ins_text path;  /* as received, percent-encoded, without the query */
     ins_text query; /* after '?', may be empty */
     ins_text body;
     void *user;
+    struct api_ticket *ticket; /* the user's; zeroed before the first request */
 };
 
 struct api;
@@ -64,6 +72,10 @@ void api_dispatch(struct api *api, const struct api_request *request);
 /* Answers in Qdrant's error envelope without an operation: for what the server itself refuses. */
 void api_refuse(struct api *api, void *user, unsigned http, uint32_t retry_after_s,
                 const char *message);
+
+/* The request's client is gone: a read ends soon, with an answer that nobody reads; a write goes on
+ * to its end. Nothing when no request is under way. */
+void api_cancel(struct api_ticket *ticket);
 
 /* Memory for connections, bodies and answers, charged to the database's budget. */
 struct heap *api_heap(struct api *api);

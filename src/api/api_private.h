@@ -22,8 +22,7 @@
     (1u << 20)              /* a parser that a large body made larger than this is given back */
 #define READ_DEADLINE_S 60u /* of a read whose request names no timeout; Qdrant's default */
 #define TIMEOUT_S_MAX 86400u
-
-struct job;
+#define LATE_CHECK_NS 100000000ull /* timeouts are whole seconds */
 
 /* Decodes and starts the engine's call: INS_OK means that the job has its completion before it and
  * must not be touched again. Else the request is answered with `error`, whose message is complete.
@@ -96,7 +95,9 @@ struct job {
     struct job *next; /* in the list of idle jobs */
     struct api *api;
     void *user;
+    struct api_ticket *ticket; /* points back while the request is under way */
     const struct route *route;
+    struct job *late_next, **late_link; /* in api->timed; late_link NULL = not there */
     uint64_t start_ns;
     struct query_params query;
     ins_text params[PATH_PARAMS_MAX]; /* decoded */
@@ -105,6 +106,7 @@ struct job {
     ins_collection_request collection;
     ins_points_request points;
     job_encode encode; /* writes the result of the envelope */
+    bool answered;     /* too late for its own answer: the client has got another */
     uint32_t skip;     /* results to leave out: `offset` of a query that only scrolls */
     struct job_block *blocks;
     uint8_t *at, *end; /* free memory of the newest block */
@@ -120,6 +122,8 @@ struct api {
     size_t body_max;
     char *scratch; /* [SCRATCH_BYTES] the answer being written */
     struct job *idle_jobs;
+    struct job *timed; /* under way with a timeout of the request's own */
+    ins_timer late;    /* looks at them; armed while there are any */
     size_t idle_count, pending;
     struct router router;
 };
@@ -130,6 +134,7 @@ void *job_alloc_aligned(struct job *job, size_t size, size_t alignment);
 /* A copy; text of size 0 keeps a non-NULL pointer. INS_EXHAUSTED. */
 ins_status job_copy_text(struct job *job, ins_text text, ins_text *out_text, ins_error *error);
 ins_status job_no_memory(ins_error *error);
+void jobs_init(struct api *api);
 struct job *job_create(struct api *api);
 void job_destroy(struct job *job);
 /* A writer whose text lives as long as the job. */

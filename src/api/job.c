@@ -2,6 +2,7 @@
  *
  * A job is one piece of JOB_BYTES, taken from a list of idle ones; what it needs beyond comes in
  * blocks and goes back with it. */
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -165,9 +166,116 @@ static void job_answer_absent(struct job *job) {
     answer_error(job->api, job->user, 404, 0, NULL, job->start_ns, message);
 }
 
+/* ---- Timeouts ----------------------------------------------------------------------------
+ * A request may name the seconds that its client waits. The engine ends a read at its deadline
+ * when it gets to look; what waits longer, for a disk or as a write for the log, is answered by
+ * the timer here. Such a job goes on without a client. */
+
+static void job_answer_timeout(struct job *job) {
+    char message[160];
+    uint32_t timeout_s = job->query.has_timeout ? job->query.timeout_s : READ_DEADLINE_S;
+    (void)snprintf(message, sizeof(message), "Timeout: Operation '%s' timed out after %u seconds",
+                   job->route->operation, timeout_s);
+    answer_error(job->api, job->user, 408, 0, NULL, job->start_ns, message);
+}
+
+/* A write whose end was not seen: it may still take effect. */
+static void job_answer_wait_timeout(struct job *job) {
+    struct json_writer writer;
+    answer_begin(job->api, &writer);
+    json_write_begin_object(&writer);
+    json_write_key(&writer, "operation_id");
+    json_write_null(&writer);
+    json_write_key(&writer, "status");
+    json_write_string(&writer, "wait_timeout");
+    json_write_end_object(&writer);
+    answer_end(job->api, job->user, job->start_ns, &writer);
+}
+
+/* From now on the request is answered: its ticket and its place among the timed are free. */
+static void job_detach(struct job *job) {
+    job->answered = true;
+    if (job->ticket != NULL) {
+        job->ticket->job = NULL;
+    }
+    if (job->late_link != NULL) {
+        *job->late_link = job->late_next;
+        if (job->late_next != NULL) {
+            job->late_next->late_link = job->late_link;
+        }
+        job->late_link = NULL;
+    }
+}
+
+static void job_late(struct job *job) {
+    job_detach(job);
+    if (job->encode == encode_update) {
+        job_answer_wait_timeout(job);
+    } else {
+        ins_call_cancel(&job->call); /* when it is a read */
+        job_answer_timeout(job);
+    }
+}
+
+static void timed_arm(struct api *api) {
+    api->runtime->timer(api->runtime->context, INS_LANE_REQUEST, &api->late, LATE_CHECK_NS);
+}
+
+static void timed_check(ins_timer *timer) {
+    struct api *api = (struct api *)(void *)((char *)timer - offsetof(struct api, late));
+    uint64_t now_ns = api->runtime->now_ns(api->runtime->context);
+    for (struct job *job = api->timed, *next; job != NULL; job = next) {
+        next = job->late_next;
+        if (job->call.deadline_ns < now_ns) {
+            job_late(
+                job); /* an answer may start the connection's next request: never before `job` */
+        }
+    }
+    if (api->timed != NULL && !timer->armed) {
+        timed_arm(api);
+    }
+}
+
+void jobs_init(struct api *api) {
+    api->late.run = timed_check;
+}
+
+static void timed_add(struct job *job) {
+    struct api *api = job->api;
+    job->late_next = api->timed;
+    job->late_link = &api->timed;
+    if (api->timed != NULL) {
+        api->timed->late_link = &job->late_next;
+    }
+    api->timed = job;
+    if (!api->late.armed) {
+        timed_arm(api);
+    }
+}
+
+void api_cancel(struct api_ticket *ticket) {
+    if (ticket->job != NULL) {
+        ins_call_cancel(&ticket->job->call);
+    }
+}
+
+/* ---- Start and completion ---------------------------------------------------------------- */
+
+static void job_end(struct job *job) {
+    ins_call_release(&job->call);
+    job_destroy(job);
+}
+
 static void job_done(ins_call *call) {
     struct job *job = call->user;
-    if (call->status != INS_OK) {
+    if (job->answered) {
+        job_end(job);
+        return;
+    }
+    job_detach(job);
+    if (call->status == INS_TIMEOUT) {
+        job_answer_timeout(job);
+    } else if (call->status != INS_OK) {
         job_answer_error(job, call);
     } else if (job_point_absent(job)) {
         job_answer_absent(job);
@@ -177,8 +285,7 @@ static void job_done(ins_call *call) {
         job->encode(job, &writer);
         answer_end(job->api, job->user, job->start_ns, &writer);
     }
-    ins_call_release(call);
-    job_destroy(job);
+    job_end(job);
 }
 
 void job_start(struct job *job, ins_start start, const void *request, job_encode encode) {
@@ -188,5 +295,11 @@ void job_start(struct job *job, ins_start start, const void *request, job_encode
     job->call.user = job;
     job->call.lane = INS_LANE_REQUEST;
     job->call.deadline_ns = job->start_ns + timeout_s * 1000000000ull;
+    if (job->ticket != NULL) {
+        job->ticket->job = job;
+    }
+    if (job->query.has_timeout) {
+        timed_add(job);
+    }
     start(job->api->db, request, &job->call);
 }

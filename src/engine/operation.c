@@ -65,9 +65,16 @@ void operation_end(struct operation *operation, ins_status status, const ins_err
     }
 }
 
+/* Says so, and nothing more: the operation sees it at its next step. */
+void ins_call_cancel(ins_call *call) {
+    __atomic_store_n(&call->cancelled, true, __ATOMIC_RELAXED);
+}
+
 static bool past_deadline(const struct operation *operation) {
-    uint64_t deadline = operation->call->deadline_ns;
-    return operation->is_read && deadline != 0 && db_now(operation->db) > deadline;
+    const ins_call *call = operation->call;
+    return operation->is_read &&
+           (__atomic_load_n(&call->cancelled, __ATOMIC_RELAXED) ||
+            (call->deadline_ns != 0 && db_now(operation->db) > call->deadline_ns));
 }
 
 void operation_run(struct operation *operation) {

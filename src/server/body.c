@@ -134,7 +134,10 @@ static size_t body_take_chunks(struct conn *conn, const char *data, size_t size)
 
 size_t body_take(struct conn *conn, const char *data, size_t size) {
     struct body *body = conn->body;
-    conn_enter(conn, CONN_BODY); /* progress: the wait begins again */
+    if (body->size - body->seen >= BODY_PROGRESS_BYTES) {
+        body->seen = body->size;
+        conn_enter(conn, CONN_BODY); /* the wait begins again */
+    }
     if (body->head.chunked) {
         return body_take_chunks(conn, data, size);
     }

@@ -9,6 +9,7 @@
  * CONN_WRITE and CONN_LINGER.  I3 freed when its handle is closed and no answer is pending. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "server/server_private.h"
@@ -30,15 +31,18 @@ static void list_append(struct conn *conn) {
 }
 
 /* Which moves are allowed; a bit a target. */
-static const uint8_t moves[CONN_STATE_COUNT] = {
+static const uint16_t moves[CONN_STATE_COUNT] = {
     [CONN_IDLE] = 1u << CONN_IDLE | 1u << CONN_HEAD | 1u << CONN_BODY | 1u << CONN_BUSY |
                   1u << CONN_LINGER | 1u << CONN_WRITE | 1u << CONN_CLOSED,
     [CONN_HEAD] = 1u << CONN_BODY | 1u << CONN_BUSY | 1u << CONN_LINGER | 1u << CONN_WRITE |
                   1u << CONN_CLOSED,
     [CONN_BODY] = 1u << CONN_BODY | 1u << CONN_BUSY | 1u << CONN_LINGER | 1u << CONN_WRITE |
                   1u << CONN_CLOSED,
-    [CONN_BUSY] = 1u << CONN_IDLE | 1u << CONN_WRITE | 1u << CONN_LINGER | 1u << CONN_CLOSED,
-    [CONN_WRITE] = 1u << CONN_IDLE | 1u << CONN_LINGER | 1u << CONN_CLOSED,
+    [CONN_BUSY] = 1u << CONN_IDLE | 1u << CONN_LEFT | 1u << CONN_WRITE | 1u << CONN_LINGER |
+                  1u << CONN_CLOSED,
+    [CONN_LEFT] = 1u << CONN_IDLE | 1u << CONN_BUSY | 1u << CONN_WRITE | 1u << CONN_LINGER |
+                  1u << CONN_CLOSED,
+    [CONN_WRITE] = 1u << CONN_IDLE | 1u << CONN_WRITE | 1u << CONN_LINGER | 1u << CONN_CLOSED,
     [CONN_LINGER] = 1u << CONN_CLOSED,
     [CONN_CLOSED] = 0,
 };
@@ -75,6 +79,7 @@ static void on_closed(uv_handle_t *handle) {
 void conn_close(struct conn *conn) {
     if (conn->state != CONN_CLOSED) {
         conn_enter(conn, CONN_CLOSED);
+        api_cancel(&conn->ticket);
         uv_close((uv_handle_t *)&conn->tcp, on_closed);
     }
 }
@@ -137,7 +142,8 @@ void conn_dispatch(struct conn *conn, const struct head *head, ins_text body) {
                                   .path = head->path,
                                   .query = head->query,
                                   .body = body,
-                                  .user = conn};
+                                  .user = conn,
+                                  .ticket = &conn->ticket};
     conn_enter(conn, CONN_BUSY);
     conn->keep_alive = head->keep_alive;
     conn->head_method = head->is_head_method;
@@ -198,6 +204,14 @@ static size_t conn_take_head(struct conn *conn, const char *data, size_t size) {
         return size;
     }
     size_t rest_size = size - head_size;
+    conn->takes_gzip = head.takes_gzip;
+    conn->cors = head.from_browser && conn->server->cors;
+    if (head.preflight && conn->cors && head.content_length == 0 && !head.chunked) {
+        conn_enter(conn, CONN_BUSY);
+        conn->keep_alive = head.keep_alive && !conn->server->stopping;
+        write_preflight(conn, head.wanted_headers);
+        return head_size;
+    }
     if (head.chunked) {
         body_begin(conn, &head);
         if (conn->state == CONN_BODY) {
@@ -226,6 +240,11 @@ static size_t skip_empty_lines(struct conn *conn, const char *data, size_t size)
 
 static bool conn_takes_input(const struct conn *conn) {
     return conn->state == CONN_IDLE || conn->state == CONN_HEAD || conn->state == CONN_BODY;
+}
+
+/* A request is under way or its answer on its way. */
+static bool conn_answers(const struct conn *conn) {
+    return conn->state == CONN_BUSY || conn->state == CONN_LEFT || conn->state == CONN_WRITE;
 }
 
 /* Works through `data` until it is used up or a request is under way; returns what was taken. */
@@ -258,7 +277,7 @@ static void conn_pause(struct conn *conn) {
 /* The input is as large as it may be. While busy, the peer waits; else it has sent a head that
  * never ends, which head_scan() refuses first, or memory is out. */
 static void conn_input_full(struct conn *conn) {
-    if (conn->state == CONN_BUSY || conn->state == CONN_WRITE) {
+    if (conn_answers(conn)) {
         conn_close(conn);
     } else if (conn_takes_input(conn)) {
         conn_refuse(conn, 429, 1, "Rate limiting exceeded: the memory for requests is used up");
@@ -296,8 +315,11 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer) {
     struct conn *conn = (struct conn *)stream;
     if (size > 0) {
         conn_take(conn, buffer->base, (size_t)size);
-    } else if (size == UV_EOF && (conn->state == CONN_BUSY || conn->state == CONN_WRITE)) {
+    } else if (size == UV_EOF && conn_answers(conn)) {
         conn->ended = true; /* it may still read the answer */
+        if (conn->state == CONN_BUSY) {
+            conn_enter(conn, CONN_LEFT);
+        }
     } else if (size < 0) {
         conn_close(conn);
     }
@@ -347,9 +369,7 @@ void conn_respond(void *user, struct api_response *response) {
     INS_ASSERT(conn->pending);
     conn->pending = false;
     if (conn->state == CONN_CLOSED) {
-        if (!response->shared) {
-            heap_free(conn->server->heap, response->memory, response->capacity);
-        }
+        response_free(conn->server, response);
         if (conn->unhandled && !conn->feeding) {
             conn_free(conn);
         }
@@ -360,30 +380,33 @@ void conn_respond(void *user, struct api_response *response) {
 
 /* ---- Coming and going -------------------------------------------------------------------- */
 
-static void on_dropped(uv_handle_t *handle) {
-    struct server *server = handle->data;
-    server->dropping = false;
+/* Places are short: idle connections are given up after a while. */
+static bool conn_places_short(const struct server *server) {
+    return server->conn_count > server->conn_max - server->conn_max / 4;
 }
 
-/* No memory for a connection: takes it off the listener's queue and closes it. */
-static void conn_drop(struct server *server) {
-    if (server->dropping || uv_tcp_init(&server->loop->uv, &server->drop) != 0) {
-        return;
+/* Gives the place of the connection that has been idle longest to a new one. */
+static bool conn_evict(struct server *server) {
+    struct conn *idle = server->lists[CONN_IDLE].first;
+    if (idle == NULL || uv_now(&server->loop->uv) - idle->since_ms < IDLE_EVICT_MS) {
+        return false;
     }
-    server->dropping = true;
-    server->drop.data = server;
-    (void)uv_accept((uv_stream_t *)&server->listener, (uv_stream_t *)&server->drop);
-    uv_close((uv_handle_t *)&server->drop, on_dropped);
+    conn_close(idle);
+    return true;
 }
 
 static void on_sweep(uv_timer_t *timer) {
     conn_sweep(timer->data);
 }
 
-void conn_accept(struct server *server) {
-    struct conn *conn = heap_alloc(server->heap, sizeof(*conn));
+/* Takes `socket`: at the limit an idle connection gives its place, else the client is told; far
+ * above it, or without memory, the socket is closed. */
+void conn_open(struct server *server, int socket) {
+    bool full = server->conn_count >= server->conn_max && !conn_evict(server);
+    bool crowded = full && server->conn_count >= server->conn_max + REFUSED_MAX;
+    struct conn *conn = crowded ? NULL : heap_alloc(server->heap, sizeof(*conn));
     if (conn == NULL) {
-        conn_drop(server);
+        (void)close(socket);
         return;
     }
     memset(conn, 0, sizeof(*conn));
@@ -394,21 +417,35 @@ void conn_accept(struct server *server) {
         (void)uv_timer_start(&server->sweep, on_sweep, server->sweep_ms, server->sweep_ms);
     }
     list_append(conn);
-    if (uv_accept((uv_stream_t *)&server->listener, (uv_stream_t *)&conn->tcp) != 0) {
+    if (uv_tcp_open(&conn->tcp, socket) != 0) {
+        (void)close(socket);
         conn_close(conn);
         return;
     }
-    (void)uv_tcp_nodelay(&conn->tcp, 1);
     (void)uv_read_start((uv_stream_t *)&conn->tcp, on_alloc, on_read);
-    if (server->conn_count > server->conn_max) {
+    if (full) {
         conn_refuse(conn, 503, 1, "Service temporarily unavailable: too many connections");
     }
+}
+
+/* A large answer is taken in slowly: the wait begins again. */
+static bool write_progressed(struct conn *conn) {
+    size_t unsent = uv_stream_get_write_queue_size((uv_stream_t *)&conn->tcp);
+    if (conn->output->unsent - unsent < WRITE_PROGRESS_BYTES) {
+        return false;
+    }
+    conn->output->unsent = unsent;
+    conn_enter(conn, CONN_WRITE);
+    return true;
 }
 
 static void conn_expire(struct conn *conn) {
     if (conn->state == CONN_HEAD || conn->state == CONN_BODY) {
         conn_refuse(conn, 408, 0, "Timeout: the request did not come whole in time");
-    } else {
+    } else if (conn->state == CONN_LEFT) {
+        conn_enter(conn, CONN_BUSY); /* for its answer, which comes soon now */
+        api_cancel(&conn->ticket);
+    } else if (conn->state != CONN_WRITE || !write_progressed(conn)) {
         conn_close(conn);
     }
 }
@@ -417,6 +454,9 @@ void conn_sweep(struct server *server) {
     uint64_t now_ms = uv_now(&server->loop->uv);
     for (enum conn_state state = 0; state < CONN_STATE_COUNT; state++) {
         struct conn *conn;
+        if (state == CONN_IDLE && !server->idle_always && !conn_places_short(server)) {
+            continue;
+        }
         while (server->timeouts_ms[state] != 0 && (conn = server->lists[state].first) != NULL &&
                now_ms - conn->since_ms >= server->timeouts_ms[state]) {
             conn_expire(conn);

@@ -71,7 +71,7 @@ struct parse {
     struct head *head;
     ins_text target, field;
     uint16_t flags; /* llhttp's at the end of the headers; it clears them with the message */
-    bool other_coding, encoded;
+    bool other_coding, encoded, asks_method;
 };
 
 static int on_url(llhttp_t *parser, const char *at, size_t size) {
@@ -106,8 +106,14 @@ static int on_value(llhttp_t *parser, const char *at, size_t size) {
         head->json_type = type_is_json(at, size);
     } else if (FIELD_IS(parse->field, "expect")) {
         head->expect_continue = FIELD_IS(value, "100-continue");
+    } else if (FIELD_IS(parse->field, "accept-encoding")) {
+        head->takes_gzip |= accepts_gzip(value);
     } else if (FIELD_IS(parse->field, "origin")) {
         head->from_browser = true;
+    } else if (FIELD_IS(parse->field, "access-control-request-method")) {
+        parse->asks_method = true;
+    } else if (FIELD_IS(parse->field, "access-control-request-headers")) {
+        head->wanted_headers = value;
     } else if (FIELD_IS(parse->field, "transfer-encoding")) {
         parse->other_coding |= !FIELD_IS(value, "chunked");
     } else if (FIELD_IS(parse->field, "content-encoding")) {
@@ -209,6 +215,8 @@ bool head_parse(llhttp_t *parser, const char *data, size_t size, struct head *ou
         return false;
     }
     out_head->method = method_of(parser->method);
+    out_head->preflight =
+        parser->method == HTTP_OPTIONS && out_head->from_browser && parse.asks_method;
     out_head->is_head_method = out_head->method == API_HEAD;
     out_head->chunked = (parse.flags & F_CHUNKED) != 0;
     if (out_head->chunked || (parse.flags & F_CONTENT_LENGTH) == 0) {

@@ -41,9 +41,16 @@ struct head {
     bool is_head_method; /* HEAD: like GET, without the body */
     bool keep_alive, chunked, expect_continue;
     bool json_type, has_type, from_browser; /* Content-Type; an Origin header */
+    bool takes_gzip;                        /* Accept-Encoding */
+    bool preflight;                         /* a browser asks whether it may ask */
+    ins_text wanted_headers;                /* of a preflight: the headers it would send */
     uint64_t content_length;                /* 0 also when absent */
     ins_text path, query;                   /* point into the data */
 };
+
+/* Whether `value` of Accept-Encoding prefers or allows gzip: "gzip", "gzip;q=0.5, *", not
+ * "gzip;q=0". */
+bool accepts_gzip(ins_text value);
 
 /* Parses a whole head that head_scan() accepted. For a chunked body `parser` goes on with
  * chunks_feed(). False: *out_error is filled. */

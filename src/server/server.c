@@ -10,8 +10,6 @@
 #include "base/status.h"
 #include "server/server_private.h"
 
-#define BACKLOG 1024
-
 /* ---- Opening ----------------------------------------------------------------------------- */
 
 /* Descriptors are raised as far as they go; connections get what the rest does not need. */
@@ -31,66 +29,8 @@ static uint32_t connections_allowed(uint32_t asked) {
     return room < most ? (uint32_t)room : most;
 }
 
-static void on_connection(uv_stream_t *listener, int status) {
-    struct server *server = listener->data;
-    if (status == 0) {
-        conn_accept(server);
-    }
-}
-
-static ins_status address_parse(const char *host, uint16_t port, struct sockaddr_storage *out,
-                                ins_error *error) {
-    const char *address = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
-    union {
-        struct sockaddr_storage *any;
-        struct sockaddr_in *v4;
-        struct sockaddr_in6 *v6;
-    } to = {out};
-    if (uv_ip4_addr(address, port, to.v4) == 0 || uv_ip6_addr(address, port, to.v6) == 0) {
-        return INS_OK;
-    }
-    return ins_fail(error, INS_INVALID, "host: \"%.100s\" is not an IPv4 or IPv6 address", host);
-}
-
-static void port_read(struct server *server) {
-    struct sockaddr_storage bound = {0};
-    union {
-        struct sockaddr_storage *any;
-        struct sockaddr *plain;
-        struct sockaddr_in *v4;
-        struct sockaddr_in6 *v6;
-    } address = {&bound};
-    int size = sizeof(bound);
-    if (uv_tcp_getsockname(&server->listener, address.plain, &size) == 0) {
-        server->port =
-            ntohs(bound.ss_family == AF_INET6 ? address.v6->sin6_port : address.v4->sin_port);
-    }
-}
-
-static ins_status server_listen(struct server *server, const struct server_options *options,
-                                ins_error *error) {
-    union {
-        struct sockaddr_storage any;
-        struct sockaddr plain;
-    } address;
-    memset(&address, 0, sizeof(address));
-    ins_status status = address_parse(options->host, options->http_port, &address.any, error);
-    if (status != INS_OK) {
-        return status;
-    }
-    INS_ASSERT(uv_tcp_init(&server->loop->uv, &server->listener) == 0);
-    server->listener.data = server;
-    server->listening = true;
-    int failure = uv_tcp_bind(&server->listener, &address.plain, 0);
-    if (failure == 0) {
-        failure = uv_listen((uv_stream_t *)&server->listener, BACKLOG, on_connection);
-    }
-    if (failure != 0) {
-        return ins_fail(error, INS_UNAVAILABLE, "cannot listen on %.100s port %u: %s",
-                        options->host, options->http_port, uv_strerror(failure));
-    }
-    port_read(server);
-    return INS_OK;
+static void on_accepted(void *context, int socket) {
+    conn_open(context, socket);
 }
 
 static uint32_t or_default(uint32_t value, uint32_t fallback) {
@@ -102,6 +42,8 @@ static void patience_init(struct server *server, const struct server_patience *p
     server->timeouts_ms[CONN_HEAD] = or_default(patience->head_ms, HEAD_MS);
     server->timeouts_ms[CONN_BODY] = or_default(patience->body_ms, BODY_MS);
     server->timeouts_ms[CONN_WRITE] = or_default(patience->write_ms, WRITE_MS);
+    server->timeouts_ms[CONN_LEFT] = LEFT_MS;
+    server->idle_always = patience->idle_ms != 0;
     server->timeouts_ms[CONN_LINGER] = or_default(patience->linger_ms, LINGER_MS);
     server->sweep_ms = SWEEP_MS;
     for (size_t state = 0; state < CONN_STATE_COUNT; state++) {
@@ -148,8 +90,10 @@ ins_status server_open(const struct server_options *options, struct server **out
         return ins_fail(error, INS_EXHAUSTED, "no memory for the server");
     }
     (void)signal(SIGPIPE, SIG_IGN); /* a closed connection is an error of its write, no more */
+    server->listener.closed = true;
     server->conn_max = connections_allowed(options->connections_max);
     patience_init(server, &options->patience);
+    server->cors = !options->no_cors;
     ins_options db_options = {.memory_budget = options->memory_budget};
     ins_status status = ins_store_open_directory(options->data_dir, false, &server->store, error);
     if (status == INS_OK) {
@@ -163,7 +107,10 @@ ins_status server_open(const struct server_options *options, struct server **out
         status = api_start(server, error);
     }
     if (status == INS_OK) {
-        status = server_listen(server, options, error);
+        server->listener.accepted = on_accepted;
+        server->listener.context = server;
+        status = listener_open(&server->listener, &server->loop->uv, options->host,
+                               options->http_port, error);
     }
     if (status != INS_OK) {
         server_close(server);
@@ -174,7 +121,7 @@ ins_status server_open(const struct server_options *options, struct server **out
 }
 
 uint16_t server_port(const struct server *server) {
-    return server->port;
+    return listener_port(&server->listener);
 }
 
 void server_stats(struct server *server, ins_stats *out_stats) {
@@ -215,7 +162,7 @@ static void on_stop(uv_async_t *async) {
     }
     server->stopping = true;
     server->stop_ms = uv_now(&server->loop->uv);
-    uv_close((uv_handle_t *)&server->listener, NULL);
+    listener_close(&server->listener);
     conn_close_waiting(server);
     (void)uv_timer_start(&server->sweep, on_stopping, 0, 5);
 }
@@ -259,12 +206,14 @@ void server_close(struct server *server) {
         if (server->api != NULL) {
             conn_close_all(server);
         }
+        listener_close(&server->listener);
         uv_walk(&server->loop->uv, close_handle, NULL);
         (void)uv_run(&server->loop->uv, UV_RUN_DEFAULT);
         loop_stop_lanes(server->loop);
     }
     if (server->api != NULL) {
         heap_free(server->heap, server->read_buffer, READ_BYTES);
+        gzip_close(server);
     }
     api_close(server->api);
     ins_db_close(server->db);

@@ -10,17 +10,18 @@
 #include "insula.h"
 
 #define SERVER_CONNECTIONS_MAX 10240u
-#define SERVER_DESCRIPTORS_KEPT 128u /* for files, the loop, libraries */
+#define SERVER_CONNECTIONS_LIMIT 1000000u /* what may be asked for */
+#define SERVER_DESCRIPTORS_KEPT 128u      /* for files, the loop, libraries */
 
 struct server;
 
 /* Milliseconds of silence after which a connection is given up, by what it is doing; 0 = default.
  */
 struct server_patience {
-    uint32_t idle_ms;   /* between requests: 75 s, as clients that pool connections expect */
+    uint32_t idle_ms;   /* between requests: 75 s, and only when places run short; set: always */
     uint32_t head_ms;   /* from the first byte of a head to its last: 10 s */
-    uint32_t body_ms;   /* without a byte of a body: 30 s */
-    uint32_t write_ms;  /* for an answer to be taken in: 60 s */
+    uint32_t body_ms;   /* for a body, or for the next MiB of it: 30 s */
+    uint32_t write_ms;  /* for an answer to be taken in, or the next MiB of it: 60 s */
     uint32_t linger_ms; /* for a refused peer to read its answer: 2 s */
 };
 
@@ -31,6 +32,7 @@ struct server_options {
     uint64_t memory_budget;   /* 0 = the engine's default */
     uint32_t connections_max; /* 0 = SERVER_CONNECTIONS_MAX or what the descriptors allow */
     struct server_patience patience;
+    bool no_cors;        /* pages of other origins may not read answers */
     bool handle_signals; /* SIGTERM and SIGINT stop; a second one ends the process at once */
 };
 

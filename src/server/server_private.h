@@ -13,22 +13,44 @@
                       */
 #define INPUT_BYTES_MIN ((size_t)1024)
 
-/* Qdrant closes idle connections after 5 s, which breaks clients that pool them. */
+/* Qdrant closes idle connections after 5 s, which breaks clients that pool them. Here they stay
+ * until places run short. */
 #define IDLE_MS 75000u
+#define IDLE_EVICT_MS 1000u /* idle for so long, a connection gives its place to a new one */
 #define HEAD_MS 10000u
 #define BODY_MS 30000u
+#define BODY_PROGRESS_BYTES                                                                        \
+    (1u << 20) /* within one patience; else a trickle holds a body's memory */
 #define WRITE_MS 60000u
+#define WRITE_PROGRESS_BYTES (1u << 20) /* the same for an answer */
+#define LEFT_MS                                                                                    \
+    1000u /* for a peer that ended its side and may wait for the answer all the same               \
+           */
 #define LINGER_MS 2000u
+#define REFUSED_MAX                                                                                \
+    64u /* connections above the maximum that are told so; others are just closed                  \
+         */
+/* Of dead peers nothing comes: the kernel asks after a minute of silence. */
+#define KEEPALIVE_S 60
+#define KEEPALIVE_INTERVAL_S 15
+#define KEEPALIVE_PROBES 4
+
+#define GZIP_BYTES_MIN ((size_t)1024) /* a smaller answer fits one packet either way */
+#define GZIP_BYTES_MAX ((size_t)8 << 20)
+#define GZIP_SCRATCH_BYTES ((size_t)64 << 10)
+#define PREFLIGHT_HEADERS_MAX 1024u
+
 #define SWEEP_MS 1000u /* how often expiry is looked at, unless a patience is shorter */
 #define STOP_MS 10000u /* for requests under way at shutdown */
 
 /* idle ──> head ──> body ──> busy ──> write ──> idle      any ──> linger ──> closed
- *   └────────┴────────────────^  └───────────────^           └────────────────^   */
+ *   └────────┴────────────────^ └─ left ─^ └─────^           └────────────────^   */
 enum conn_state {
     CONN_IDLE,   /* nothing received since the last answer */
     CONN_HEAD,   /* part of a head is in `input` */
     CONN_BODY,   /* `body` is being filled */
     CONN_BUSY,   /* the request is with the API */
+    CONN_LEFT,   /* so it is, and the peer has ended its side: it may be gone */
     CONN_WRITE,  /* the answer waits for the socket */
     CONN_LINGER, /* refused; what still comes is thrown away */
     CONN_CLOSED, /* the handle is closing or closed */
@@ -47,6 +69,7 @@ struct body {
     uint64_t expected; /* content length; 0 when chunked */
     char *data;
     size_t size, capacity;
+    size_t seen; /* of `size`, when the wait began */
     struct chunks chunks;
     struct conn *conn;
     unsigned refused_http; /* what chunk_take() has to say */
@@ -58,9 +81,12 @@ struct body {
 struct output {
     uv_write_t write;
     struct conn *conn;
+    size_t unsent; /* when the wait began */
     char *memory;
     size_t capacity;
 };
+
+struct gzip;
 
 struct conn {
     uv_tcp_t tcp; /* first: handles are cast back */
@@ -72,14 +98,31 @@ struct conn {
     struct head_scan scan;
     struct body *body;
     struct output *output;
-    uint8_t state; /* enum conn_state */
+    struct api_ticket ticket; /* of the request under way */
+    uint8_t state;            /* enum conn_state */
     bool keep_alive, head_method;
-    bool feeding;   /* conn_feed() is on the stack: it goes on by itself */
-    bool paused;    /* not reading: too much input while busy */
-    bool pending;   /* the API owes an answer */
-    bool ended;     /* the peer sends no more */
-    bool unhandled; /* the handle is closed: free once nothing is pending */
+    bool takes_gzip, cors; /* the request's: Accept-Encoding; an Origin to be allowed */
+    bool feeding;          /* conn_feed() is on the stack: it goes on by itself */
+    bool paused;           /* not reading: too much input while busy */
+    bool pending;          /* the API owes an answer */
+    bool ended;            /* the peer sends no more */
+    bool unhandled;        /* the handle is closed: free once nothing is pending */
 };
+
+/* The listening socket (listen.c). */
+struct listener {
+    void (*accepted)(void *context, int socket); /* takes the socket */
+    void *context;
+    uv_poll_t poll;
+    uv_timer_t retry;
+    int socket, reserve; /* reserve: a descriptor to give up when there are no more; -1 = none */
+    bool closed;
+};
+
+INS_MUST_USE ins_status listener_open(struct listener *listener, uv_loop_t *uv, const char *host,
+                                      uint16_t port, ins_error *error);
+void listener_close(struct listener *listener); /* nothing when `closed` */
+uint16_t listener_port(const struct listener *listener);
 
 struct server {
     struct loop *loop;
@@ -87,8 +130,7 @@ struct server {
     ins_db *db;
     struct api *api;
     struct heap *heap;
-    uv_tcp_t listener;
-    uv_tcp_t drop; /* takes connections for which there is no memory */
+    struct listener listener;
     uv_timer_t sweep;
     uv_async_t stop;
     uv_signal_t signals[2];
@@ -97,14 +139,15 @@ struct server {
     uint32_t timeouts_ms[CONN_STATE_COUNT]; /* 0 = none */
     uint32_t sweep_ms;
     char *read_buffer; /* [READ_BYTES] */
+    struct gzip *gzip; /* NULL until an answer is compressed */
     uint64_t stop_ms;
     uint32_t conn_count, conn_max;
-    uint16_t port;
-    bool listening, dropping, stopping, shutdown_begun;
+    bool cors, idle_always; /* idle_always: idle connections end also when places are many */
+    bool stopping, shutdown_begun;
 };
 
-/* Accepts a connection that the listener announced. */
-void conn_accept(struct server *server);
+/* Makes a connection of `socket`, which it takes. */
+void conn_open(struct server *server, int socket);
 /* The answer of a request: `user` is its connection. */
 void conn_respond(void *user, struct api_response *response);
 /* Gives up what has been silent for too long. */
@@ -124,6 +167,14 @@ void conn_written(struct conn *conn);
 /* Sends `response` with its head; takes its memory. */
 void write_response(struct conn *conn, struct api_response *response, bool close);
 void write_continue(struct conn *conn);
+/* Tells a browser that pages of any origin may ask, with the headers they want to send. */
+void write_preflight(struct conn *conn, ins_text wanted_headers);
+/* Gives the memory of a response back. */
+void response_free(struct server *server, struct api_response *response);
+
+/* Compresses the body of `response`; false: left as it is (gzip.c). */
+bool gzip_response(struct server *server, struct api_response *response);
+void gzip_close(struct server *server);
 void write_free(struct server *server, struct output *output);
 
 /* Bodies (body.c). */

@@ -1,6 +1,7 @@
 /* Answers on the wire. The head is written into the free bytes before the body, so that the usual
  * answer leaves with one write and without memory of its own; what the socket does not take at once
  * waits in an output. */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -70,7 +71,8 @@ static void put_number(struct head_writer *writer, uint64_t number) {
 }
 
 /* Writes the head so that it ends where the body begins; returns its size. */
-static size_t head_write(const struct api_response *response, bool close) {
+static size_t head_write(const struct conn *conn, const struct api_response *response, bool packed,
+                         bool close) {
     struct head_writer writer = {.size = 0};
     put(&writer, "HTTP/1.1 ");
     put_number(&writer, response->http);
@@ -88,6 +90,15 @@ static size_t head_write(const struct api_response *response, bool close) {
         put(&writer, "\r\nRetry-After: ");
         put_number(&writer, response->retry_after_s);
     }
+    if (packed) {
+        put(&writer, "\r\nContent-Encoding: gzip");
+    }
+    if (response->size >= GZIP_BYTES_MIN || packed) {
+        put(&writer, "\r\nVary: Accept-Encoding");
+    }
+    if (conn->cors) {
+        put(&writer, "\r\nAccess-Control-Allow-Origin: *");
+    }
     put(&writer, close ? "\r\nConnection: close\r\n\r\n" : "\r\n\r\n");
     memcpy(response->body - writer.size, writer.text, writer.size);
     return writer.size;
@@ -100,7 +111,7 @@ void write_free(struct server *server, struct output *output) {
     }
 }
 
-static void response_free(struct server *server, struct api_response *response) {
+void response_free(struct server *server, struct api_response *response) {
     if (!response->shared) {
         heap_free(server->heap, response->memory, response->capacity);
     }
@@ -174,6 +185,7 @@ static void write_later(struct conn *conn, struct api_response *response, char *
         return;
     }
     output->conn = conn;
+    output->unsent = size;
     output->memory = memory;
     output->capacity = capacity;
     output->write.data = output;
@@ -188,12 +200,9 @@ static void write_later(struct conn *conn, struct api_response *response, char *
     }
 }
 
-void write_response(struct conn *conn, struct api_response *response, bool close) {
-    INS_ASSERT(conn->output == NULL);
+/* Sends `size` bytes at `at`, which lie in the memory of `response`. */
+static void write_bytes(struct conn *conn, struct api_response *response, char *at, size_t size) {
     bool refused = !conn->keep_alive;
-    size_t head_size = head_write(response, close);
-    char *at = response->body - head_size;
-    size_t size = head_size + (conn->head_method ? 0 : response->size);
     uv_buf_t buffer = uv_buf_init(at, (unsigned)size);
     int sent = uv_try_write((uv_stream_t *)&conn->tcp, &buffer, 1);
     if (sent < 0 && sent != UV_EAGAIN) {
@@ -208,6 +217,42 @@ void write_response(struct conn *conn, struct api_response *response, bool close
     }
     response_free(conn->server, response);
     response_sent(conn, refused);
+}
+
+void write_response(struct conn *conn, struct api_response *response, bool close) {
+    INS_ASSERT(conn->output == NULL);
+    bool packed = conn->takes_gzip && gzip_response(conn->server, response);
+    size_t head_size = head_write(conn, response, packed, close);
+    size_t size = head_size + (conn->head_method ? 0 : response->size);
+    write_bytes(conn, response, response->body - head_size, size);
+}
+
+/* Names of headers and commas, nothing that could end the line or the answer. */
+static bool header_list_is_plain(ins_text list) {
+    for (size_t i = 0; i < list.size; i++) {
+        unsigned char byte = (unsigned char)list.data[i];
+        if (!isalnum(byte) && strchr("-_, ", byte) == NULL) {
+            return false;
+        }
+    }
+    return list.size <= PREFLIGHT_HEADERS_MAX;
+}
+
+void write_preflight(struct conn *conn, ins_text wanted_headers) {
+    char text[PREFLIGHT_HEADERS_MAX + 512];
+    bool plain = wanted_headers.size != 0 && header_list_is_plain(wanted_headers);
+    int size = snprintf(
+        text, sizeof(text),
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nAccess-Control-Allow-Origin: *\r\n"
+        "Access-Control-Allow-Methods: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
+        "%s%.*s%sVary: Origin, Access-Control-Request-Method, Access-Control-Request-Headers\r\n"
+        "%s\r\n",
+        plain ? "Access-Control-Allow-Headers: " : "", plain ? (int)wanted_headers.size : 0,
+        wanted_headers.data == NULL ? "" : wanted_headers.data, plain ? "\r\n" : "",
+        conn->keep_alive ? "" : "Connection: close\r\n");
+    INS_ASSERT(size > 0 && (size_t)size < sizeof(text));
+    struct api_response response = {.memory = text, .shared = true};
+    write_bytes(conn, &response, text, (size_t)size);
 }
 
 void write_continue(struct conn *conn) {

@@ -25,7 +25,8 @@ PROGRAM = None
 class Server:
     """One `insula serve`; survives restarts on the same directory."""
 
-    def __init__(self, budget="512M"):
+    def __init__(self, budget="512M", arguments=(), preexec=None):
+        self.arguments, self.preexec = arguments, preexec
         self.directory = tempfile.mkdtemp(prefix="insula-rest-")
         self.budget = budget
         self.start()
@@ -33,7 +34,7 @@ class Server:
     def start(self):
         self.process = subprocess.Popen(
             [PROGRAM, "serve", "--data", self.directory, "--http-port", "0", "--grpc-port", "6334",
-             "--memory-budget", self.budget],
+             "--memory-budget", self.budget, *self.arguments], preexec_fn=self.preexec,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.greeting = [self.process.stdout.readline() for _ in range(4)]
         self.port = int(self.greeting[0].rsplit(":", 1)[1])
@@ -543,7 +544,8 @@ class RestartTest(unittest.TestCase):
         self.assertEqual(run("version")[0], 0)
         self.assertEqual(run("help", "serve")[0], 0)
         for arguments in (("nonsense",), ("serve", "--http-port", "70000"), ("serve", "--what"),
-                          ("serve", "--memory-budget", "much"), ("check",), ("help", "nonsense")):
+                          ("serve", "--memory-budget", "much"), ("serve", "--connections", "0"),
+                          ("serve", "--client-timeout", "0"), ("serve", "--cors", "perhaps"), ("check",), ("help", "nonsense")):
             code, _, error = run(*arguments)
             self.assertEqual(code, 2, arguments)
             self.assertNotEqual(error, "")

@@ -258,9 +258,41 @@ static void test_shutdown(void **state) {
     fixture_close(&fixture);
 }
 
+static void start_cancelled(ins_db *db, const void *request, ins_call *call) {
+    ins_call_cancel(call);
+    ins_points_count(db, request, call);
+}
+
+static void start_cancelled_upsert(ins_db *db, const void *request, ins_call *call) {
+    ins_call_cancel(call);
+    ins_points_upsert(db, request, call);
+}
+
+/* Goal: a cancelled read ends with TIMEOUT, a cancelled write takes effect. Method: calls that are
+ * cancelled before their first step. */
+static void test_cancel(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_open(&fixture);
+    create(&fixture, "docs", false);
+    ins_call call = {0};
+    ins_points_request request = {.collection = text("docs")};
+    assert_int_equal(run(&fixture, start_cancelled, &request, &call), INS_TIMEOUT);
+    ins_call_release(&call);
+    float vector[4] = {1, 0, 0, 0};
+    ins_point point = {.id = {.low = 1}, .vector = vector, .dim = 4};
+    request.points = &point;
+    request.point_count = 1;
+    assert_int_equal(run(&fixture, start_cancelled_upsert, &request, &call), INS_OK);
+    ins_call_release(&call);
+    assert_int_equal(count_where(&fixture, "docs", NULL), 1);
+    fixture_close(&fixture);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_collection),
+        cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_tenants_and_moves),
         cmocka_unit_test(test_search_over_tenants),
         cmocka_unit_test(test_scroll),

@@ -98,6 +98,17 @@ uint64_t fake_calls(void) {
     return fake.calls;
 }
 
+static _Atomic uint64_t cancels;
+
+uint64_t fake_cancels(void) {
+    return cancels;
+}
+
+void ins_call_cancel(ins_call *call) {
+    call->cancelled = true;
+    cancels++;
+}
+
 /* ---- Completion -------------------------------------------------------------------------- */
 
 static void answer_run(ins_task *task) {
@@ -125,6 +136,18 @@ void fake_hold(bool hold) {
     if (!hold && fake.db != NULL) {
         fake.db->held_count = 0;
     }
+}
+
+static void unhold_run(ins_task *task) {
+    (void)task;
+    fake_hold(false);
+}
+
+void fake_unhold(void) {
+    static ins_task task = {.run = unhold_run};
+    const ins_runtime *runtime = fake.db->runtime;
+    runtime->post(runtime->context, INS_LANE_REQUEST, &task);
+    runtime->wake(runtime->context, INS_LANE_REQUEST);
 }
 
 /* Begins an answer; false when the test asked for a failure, which is then on its way. */

@@ -10,6 +10,8 @@
 void fake_set_inline(bool inside);
 /* Calls are kept without completion until fake_hold(false). On the request lane. */
 void fake_hold(bool hold);
+/* fake_hold(false) from any thread, as a task of the request lane. */
+void fake_unhold(void);
 /* The next call fails so, once. */
 void fake_fail_next(ins_status status, uint32_t retry_after_s, const char *message);
 /* ins_db_alloc number `countdown` from now fails, once (1 = the next). 0 = off. */
@@ -21,5 +23,7 @@ void fake_stop_writes(const char *reason);
 /* The deadline of the last call, and how often an operation has been started. */
 uint64_t fake_last_deadline(void);
 uint64_t fake_calls(void);
+/* How many calls were cancelled. */
+uint64_t fake_cancels(void);
 
 #endif

@@ -64,6 +64,53 @@ static void test_reads(void **state) {
     assert_true(head.keep_alive);
 }
 
+/* Goal: Accept-Encoding and a browser's questions are read. Method: tables. */
+static void test_codings(void **state) {
+    (void)state;
+    static const struct {
+        const char *value;
+        bool gzip;
+    } cases[] = {
+        {"gzip", true},
+        {"gzip, deflate", true},
+        {"deflate, GZIP;q=0.5", true},
+        {"br;q=1.0, *", true},
+        {"x-gzip", true},
+        {" gzip ;q=1", true},
+        {"", false},
+        {"identity", false},
+        {"gzip;q=0", false},
+        {"gzip; q=0.000", false},
+        {"*, gzip;q=0", false},
+        {"*;q=0", false},
+        {"gzipped", false},
+        {"gzip;q=0.001", true},
+        {",,gzip", true},
+        {"deflate;q=0,br", false},
+        {"gzip;Q=0", false},
+        {"gzip;", true},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        ins_text value = {cases[i].value, strlen(cases[i].value)};
+        assert_int_equal(accepts_gzip(value), cases[i].gzip);
+    }
+    struct head head;
+    struct head_error error;
+    const char *text = "OPTIONS /a HTTP/1.1\r\nOrigin: http://o\r\n"
+                       "Access-Control-Request-Method: POST\r\n"
+                       "Access-Control-Request-Headers: content-type, api-key\r\n"
+                       "Accept-Encoding: gzip\r\n\r\n";
+    assert_int_equal(scan_and_parse(text, strlen(text), &head, &error), HEAD_DONE);
+    assert_true(head.preflight && head.takes_gzip);
+    assert_true(text_is(head.wanted_headers, "content-type, api-key"));
+    text = "OPTIONS /a HTTP/1.1\r\nOrigin: http://o\r\n\r\n";
+    assert_int_equal(scan_and_parse(text, strlen(text), &head, &error), HEAD_DONE);
+    assert_false(head.preflight || head.takes_gzip);
+    text = "POST /a HTTP/1.1\r\nOrigin: o\r\nAccess-Control-Request-Method: POST\r\n\r\n";
+    assert_int_equal(scan_and_parse(text, strlen(text), &head, &error), HEAD_DONE);
+    assert_false(head.preflight);
+}
+
 /* Goal: every head that two parsers could read differently, or that we do not speak, is refused
  * with its code. Method: a table. */
 static void test_refuses(void **state) {
@@ -225,9 +272,9 @@ static void test_chunks(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reads),  cmocka_unit_test(test_refuses),
-        cmocka_unit_test(test_limits), cmocka_unit_test(test_bytewise),
-        cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_reads),    cmocka_unit_test(test_codings),
+        cmocka_unit_test(test_refuses),  cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_bytewise), cmocka_unit_test(test_chunks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

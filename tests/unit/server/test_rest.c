@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/limits.h"
@@ -646,7 +647,6 @@ static void test_statuses(void **state) {
         {INS_EXHAUSTED, 3, 429, "\"Rate limiting exceeded: because\""},
         {INS_FULL, 0, 507, "\"Insufficient storage: because\""},
         {INS_UNAVAILABLE, 0, 503, "\"Service temporarily unavailable: because\""},
-        {INS_TIMEOUT, 0, 408, "\"Timeout: because\""},
         {INS_UNSUPPORTED, 0, 501, "\"Not implemented: because\""},
         {INS_CORRUPT, 0, 500, "\"Service internal error: because\""},
         {INS_IO, 0, 500, "\"Service internal error: because\""},
@@ -742,6 +742,79 @@ static void test_no_memory(void **state) {
     free(body);
 }
 
+/* Makes the timeouts of what is under way run out and lets the timer look. */
+static void time_passes(struct rest *rest) {
+    (void)usleep(1100000);
+    assert_non_null(rest->timer);
+    assert_true(rest->timer->armed);
+    rest->timer->armed = false;
+    rest->timer->run(rest->timer);
+}
+
+/* Goal: who waits longer than its timeout is answered: a read with 408 and it is cancelled, an
+ * update with "wait_timeout"; both are answered once. Method: an engine that keeps its calls. */
+static void test_late(void **state) {
+    struct rest *rest = *state;
+    create(rest);
+    uint64_t cancels = fake_cancels();
+    fake_hold(true);
+    rest->later = true;
+    (void)rest_call(rest, API_POST, COUNT "?timeout=1", "{}");
+    assert_non_null(rest->ticket.job);
+    size_t answers = rest->answers;
+    time_passes(rest);
+    assert_int_equal(rest->answers, answers + 1);
+    assert_int_equal(rest->http, 408);
+    assert_non_null(
+        strstr(rest->body, "Timeout: Operation 'count points' timed out after 1 seconds"));
+    assert_null(rest->ticket.job);
+    assert_int_equal(fake_cancels(), cancels + 1);
+
+    (void)rest_call(rest, API_PUT, "/collections/c/points?wait=true&timeout=1",
+                    "{\"points\":[{\"id\":1,\"vector\":[1,2]}]}");
+    time_passes(rest);
+    assert_int_equal(rest->answers, answers + 2);
+    assert_int_equal(rest->http, 200);
+    assert_string_equal(rest_member(rest, "result.status"), "\"wait_timeout\"");
+    assert_string_equal(rest_member(rest, "result.operation_id"), "null");
+
+    assert_int_equal(api_pending(rest->api), 2); /* they go on */
+    fake_hold(false);
+    assert_int_equal(api_pending(rest->api), 0);
+    assert_int_equal(rest->answers, answers + 2);
+    assert_false(rest->timer->armed); /* nobody waits: it is not armed again */
+    rest->later = false;
+    assert_int_equal(rest_call(rest, API_POST, COUNT "?timeout=1", "{}"), 200);
+    rest->timer->armed = false;
+    rest->timer->run(rest->timer);
+    assert_false(rest->timer->armed);
+}
+
+/* Goal: the engine's own TIMEOUT has the same text. Method: a call that fails so. */
+static void test_timeout_text(void **state) {
+    struct rest *rest = *state;
+    fake_fail_next(INS_TIMEOUT, 0, "whatever");
+    assert_int_equal(rest_call(rest, API_POST, COUNT "?timeout=7", "{}"), 408);
+    assert_non_null(
+        strstr(rest->body, "Timeout: Operation 'count points' timed out after 7 seconds"));
+}
+
+/* Goal: a client that has gone cancels its read. Method: a held call, its ticket. */
+static void test_cancel(void **state) {
+    struct rest *rest = *state;
+    uint64_t cancels = fake_cancels();
+    api_cancel(&rest->ticket); /* nothing under way: nothing happens */
+    assert_int_equal(fake_cancels(), cancels);
+    fake_hold(true);
+    rest->later = true;
+    (void)rest_call(rest, API_POST, COUNT, "{}");
+    api_cancel(&rest->ticket);
+    assert_int_equal(fake_cancels(), cancels + 1);
+    fake_hold(false);
+    rest->later = false;
+    assert_null(rest->ticket.job);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_collection, setup, teardown),
@@ -756,6 +829,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_statuses, setup, teardown),
         cmocka_unit_test_setup_teardown(test_deadline, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_late, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_timeout_text, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
         cmocka_unit_test_setup_teardown(test_service, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),
     };

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -381,6 +382,161 @@ static void test_patience(void **state) {
     assert_int_equal(fake_alloc_bytes(), 0);
 }
 
+/* Goal: a body that trickles in gets its patience for each MiB, not
+ * for each byte. Method: a byte every 10 ms against a patience of 100 ms. */
+static void test_trickle(void **state) {
+    (void)state;
+    static struct running running;
+    static struct answer_read answer;
+    struct server_options options = {.patience = {.body_ms = 100, .linger_ms = 50}};
+    running_start(&running, &options);
+    int client = client_connect(&running);
+    client_send_text(client, "PUT /collections/t HTTP/1.1\r\nContent-Length: 500\r\n\r\n");
+    int sent = 0;
+    while (sent < 400 && send(client, " ", 1, MSG_NOSIGNAL) == 1) {
+        struct pollfd ready = {.fd = client, .events = POLLIN};
+        if (poll(&ready, 1, 10) == 1) {
+            break;
+        }
+        sent++;
+    }
+    assert_true(sent < 100);
+    client_read(client, &answer);
+    assert_int_equal(answer.http, 408);
+    (void)close(client);
+    running_stop(&running);
+    assert_int_equal(fake_alloc_bytes(), 0);
+}
+
+/* Goal: when all places are taken, one that has been idle for a second or more is given away, the
+ * longest first. Method: a server for two. */
+static void test_evict(void **state) {
+    (void)state;
+    static struct running running;
+    struct server_options options = {.connections_max = 2};
+    running_start(&running, &options);
+    int old = client_connect(&running);
+    client_send_text(old, HEALTH);
+    expect(old, 200, "healthz");
+    (void)usleep(1200000);
+    int young = client_connect(&running);
+    client_send_text(young, HEALTH);
+    expect(young, 200, "healthz");
+    int third = client_connect(&running);
+    client_send_text(third, HEALTH);
+    expect(third, 200, "healthz");
+    assert_true(client_at_end(old));
+    client_send_text(young, HEALTH);
+    expect(young, 200, "healthz");
+    (void)close(old);
+    (void)close(young);
+    (void)close(third);
+    running_stop(&running);
+}
+
+/* Goal: a read whose client has gone is cancelled: at once when the connection is reset, after a
+ * second when the peer only ended its side, which then still gets its answer. Method: calls that
+ * the engine keeps. */
+static void test_gone(void **state) {
+    struct running *running = *state;
+    uint64_t cancels = fake_cancels(), calls = fake_calls();
+    fake_hold(true);
+    int reset = client_connect(running);
+    int half = client_connect(running);
+    client_send_text(reset, "GET /collections HTTP/1.1\r\n\r\n");
+    client_send_text(half, "GET /collections HTTP/1.1\r\n\r\n");
+    while (fake_calls() < calls + 2) {
+        (void)usleep(1000);
+    }
+    struct linger cut = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(reset, SOL_SOCKET, SO_LINGER, &cut, sizeof(cut));
+    (void)close(reset);
+    (void)shutdown(half, SHUT_WR);
+    for (int tries = 0; fake_cancels() < cancels + 1; tries++) {
+        assert_true(tries < 500);
+        (void)usleep(1000);
+    }
+    for (int tries = 0; fake_cancels() < cancels + 2; tries++) {
+        assert_true(tries < 4000);
+        (void)usleep(1000);
+    }
+    fake_unhold();
+    expect(half, 200, "collections");
+    assert_true(client_at_end(half));
+    (void)close(half);
+}
+
+/* Goal: large answers are compressed for who asks, small ones are not, and HEAD says the same
+ * length as GET. Method: a collection whose metadata make its answer large. */
+static void test_gzip(void **state) {
+    int client = client_connect(*state);
+    static struct answer_read answer;
+    static char body[4096];
+    (void)snprintf(
+        body, sizeof(body),
+        "{\"vectors\":{\"size\":2,\"distance\":\"Dot\"},\"metadata\":{\"a\":\"%02000d\"}}", 7);
+    send_body(client, "PUT", "/collections/z", body);
+    expect(client, 200, "true");
+    client_send_text(client, "GET /collections/z HTTP/1.1\r\nAccept-Encoding: gzip\r\n\r\n");
+    client_read(client, &answer);
+    assert_int_equal(answer.http, 200);
+    assert_non_null(strstr(answer.head, "Content-Encoding: gzip"));
+    assert_non_null(strstr(answer.head, "Vary: Accept-Encoding"));
+    assert_true(answer.body_size < 1000);
+    assert_memory_equal(answer.body, "\x1f\x8b\x08", 3);
+    client_send_text(client, "GET /collections/z HTTP/1.1\r\nAccept-Encoding: identity\r\n\r\n");
+    client_read(client, &answer);
+    assert_null(strstr(answer.head, "Content-Encoding"));
+    assert_true(answer.body_size > 2000);
+    client_send_text(client, "GET /healthz HTTP/1.1\r\nAccept-Encoding: gzip\r\n\r\n");
+    client_read(client, &answer);
+    assert_null(strstr(answer.head, "Content-Encoding"));
+    (void)close(client);
+}
+
+/* Goal: pages of any origin may ask, after asking whether they may; a list of headers that could
+ * end the line is not repeated; without CORS nothing is said. Method: preflights and plain
+ * requests. */
+static void test_cors(void **state) {
+    static struct answer_read answer;
+    int client = client_connect(*state);
+    const char *ask = "OPTIONS /collections/a HTTP/1.1\r\nOrigin: http://o\r\n"
+                      "Access-Control-Request-Method: PUT\r\n"
+                      "Access-Control-Request-Headers: content-type, api-key\r\n\r\n";
+    client_send_text(client, ask);
+    client_read(client, &answer);
+    assert_int_equal(answer.http, 200);
+    assert_non_null(strstr(answer.head, "Access-Control-Allow-Origin: *"));
+    assert_non_null(strstr(answer.head, "Access-Control-Allow-Headers: content-type, api-key\r\n"));
+    assert_non_null(strstr(answer.head, "PATCH"));
+    client_send_text(client, "OPTIONS /x HTTP/1.1\r\nOrigin: o\r\n"
+                             "Access-Control-Request-Method: PUT\r\n"
+                             "Access-Control-Request-Headers: a:b\r\n\r\n"
+                             "GET /nothing HTTP/1.1\r\nOrigin: o\r\n\r\n" HEALTH);
+    client_read(client, &answer);
+    assert_int_equal(answer.http, 200);
+    assert_null(strstr(answer.head, "Allow-Headers"));
+    client_read(client, &answer);
+    assert_int_equal(answer.http, 404);
+    assert_non_null(strstr(answer.head, "Access-Control-Allow-Origin: *"));
+    client_read(client, &answer);
+    assert_null(strstr(answer.head, "Access-Control"));
+    client_send_text(client, "OPTIONS /healthz HTTP/1.1\r\n\r\n");
+    expect(client, 405, NULL);
+    (void)close(client);
+
+    static struct running closed;
+    struct server_options options = {.no_cors = true};
+    running_start(&closed, &options);
+    client = client_connect(&closed);
+    client_send_text(client, ask);
+    client_read(client, &answer);
+    assert_int_equal(answer.http, 405);
+    assert_null(strstr(answer.head, "Access-Control"));
+    (void)close(client);
+    running_stop(&closed);
+}
+
 /* Goal: stopping answers what is under way, closes what is idle, and flushes. Method: stop with a
  * request that the engine completes later (completions are tasks), and idle connections open. */
 static void test_stop(void **state) {
@@ -437,6 +593,11 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_vanishing, setup, teardown),
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_patience),
+        cmocka_unit_test(test_trickle),
+        cmocka_unit_test(test_evict),
+        cmocka_unit_test_setup_teardown(test_gone, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_gzip, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cors, setup, teardown),
         cmocka_unit_test(test_stop),
         cmocka_unit_test_setup_teardown(test_open_fails, setup, teardown),
     };

@@ -22,7 +22,10 @@ struct rest {
     uint32_t retry_after_s;
     char allow[64], type[64];
     size_t answers;
-    char *body; /* terminated */
+    bool later;       /* rest_call() does not expect an answer yet */
+    char *body;       /* terminated */
+    ins_timer *timer; /* armed last */
+    struct api_ticket ticket;
 };
 
 void rest_open(struct rest *rest);
