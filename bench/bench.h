@@ -23,21 +23,26 @@
 #define BENCH_WIDTH_MAX 4096u /* writers or connections */
 #define BENCH_NS 1000000000ull
 
-enum bench_style { BENCH_STYLE_KEY, BENCH_STYLE_COLLECTION };
+enum bench_style { BENCH_STYLE_KEY, BENCH_STYLE_COLLECTION, BENCH_STYLE_SHARD };
+const char *bench_style_text(enum bench_style style);
 
 struct bench_options {
     const char *data;   /* directory; NULL = temporary, below the current one */
-    const char *url;    /* http://HOST:PORT; NULL = in process */
-    const char *sample; /* sample.f16bin */
-    const char *server; /* executable that `restart` starts */
+    const char *url;    /* http://HOST:PORT; NULL = in process, or a server of one's own */
+    const char *sample; /* sample.f16bin, with its other files beside it */
+    const char *server; /* executable; NULL = the one of this build */
     const char *kind;   /* of `requests` */
+    const char *scale;  /* of the suite: tiny, S, M, L */
+    const char *commit; /* what the report says of it */
+    const char *out;    /* directory of the suite's reports; NULL = the data directory */
     enum bench_style style;
     uint32_t tenants, points, writers, connections;
     uint32_t collections, from;
-    double seconds, warmup;
+    double seconds, warmup; /* below 0: the workload's own */
+    double minutes, rate;   /* of the suite; 0 = its own */
     uint64_t seed, memory_budget;
     pid_t pid; /* of the server; 0 = not told */
-    bool drop_log, json, flush, check, setup_only, no_setup;
+    bool drop_log, json, flush, check, setup_only, no_setup, fresh;
 };
 
 uint64_t bench_now_ns(void);
@@ -53,25 +58,35 @@ enum bench_purpose {
     BENCH_ID,
     BENCH_VECTOR,
     BENCH_PAYLOAD,
-    BENCH_PICK, /* which point a writer writes next */
-    BENCH_SEEDS /* what the pool of vectors is made of */
+    BENCH_PICK,  /* which point a writer writes next */
+    BENCH_SEEDS, /* what the pool of vectors is made of */
+    BENCH_TOPIC,
+    BENCH_POPULARITY,
+    BENCH_ARRIVAL,
+    BENCH_QUERY,
+    BENCH_WRITE,
+    BENCH_CHURN,
+    BENCH_TRUTH
 };
 
 uint64_t bench_hash(uint64_t seed, enum bench_purpose purpose, uint64_t tenant, uint64_t i);
 
-/* ---- Report: a line a figure for people, or all in one line of JSON ---- */
-
-struct report {
-    bool json, started;
+/* A stream of splitmix64, begun at a hash of the key. */
+struct random {
+    uint64_t state;
 };
 
-void report_begin(struct report *report, const struct bench_options *options, const char *workload);
-/* `label` says what and in which unit. */
-void report_number(struct report *report, const char *key, const char *label, double value);
-void report_text(struct report *report, const char *key, const char *label, const char *value);
-/* null in JSON, "not available" for people. */
-void report_absent(struct report *report, const char *key, const char *label);
-void report_end(struct report *report);
+static inline struct random random_of(uint64_t seed, enum bench_purpose purpose, uint64_t tenant,
+                                      uint64_t i) {
+    return (struct random){.state = bench_hash(seed, purpose, tenant, i)};
+}
+
+uint64_t random_next(struct random *random);
+double random_unit(struct random *random); /* above 0, at most 1 */
+/* Two independent values of the standard normal distribution. */
+void random_normal(struct random *random, double out[2]);
+double random_lognormal(struct random *random, double median, double sigma);
+double random_exponential(struct random *random, double mean);
 
 /* ---- Latencies: buckets 1.6 % wide ---- */
 
@@ -85,7 +100,7 @@ struct latency {
 void latency_add(struct latency *latency, uint64_t ns);
 /* Upper end of the bucket that holds the quantile; 0 without samples. */
 uint64_t latency_quantile(const struct latency *latency, double quantile);
-void report_latency(struct report *report, const struct latency *latency);
+void latency_merge(struct latency *into, const struct latency *from);
 
 /* ---- The machine's counters ---- */
 
@@ -95,9 +110,6 @@ struct device_counters { /* of the block device below a path, by /proc/diskstats
 };
 
 void device_read(const char *path, struct device_counters *out_counters);
-/* Device writes, bytes and flushes from `before` to `after` per acknowledged write. */
-void report_device(struct report *report, const struct device_counters *before,
-                   const struct device_counters *after, uint64_t acknowledged);
 
 struct process_sample {
     bool available;
@@ -107,9 +119,18 @@ struct process_sample {
     uint64_t segment_descriptors; /* of them: segment files, of which a bounded number stay open */
     double cpu_s;                 /* utime + stime of all its threads */
     uint64_t read_bytes;          /* what its read calls returned */
+    uint64_t write_bytes;         /* what it sent towards the disk, by /proc/PID/io */
+    uint64_t minor_faults, major_faults;
+    uint64_t switches; /* of context, of all its threads, wanted or not */
 };
 
 void process_read(pid_t pid, struct process_sample *out_sample);
+
+/* Bytes of a directory's files on disk, with all below it. */
+uint64_t directory_bytes(const char *path);
+bool directory_remove(const char *path);
+/* Bytes that may still be written below `path`. */
+uint64_t disk_free(const char *path);
 
 /* ---- Temporary data directory ---- */
 
@@ -132,7 +153,10 @@ int run_writers(const struct bench_options *options);
 int run_collections(const struct bench_options *options);
 int run_footprint(const struct bench_options *options);
 int run_requests(const struct bench_options *options);
-int run_restart(const struct bench_options *options);
+int run_start(const struct bench_options *options);
+/* One workload of the suite, or with "report" all of them: suite/suite.c. */
+bool suite_has(const char *workload);
+int run_suite(const struct bench_options *options, const char *workload);
 
 int writers_in_process(const struct bench_options *options);
 int writers_over_http(const struct bench_options *options);

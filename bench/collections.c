@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "bench.h"
+#include "report.h"
 #include "rest.h"
 
 #define SLICES 9u

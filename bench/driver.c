@@ -135,14 +135,14 @@ static void visit_lane(struct driver *driver, struct visit *visit, void (*run)(s
     (void)pthread_mutex_destroy(&visit->mutex);
 }
 
-static void run_start(struct visit *visit) {
+static void run_pump(struct visit *visit) {
     visit->driver->exhausted = visit->driver->stopping = false;
     pump(visit->driver);
 }
 
 void driver_start(struct driver *driver) {
     struct visit visit = {0};
-    visit_lane(driver, &visit, run_start);
+    visit_lane(driver, &visit, run_pump);
 }
 
 static void run_idle(struct visit *visit) {

@@ -7,6 +7,7 @@
 
 #include "bench.h"
 #include "driver.h"
+#include "report.h"
 
 #define BYTES_PER_COLLECTION_MAX 512.0
 /* The arena commits whole 2 MiB pages ahead of use, and at most an eighth; the slope of what is

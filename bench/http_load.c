@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "http.h"
@@ -13,10 +14,11 @@
 #define EVENTS 256
 
 struct connection {
-    int fd;
+    int fd; /* -1 = not open */
     uint32_t number;
     bool busy, wants_out;
-    uint64_t start_ns;
+    uint64_t start_ns, sent_ns;
+    struct connection *next_idle; /* open loop */
     size_t out_size, out_at, in_size, in_capacity;
     struct http_parser parser;
     char *out; /* [HTTP_REQUEST_MAX] */
@@ -26,8 +28,11 @@ struct connection {
 struct run {
     struct http_load *load;
     struct connection *connections;
+    struct connection *idle; /* open loop: last used first, so that few stay in use */
     int epoll;
     uint32_t busy;
+    bool stalled; /* the due request waits for a connection */
+    uint64_t tick_ns, heard_ns;
 };
 
 /* ---- Addresses and requests ---- */
@@ -132,17 +137,42 @@ static bool connection_send(struct run *run, struct connection *connection) {
     return true;
 }
 
-/* Sends the next request; the connection rests when there is none. */
-static bool connection_next(struct run *run, struct connection *connection) {
-    struct http_load *load = run->load;
-    connection->out_size = load->next(load->context, connection->number, connection->out);
+/* Sends what was written into connection->out. */
+static bool connection_begin(struct run *run, struct connection *connection, size_t size,
+                             uint64_t start_ns) {
+    connection->out_size = size;
     connection->out_at = connection->in_size = 0;
     connection->parser = (struct http_parser){0};
-    connection->start_ns = bench_now_ns();
-    bool was_busy = connection->busy;
-    connection->busy = connection->out_size > 0;
-    run->busy = run->busy + connection->busy - was_busy;
-    return !connection->busy || connection_send(run, connection);
+    connection->sent_ns = bench_now_ns();
+    connection->start_ns = start_ns == 0 ? connection->sent_ns : start_ns;
+    run->busy += !connection->busy;
+    connection->busy = true;
+    return connection_send(run, connection);
+}
+
+static void connection_rest(struct run *run, struct connection *connection) {
+    run->busy -= connection->busy;
+    connection->busy = false;
+    if (run->load->due != NULL) {
+        connection->next_idle = run->idle;
+        run->idle = connection;
+    }
+}
+
+/* The connection's next request, when there is one for it now. */
+static bool connection_next(struct run *run, struct connection *connection) {
+    struct http_load *load = run->load;
+    size_t size = 0;
+    if (load->due == NULL) {
+        size = load->next(load->context, connection->number, connection->out);
+    } else if (load->follow != NULL) {
+        size = load->follow(load->context, connection->number, connection->out);
+    }
+    if (size == 0) {
+        connection_rest(run, connection);
+        return true;
+    }
+    return connection_begin(run, connection, size, 0);
 }
 
 static void count_failure(struct http_load *load, const struct http_answer *answer) {
@@ -156,15 +186,17 @@ static void count_failure(struct http_load *load, const struct http_answer *answ
 
 static void finish(struct run *run, struct connection *connection, bool whole) {
     struct http_load *load = run->load;
-    struct http_answer answer = {0};
+    struct http_answer answer = {.start_ns = connection->start_ns, .sent_ns = connection->sent_ns};
+    answer.latency_ns = bench_now_ns() - connection->start_ns;
     if (whole) {
-        answer = (struct http_answer){.status = connection->parser.status,
-                                      .body = connection->in + connection->parser.head_size,
-                                      .body_size = connection->parser.body_size};
+        answer.status = connection->parser.status;
+        answer.retry_after = connection->parser.retry_after;
+        answer.body = connection->in + connection->parser.head_size;
+        answer.body_size = connection->parser.body_size;
     }
     if (answer.status >= 200 && answer.status < 300) {
         load->good++;
-        latency_add(&load->latency, bench_now_ns() - connection->start_ns);
+        latency_add(&load->latency, answer.latency_ns);
     } else if (answer.status == 429) {
         load->refused++;
     } else {
@@ -196,9 +228,6 @@ static bool connection_receive(struct run *run, struct connection *connection) {
     if (got <= 0) {
         return got < 0 && errno == EAGAIN;
     }
-    if (!connection->busy) {
-        return false; /* nobody asked */
-    }
     connection->in_size += (size_t)got;
     enum http_parsed parsed = http_parse(&connection->parser, connection->in, connection->in_size);
     if (parsed != HTTP_WHOLE) {
@@ -219,17 +248,23 @@ static bool connection_receive(struct run *run, struct connection *connection) {
 
 /* The request that was under way is lost; a new connection goes on with the next one. */
 static bool connection_replace(struct run *run, struct connection *connection) {
+    struct http_load *load = run->load;
     connection_close(connection);
     if (connection->busy) {
         finish(run, connection, false);
+        load->lost = load->end_on_loss;
     }
-    return run->load->failed < HTTP_FAILURES_MAX && connection_open(run, connection) &&
+    return !load->lost && load->failed < HTTP_FAILURES_MAX && connection_open(run, connection) &&
            connection_next(run, connection);
 }
 
 static bool handle(struct run *run, const struct epoll_event *event) {
     struct connection *connection = event->data.ptr;
     bool alive = true;
+    if (!connection->busy) { /* closed by the server while at rest: opened when it is needed */
+        connection_close(connection);
+        return true;
+    }
     if ((event->events & EPOLLOUT) != 0) {
         alive = connection_send(run, connection);
     }
@@ -239,36 +274,125 @@ static bool handle(struct run *run, const struct epoll_event *event) {
     return alive || connection_replace(run, connection);
 }
 
-static bool run_loop(struct run *run) {
-    struct epoll_event events[EVENTS];
-    while (run->busy > 0) {
-        int count = epoll_wait(run->epoll, events, EVENTS, 30000);
-        if (count == 0) {
-            (void)bench_fail("no answer from %s for 30 s", run->load->server->host);
+/* ---- The open loop's schedule ---- */
+
+/* Sends all that is due, as long as connections are free. */
+static bool send_due(struct run *run, uint64_t *out_due_ns) {
+    struct http_load *load = run->load;
+    uint64_t due_ns = load->due(load->context), now_ns = bench_now_ns();
+    while (due_ns <= now_ns && run->idle != NULL) {
+        struct connection *connection = run->idle;
+        run->idle = connection->next_idle;
+        if (connection->fd < 0 && !connection_open(run, connection)) {
             return false;
         }
-        for (int i = 0; i < count; i++) {
-            if (!handle(run, &events[i])) {
+        size_t size = load->next(load->context, connection->number, connection->out);
+        INS_ASSERT(size > 0);
+        /* A request that waited for a connection waited for the server, not for the client. */
+        if (run->stalled) {
+            load->waited++;
+        } else {
+            latency_add(&load->lateness, bench_now_ns() - due_ns);
+        }
+        if (!connection_begin(run, connection, size, due_ns) &&
+            !connection_replace(run, connection)) {
+            return false;
+        }
+        due_ns = load->due(load->context);
+        now_ns = bench_now_ns();
+    }
+    run->stalled = due_ns <= now_ns;
+    *out_due_ns = due_ns;
+    return true;
+}
+
+/* ---- All of them ---- */
+
+#define SILENCE_NS (60u * BENCH_NS) /* without any answer; then the server counts as dead */
+
+/* Waits for answers, at most until `due_ns` or the next tick. */
+static int wait_events(const struct run *run, uint64_t due_ns, struct epoll_event *events) {
+    uint64_t now_ns = bench_now_ns();
+    uint64_t until_ns = run->heard_ns + SILENCE_NS;
+    if (run->idle != NULL && due_ns < until_ns) {
+        until_ns = due_ns;
+    }
+    if (run->load->tick != NULL && run->tick_ns < until_ns) {
+        until_ns = run->tick_ns;
+    }
+    uint64_t left_ns = until_ns > now_ns ? until_ns - now_ns : 0;
+    struct timespec left = {.tv_sec = (time_t)(left_ns / BENCH_NS),
+                            .tv_nsec = (long)(left_ns % BENCH_NS)};
+    int count = epoll_pwait2(run->epoll, events, EVENTS, &left, NULL);
+    return count < 0 && errno == EINTR ? 0 : count;
+}
+
+static void tick(struct run *run) {
+    if (run->load->tick != NULL && bench_now_ns() >= run->tick_ns) {
+        run->load->tick(run->load->context);
+        run->tick_ns = bench_now_ns() + BENCH_NS;
+    }
+}
+
+static bool handle_events(struct run *run, const struct epoll_event *events, int count) {
+    for (int i = 0; i < count; i++) {
+        if (!handle(run, &events[i])) {
+            if (!run->load->lost) {
                 (void)bench_fail("%s: connection lost: %s", run->load->server->host,
                                  strerror(errno));
-                return false;
             }
+            return run->load->lost;
+        }
+    }
+    run->heard_ns = count > 0 || run->busy == 0 ? bench_now_ns() : run->heard_ns;
+    return true;
+}
+
+static bool run_loop(struct run *run) {
+    struct epoll_event events[EVENTS];
+    bool open = run->load->due != NULL;
+    uint64_t due_ns = HTTP_NEVER;
+    run->heard_ns = run->tick_ns = bench_now_ns();
+    while (!run->load->lost) {
+        if (open && !send_due(run, &due_ns)) {
+            (void)bench_fail("cannot send to %s: %s", run->load->server->host, strerror(errno));
+            return false;
+        }
+        if (run->busy == 0 && due_ns == HTTP_NEVER) {
+            return true;
+        }
+        int count = wait_events(run, due_ns, events);
+        if (count < 0 || !handle_events(run, events, count)) {
+            return false;
+        }
+        tick(run);
+        if (run->busy > 0 && bench_now_ns() - run->heard_ns > SILENCE_NS) {
+            (void)bench_fail("no answer from %s for a minute", run->load->server->host);
+            return false;
         }
     }
     return true;
 }
 
 static bool run_open(struct run *run) {
-    for (uint32_t i = 0; i < run->load->connections; i++) {
+    bool open = run->load->due != NULL;
+    for (uint32_t i = run->load->connections; i-- > 0;) {
         struct connection *connection = &run->connections[i];
         connection->number = i;
         connection->out = malloc(HTTP_REQUEST_MAX);
-        if (connection->out == NULL || !connection_open(run, connection)) {
+        if (connection->out == NULL) {
+            (void)bench_fail("no memory for %u connections", run->load->connections);
+            return false;
+        }
+        connection_rest(run, connection);
+    }
+    for (uint32_t i = 0; i < run->load->connections && !open; i++) {
+        if (!connection_open(run, &run->connections[i])) {
             (void)bench_fail("cannot connect to %s: %s", run->load->server->host, strerror(errno));
             return false;
         }
     }
-    for (uint32_t i = 0; i < run->load->connections; i++) {
+    for (uint32_t i = 0; i < run->load->connections && !open; i++) {
         if (!connection_next(run, &run->connections[i])) {
             (void)bench_fail("cannot send to %s: %s", run->load->server->host, strerror(errno));
             return false;
@@ -282,7 +406,9 @@ bool http_load_run(struct http_load *load) {
                       .connections = calloc(load->connections, sizeof(struct connection)),
                       .epoll = epoll_create1(EPOLL_CLOEXEC)};
     memset(&load->latency, 0, sizeof(load->latency));
-    load->good = load->refused = load->failed = 0;
+    memset(&load->lateness, 0, sizeof(load->lateness));
+    load->good = load->refused = load->failed = load->waited = 0;
+    load->lost = false;
     bool good = run.connections != NULL && run.epoll >= 0;
     for (uint32_t i = 0; good && i < load->connections; i++) {
         run.connections[i].fd = -1;
@@ -329,12 +455,10 @@ static void once_done(void *context, uint32_t connection, const struct http_answ
     }
 }
 
-int http_once(const struct http_server *server, const char *method, const char *path,
-              const char *body, char *out, size_t capacity) {
-    static char request[HTTP_REQUEST_MAX]; /* one thread */
-    struct once once = {.request = request, .out = out, .capacity = capacity};
-    once.request_size =
-        http_format(request, server, method, path, body, body == NULL ? 0 : strlen(body));
+int http_send(const struct http_server *server, const char *request, size_t request_size, char *out,
+              size_t capacity) {
+    struct once once = {
+        .request = request, .request_size = request_size, .out = out, .capacity = capacity};
     struct http_load *load = calloc(1, sizeof(*load));
     if (load == NULL) {
         return 0;
@@ -347,4 +471,11 @@ int http_once(const struct http_server *server, const char *method, const char *
     bool good = http_load_run(load);
     free(load);
     return good ? once.status : 0;
+}
+
+int http_once(const struct http_server *server, const char *method, const char *path,
+              const char *body, char *out, size_t capacity) {
+    static char request[HTTP_REQUEST_MAX]; /* one thread */
+    size_t size = http_format(request, server, method, path, body, body == NULL ? 0 : strlen(body));
+    return http_send(server, request, size, out, capacity);
 }

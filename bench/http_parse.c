@@ -8,7 +8,7 @@
 
 static void parse_field(struct http_parser *parser, const char *line, size_t size) {
     static const char length[] = "content-length:", transfer[] = "transfer-encoding:",
-                      connection[] = "connection:";
+                      connection[] = "connection:", retry[] = "retry-after:";
     if (size > sizeof(length) - 1 && strncasecmp(line, length, sizeof(length) - 1) == 0) {
         parser->body_size = strtoull(line + sizeof(length) - 1, NULL, 10);
     } else if (size > sizeof(transfer) - 1 &&
@@ -17,6 +17,8 @@ static void parse_field(struct http_parser *parser, const char *line, size_t siz
     } else if (size > sizeof(connection) - 1 &&
                strncasecmp(line, connection, sizeof(connection) - 1) == 0) {
         parser->close = memmem(line, size, "close", 5) != NULL;
+    } else if (size > sizeof(retry) - 1 && strncasecmp(line, retry, sizeof(retry) - 1) == 0) {
+        parser->retry_after = true;
     }
 }
 
@@ -112,6 +114,8 @@ void server_stats_read(const struct http_server *server, struct server_stats *ou
                       json_find_u64(body, "log", "bytes", &stats.log_bytes) &&
                       json_find_u64(body, NULL, "file_syncs", &stats.file_syncs) &&
                       json_find_u64(body, NULL, "flushes", &stats.flushes) &&
+                      json_find_u64(body, NULL, "merges", &stats.merges) &&
+                      json_find_u64(body, NULL, "requests_pending", &stats.pending) &&
                       json_find_u64(body, NULL, "timers", &stats.timers) &&
                       json_find_u64(body, NULL, "collections", &stats.collections) &&
                       json_find_u64(body, NULL, "tenants", &stats.tenants) &&

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -42,27 +43,10 @@ void device_read(const char *path, struct device_counters *out_counters) {
     (void)fclose(file);
 }
 
-void report_device(struct report *report, const struct device_counters *before,
-                   const struct device_counters *after, uint64_t acknowledged) {
-    if (!before->available || !after->available || acknowledged == 0) {
-        report_absent(report, "device_writes_per_ack", "device writes per acknowledged write");
-        report_absent(report, "device_bytes_per_ack", "device bytes per acknowledged write");
-        report_absent(report, "device_flushes", "device flushes");
-        return;
-    }
-    double count = (double)acknowledged;
-    report_number(report, "device_writes_per_ack", "device writes per acknowledged write",
-                  (double)(after->writes - before->writes) / count);
-    report_number(report, "device_bytes_per_ack", "device bytes per acknowledged write",
-                  (double)(after->bytes - before->bytes) / count);
-    report_number(report, "device_flushes", "device flushes",
-                  (double)(after->flushes - before->flushes));
-}
-
 /* ---- Process ---- */
 
 static FILE *proc_open(pid_t pid, const char *name) {
-    char path[64];
+    char path[400];
     (void)snprintf(path, sizeof(path), "/proc/%ld/%s", (long)pid, name);
     return fopen(path, "re");
 }
@@ -120,24 +104,45 @@ static void proc_descriptors(pid_t pid, struct process_sample *out_sample) {
     }
 }
 
-/* Fields 14 and 15 of stat: behind the name, which may hold anything but is closed by the last ).
- */
-static double proc_cpu(pid_t pid) {
+/* Of stat: faults (fields 10 and 12), CPU (14, 15). They stand behind the name, which may hold
+ * anything but is closed by the last ). */
+static void proc_stat(pid_t pid, struct process_sample *out_sample) {
     FILE *file = proc_open(pid, "stat");
     char line[1024];
-    unsigned long user = 0, system = 0;
+    unsigned long user, system, minor_faults, major_faults;
     if (file != NULL && fgets(line, sizeof(line), file) != NULL) {
         const char *behind = strrchr(line, ')');
-        if (behind == NULL ||
-            sscanf(behind + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
-                   &system) != 2) {
-            user = system = 0;
+        if (behind != NULL &&
+            sscanf(behind + 1, " %*c %*d %*d %*d %*d %*d %*u %lu %*u %lu %*u %lu %lu",
+                   &minor_faults, &major_faults, &user, &system) == 4) {
+            out_sample->cpu_s = (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+            out_sample->minor_faults = minor_faults;
+            out_sample->major_faults = major_faults;
         }
     }
     if (file != NULL) {
         (void)fclose(file);
     }
-    return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+}
+
+/* Each thread counts its own. */
+static uint64_t proc_switches(pid_t pid) {
+    char path[64], name[300];
+    (void)snprintf(path, sizeof(path), "/proc/%ld/task", (long)pid);
+    DIR *directory = opendir(path);
+    const struct dirent *entry;
+    uint64_t count = 0;
+    while (directory != NULL && (entry = readdir(directory)) != NULL) {
+        if (entry->d_name[0] != '.') {
+            (void)snprintf(name, sizeof(name), "task/%s/status", entry->d_name);
+            count += proc_number(pid, name, "voluntary_ctxt_switches") +
+                     proc_number(pid, name, "nonvoluntary_ctxt_switches");
+        }
+    }
+    if (directory != NULL) {
+        (void)closedir(directory);
+    }
+    return count;
 }
 
 void process_read(pid_t pid, struct process_sample *out_sample) {
@@ -153,10 +158,34 @@ void process_read(pid_t pid, struct process_sample *out_sample) {
         .peak_bytes = proc_number(pid, "status", "VmHWM") * 1024,
         .mappings = proc_lines(pid, "maps"),
         .threads = proc_number(pid, "status", "Threads"),
-        .cpu_s = proc_cpu(pid),
         .read_bytes = proc_number(pid, "io", "rchar"),
+        .write_bytes = proc_number(pid, "io", "write_bytes"),
+        .switches = proc_switches(pid),
     };
+    proc_stat(pid, out_sample);
     proc_descriptors(pid, out_sample);
+}
+
+/* ---- Directories ---- */
+
+static uint64_t walked_bytes; /* of directory_bytes: nftw has no context; one thread */
+
+static int add_bytes(const char *path, const struct stat *status, int kind, struct FTW *walk) {
+    (void)path;
+    (void)walk;
+    walked_bytes += kind == FTW_F ? (uint64_t)status->st_blocks * 512u : 0u;
+    return 0;
+}
+
+uint64_t directory_bytes(const char *path) {
+    walked_bytes = 0;
+    (void)nftw(path, add_bytes, 16, FTW_PHYS);
+    return walked_bytes;
+}
+
+uint64_t disk_free(const char *path) {
+    struct statvfs status;
+    return statvfs(path, &status) == 0 ? (uint64_t)status.f_bavail * status.f_frsize : 0;
 }
 
 /* ---- Temporary directory ---- */
@@ -188,8 +217,12 @@ static int remove_one(const char *path, const struct stat *status, int kind, str
     return remove(path);
 }
 
+bool directory_remove(const char *path) {
+    return nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0;
+}
+
 void directory_close(struct bench_directory *directory) {
     if (directory->temporary) {
-        (void)nftw(directory->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        (void)directory_remove(directory->path);
     }
 }

@@ -1,7 +1,7 @@
 /* insula-bench: workloads that measure Insula, in process or over HTTP.
  *
- * One run = one workload with one set of parameters = one report. Rivals are compared by running it
- * in turns (bench/gates.sh does). */
+ * One run = one workload with one set of parameters = one report; or `report`, all workloads of the
+ * made world (suite/). Rivals are compared by running it in turns (bench/gates.sh does). */
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +12,9 @@ static const struct workload {
     const char *name;
     int (*run)(const struct bench_options *options);
 } workloads[] = {
-    {"writers", run_writers},   {"collections", run_collections}, {"footprint", run_footprint},
-    {"requests", run_requests}, {"restart", run_restart},
+    {"writers", run_writers},     {"collections", run_collections},
+    {"footprint", run_footprint}, {"requests", run_requests},
+    {"start", run_start},
 };
 
 static const char help_text[] =
@@ -28,11 +29,19 @@ static const char help_text[] =
     "  requests     one kind of request over HTTP: --kind healthz, search-8, search-100; with "
     "--pid\n"
     "               the server's CPU per request\n"
-    "  restart      starts --server on --data, measures until its first right answer\n"
+    "  start        starts --server on --data, measures until its first right answer\n"
+    "\n"
+    "Workloads on a made world of tenants (scale S: 500 tenants, 100,000 points; M: 5,000 and\n"
+    "1,000,000; L: 50,000 and 10,000,000); each loads it first when --data holds none\n"
+    "  report       all of these, one after the other; goes on where it was cut off\n"
+    "  load         all points in batches of 100, tenants interleaved\n"
+    "  steady       searches as tenants ask: skewed, in bursts, some cold\n"
     "\n"
     "What\n"
     "  --tenants N      tenants that are written to, uniformly (1)\n"
-    "  --style S        a tenant is a value of a tenant key (key, the default) or a collection\n"
+    "  --scale S        of the made world: tiny, S (the default), M, L\n"
+    "  --style S        a tenant is a value of a tenant key (key, the default), a collection, or\n"
+    "                   a shard key (shard; made world only)\n"
     "  --points N       writers: ids of a tenant (100); collections, restart: points each (0)\n"
     "  --collections N  collections, footprint: how many in the end (50000)\n"
     "  --from N         collections, footprint: where the slope begins (10000)\n"
@@ -43,18 +52,23 @@ static const char help_text[] =
     "How\n"
     "  --writers N      writes under way, in process (1000)\n"
     "  --connections N  keep-alive connections, one request under way on each (64)\n"
-    "  --seconds S      measured time, or of a slice of /healthz (10)\n"
-    "  --warmup S       before it (2)\n"
+    "  --seconds S      measured time, or of a slice of /healthz (10; made world: its own)\n"
+    "  --warmup S       before it (2; made world: its own)\n"
+    "  --minutes N      report: shortens the workloads so that all take about so long\n"
+    "  --rate N         searches/s (S 100, M 500, L 1000)\n"
+    "  --fresh          loads again what --data holds\n"
     "  --flush          collections: POST /insula/flush before each sample of memory\n"
     "  --drop-log       in process: acknowledge without a log, as a comparison\n"
     "  --setup-only     requests: make the collection and end;  --no-setup: it is there already\n"
     "Where\n"
     "  --data DIR       data directory, kept (else a temporary one below the current directory);\n"
-    "                   over HTTP: the server's, to find its disk\n"
+    "                   over HTTP: the server's, to find its disk; made world: of the run\n"
+    "  --out DIR        report.md, .html and .json (the run's directory)\n"
+    "  --commit TEXT    that the report names\n"
     "  --url URL        http://HOST:PORT of a running server\n"
     "  --pid N          the server's process, for memory and CPU\n"
-    "  --server FILE    restart: the executable\n"
-    "  --memory-budget BYTES  in process (1 GiB)\n"
+    "  --server FILE    the executable to start (insula of the same build)\n"
+    "  --memory-budget BYTES  in process, and of a server that is started (1 GiB)\n"
     "  --json           the report as one line of JSON\n"
     "  --check          footprint: fail when a figure is above the issue's limit\n";
 
@@ -88,8 +102,13 @@ static bool parse_seconds(const char *text, double *out) {
 }
 
 static bool parse_style(const char *text, enum bench_style *out) {
-    *out = strcmp(text, "collection") == 0 ? BENCH_STYLE_COLLECTION : BENCH_STYLE_KEY;
-    return *out == BENCH_STYLE_COLLECTION || strcmp(text, "key") == 0;
+    for (int style = BENCH_STYLE_KEY; style <= (int)BENCH_STYLE_SHARD; style++) {
+        *out = (enum bench_style)style;
+        if (strcmp(text, bench_style_text(*out)) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 enum option_code {
@@ -98,6 +117,12 @@ enum option_code {
     OPTION_SAMPLE,
     OPTION_SERVER,
     OPTION_KIND,
+    OPTION_SCALE,
+    OPTION_OUT,
+    OPTION_COMMIT,
+    OPTION_MINUTES,
+    OPTION_RATE,
+    OPTION_FRESH,
     OPTION_STYLE,
     OPTION_TENANTS,
     OPTION_POINTS,
@@ -125,6 +150,12 @@ static const struct option known[] = {
     {"sample", required_argument, NULL, OPTION_SAMPLE},
     {"server", required_argument, NULL, OPTION_SERVER},
     {"kind", required_argument, NULL, OPTION_KIND},
+    {"scale", required_argument, NULL, OPTION_SCALE},
+    {"out", required_argument, NULL, OPTION_OUT},
+    {"commit", required_argument, NULL, OPTION_COMMIT},
+    {"minutes", required_argument, NULL, OPTION_MINUTES},
+    {"rate", required_argument, NULL, OPTION_RATE},
+    {"fresh", no_argument, NULL, OPTION_FRESH},
     {"style", required_argument, NULL, OPTION_STYLE},
     {"tenants", required_argument, NULL, OPTION_TENANTS},
     {"points", required_argument, NULL, OPTION_POINTS},
@@ -164,6 +195,9 @@ static bool set_flag(int option, struct bench_options *options) {
     case OPTION_SETUP:
         options->setup_only = true;
         return true;
+    case OPTION_FRESH:
+        options->fresh = true;
+        return true;
     case OPTION_NO_SETUP:
         options->no_setup = true;
         return true;
@@ -172,8 +206,7 @@ static bool set_flag(int option, struct bench_options *options) {
     }
 }
 
-static bool set_option(int option, const char *value, struct bench_options *options) {
-    uint64_t number = 0;
+static bool set_text(int option, const char *value, struct bench_options *options) {
     switch (option) {
     case OPTION_DATA:
         options->data = value;
@@ -190,6 +223,23 @@ static bool set_option(int option, const char *value, struct bench_options *opti
     case OPTION_KIND:
         options->kind = value;
         return true;
+    case OPTION_SCALE:
+        options->scale = value;
+        return true;
+    case OPTION_OUT:
+        options->out = value;
+        return true;
+    case OPTION_COMMIT:
+        options->commit = value;
+        return true;
+    default:
+        return set_flag(option, options);
+    }
+}
+
+static bool set_option(int option, const char *value, struct bench_options *options) {
+    uint64_t number = 0;
+    switch (option) {
     case OPTION_STYLE:
         return parse_style(value, &options->style);
     case OPTION_TENANTS:
@@ -208,6 +258,10 @@ static bool set_option(int option, const char *value, struct bench_options *opti
         return parse_seconds(value, &options->seconds);
     case OPTION_WARMUP:
         return parse_seconds(value, &options->warmup);
+    case OPTION_MINUTES:
+        return parse_seconds(value, &options->minutes);
+    case OPTION_RATE:
+        return parse_seconds(value, &options->rate);
     case OPTION_SEED:
         return parse_u64(value, UINT64_MAX, &options->seed);
     case OPTION_BUDGET:
@@ -219,7 +273,7 @@ static bool set_option(int option, const char *value, struct bench_options *opti
         options->pid = (pid_t)number;
         return true;
     default:
-        return set_flag(option, options);
+        return set_text(option, value, options);
     }
 }
 
@@ -236,8 +290,9 @@ int main(int argc, char **argv) {
                                     .connections = 64,
                                     .collections = 50000,
                                     .from = 10000,
-                                    .seconds = 10.0,
-                                    .warmup = 2.0,
+                                    .scale = "S",
+                                    .seconds = -1.0,
+                                    .warmup = -1.0,
                                     .seed = 1,
                                     .memory_budget = 1ull << 30};
     int option, index = 0;
@@ -257,6 +312,14 @@ int main(int argc, char **argv) {
     if (options.tenants == 0 || options.writers == 0 || options.connections == 0) {
         return usage("must be at least one:", "--tenants, --writers, --connections");
     }
+    if (suite_has(argv[optind])) {
+        return run_suite(&options, argv[optind]);
+    }
+    if (options.style == BENCH_STYLE_SHARD) {
+        return usage("of the made world only:", "--style shard");
+    }
+    options.seconds = options.seconds < 0.0 ? 10.0 : options.seconds;
+    options.warmup = options.warmup < 0.0 ? 2.0 : options.warmup;
     for (size_t i = 0; i < sizeof(workloads) / sizeof(workloads[0]); i++) {
         if (strcmp(argv[optind], workloads[i].name) == 0) {
             return workloads[i].run(&options);

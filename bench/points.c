@@ -1,136 +1,19 @@
 #include "points.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/bytes.h"
 #include "base/hash.h"
 #include "base/id.h"
 
-#define NEIGHBOURS 16u
-#define MIXED 8u /* neighbours whose differences make a vector */
-#define SAMPLE_ROWS_MAX 1000000u
-
-struct sample {
-    float *rows; /* [count][BENCH_DIM] */
-    uint32_t count;
-};
-
-/* Of the numbers that a unit vector can hold: no infinities. */
-static float from_half(uint16_t half) {
-    float fraction = (float)(half & 1023u);
-    int exponent = half >> 10 & 31;
-    float value = exponent == 0 ? ldexpf(fraction, -24) : ldexpf(fraction + 1024.0F, exponent - 25);
-    return (half & 0x8000u) != 0 ? -value : value;
-}
-
-static bool sample_open(struct sample *sample, const char *path) {
-    uint8_t head[8];
-    *sample = (struct sample){0};
-    FILE *file = fopen(path, "rbe");
-    if (file == NULL || fread(head, 1, sizeof(head), file) != sizeof(head) ||
-        load_u32(head) <= NEIGHBOURS || load_u32(head) > SAMPLE_ROWS_MAX ||
-        load_u32(head + 4) != BENCH_DIM) {
-        (void)bench_fail("%s is no sample of %u dimensions", path, BENCH_DIM);
-        if (file != NULL) {
-            (void)fclose(file);
-        }
-        return false;
-    }
-    sample->count = load_u32(head);
-    size_t values = (size_t)sample->count * BENCH_DIM;
-    uint16_t *halves = malloc(values * sizeof(*halves));
-    sample->rows = malloc(values * sizeof(*sample->rows));
-    bool whole = halves != NULL && sample->rows != NULL &&
-                 fread(halves, sizeof(*halves), values, file) == values;
-    for (size_t i = 0; whole && i < values; i++) {
-        sample->rows[i] = from_half(halves[i]);
-    }
-    free(halves);
-    (void)fclose(file);
-    if (!whole) {
-        free(sample->rows);
-        (void)bench_fail("%s is shorter than its head says", path);
-    }
-    return whole;
-}
-
-static float dot(const float *a, const float *b) {
-    float sums[8] = {0}; /* independent sums, so that the compiler may use wide registers */
-    for (size_t i = 0; i < BENCH_DIM; i += 8) {
-        for (size_t j = 0; j < 8; j++) {
-            sums[j] += a[i + j] * b[i + j];
-        }
-    }
-    return ((sums[0] + sums[4]) + (sums[1] + sums[5])) +
-           ((sums[2] + sums[6]) + (sums[3] + sums[7]));
-}
-
-/* The rows nearest to row `seed`, itself left out. */
-static void nearest(const struct sample *sample, uint32_t seed, uint32_t out[NEIGHBOURS]) {
-    float scores[NEIGHBOURS];
-    uint32_t count = 0;
-    const float *query = sample->rows + (size_t)seed * BENCH_DIM;
-    for (uint32_t row = 0; row < sample->count; row++) {
-        float score = row == seed ? -2.0F : dot(query, sample->rows + (size_t)row * BENCH_DIM);
-        if (count == NEIGHBOURS && score <= scores[NEIGHBOURS - 1]) {
-            continue;
-        }
-        uint32_t at = count < NEIGHBOURS ? count++ : NEIGHBOURS - 1;
-        for (; at > 0 && scores[at - 1] < score; at--) {
-            scores[at] = scores[at - 1];
-            out[at] = out[at - 1];
-        }
-        scores[at] = score;
-        out[at] = row;
-    }
-}
-
-/* Box and Muller, from two hashes. */
-static float gauss(uint64_t a, uint64_t b) {
-    double u = ((double)(a >> 11) + 1.0) * 0x1p-53, v = (double)(b >> 11) * 0x1p-53;
-    return (float)(sqrt(-2.0 * log(u)) * cos(2.0 * M_PI * v));
-}
-
-static void make_vector(const struct bench_points *points, const struct sample *sample,
-                        uint32_t seed_row, uint32_t neighbours[NEIGHBOURS], uint32_t number,
-                        float *out) {
-    const float *seed = sample->rows + (size_t)seed_row * BENCH_DIM;
-    memcpy(out, seed, BENCH_DIM * sizeof(*out));
-    for (uint32_t j = 0; j < MIXED; j++) {
-        uint64_t a = bench_hash(points->seed, BENCH_SEEDS, number, 3 * (uint64_t)j + 1);
-        uint64_t b = bench_hash(points->seed, BENCH_SEEDS, number, 3 * (uint64_t)j + 2);
-        uint64_t c = bench_hash(points->seed, BENCH_SEEDS, number, 3 * (uint64_t)j + 3);
-        uint32_t other =
-            j + (uint32_t)(c % (NEIGHBOURS - j)); /* distinct: a shuffle's first steps */
-        uint32_t row = neighbours[other];
-        neighbours[other] = neighbours[j];
-        neighbours[j] = row;
-        float weight = 0.7F / sqrtf((float)MIXED) * gauss(a, b);
-        const float *to = sample->rows + (size_t)row * BENCH_DIM;
-        for (size_t i = 0; i < BENCH_DIM; i++) {
-            out[i] += weight * (to[i] - seed[i]);
-        }
-    }
-    float norm = sqrtf(dot(out, out));
-    for (size_t i = 0; i < BENCH_DIM; i++) {
-        out[i] /= norm;
-    }
-}
-
-static void make_vectors(struct bench_points *points, const struct sample *sample) {
+static void make_vectors(struct bench_points *points, struct vectors *vectors) {
     const uint32_t each = POOL_VECTORS / POOL_SEEDS;
-    for (uint32_t s = 0; s < POOL_SEEDS; s++) {
-        uint32_t neighbours[NEIGHBOURS];
-        uint32_t row = (uint32_t)(bench_hash(points->seed, BENCH_SEEDS, s, 0) % sample->count);
-        nearest(sample, row, neighbours);
-        for (uint32_t i = 0; i < each; i++) {
-            uint32_t number = s * each + i;
-            make_vector(points, sample, row, neighbours, number,
-                        points->vectors + (size_t)number * BENCH_DIM);
-        }
+    for (uint32_t number = 0; number < POOL_VECTORS; number++) {
+        uint64_t pick = bench_hash(points->seed, BENCH_SEEDS, number / each, 0);
+        struct random random = random_of(points->seed, BENCH_SEEDS, number, 1);
+        vectors_make(vectors, (uint32_t)(pick % vectors->count), &random,
+                     points->vectors + (size_t)number * BENCH_DIM);
     }
 }
 
@@ -158,16 +41,8 @@ static bool make_texts(struct bench_points *points) {
         return false;
     }
     for (size_t v = 0; v < POOL_VECTORS; v++) {
-        char *text = points->texts + v * VECTOR_TEXT_MAX;
-        size_t size = 0;
-        for (size_t i = 0; i < BENCH_DIM; i++) {
-            size +=
-                (size_t)snprintf(text + size, VECTOR_TEXT_MAX - size, "%c%.6f", i == 0 ? '[' : ',',
-                                 (double)points->vectors[v * BENCH_DIM + i]);
-        }
-        text[size++] = ']';
-        INS_ASSERT(size < VECTOR_TEXT_MAX);
-        points->text_sizes[v] = (uint16_t)size;
+        points->text_sizes[v] = (uint16_t)vectors_text(points->vectors + v * BENCH_DIM,
+                                                       points->texts + v * VECTOR_TEXT_MAX);
     }
     return true;
 }
@@ -181,8 +56,8 @@ static void make_names(struct bench_points *points) {
 
 bool points_open(struct bench_points *points, const struct bench_options *options,
                  bool with_texts) {
-    struct sample sample;
-    if (!sample_open(&sample, options->sample)) {
+    struct vectors vectors;
+    if (!vectors_open(&vectors, options->sample, false)) {
         return false;
     }
     uint32_t tenants = options->tenants;
@@ -195,12 +70,12 @@ bool points_open(struct bench_points *points, const struct bench_options *option
     };
     bool made = points->names != NULL && points->vectors != NULL && points->payloads != NULL;
     if (made) {
-        make_vectors(points, &sample);
+        make_vectors(points, &vectors);
         make_payloads(points);
         make_names(points);
         made = !with_texts || make_texts(points);
     }
-    free(sample.rows);
+    vectors_close(&vectors);
     if (!made) {
         (void)bench_fail("no memory for the points");
         points_close(points);
@@ -217,17 +92,57 @@ void points_close(struct bench_points *points) {
     *points = (struct bench_points){0};
 }
 
-ins_id points_id(const struct bench_points *points, enum bench_style style, uint32_t tenant,
-                 uint32_t i) {
-    if (tenant % 2 == 1) {
-        return (ins_id){.high = bench_hash(points->seed, BENCH_ID, tenant, 2 * (uint64_t)i),
-                        .low = bench_hash(points->seed, BENCH_ID, tenant, 2 * (uint64_t)i + 1),
-                        .is_uuid = true};
+/* ---- Ids ---- */
+
+static uint64_t id_key(uint64_t seed) {
+    return bench_hash(seed, BENCH_ID, 0, 0);
+}
+
+/* x with odd * x = 1 modulo 2^64: each step doubles the bits that are right. */
+static uint64_t inverse(uint64_t odd) {
+    uint64_t x = odd;
+    for (int i = 0; i < 6; i++) {
+        x *= 2 - odd * x;
     }
-    if (style == BENCH_STYLE_COLLECTION) {
+    return x;
+}
+
+static uint64_t undo_shift(uint64_t value, unsigned shift) {
+    uint64_t out = value;
+    for (unsigned done = shift; done < 64; done += shift) {
+        out = value ^ (out >> shift);
+    }
+    return out;
+}
+
+/* hash_u64 backwards: it is splitmix64's finaliser, which loses nothing. */
+static uint64_t unhash_u64(uint64_t value) {
+    value = undo_shift(value, 31) * inverse(0x94d049bb133111ebull);
+    value = undo_shift(value, 27) * inverse(0xbf58476d1ce4e5b9ull);
+    return undo_shift(value, 30);
+}
+
+ins_id point_id(uint64_t seed, enum bench_style style, uint32_t tenant, uint32_t i) {
+    if (tenant % 2 == 0 && style != BENCH_STYLE_KEY) {
         return (ins_id){.low = (uint64_t)i + 1};
     }
-    return (ins_id){.low = bench_hash(points->seed, BENCH_ID, tenant, i)};
+    uint64_t hash = hash_u64(((uint64_t)tenant << 32 | i) ^ id_key(seed));
+    if (tenant % 2 == 0) {
+        return (ins_id){.low = hash};
+    }
+    return (ins_id){.high = hash, .low = hash_u64(hash + id_key(seed)), .is_uuid = true};
+}
+
+bool point_of_id(uint64_t seed, enum bench_style style, uint32_t tenant, ins_id id,
+                 uint32_t *out_i) {
+    uint64_t hash = id.is_uuid ? id.high : id.low;
+    uint32_t i = (uint32_t)(unhash_u64(hash) ^ id_key(seed));
+    if (tenant % 2 == 0 && style != BENCH_STYLE_KEY) {
+        i = (uint32_t)(id.low - 1);
+    }
+    ins_id expected = point_id(seed, style, tenant, i);
+    *out_i = i;
+    return id_equal(&expected, &id);
 }
 
 size_t points_payload(const struct bench_points *points, enum bench_style style, uint32_t tenant,

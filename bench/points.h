@@ -1,19 +1,16 @@
-/* What is written: vectors like real ones, payloads of some 80 bytes, ids, names of tenants.
+/* What the closed loops write: vectors like real ones, payloads of some 80 bytes, ids, names.
  *
- * Vectors (WORKLOADS 2.3): seeds from the sample of real documents; a made vector is
- * unit(s + 0.7/sqrt(8) * sum of 8 neighbours' differences times Gauss). A pool of them is made
- * once, with each one's text and payload, and point (tenant, i) takes one by hash: a point costs a
- * copy. */
+ * A pool of vectors (vectors.h) is made once, with each one's text and payload, and point
+ * (tenant, i) takes one by hash: a point costs a copy. */
 #ifndef INS_BENCH_POINTS_H
 #define INS_BENCH_POINTS_H
 
-#include "bench.h"
+#include "vectors.h"
 
 #define POOL_VECTORS 4096u
 #define POOL_SEEDS 512u /* of the sample's rows; their 16 nearest are found among all */
 #define NAME_BYTES 10u  /* "t" + 8 hex digits + NUL */
 #define PAYLOAD_BYTES_MAX 160u
-#define VECTOR_TEXT_MAX 1536u
 
 struct pool_payload {
     uint8_t size;
@@ -41,10 +38,12 @@ static inline uint32_t points_pool_index(const struct bench_points *points, uint
 }
 
 /* Id of point i (from 0): numbers in half of the tenants, UUIDs in the others. In the style `key`
- * an id is one point in the whole collection, so numbers come from the hash, else they count
- * from 1. */
-ins_id points_id(const struct bench_points *points, enum bench_style style, uint32_t tenant,
-                 uint32_t i);
+ * an id is one point in the whole collection, so numbers are a hash, else they count from 1.
+ * Hashes can be undone: an id says whose it is. */
+ins_id point_id(uint64_t seed, enum bench_style style, uint32_t tenant, uint32_t i);
+/* The point of the tenant that has this id; false: none of its ids. */
+bool point_of_id(uint64_t seed, enum bench_style style, uint32_t tenant, ins_id id,
+                 uint32_t *out_i);
 /* JSON object into out[PAYLOAD_BYTES_MAX]; returns its length. */
 size_t points_payload(const struct bench_points *points, enum bench_style style, uint32_t tenant,
                       uint32_t pool_index, char *out);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bench.h"
+#include "report.h"
 #include "rest.h"
 
 #define TENANTS 200u

@@ -58,7 +58,8 @@ size_t rest_upsert(const struct rest_upsert *upsert, char *out) {
     for (uint32_t i = upsert->from; i < upsert->to; i++) {
         uint32_t pool_index = points_pool_index(points, upsert->tenant, i, upsert->version);
         size += put(body + size, i == upsert->from ? "{\"id\":" : ",{\"id\":");
-        size += points_id_text(points_id(points, upsert->style, upsert->tenant, i), body + size);
+        size +=
+            points_id_text(point_id(points->seed, upsert->style, upsert->tenant, i), body + size);
         size += put(body + size, ",\"vector\":");
         size += put_vector(points, pool_index, body + size);
         size += put(body + size, ",\"payload\":");

@@ -7,6 +7,7 @@
 
 #include "bench.h"
 #include "driver.h"
+#include "report.h"
 
 #define WRITERS_POINTS 100u /* ids of a tenant when --points does not say */
 #define COLLECTION "writers"
@@ -36,7 +37,7 @@ static bool next_write(void *context, struct driver_slot *slot) {
     uint32_t pool_index = points_pool_index(points, tenant, i, number);
     enum bench_style style = writers->options->style;
     size_t payload_size = points_payload(points, style, tenant, pool_index, slot->payload);
-    slot->point = (ins_point){.id = points_id(points, style, tenant, i),
+    slot->point = (ins_point){.id = point_id(points->seed, style, tenant, i),
                               .vector = points->vectors + (size_t)pool_index * BENCH_DIM,
                               .dim = BENCH_DIM,
                               .payload = bench_text(slot->payload, payload_size)};

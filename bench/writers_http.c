@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "bench.h"
+#include "report.h"
 #include "rest.h"
 
 #define WRITERS_POINTS 100u

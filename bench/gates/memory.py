@@ -60,10 +60,10 @@ def restart(setup, folder, style, how):
         collections(setup, server, style, "--points", 1)
         server.end(how)
     program = setup.program("insula", "cli/insula")
-    runs = [setup.bench("restart", "--server", program, "--data", data, "--style", style,
+    runs = [setup.bench("start", "--server", program, "--data", data, "--style", style,
                         "--collections", COUNT)]
     if how == signal.SIGTERM:  # after a kill only the first start has a log to replay
-        runs += [setup.bench("restart", "--server", program, "--data", data, "--style", style,
+        runs += [setup.bench("start", "--server", program, "--data", data, "--style", style,
                              "--collections", COUNT) for _ in range(setup.slices - 1)]
     answers = [one["answer_s"] for one in runs]
     limit = max(1.0, 4 * statistics.median(one["read_s"] for one in runs))

@@ -39,9 +39,9 @@ def main():
             values = setup.bench("collections", *where, "--style", "key", "--from", 100,
                                  "--collections", 300, "--points", 1, "--flush", "--seed", 2)
             check("collections", values, "resident_bytes_each")
-        values = setup.bench("restart", "--server", setup.program("insula"), "--data", data,
+        values = setup.bench("start", "--server", setup.program("insula"), "--data", data,
                              "--collections", 300, "--seed", 2, "--memory-budget", BUDGET)
-        check("restart", values, "answer_s", "read_s")
+        check("start", values, "answer_s", "read_s")
         with insula_without_log(setup, setup.directory / "dropped", BUDGET) as server:
             check("writers", setup.bench("writers", "--url", server.url, *SHORT), "writes_per_s")
 

@@ -1,92 +1,22 @@
-/* `restart`: from exec of the server to its first right answer.
+/* `start`: from exec of the server to its first right answer.
  *
  * The data was made before by `collections --points 1`. Beside it, in the same run: reading and
  * hashing as many bytes of that directory as the server had read by then, straight from the disk.
  */
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "child.h"
+#include "report.h"
 #include "rest.h"
 
 #define COLLECTION "tenants"
 #define READ_BYTES (1u << 20)
 #define ANSWER_MAX 4096u
-#define GIVE_UP_S 300.0
-
-struct child {
-    pid_t pid;
-    char url[64];
-    struct http_server server;
-};
-
-/* ---- The server ---- */
-
-static unsigned free_port(void) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool good = fd >= 0 && bind(fd, (struct sockaddr *)&address, size) == 0 &&
-                getsockname(fd, (struct sockaddr *)&address, &size) == 0;
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return good ? ntohs(address.sin_port) : 0;
-}
-
-static bool child_start(struct child *child, const struct bench_options *options) {
-    char port[16], budget[32];
-    unsigned number = free_port();
-    (void)snprintf(port, sizeof(port), "%u", number);
-    (void)snprintf(child->url, sizeof(child->url), "http://127.0.0.1:%u", number);
-    (void)snprintf(budget, sizeof(budget), "%llu", (unsigned long long)options->memory_budget);
-    if (number == 0 || !http_server_parse(child->url, &child->server)) {
-        (void)bench_fail("no free port: %s", strerror(errno));
-        return false;
-    }
-    child->pid = fork();
-    if (child->pid == 0) {
-        int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-        (void)dup2(null, STDOUT_FILENO);
-        (void)execl(options->server, options->server, "serve", "--data", options->data,
-                    "--http-port", port, "--memory-budget", budget, (char *)NULL);
-        _exit(127);
-    }
-    return child->pid > 0;
-}
-
-static void child_stop(struct child *child) {
-    if (child->pid > 0) {
-        (void)kill(child->pid, SIGTERM);
-        (void)waitpid(child->pid, NULL, 0);
-        child->pid = 0;
-    }
-}
-
-static bool child_lives(struct child *child) {
-    if (waitpid(child->pid, NULL, WNOHANG) == 0) {
-        return true;
-    }
-    child->pid = 0;
-    return false;
-}
-
-static bool child_listens(const struct child *child) {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool listens = fd >= 0 && connect(fd, (const struct sockaddr *)&child->server.address,
-                                      sizeof(child->server.address)) == 0;
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return listens;
-}
 
 /* ---- The answer ---- */
 
@@ -104,7 +34,7 @@ static bool answer_is_right(const struct child *child, const struct bench_points
                                .limit = 1};
     (void)rest_query_path(&query, path);
     body[rest_query_body(&query, body)] = '\0';
-    size_t id_size = points_id_text(points_id(points, options->style, tenant, 0), id);
+    size_t id_size = points_id_text(point_id(points->seed, options->style, tenant, 0), id);
     (void)snprintf(wanted, sizeof(wanted), "\"id\":%.*s,", (int)id_size, id);
     return http_once(&child->server, "POST", path, body, answer, sizeof(answer)) == 200 &&
            strstr(answer, wanted) != NULL;
@@ -156,7 +86,7 @@ static double read_directory(const char *data, uint64_t bytes) {
 static void report(const struct bench_options *options, double listens, double answers,
                    uint64_t read_bytes, double reading, uint64_t resident) {
     struct report out;
-    report_begin(&out, options, "restart");
+    report_begin(&out, options, "start");
     report_text(&out, "style", "a tenant is",
                 options->style == BENCH_STYLE_KEY ? "key" : "collection");
     report_number(&out, "collections", "collections or tenants", options->collections);
@@ -175,34 +105,26 @@ static bool measure(struct child *child, const struct bench_points *points,
     uint32_t tenant =
         (uint32_t)(bench_hash(options->seed, BENCH_PICK, 1, 1) % options->collections);
     uint64_t start_ns = bench_now_ns();
-    if (!child_start(child, options)) {
+    if (!child_start(child, options, options->data)) {
         return false;
     }
-    while (!child_listens(child)) {
-        if (!child_lives(child) || bench_seconds_since(start_ns) > GIVE_UP_S) {
-            (void)bench_fail("%s does not serve %s", options->server, options->data);
-            return false;
-        }
-        bench_sleep(0.001);
-    }
-    double listens = bench_seconds_since(start_ns);
     bool right = answer_is_right(child, points, options, tenant);
     double answers = bench_seconds_since(start_ns);
     struct process_sample sample;
     process_read(child->pid, &sample);
-    child_stop(child);
+    child_stop(child, false);
     if (!right) {
         (void)bench_fail("the first answer is not right");
         return false;
     }
-    report(options, listens, answers, sample.read_bytes,
+    report(options, child->listen_s, answers, sample.read_bytes,
            read_directory(options->data, sample.read_bytes), sample.resident_bytes);
     return true;
 }
 
-int run_restart(const struct bench_options *options) {
-    if (options->server == NULL || options->data == NULL || options->collections == 0) {
-        return bench_fail("restart: --server, --data and --collections are needed");
+int run_start(const struct bench_options *options) {
+    if (options->data == NULL || options->collections == 0) {
+        return bench_fail("start: --data and --collections are needed");
     }
     struct bench_options made = *options;
     made.tenants = options->collections;
@@ -212,7 +134,7 @@ int run_restart(const struct bench_options *options) {
         return BENCH_FAILED;
     }
     bool good = measure(&child, &points, options);
-    child_stop(&child);
+    child_stop(&child, false);
     points_close(&points);
     return good ? BENCH_OK : BENCH_FAILED;
 }

@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""The made world's workloads, tiny, against a real server: so that they do not rot.
+
+    smoke.py BUILD STYLE
+
+Goal: each workload ends well, its answers are right, it reports what docs/benchmarks.md shows, and
+a run that was cut off goes on where it was. Method: `report` at scale tiny, parts of a second each;
+then its report.json is read, and a second run must keep what is there."""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+WANTED = {
+    "load": ["points_per_s", "cpu_ratio", "resident_settled_mib", "disk_mib", "point_bytes"],
+    "steady": ["search_p99_ms", "recall_size0", "lateness_p99_ms", "server_rss_mib"],
+}
+ZERO = ["foreign", "wrong", "stale", "requests_failed"]
+
+
+def run(build, *arguments):
+    command = [str(pathlib.Path(build).resolve() / "bench/insula-bench"), *map(str, arguments)]
+    return subprocess.run(command, cwd=build, capture_output=True, text=True)
+
+
+def fail(text):
+    sys.exit("smoke: " + text)
+
+
+def check(workload):
+    name = workload["workload"]
+    missing = [key for key in WANTED.get(name, []) if workload.get(key) is None]
+    if missing:
+        fail(f"{name}: no {', '.join(missing)} in {workload}")
+    for key in ZERO:
+        if workload.get(key, 0) != 0:
+            fail(f"{name}: {key} is {workload[key]}")
+    for key, value in workload.items():
+        if "recall" in key and isinstance(value, float) and value < 0.9:
+            fail(f"{name}: {key} is {value}")
+
+
+def main():
+    build, style = sys.argv[1:]
+    with tempfile.TemporaryDirectory(prefix="suite-", dir=build) as data:
+        options = ["report", "--scale", "tiny", "--style", style, "--data", data, "--seconds", 0.6,
+                   "--warmup", 0.1, "--memory-budget", 256 << 20, "--json"]
+        done = run(build, *options)
+        if done.returncode != 0:
+            fail(done.stderr)
+        report = json.loads((pathlib.Path(data) / "report.json").read_text())
+        names = [workload["workload"] for workload in report["workloads"]]
+        if set(names) != set(WANTED):
+            fail(f"want {sorted(WANTED)}, got {names}")
+        for workload in report["workloads"]:
+            check(workload)
+        html = (pathlib.Path(data) / "report.html").read_text()
+        if "<svg" not in html or "Targets" not in (pathlib.Path(data) / "report.md").read_text():
+            fail("a document is not whole")
+        again = run(build, *options)
+        if again.returncode != 0 or again.stderr.count("are kept") != len(WANTED):
+            fail("a second run does not go on where the first ended: " + again.stderr)
+
+
+if __name__ == "__main__":
+    main()
