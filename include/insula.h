@@ -172,21 +172,53 @@ typedef struct ins_value { /* of a condition */
 
 typedef struct ins_filter ins_filter;
 
+typedef struct ins_bound { /* of a range */
+    enum { INS_BOUND_NONE, INS_BOUND_INTEGER, INS_BOUND_NUMBER, INS_BOUND_DATETIME } kind;
+    int64_t integer; /* compared exactly, also with numbers that have a fraction */
+    double number;
+    ins_text datetime; /* RFC 3339, also without offset (UTC), seconds or time of day; microseconds
+                          count */
+} ins_bound;
+
+/* Conditions on a field: `key` is the path of a payload field, "a.b"; "a[].b" and "a[0]" select in
+ * arrays, keys with dots are quoted: "\"a.b\".c". A path may select many values: one that passes is
+ * enough. A selected array passes as soon as one of its elements does. */
+typedef enum ins_condition_kind {
+    INS_MATCH_ANY,     /* a value equal to one of `values` (match value: one of them) */
+    INS_MATCH_EXCEPT,  /* a value, not null, that is none of `values` */
+    INS_RANGE,         /* a number, or the text of a moment, within gt, gte, lt, lte: the bounds are
+                          all numbers or all moments; without bounds any number passes */
+    INS_VALUES_COUNT,  /* elements of an array (of another value 1, of null and nothing 0) within
+                          gt, gte, lt, lte, which are integers */
+    INS_IS_EMPTY,      /* nothing there but null and [] */
+    INS_IS_NULL,       /* null, or an array that holds null */
+    INS_HAS_ID,        /* one of `ids` */
+    INS_HAS_VECTOR,    /* the point has the vector `vector`; "" is the unnamed one */
+    INS_SLICE,         /* SipHash-2-4 (key 0) of the id, modulo slice_total, is slice_index */
+    INS_NESTED_FILTER, /* `filter` as a condition */
+    INS_NESTED_ELEMENT /* an object in the array at `key` passes `filter` alone; its keys begin in
+                          that object; conditions on ids and vectors pass nothing there */
+} ins_condition_kind;
+
 typedef struct ins_condition {
-    enum { INS_MATCH_ANY, INS_RANGE, INS_HAS_ID, INS_NESTED_FILTER } kind;
-    ins_text key;            /* INS_MATCH_ANY, INS_RANGE: path of a payload field, "a.b" */
-    const ins_value *values; /* INS_MATCH_ANY: at least one value equal (match value: one) */
+    ins_condition_kind kind;
+    ins_text key;
+    const ins_value *values; /* texts, integers and bools mixed as you like */
     size_t value_count;
-    bool has_gt, has_gte, has_lt, has_lte; /* INS_RANGE */
-    double gt, gte, lt, lte;
-    const ins_id *ids; /* INS_HAS_ID */
+    ins_bound gt, gte, lt, lte;
+    const ins_id *ids;
     size_t id_count;
-    const ins_filter *filter; /* INS_NESTED_FILTER: a filter as a condition */
+    ins_text vector;
+    uint32_t slice_index, slice_total; /* index below total */
+    const ins_filter *filter;
 } ins_condition;
 
-struct ins_filter { /* all of must, none of must_not, one of should unless should is empty */
-    const ins_condition *must, *should, *must_not;
-    size_t must_count, should_count, must_not_count;
+/* All of must, none of must_not, one of should unless should is empty, at least min_count of
+ * min_should. */
+struct ins_filter {
+    const ins_condition *must, *should, *must_not, *min_should;
+    size_t must_count, should_count, must_not_count, min_should_count;
+    size_t min_count; /* 0: there is no min_should */
 };
 
 typedef struct ins_selector { /* which payload fields an answer carries */

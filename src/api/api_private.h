@@ -192,6 +192,9 @@ ins_status decode_texts(struct job *job, struct json_value array, const char *na
 /* Member `filter` of a body; NULL when it is absent. */
 ins_status decode_filter(struct job *job, struct json_value object, const ins_filter **out_filter,
                          ins_error *error);
+/* A condition's object with `key`. */
+ins_status decode_field_condition(struct job *job, struct json_value object, struct json_value key,
+                                  ins_condition *out, ins_error *error);
 /* with_payload and with_vector into job->points. */
 ins_status decode_with(struct job *job, struct json_value object, bool payload_default,
                        ins_error *error);

@@ -1,7 +1,6 @@
-/* Filters: must, should and must_not over match, range, has_id and nested filters.
- *
- * A condition that this version lacks is 501 with its name, never silently true or false. Depth and
- * number of conditions are bounded, so the recursion is. */
+/* Filters: must, should, must_not and min_should, and the conditions that are not on one field
+ * (decode_condition.c has those). Depth and number of conditions are bounded, so the recursion is.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -20,192 +19,135 @@ static bool text_equal(ins_text text, const char *other) {
     return text.size == strlen(other) && memcmp(text.data, other, text.size) == 0;
 }
 
-static ins_status value_decode(struct filter_decoder *decoder, struct json_value value,
-                               const char *name, ins_value *out) {
-    switch (json_type_of(value)) {
-    case JSON_STRING:
-        out->kind = INS_VALUE_TEXT;
-        return job_copy_text(decoder->job, json_string(value), &out->text, decoder->error);
-    case JSON_INTEGER:
-        out->kind = INS_VALUE_INTEGER;
-        out->integer = json_integer(value);
-        return INS_OK;
-    case JSON_BOOL:
-        out->kind = INS_VALUE_BOOL;
-        out->boolean = json_bool(value);
-        return INS_OK;
-    case JSON_NULL:
-    case JSON_UNSIGNED:
-    case JSON_DOUBLE:
-    case JSON_ARRAY:
-    case JSON_OBJECT:
-        break;
-    }
-    return type_error(decoder->error, name, "a string, a 64-bit integer or a boolean", value);
-}
+/* ---- Conditions ---------------------------------------------------------------------------- */
 
-static ins_status match_any_decode(struct filter_decoder *decoder, struct json_value array,
-                                   ins_condition *out) {
-    if (json_type_of(array) != JSON_ARRAY) {
-        return type_error(decoder->error, "filter: match.any", "an array", array);
-    }
-    size_t capacity = json_count(array);
-    ins_value *values = job_alloc(decoder->job, (capacity + 1) * sizeof(*values));
-    if (values == NULL) {
-        return job_no_memory(decoder->error);
-    }
-    struct json_iterator iterator = json_begin(array);
+/* Members of a condition's object that are there and not null. */
+struct members {
+    struct json_value key, is_empty, is_null, has_id, has_vector, slice, nested;
+    bool has_key, has_is_empty, has_is_null, has_has_id, has_has_vector, has_slice, has_nested;
+};
+
+static ins_status members_find(struct filter_decoder *decoder, struct json_value object,
+                               struct members *out) {
+    const struct {
+        const char *name;
+        size_t size;
+        struct json_value *value;
+        bool *has;
+    } known[] = {
+        {"key", 3, &out->key, &out->has_key},
+        {"is_empty", 8, &out->is_empty, &out->has_is_empty},
+        {"is_null", 7, &out->is_null, &out->has_is_null},
+        {"has_id", 6, &out->has_id, &out->has_has_id},
+        {"has_vector", 10, &out->has_vector, &out->has_has_vector},
+        {"slice", 5, &out->slice, &out->has_slice},
+        {"nested", 6, &out->nested, &out->has_nested},
+    };
+    struct json_iterator iterator = json_begin(object);
+    ins_text name;
     struct json_value value;
-    size_t count = 0;
-    while (count < capacity && json_next(&iterator, &value)) {
-        values[count] = (ins_value){0};
-        ins_status status = value_decode(decoder, value, "filter: match.any", &values[count]);
-        if (status != INS_OK) {
-            return status;
-        }
-        if (values[count].kind == INS_VALUE_BOOL || values[count].kind != values[0].kind) {
-            return type_error(decoder->error, "filter: match.any",
-                              "either strings or integers throughout", value);
-        }
-        count++;
-    }
-    out->values = values;
-    out->value_count = count;
-    return INS_OK;
-}
-
-static ins_status match_decode(struct filter_decoder *decoder, struct json_value match,
-                               ins_condition *out) {
-    static const char *const later[] = {"text", "text_any", "phrase", "prefix", "except"};
-    struct json_value value;
-    out->kind = INS_MATCH_ANY;
-    if (json_type_of(match) != JSON_OBJECT) {
-        return type_error(decoder->error, "filter: match", "an object", match);
-    }
-    if (field_get(match, "value", &value)) {
-        ins_value *one = job_alloc(decoder->job, sizeof(*one));
-        if (one == NULL) {
-            return job_no_memory(decoder->error);
-        }
-        *one = (ins_value){0};
-        out->values = one;
-        out->value_count = 1;
-        return value_decode(decoder, value, "filter: match.value", one);
-    }
-    if (field_get(match, "any", &value)) {
-        return match_any_decode(decoder, value, out);
-    }
-    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
-        if (field_get(match, later[i], &value)) {
-            char name[64];
-            (void)snprintf(name, sizeof(name), "filter: match.%s", later[i]);
-            return unsupported_error(decoder->error, name);
-        }
-    }
-    return type_error(decoder->error, "filter: match", "an object with `value` or `any`", match);
-}
-
-static ins_status bound_decode(struct filter_decoder *decoder, struct json_value range,
-                               const char *key, bool *out_has, double *out) {
-    struct json_value value;
-    char name[64];
-    (void)snprintf(name, sizeof(name), "filter: range.%s", key);
-    if (field_get(range, key, &value) && json_type_of(value) == JSON_STRING) {
-        return unsupported_error(decoder->error, "filter: range of datetimes");
-    }
-    return field_number(range, key, name, out_has, out, decoder->error);
-}
-
-static ins_status range_decode(struct filter_decoder *decoder, struct json_value range,
-                               ins_condition *out) {
-    out->kind = INS_RANGE;
-    if (json_type_of(range) != JSON_OBJECT) {
-        return type_error(decoder->error, "filter: range", "an object", range);
-    }
-    ins_status status = bound_decode(decoder, range, "gt", &out->has_gt, &out->gt);
-    if (status == INS_OK) {
-        status = bound_decode(decoder, range, "gte", &out->has_gte, &out->gte);
-    }
-    if (status == INS_OK) {
-        status = bound_decode(decoder, range, "lt", &out->has_lt, &out->lt);
-    }
-    if (status == INS_OK) {
-        status = bound_decode(decoder, range, "lte", &out->has_lte, &out->lte);
-    }
-    return status;
-}
-
-static ins_status refuse_any(struct filter_decoder *decoder, struct json_value object,
-                             const char *const names[], size_t count) {
-    struct json_value value;
-    for (size_t i = 0; i < count; i++) {
-        if (field_get(object, names[i], &value)) {
-            char name[64];
-            (void)snprintf(name, sizeof(name), "filter: %s", names[i]);
-            return unsupported_error(decoder->error, name);
+    while (json_next_member(&iterator, &name, &value)) {
+        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+            if (name.size != known[i].size || memcmp(name.data, known[i].name, name.size) != 0) {
+                continue;
+            }
+            if (*known[i].has) {
+                return ins_fail(decoder->error, INS_INVALID,
+                                "Format error in JSON body: filter: duplicate field `%s`",
+                                known[i].name);
+            }
+            *known[i].has = json_type_of(value) != JSON_NULL;
+            *known[i].value = value;
         }
     }
     return INS_OK;
 }
 
-/* Qdrant joins `match` and `range` of one condition by "or": a nested filter says the same. */
-static ins_status match_or_range(struct filter_decoder *decoder, const ins_condition *match,
-                                 const ins_condition *range, ins_condition *out) {
-    ins_condition *both = job_alloc(decoder->job, 2 * sizeof(*both));
-    ins_filter *filter = job_alloc(decoder->job, sizeof(*filter));
-    if (both == NULL || filter == NULL) {
-        return job_no_memory(decoder->error);
+/* {"is_empty": {"key": ...}} and its like. */
+static ins_status payload_field_decode(struct filter_decoder *decoder, struct json_value object,
+                                       const char *name, ins_text *out_key) {
+    struct json_value key;
+    char full[64];
+    (void)snprintf(full, sizeof(full), "filter: %s", name);
+    if (json_type_of(object) != JSON_OBJECT) {
+        return type_error(decoder->error, full, "an object with `key`", object);
     }
-    both[0] = *match;
-    both[1] = *range;
-    *filter = (ins_filter){.should = both, .should_count = 2};
-    *out = (ins_condition){.kind = INS_NESTED_FILTER, .filter = filter};
-    return INS_OK;
-}
-
-static ins_status field_condition_decode(struct filter_decoder *decoder, struct json_value object,
-                                         struct json_value key, ins_condition *out) {
-    static const char *const later[] = {"geo_bounding_box", "geo_radius", "geo_polygon",
-                                        "values_count",     "is_empty",   "is_null"};
-    struct json_value match, range;
-    ins_condition by_match = {0}, by_range = {0};
+    (void)snprintf(full, sizeof(full), "filter: %s.key", name);
+    if (!field_get(object, "key", &key)) {
+        return missing_error(decoder->error, full);
+    }
     if (json_type_of(key) != JSON_STRING) {
-        return type_error(decoder->error, "filter: key", "a string", key);
+        return type_error(decoder->error, full, "a string", key);
+    }
+    return job_copy_text(decoder->job, json_string(key), out_key, decoder->error);
+}
+
+static ins_status slice_decode(struct filter_decoder *decoder, struct json_value object,
+                               ins_condition *out) {
+    uint64_t total = UINT64_MAX;
+    uint64_t index = UINT64_MAX;
+    if (json_type_of(object) != JSON_OBJECT) {
+        return type_error(decoder->error, "filter: slice", "an object with `total` and `index`",
+                          object);
     }
     ins_status status =
-        job_copy_text(decoder->job, json_string(key), &by_match.key, decoder->error);
-    by_range.key = by_match.key;
+        field_u64(object, "total", "filter.slice.total", 1, UINT32_MAX, &total, decoder->error);
     if (status == INS_OK) {
-        status = refuse_any(decoder, object, later, sizeof(later) / sizeof(later[0]));
-    }
-    bool has_match = field_get(object, "match", &match);
-    bool has_range = field_get(object, "range", &range);
-    if (status == INS_OK && has_match) {
-        status = match_decode(decoder, match, &by_match);
-    }
-    if (status == INS_OK && has_range) {
-        status = range_decode(decoder, range, &by_range);
+        status =
+            field_u64(object, "index", "filter.slice.index", 0, UINT32_MAX, &index, decoder->error);
     }
     if (status != INS_OK) {
         return status;
     }
-    if (has_match && has_range) {
-        return match_or_range(decoder, &by_match, &by_range, out);
+    if (total == UINT64_MAX || index == UINT64_MAX) {
+        return missing_error(decoder->error,
+                             total == UINT64_MAX ? "filter: slice.total" : "filter: slice.index");
     }
-    if (!has_match && !has_range) {
-        return ins_fail(decoder->error, INS_UNPROCESSABLE,
-                        "Validation error in JSON body: [filter: the condition on `%.100s` says "
-                        "nothing, `match` or `range` is needed]",
-                        by_match.key.data);
+    if (index >= total) {
+        return range_error(decoder->error, "filter.slice.index", index, 0, total - 1);
     }
-    *out = has_match ? by_match : by_range;
+    out->kind = INS_SLICE;
+    out->slice_total = (uint32_t)total;
+    out->slice_index = (uint32_t)index;
     return INS_OK;
+}
+
+static ins_status subfilter_decode(struct filter_decoder *decoder, struct json_value object,
+                                   ins_condition *out) {
+    ins_filter *filter = job_alloc(decoder->job, sizeof(*filter));
+    if (filter == NULL) {
+        return job_no_memory(decoder->error);
+    }
+    out->filter = filter;
+    return filter_decode(decoder, object, filter);
+}
+
+static ins_status nested_decode(struct filter_decoder *decoder, struct json_value object,
+                                ins_condition *out) {
+    struct json_value filter;
+    ins_status status = payload_field_decode(decoder, object, "nested", &out->key);
+    if (status != INS_OK) {
+        return status;
+    }
+    if (!field_get(object, "filter", &filter)) {
+        return missing_error(decoder->error, "filter: nested.filter");
+    }
+    out->kind = INS_NESTED_ELEMENT;
+    return subfilter_decode(decoder, filter, out);
+}
+
+static ins_status has_vector_decode(struct filter_decoder *decoder, struct json_value name,
+                                    ins_condition *out) {
+    if (json_type_of(name) != JSON_STRING) {
+        return type_error(decoder->error, "filter: has_vector", "a vector's name", name);
+    }
+    out->kind = INS_HAS_VECTOR;
+    return job_copy_text(decoder->job, json_string(name), &out->vector, decoder->error);
 }
 
 static ins_status condition_decode(struct filter_decoder *decoder, struct json_value object,
                                    ins_condition *out) {
-    static const char *const later[] = {"is_empty", "is_null", "has_vector", "slice", "nested"};
-    struct json_value value;
+    struct members members = {.has_key = false};
     if (json_type_of(object) != JSON_OBJECT) {
         return type_error(decoder->error, "filter: condition", "an object", object);
     }
@@ -213,27 +155,36 @@ static ins_status condition_decode(struct filter_decoder *decoder, struct json_v
         return ins_fail(decoder->error, INS_INVALID, "Wrong input: filter: more than %u conditions",
                         INS_FILTER_CONDITIONS_MAX);
     }
-    *out = (ins_condition){0};
-    if (field_get(object, "key", &value)) {
-        return field_condition_decode(decoder, object, value, out);
-    }
-    if (field_get(object, "has_id", &value)) {
-        out->kind = INS_HAS_ID;
-        return decode_ids(decoder->job, value, "filter: has_id", &out->ids, &out->id_count,
-                          decoder->error);
-    }
-    ins_status status = refuse_any(decoder, object, later, sizeof(later) / sizeof(later[0]));
+    *out = (ins_condition){.kind = INS_NESTED_FILTER};
+    ins_status status = members_find(decoder, object, &members);
     if (status != INS_OK) {
         return status;
     }
-    ins_filter *filter = job_alloc(decoder->job, sizeof(*filter));
-    if (filter == NULL) {
-        return job_no_memory(decoder->error);
+    if (members.has_key) {
+        return decode_field_condition(decoder->job, object, members.key, out, decoder->error);
     }
-    out->kind = INS_NESTED_FILTER;
-    out->filter = filter;
-    return filter_decode(decoder, object, filter);
+    if (members.has_is_empty || members.has_is_null) {
+        out->kind = members.has_is_empty ? INS_IS_EMPTY : INS_IS_NULL;
+        return members.has_is_empty
+                   ? payload_field_decode(decoder, members.is_empty, "is_empty", &out->key)
+                   : payload_field_decode(decoder, members.is_null, "is_null", &out->key);
+    }
+    if (members.has_has_id) {
+        out->kind = INS_HAS_ID;
+        return decode_ids(decoder->job, members.has_id, "filter: has_id", &out->ids, &out->id_count,
+                          decoder->error);
+    }
+    if (members.has_has_vector) {
+        return has_vector_decode(decoder, members.has_vector, out);
+    }
+    if (members.has_slice) {
+        return slice_decode(decoder, members.slice, out);
+    }
+    return members.has_nested ? nested_decode(decoder, members.nested, out)
+                              : subfilter_decode(decoder, object, out);
 }
+
+/* ---- Filters ------------------------------------------------------------------------------- */
 
 /* One condition or an array of them. */
 static ins_status clause_decode(struct filter_decoder *decoder, struct json_value value,
@@ -279,6 +230,33 @@ static ins_status clause_once(struct filter_decoder *decoder, ins_text key, stru
     return clause_decode(decoder, value, out, out_count);
 }
 
+static ins_status min_should_decode(struct filter_decoder *decoder, struct json_value object,
+                                    ins_filter *filter) {
+    struct json_value conditions;
+    uint64_t min_count = 0;
+    if (filter->min_count != 0) {
+        return ins_fail(decoder->error, INS_INVALID,
+                        "Format error in JSON body: filter: duplicate field `min_should`");
+    }
+    if (json_type_of(object) != JSON_OBJECT) {
+        return type_error(decoder->error, "filter: min_should",
+                          "an object with `conditions` and `min_count`", object);
+    }
+    ins_status status = field_u64(object, "min_count", "filter.min_should.min_count", 1, UINT64_MAX,
+                                  &min_count, decoder->error);
+    if (status != INS_OK) {
+        return status;
+    }
+    if (min_count == 0) {
+        return missing_error(decoder->error, "filter: min_should.min_count");
+    }
+    if (!field_get(object, "conditions", &conditions)) {
+        return missing_error(decoder->error, "filter: min_should.conditions");
+    }
+    filter->min_count = min_count;
+    return clause_decode(decoder, conditions, &filter->min_should, &filter->min_should_count);
+}
+
 static ins_status member_decode(struct filter_decoder *decoder, ins_text key,
                                 struct json_value value, ins_filter *filter) {
     if (text_equal(key, "must")) {
@@ -291,9 +269,8 @@ static ins_status member_decode(struct filter_decoder *decoder, ins_text key,
         return clause_once(decoder, key, value, &filter->must_not, &filter->must_not_count);
     }
     if (text_equal(key, "min_should")) {
-        return json_type_of(value) == JSON_NULL
-                   ? INS_OK
-                   : unsupported_error(decoder->error, "filter: min_should");
+        return json_type_of(value) == JSON_NULL ? INS_OK
+                                                : min_should_decode(decoder, value, filter);
     }
     return ins_fail(decoder->error, INS_INVALID,
                     "Format error in JSON body: filter: unknown field `%.*s`, expected must, "

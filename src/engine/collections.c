@@ -299,7 +299,10 @@ static ins_status index_begin(struct collection_write *self, ins_error *error) {
         return status;
     }
     self->scope->pins++;
-    return payload_path_parse(self->request->field, &operation->pool, &path, error);
+    /* Tenants' islands hang on one value of a point: no place in an array has that. */
+    return self->request->is_tenant
+               ? payload_path_parse_keys(self->request->field, &operation->pool, &path, error)
+               : payload_path_parse(self->request->field, &operation->pool, &path, error);
 }
 
 /* The schema that the scope will have: *out_forms says that it forms islands. */

@@ -198,7 +198,8 @@ static ins_status sweep_open(struct points_read *self, bool *out_end, ins_error 
                                  .tenant_path = path,
                                  .parser = operation->db->parser,
                                  .match = count_one,
-                                 .context = self};
+                                 .context = self,
+                                 .cost = self->sweep.cost};
     sweep_begin(&self->sweep);
     self->sweeping = true;
     return INS_OK;
@@ -206,7 +207,8 @@ static ins_status sweep_open(struct points_read *self, bool *out_end, ins_error 
 
 /* INS_OK when every island was swept. */
 static ins_status sweep_islands(struct points_read *self, ins_error *error) {
-    for (uint32_t steps = 0; steps < 1024; steps++) {
+    self->sweep.cost = 0;
+    for (uint32_t steps = 0; steps < 1024 && self->sweep.cost < STEP_ROWS; steps++) {
         bool done = true;
         if (!self->sweeping) {
             ins_status status = sweep_open(self, &done, error);
@@ -215,7 +217,7 @@ static ins_status sweep_islands(struct points_read *self, ins_error *error) {
             }
             continue;
         }
-        ins_status status = sweep_step(&self->sweep, 4096, &done, error);
+        ins_status status = sweep_step(&self->sweep, STEP_ROWS, &done, error);
         if (status != INS_OK) {
             return status;
         }

@@ -11,7 +11,8 @@
 #include "engine/names.h"
 #include "engine/walk.h"
 
-#define SCROLL_STEP 1024u       /* points and islands looked at; then others get the lane */
+#define SCROLL_STEP 1024u /* points and islands looked at; then others get the lane */
+#define SCROLL_ROWS_A_POINT (STEP_ROWS / SCROLL_STEP) /* one point looked at costs as much */
 #define SCROLL_LIMIT_MAX 10000u /* points in one page: their table fits one block */
 
 struct points_scroll {
@@ -189,12 +190,15 @@ static ins_status scroll_islands(struct points_scroll *self, ins_error *error) {
             }
         }
         while (self->page_next < self->page_count && self->found - self->kept < self->wanted) {
+            if (looked >= SCROLL_STEP) {
+                return INS_AGAIN;
+            }
             status = take(self, &self->places[self->page_next], self->path, error);
             if (status != INS_OK) {
                 return status;
             }
             self->page_next++;
-            looked++;
+            looked += 1 + (uint32_t)(filter_rows_worth(&self->reader) / SCROLL_ROWS_A_POINT);
         }
         if (self->found - self->kept == self->wanted || self->page_last) {
             keep_smallest(self);
@@ -237,7 +241,7 @@ static ins_status take_entry(struct points_scroll *self, const struct directory_
 
 static ins_status scroll_directory(struct points_scroll *self, ins_error *error) {
     for (uint32_t looked = 0; self->found < self->wanted; looked++) {
-        if (looked == SCROLL_STEP) {
+        if (looked >= SCROLL_STEP) {
             return INS_AGAIN;
         }
         if (self->page_next == self->page_count) {
@@ -264,6 +268,7 @@ static ins_status scroll_directory(struct points_scroll *self, ins_error *error)
             return status;
         }
         self->page_next++;
+        looked += (uint32_t)(filter_rows_worth(&self->reader) / SCROLL_ROWS_A_POINT);
     }
     return INS_OK;
 }

@@ -111,7 +111,7 @@ static ins_status parse_tenant(struct schema *schema, struct json_value root, ch
     schema->has_tenant_field = true;
     schema->tenant_is_uuid = json_bool(uuid);
     schema->tenant_text = keep(at, json_string(path));
-    return payload_path_parse(schema->tenant_text, NULL, &schema->tenant_path, error);
+    return payload_path_parse_keys(schema->tenant_text, NULL, &schema->tenant_path, error);
 }
 
 static ins_status parse_schema(struct schema *schema, struct json_value root, ins_error *error) {

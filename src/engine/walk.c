@@ -2,6 +2,10 @@
 
 #include "base/assert.h"
 
+static bool has_rows(const struct island *island) {
+    return island->run_count > 0 || island->mem[0] != NULL || island->mem[1] != NULL;
+}
+
 ins_status islands_walk_init(struct islands_walk *walk, struct operation *operation,
                              struct scope *scope, const ins_filter *filter, ins_error *error) {
     const struct schema *schema = scope->schema;
@@ -10,16 +14,21 @@ ins_status islands_walk_init(struct islands_walk *walk, struct operation *operat
     if (filter == NULL) {
         return INS_OK;
     }
-    ins_status status = filter_compile(&operation->pool, filter, path, &walk->whole, error);
-    if (status == INS_OK && path != NULL) {
-        status = filter_pins(&operation->pool, filter, path, schema->tenant_is_uuid, &walk->pinned,
-                             &walk->values, &walk->value_count, &walk->residual, error);
+    if (path == NULL) {
+        return filter_compile(&operation->pool, filter, path, &walk->whole, error);
     }
-    return status;
-}
-
-static bool has_rows(const struct island *island) {
-    return island->run_count > 0 || island->mem[0] != NULL || island->mem[1] != NULL;
+    ins_status status =
+        filter_pins(&operation->pool, filter, path, schema->tenant_is_uuid, &walk->pinned,
+                    &walk->values, &walk->value_count, &walk->residual, error);
+    if (status != INS_OK || !walk->pinned) {
+        walk->whole = walk->residual;
+        return status;
+    }
+    /* Rows that come to the common island while this read waits are not for it: mostly that spares
+     * compiling the whole filter. */
+    walk->common_done = !has_rows(scope->common);
+    return walk->common_done ? INS_OK
+                             : filter_compile(&operation->pool, filter, path, &walk->whole, error);
 }
 
 static struct island *next_pinned(struct islands_walk *walk, const struct filter **out_filter) {

@@ -1,9 +1,8 @@
-/* Compiling filters: check what came in, then lay it out for matching.
+/* Compiling filters: check what came in and lay it out for matching, in one pass.
  *
- * Path: filter_validate bounds depth and number; filter_build copies each list, parses the paths
- * into one tree whose leaves are numbered fields, and sorts values and ids for searching.
+ * Path: filter_validate_counts bounds depth and number; then each list is copied, the keys of its
+ * paths go into one tree whose leaves are numbered fields, values and ids are sorted for searching.
  * In each list the conditions that need no payload come first, so that matching may stop early. */
-#include <math.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -11,130 +10,51 @@
 #include "base/status.h"
 #include "payload/payload_private.h"
 
-/* ---- Validation ---------------------------------------------------------------------------- */
-
-enum list_kind { LIST_MUST, LIST_SHOULD, LIST_MUST_NOT, LIST_COUNT };
-
-static const char *const list_names[LIST_COUNT] = {"must", "should", "must_not"};
-
-static const ins_condition *source_list(const ins_filter *source, enum list_kind list,
-                                        size_t *out_count) {
-    switch (list) {
-    case LIST_MUST:
-        *out_count = source->must_count;
-        return source->must;
-    case LIST_SHOULD:
-        *out_count = source->should_count;
-        return source->should;
-    case LIST_MUST_NOT:
-        *out_count = source->must_not_count;
-        return source->must_not;
-    case LIST_COUNT:
-        break;
-    }
-    INS_ASSERT(list < LIST_COUNT);
-    return NULL;
-}
-
-static ins_status validate_key(const ins_condition *condition, ins_error *error) {
-    struct payload_path path;
-    return payload_path_parse(condition->key, NULL, &path, error);
-}
-
-static const char *fault_of_match(const ins_condition *condition) {
-    if (condition->values == NULL && condition->value_count > 0) {
-        return "a match without values";
-    }
-    for (size_t i = 0; i < condition->value_count; i++) {
-        const ins_value *value = &condition->values[i];
-        bool known = value->kind == INS_VALUE_TEXT || value->kind == INS_VALUE_INTEGER ||
-                     value->kind == INS_VALUE_BOOL;
-        if (!known || (value->kind == INS_VALUE_TEXT && value->text.data == NULL)) {
-            return "a match value that is not a text, an integer or a bool";
-        }
-    }
-    return NULL;
-}
-
-static ins_status validate_filter(const ins_filter *source, uint32_t depth, size_t *count,
-                                  ins_error *error);
-
-static ins_status validate_condition(const ins_condition *condition, const char *list, size_t index,
-                                     uint32_t depth, size_t *count, ins_error *error) {
-    const char *fault = NULL;
-    switch (condition->kind) {
-    case INS_MATCH_ANY:
-        fault = fault_of_match(condition);
-        break;
-    case INS_RANGE:
-        break;
-    case INS_HAS_ID:
-        fault = condition->ids == NULL && condition->id_count > 0 ? "has_id without ids" : NULL;
-        break;
-    case INS_NESTED_FILTER:
-        if (condition->filter != NULL) {
-            return validate_filter(condition->filter, depth + 1, count, error);
-        }
-        fault = "a nested filter that is absent";
-        break;
-    default:
-        return ins_fail(error, INS_UNSUPPORTED, "filter %s[%zu]: a condition of unknown kind", list,
-                        index);
-    }
-    if (fault != NULL) {
-        return ins_fail(error, INS_INVALID, "filter %s[%zu]: %s", list, index, fault);
-    }
-    return condition->kind == INS_HAS_ID ? INS_OK : validate_key(condition, error);
-}
-
-static ins_status validate_filter(const ins_filter *source, uint32_t depth, size_t *count,
-                                  ins_error *error) {
-    if (depth > INS_FILTER_DEPTH_MAX) {
-        return ins_fail(error, INS_INVALID, "filters are nested deeper than %d",
-                        INS_FILTER_DEPTH_MAX);
-    }
-    for (enum list_kind list = LIST_MUST; list < LIST_COUNT; list++) {
-        size_t list_count = 0;
-        const ins_condition *items = source_list(source, list, &list_count);
-        if (list_count > INS_FILTER_CONDITIONS_MAX - *count) {
-            return ins_fail(error, INS_INVALID, "a filter of more than %d conditions",
-                            INS_FILTER_CONDITIONS_MAX);
-        }
-        *count += list_count;
-        if (items == NULL && list_count > 0) {
-            return ins_fail(error, INS_INVALID, "filter %s: %zu conditions are absent",
-                            list_names[list], list_count);
-        }
-        for (size_t i = 0; i < list_count; i++) {
-            ins_status status =
-                validate_condition(&items[i], list_names[list], i, depth, count, error);
-            if (status != INS_OK) {
-                return status;
-            }
-        }
-    }
-    return INS_OK;
-}
-
-ins_status filter_validate(const ins_filter *source, ins_error *error) {
-    size_t count = 0;
-    return validate_filter(source, 1, &count, error);
-}
-
-/* ---- Building ------------------------------------------------------------------------------ */
-
 struct building {
     struct pool *pool;
     const struct payload_path *tenant_path; /* or NULL */
     struct filter *filter;
+    struct filter_scope *scope; /* of the object whose fields are named now */
+    struct filter_pinning *pinning;
+    uint32_t depth;
+    size_t condition_count;
     ins_error *error;
 };
 
-bool filter_is_pin(const ins_condition *condition, const struct payload_path *tenant_path) {
-    struct payload_path path;
-    return tenant_path != NULL && condition->kind == INS_MATCH_ANY &&
-           payload_path_parse(condition->key, NULL, &path, NULL) == INS_OK &&
-           payload_path_equal(&path, tenant_path);
+static bool in_element(const struct building *building) {
+    return building->scope != &building->filter->scope;
+}
+
+/* ---- Fields -------------------------------------------------------------------------------- */
+
+/* The keys in front of the first place in an array are the tenant's path. */
+static bool leads_to_tenant(const struct building *building, const struct payload_path *path) {
+    struct payload_path keys = *path;
+    keys.part_count = path->key_count;
+    return building->tenant_path != NULL && !in_element(building) &&
+           payload_path_equal(&keys, building->tenant_path);
+}
+
+static ins_status build_steps(struct building *building, const struct payload_path *path,
+                              struct filter_condition *out) {
+    out->step_count = path->part_count - path->key_count;
+    if (out->step_count == 0) {
+        return INS_OK;
+    }
+    struct filter_step *steps = pool_alloc(building->pool, out->step_count * sizeof(*steps));
+    if (steps == NULL) {
+        return payload_no_memory(building->error, "a filter");
+    }
+    for (uint32_t i = 0; i < out->step_count; i++) {
+        ins_text part = path->parts[path->key_count + i];
+        enum payload_part kind = (enum payload_part)path->kinds[path->key_count + i];
+        steps[i] = (struct filter_step){.kind = kind, .key = part};
+        if (kind == PART_INDEX) {
+            INS_ASSERT(json_text_unsigned(part, &steps[i].index)); /* the path's parser saw to it */
+        }
+    }
+    out->steps = steps;
+    return INS_OK;
 }
 
 static ins_status build_field(struct building *building, const ins_condition *source,
@@ -144,19 +64,24 @@ static ins_status build_field(struct building *building, const ins_condition *so
     if (status != INS_OK) {
         return status;
     }
-    struct path_node *node = path_tree_add(&building->filter->paths, &path, building->pool);
+    if (source->kind == INS_NESTED_ELEMENT && path.kinds[path.part_count - 1] == PART_ALL) {
+        path.part_count--; /* "a[]" is "a" here: the elements of the array are looked at anyway */
+    }
+    struct filter_scope *scope = building->scope;
+    struct path_node *node = path_tree_add(&scope->paths, &path, path.key_count, building->pool);
     if (node == NULL) {
         return payload_no_memory(building->error, "a filter");
     }
     if (node->field == PATH_FIELD_NONE) {
-        node->field = building->filter->field_count++;
+        node->field = scope->field_count++;
     }
     out->field = node->field;
-    out->is_tenant =
-        building->tenant_path != NULL && payload_path_equal(&path, building->tenant_path);
+    out->is_tenant = leads_to_tenant(building, &path);
     building->filter->needs_payload = true; /* rows of the common island have no tenant */
-    return INS_OK;
+    return build_steps(building, &path, out);
 }
+
+/* ---- Values -------------------------------------------------------------------------------- */
 
 static int integer_order(const void *left, const void *right) {
     const int64_t *a = left;
@@ -224,81 +149,168 @@ static ins_status build_ids(struct building *building, const ins_condition *sour
     return INS_OK;
 }
 
+static ins_status build_vector(struct building *building, const ins_condition *source,
+                               struct filter_condition *out) {
+    out->kind = FILTER_VECTOR;
+    building->filter->needs_vectors = true;
+    out->as.vector = (ins_text){"", 0};
+    if (source->vector.size > 0) {
+        out->as.vector.size = source->vector.size;
+        out->as.vector.data = pool_copy(building->pool, source->vector.data, source->vector.size);
+    }
+    return out->as.vector.data != NULL ? INS_OK : payload_no_memory(building->error, "a filter");
+}
+
+/* ---- Conditions ---------------------------------------------------------------------------- */
+
 static ins_status build_group(struct building *building, const ins_filter *source, bool drop_pins,
                               struct filter_group *out);
 
-static ins_status build_condition(struct building *building, const ins_condition *source,
-                                  bool drop_pins, struct filter_condition *out) {
-    switch (source->kind) {
-    case INS_HAS_ID:
-        out->kind = FILTER_IDS;
-        return build_ids(building, source, &out->as.ids);
-    case INS_NESTED_FILTER:
-        out->kind = FILTER_GROUP;
-        return build_group(building, source->filter, drop_pins, &out->as.group);
-    case INS_MATCH_ANY:
-    case INS_RANGE:
-        break;
+static ins_status scope_init(struct filter_scope *scope, struct pool *pool, ins_error *error) {
+    scope->values = pool_alloc(pool, (scope->field_count + 1) * sizeof(ins_text));
+    return scope->values != NULL ? INS_OK : payload_no_memory(error, "a filter");
+}
+
+static ins_status build_element(struct building *building, const ins_condition *source,
+                                struct filter_condition *out) {
+    struct filter_element *element = pool_alloc_zero(building->pool, sizeof(*element));
+    if (element == NULL) {
+        return payload_no_memory(building->error, "a filter");
     }
-    ins_status status = build_field(building, source, out);
-    if (status == INS_OK && source->kind == INS_MATCH_ANY) {
-        out->kind = FILTER_MATCH;
-        return build_match(building, source, &out->as.match);
+    struct filter_scope *outside = building->scope;
+    element->scope.paths.field = PATH_FIELD_NONE;
+    building->scope = &element->scope;
+    ins_status status = build_group(building, source->filter, false, &element->group);
+    building->scope = outside;
+    if (status == INS_OK) {
+        status = scope_init(&element->scope, building->pool, building->error);
     }
-    out->kind = FILTER_RANGE;
-    out->as.range = (struct filter_range){
-        .has_gt = source->has_gt,
-        .has_gte = source->has_gte,
-        .has_lt = source->has_lt,
-        .has_lte = source->has_lte,
-        .gt = source->gt,
-        .gte = source->gte,
-        .lt = source->lt,
-        .lte = source->lte,
-    };
+    out->kind = FILTER_ELEMENT;
+    out->as.element = element;
     return status;
 }
 
+/* A condition on the payload, whose field is built. */
+static ins_status build_payload(struct building *building, const ins_condition *source,
+                                struct filter_condition *out) {
+    bool moments = false;
+    ins_status status = INS_OK;
+    switch (source->kind) {
+    case INS_MATCH_ANY:
+    case INS_MATCH_EXCEPT:
+        out->kind = source->kind == INS_MATCH_ANY ? FILTER_MATCH : FILTER_EXCEPT;
+        return build_match(building, source, &out->as.match);
+    case INS_RANGE:
+    case INS_VALUES_COUNT:
+        status = filter_range_build(source, &moments, &out->as.range, building->error);
+        out->kind = source->kind == INS_VALUES_COUNT ? FILTER_COUNT
+                    : moments                        ? FILTER_MOMENT
+                                                     : FILTER_RANGE;
+        return status;
+    case INS_NESTED_ELEMENT:
+        return build_element(building, source, out);
+    case INS_IS_EMPTY:
+    case INS_IS_NULL:
+    case INS_HAS_ID:
+    case INS_HAS_VECTOR:
+    case INS_SLICE:
+    case INS_NESTED_FILTER:
+        break;
+    }
+    out->kind = source->kind == INS_IS_EMPTY ? FILTER_EMPTY : FILTER_NULL;
+    return INS_OK;
+}
+
+static ins_status build_condition(struct building *building, const ins_condition *source,
+                                  bool drop_pins, struct filter_condition *out) {
+    bool of_point =
+        source->kind == INS_HAS_ID || source->kind == INS_HAS_VECTOR || source->kind == INS_SLICE;
+    if (of_point && in_element(building)) {
+        out->kind = FILTER_NEVER;
+        return INS_OK;
+    }
+    if (source->kind == INS_HAS_ID) {
+        out->kind = FILTER_IDS;
+        return build_ids(building, source, &out->as.ids);
+    }
+    if (source->kind == INS_HAS_VECTOR) {
+        return build_vector(building, source, out);
+    }
+    if (source->kind == INS_SLICE) {
+        out->kind = FILTER_SLICE;
+        out->as.slice.index = source->slice_index;
+        out->as.slice.total = source->slice_total;
+        return INS_OK;
+    }
+    if (source->kind == INS_NESTED_FILTER) {
+        out->kind = FILTER_GROUP;
+        return build_group(building, source->filter, drop_pins, &out->as.group);
+    }
+    ins_status status = build_field(building, source, out);
+    return status == INS_OK ? build_payload(building, source, out) : status;
+}
+
+/* ---- Lists --------------------------------------------------------------------------------- */
+
 static bool group_is_empty(const struct filter_group *group) {
-    return group->must.count + group->should.count + group->must_not.count == 0;
+    return group->must.count + group->should.count + group->must_not.count + group->min_count == 0;
 }
 
 /* Conditions that never look at the payload. */
 static bool is_cheap(const struct filter_condition *condition) {
-    return condition->kind == FILTER_IDS;
+    return condition->kind == FILTER_IDS || condition->kind == FILTER_SLICE ||
+           condition->kind == FILTER_VECTOR || condition->kind == FILTER_NEVER;
 }
 
-/* Copies a list, the cheap conditions to the front, without those that `drop_pins` leaves out. */
+static bool is_pin(const struct building *building, const ins_condition *condition) {
+    struct payload_path path;
+    return condition->kind == INS_MATCH_ANY &&
+           payload_path_parse(condition->key, NULL, &path, NULL) == INS_OK &&
+           payload_path_equal(&path, building->tenant_path);
+}
+
+static void list_add(struct filter_list *list, struct filter_condition *items,
+                     const struct filter_condition *built) {
+    items[list->count] = *built;
+    if (is_cheap(built)) {
+        items[list->count] = items[list->cheap_count];
+        items[list->cheap_count++] = *built;
+    }
+    list->count++;
+}
+
+/* Copies a list, the cheap conditions to the front. With `drop_pins` those that name tenants go to
+ * the pins instead. */
 static ins_status build_list(struct building *building, const ins_condition *source, size_t count,
-                             bool drop_pins, struct filter_list *out) {
+                             const char *name, bool drop_pins, struct filter_list *out) {
+    struct filter_condition *items = NULL; /* made when there is one to keep: most only pin */
     *out = (struct filter_list){.items = NULL};
-    if (count == 0) {
-        return INS_OK;
-    }
-    struct filter_condition *items = pool_alloc_zero(building->pool, count * sizeof(*items));
-    if (items == NULL) {
-        return payload_no_memory(building->error, "a filter");
-    }
     for (size_t i = 0; i < count; i++) {
-        if (drop_pins && filter_is_pin(&source[i], building->tenant_path)) {
-            continue;
-        }
-        struct filter_condition built = {.kind = FILTER_GROUP};
-        ins_status status = build_condition(building, &source[i], drop_pins, &built);
+        ins_status status = condition_validate(&source[i], name, i, building->error);
         if (status != INS_OK) {
             return status;
         }
-        if (drop_pins && built.kind == FILTER_GROUP && group_is_empty(&built.as.group)) {
-            continue; /* held nothing but pins */
+        if (drop_pins && is_pin(building, &source[i])) {
+            filter_pin_add(building->pinning, building->pool, &source[i]);
+            continue;
         }
-        items[out->count] = built;
-        if (is_cheap(&built)) {
-            items[out->count] = items[out->cheap_count];
-            items[out->cheap_count++] = built;
+        if (items == NULL) {
+            items = pool_alloc_zero(building->pool, (count - i) * sizeof(*items));
+            out->items = items;
         }
-        out->count++;
+        if (items == NULL) {
+            return payload_no_memory(building->error, "a filter");
+        }
+        struct filter_condition built = {.kind = FILTER_GROUP};
+        status = build_condition(building, &source[i], drop_pins, &built);
+        if (status != INS_OK) {
+            return status;
+        }
+        bool only_pins = drop_pins && built.kind == FILTER_GROUP && group_is_empty(&built.as.group);
+        if (!only_pins) {
+            list_add(out, items, &built);
+        }
     }
-    out->items = items;
     return INS_OK;
 }
 _Static_assert(INS_FILTER_CONDITIONS_MAX * sizeof(struct filter_condition) <=
@@ -307,42 +319,62 @@ _Static_assert(INS_FILTER_CONDITIONS_MAX * sizeof(struct filter_condition) <=
 
 static ins_status build_group(struct building *building, const ins_filter *source, bool drop_pins,
                               struct filter_group *out) {
-    ins_status status =
-        build_list(building, source->must, source->must_count, drop_pins, &out->must);
-    if (status == INS_OK) {
-        status = build_list(building, source->should, source->should_count, false, &out->should);
-    }
+    building->depth++;
+    ins_status status = filter_validate_counts(source, building->depth, &building->condition_count,
+                                               building->error);
     if (status == INS_OK) {
         status =
-            build_list(building, source->must_not, source->must_not_count, false, &out->must_not);
+            build_list(building, source->must, source->must_count, "must", drop_pins, &out->must);
     }
+    if (status == INS_OK) {
+        status = build_list(building, source->should, source->should_count, "should", false,
+                            &out->should);
+    }
+    if (status == INS_OK) {
+        status = build_list(building, source->must_not, source->must_not_count, "must_not", false,
+                            &out->must_not);
+    }
+    if (status == INS_OK) {
+        status = build_list(building, source->min_should, source->min_should_count, "min_should",
+                            false, &out->min_should);
+    }
+    out->min_count = source->min_count;
+    building->depth--;
     return status;
 }
 
 ins_status filter_build(struct pool *pool, const ins_filter *source,
-                        const struct payload_path *tenant_path, bool without_pins,
+                        const struct payload_path *tenant_path, struct filter_pinning *pinning,
                         struct filter **out_filter, ins_error *error) {
-    struct filter *filter = pool_alloc_zero(pool, sizeof(*filter));
-    if (filter == NULL) {
+    struct {
+        struct filter filter;
+        uint64_t work;
+    } *memory = pool_alloc_zero(pool, sizeof(*memory));
+    if (memory == NULL) {
         return payload_no_memory(error, "a filter");
     }
-    filter->paths.field = PATH_FIELD_NONE;
-    struct building building = {
-        .pool = pool, .tenant_path = tenant_path, .filter = filter, .error = error};
-    ins_status status = build_group(&building, source, without_pins, &filter->root);
+    struct filter *filter = &memory->filter;
+    filter->work = &memory->work;
+    filter->scope.paths.field = PATH_FIELD_NONE;
+    struct building building = {.pool = pool,
+                                .tenant_path = tenant_path,
+                                .filter = filter,
+                                .scope = &filter->scope,
+                                .pinning = pinning,
+                                .error = error};
+    ins_status status = build_group(&building, source, pinning != NULL, &filter->root);
     if (status != INS_OK) {
         return status;
     }
-    if (without_pins && group_is_empty(&filter->root)) {
+    if (pinning != NULL && group_is_empty(&filter->root)) {
         *out_filter = NULL;
         return INS_OK;
     }
-    filter->values = pool_alloc(pool, (filter->field_count + 1) * sizeof(ins_text));
-    if (filter->values == NULL) {
-        return payload_no_memory(error, "a filter");
+    status = scope_init(&filter->scope, pool, error);
+    if (status == INS_OK) {
+        *out_filter = filter;
     }
-    *out_filter = filter;
-    return INS_OK;
+    return status;
 }
 
 ins_status filter_compile(struct pool *pool, const ins_filter *source,
@@ -352,9 +384,5 @@ ins_status filter_compile(struct pool *pool, const ins_filter *source,
     INS_ASSERT(source != NULL);
     INS_ASSERT(out_filter != NULL);
 
-    ins_status status = filter_validate(source, error);
-    if (status != INS_OK) {
-        return status;
-    }
-    return filter_build(pool, source, tenant_path, false, out_filter, error);
+    return filter_build(pool, source, tenant_path, NULL, out_filter, error);
 }

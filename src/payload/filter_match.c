@@ -1,20 +1,26 @@
 /* Matching rows against a compiled filter.
  *
  * Path: conditions on ids and tenants first; when one on the payload is reached, one walk over the
- * row's text collects the values of all fields of the filter, then conditions compare texts.
+ * row's text collects the values of all fields of the filter, then conditions compare texts. What a
+ * path selects inside of arrays is visited from the collected value on, until a value passes.
  * There is no parse: stored text is valid, and as it has no key twice, the walk may end when all
  * fields are found. Of 147 bytes of payload, one condition on the second of seven keys takes 65 ns
- * so, five that need all of it 260; with a DOM 160 and 260, and the more the longer the texts. */
+ * so, five that need all of it 260; with a DOM 160 and 260, and the more the longer the texts.
+ * Bound: the bytes walked for one row are counted; beyond INS_FILTER_ROW_BYTES_MAX nothing passes
+ * any more and the caller learns it from the count. */
 #include <string.h>
 
 #include "base/assert.h"
 #include "base/id.h"
 #include "payload/payload_private.h"
 
+/* An object being looked at: the payload, or an element of an array in it. */
 struct matching {
-    const struct filter *filter;
-    const struct filter_row *row;
+    const struct filter_scope *scope;
+    const struct filter_row *row; /* NULL for an element */
+    ins_text object;
     bool walked;
+    uint64_t *work;
 };
 
 /* ---- Field values -------------------------------------------------------------------------- */
@@ -43,126 +49,114 @@ static void collect(const struct path_node *node, ins_text object, ins_text *val
 
 /* The field's value as text; size 0 when it is missing. */
 static ins_text field_value(struct matching *matching, uint32_t field) {
-    const struct filter *filter = matching->filter;
+    const struct filter_scope *scope = matching->scope;
     if (!matching->walked) {
-        memset(filter->values, 0, filter->field_count * sizeof(ins_text));
-        uint32_t missing = filter->field_count;
-        if (matching->row->payload.size > 0) {
-            collect(&filter->paths, matching->row->payload, filter->values, &missing);
+        memset(scope->values, 0, scope->field_count * sizeof(ins_text));
+        uint32_t missing = scope->field_count;
+        if (matching->object.size > 0) {
+            collect(&scope->paths, matching->object, scope->values, &missing);
+            *matching->work += matching->object.size;
         }
         matching->walked = true;
     }
-    return filter->values[field];
+    return scope->values[field];
 }
 
-/* ---- Values -------------------------------------------------------------------------------- */
+/* ---- Values behind places in arrays -------------------------------------------------------- */
 
-static int raw_order(const void *raw, const void *text) {
-    const ins_text *left = raw;
-    const ins_text *right = text;
-    return json_text_compare(*left, *right);
-}
+static bool group_holds(struct matching *matching, const struct filter_group *group);
 
-static int integer_order(const void *left, const void *right) {
-    const int64_t *a = left;
-    const int64_t *b = right;
-    return (*a > *b) - (*a < *b);
-}
-
-static bool match_string(const struct filter_values *match, ins_text quoted) {
-    ins_text raw = json_text_unquote(quoted);
-    if (match->texts.count == 0) {
-        return false;
-    }
-    bool escaped = memchr(raw.data, '\\', raw.size) != NULL;
-    return value_set_has(&match->texts, &raw, escaped ? raw_order : text_order);
-}
-
-static bool match_scalar(const struct filter_values *match, ins_text value) {
-    int64_t integer;
-    switch (value.data[0]) {
-    case '"':
-        return match_string(match, value);
-    case 't':
-        return match->match_true;
-    case 'f':
-        return match->match_false;
-    case 'n':
-    case '{':
-    case '[':
-        return false;
-    default:
-        return match->integers.count > 0 && json_text_integer(value, &integer) &&
-               value_set_has(&match->integers, &integer, integer_order);
-    }
-}
-
-/* Orders an integer against a double, exactly. `bound` is not NaN. */
-static int integer_compare(int64_t integer, double bound) {
-    if (bound >= 0x1p63) {
-        return -1;
-    }
-    if (bound < -0x1p63) {
-        return 1;
-    }
-    int64_t whole = (int64_t)bound; /* towards zero */
-    if (integer != whole) {
-        return integer < whole ? -1 : 1;
-    }
-    double rest = bound - (double)whole;
-    return (rest < 0) - (rest > 0);
-}
-
-static bool integer_in_range(const struct filter_range *range, int64_t integer) {
-    return (!range->has_gt || integer_compare(integer, range->gt) > 0) &&
-           (!range->has_gte || integer_compare(integer, range->gte) >= 0) &&
-           (!range->has_lt || integer_compare(integer, range->lt) < 0) &&
-           (!range->has_lte || integer_compare(integer, range->lte) <= 0);
-}
-
-static bool range_has_nan(const struct filter_range *range) {
-    return (range->has_gt && range->gt != range->gt) ||
-           (range->has_gte && range->gte != range->gte) ||
-           (range->has_lt && range->lt != range->lt) ||
-           (range->has_lte && range->lte != range->lte);
-}
-
-static bool range_scalar(const struct filter_range *range, ins_text value) {
-    bool number = value.data[0] == '-' || (value.data[0] >= '0' && value.data[0] <= '9');
-    if (!number || range_has_nan(range)) {
-        return false;
-    }
-    int64_t integer;
-    if (json_text_integer(value, &integer)) {
-        return integer_in_range(range, integer);
-    }
-    double real;
-    return json_text_number(value, &real) && (!range->has_gt || real > range->gt) &&
-           (!range->has_gte || real >= range->gte) && (!range->has_lt || real < range->lt) &&
-           (!range->has_lte || real <= range->lte);
-}
-
-static bool scalar_holds(const struct filter_condition *condition, ins_text value) {
-    return condition->kind == FILTER_MATCH ? match_scalar(&condition->as.match, value)
-                                           : range_scalar(&condition->as.range, value);
-}
-
-/* Of an array any element. */
-static bool value_holds(const struct filter_condition *condition, ins_text value) {
-    if (value.size == 0) {
-        return false;
-    }
-    if (value.data[0] != '[') {
-        return scalar_holds(condition, value);
-    }
-    struct json_text_iterator iterator = json_text_begin(value);
+/* The filter of the condition holds for one of the elements that are objects. */
+static bool element_holds(const struct filter_condition *condition, ins_text array,
+                          uint64_t *work) {
+    struct json_text_iterator iterator = json_text_begin(array);
     ins_text element;
-    while (json_text_next(&iterator, &element)) {
-        if (scalar_holds(condition, element)) {
+    while (array.data[0] == '[' && json_text_next(&iterator, &element)) {
+        if (element.size == 0 || element.data[0] != '{') {
+            continue;
+        }
+        struct matching inner = {
+            .scope = &condition->as.element->scope, .object = element, .work = work};
+        if (group_holds(&inner, &condition->as.element->group)) {
             return true;
         }
     }
     return false;
+}
+
+/* Visits what a condition's steps select until a value passes. */
+struct visit {
+    const struct filter_condition *condition;
+    uint64_t *work;
+    bool wanted; /* values that hold pass, or those that do not */
+    bool any;    /* something was selected */
+};
+
+static bool visit_value(struct visit *visit, ins_text value) {
+    visit->any = true;
+    *visit->work += value.size;
+    bool holds = visit->condition->kind == FILTER_ELEMENT
+                     ? element_holds(visit->condition, value, visit->work)
+                     : filter_value_holds(visit->condition, value);
+    return holds == visit->wanted;
+}
+
+/* The element number `index`; false when the array is shorter. */
+static bool element_at(ins_text array, uint64_t index, ins_text *out) {
+    struct json_text_iterator iterator = json_text_begin(array);
+    bool there = json_text_next(&iterator, out);
+    for (uint64_t i = 0; there && i < index; i++) {
+        there = json_text_next(&iterator, out);
+    }
+    return there;
+}
+
+/* Recurses no deeper than a path has parts. */
+static bool visit_step(struct visit *visit, ins_text value, uint32_t step) {
+    if (step == visit->condition->step_count) {
+        return visit_value(visit, value);
+    }
+    const struct filter_step *here = &visit->condition->steps[step];
+    ins_text next;
+    if (value.data[0] != (here->kind == PART_KEY ? '{' : '[')) {
+        return false;
+    }
+    *visit->work += value.size;
+    if (here->kind == PART_KEY) {
+        return json_text_get_last(value, here->key, &next) && visit_step(visit, next, step + 1);
+    }
+    if (here->kind == PART_INDEX) {
+        return element_at(value, here->index, &next) && visit_step(visit, next, step + 1);
+    }
+    struct json_text_iterator iterator = json_text_begin(value);
+    while (json_text_next(&iterator, &next)) {
+        if (visit_step(visit, next, step + 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A condition on a field. Nothing selected has no values, and is empty. */
+static bool field_holds(struct matching *matching, const struct filter_condition *condition) {
+    bool all = condition->kind == FILTER_EMPTY;
+    struct visit visit = {.condition = condition, .work = matching->work, .wanted = !all};
+    ins_text value = field_value(matching, condition->field);
+    bool passed = value.size > 0 && visit_step(&visit, value, 0);
+    if (condition->kind == FILTER_COUNT && !visit.any) {
+        return condition->as.range.integer_low <= 0 && condition->as.range.integer_high >= 0;
+    }
+    return passed != all;
+}
+
+/* The same where the tenant's value, a text, stands: steps lead nowhere. */
+static bool tenant_holds(const struct filter_condition *condition, ins_text tenant) {
+    if (condition->step_count == 0) {
+        return filter_tenant_holds(condition, tenant);
+    }
+    return condition->kind == FILTER_EMPTY ||
+           (condition->kind == FILTER_COUNT && condition->as.range.integer_low <= 0 &&
+            condition->as.range.integer_high >= 0);
 }
 
 /* ---- Conditions ---------------------------------------------------------------------------- */
@@ -171,35 +165,57 @@ static int id_order(const void *left, const void *right) {
     return id_compare(left, right);
 }
 
-static bool group_holds(struct matching *matching, const struct filter_group *group);
+static bool has_vector(const struct filter_row *row, ins_text name) {
+    for (uint32_t i = 0; i < row->vector_count; i++) {
+        if (text_order(&row->vectors[i], &name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
 
 static bool condition_holds(struct matching *matching, const struct filter_condition *condition) {
     const struct filter_row *row = matching->row;
     switch (condition->kind) {
     case FILTER_IDS:
         return value_set_has(&condition->as.ids, &row->id, id_order);
+    case FILTER_SLICE:
+        return id_slice(&row->id, condition->as.slice.total) == condition->as.slice.index;
+    case FILTER_VECTOR:
+        return has_vector(row, condition->as.vector);
     case FILTER_GROUP:
         return group_holds(matching, &condition->as.group);
+    case FILTER_NEVER:
+        return false;
     case FILTER_MATCH:
+    case FILTER_EXCEPT:
     case FILTER_RANGE:
+    case FILTER_MOMENT:
+    case FILTER_COUNT:
+    case FILTER_EMPTY:
+    case FILTER_NULL:
+    case FILTER_ELEMENT:
         break;
     }
     if (condition->is_tenant && row->has_tenant) {
-        return condition->kind == FILTER_MATCH &&
-               value_set_has(&condition->as.match.texts, &row->tenant, text_order);
+        return tenant_holds(condition, row->tenant);
     }
-    return value_holds(condition, field_value(matching, condition->field));
+    return *matching->work <= INS_FILTER_ROW_BYTES_MAX && field_holds(matching, condition);
 }
 
-/* True when one of the items from .. to holds. */
+/* How many of the items from .. to hold; stops at `enough`. */
+static size_t count_holding(struct matching *matching, const struct filter_list *list, size_t from,
+                            size_t to, size_t enough) {
+    size_t count = 0;
+    for (size_t i = from; count < enough && i < to; i++) {
+        count += condition_holds(matching, &list->items[i]);
+    }
+    return count;
+}
+
 static bool any_holds(struct matching *matching, const struct filter_list *list, size_t from,
                       size_t to) {
-    for (size_t i = from; i < to; i++) {
-        if (condition_holds(matching, &list->items[i])) {
-            return true;
-        }
-    }
-    return false;
+    return count_holding(matching, list, from, to, 1) > 0;
 }
 
 static bool all_hold(struct matching *matching, const struct filter_list *list, size_t from,
@@ -217,11 +233,13 @@ static bool group_holds(struct matching *matching, const struct filter_group *gr
     const struct filter_list *must = &group->must;
     const struct filter_list *must_not = &group->must_not;
     const struct filter_list *should = &group->should;
+    const struct filter_list *some = &group->min_should;
     return all_hold(matching, must, 0, must->cheap_count) &&
            !any_holds(matching, must_not, 0, must_not->cheap_count) &&
            (should->count == 0 || any_holds(matching, should, 0, should->count)) &&
            all_hold(matching, must, must->cheap_count, must->count) &&
-           !any_holds(matching, must_not, must_not->cheap_count, must_not->count);
+           !any_holds(matching, must_not, must_not->cheap_count, must_not->count) &&
+           count_holding(matching, some, 0, some->count, group->min_count) == group->min_count;
 }
 
 bool filter_match(const struct filter *filter, struct json_parser *parser,
@@ -229,10 +247,25 @@ bool filter_match(const struct filter *filter, struct json_parser *parser,
     INS_ASSERT(filter != NULL);
     INS_ASSERT(row != NULL);
     (void)parser; /* the text is walked, not parsed */
-    struct matching matching = {.filter = filter, .row = row};
-    return group_holds(&matching, &filter->root);
+    uint64_t before = *filter->work;
+    uint64_t work = 0;
+    struct matching matching = {
+        .scope = &filter->scope, .row = row, .object = row->payload, .work = &work};
+    bool match = group_holds(&matching, &filter->root);
+    *filter->work = before + work;
+    return match && work <= INS_FILTER_ROW_BYTES_MAX;
+}
+
+uint64_t filter_take_work(const struct filter *filter) {
+    uint64_t work = *filter->work;
+    *filter->work = 0;
+    return work;
 }
 
 bool filter_needs_payload(const struct filter *filter) {
     return filter->needs_payload;
+}
+
+bool filter_needs_vectors(const struct filter *filter) {
+    return filter->needs_vectors;
 }

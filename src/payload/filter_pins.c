@@ -15,33 +15,24 @@
  * as right. */
 #define PIN_VALUES_MAX 65536u
 
-struct pins {
-    struct pool *pool;
-    const struct payload_path *tenant_path;
-    bool uuid_tenant;
-    bool pinned;
-    ins_text *values; /* sorted, each once */
-    size_t count;
-    bool no_memory;
-};
-
 /* The island's name that a value means, in the pool. False when no island can have it. */
-static bool island_name(struct pins *pins, const ins_value *value, ins_text *out) {
+static bool island_name(struct filter_pinning *pinning, struct pool *pool, const ins_value *value,
+                        ins_text *out) {
     if (value->kind != INS_VALUE_TEXT || value->text.size > INS_TENANT_BYTES_MAX) {
         return false;
     }
     char uuid_text[ID_TEXT_MAX];
     ins_text name = value->text;
-    if (pins->uuid_tenant) {
+    if (pinning->uuid_tenant) {
         ins_id uuid;
         if (!id_parse_uuid(name.data, name.size, &uuid)) {
             return false;
         }
         name = (ins_text){uuid_text, id_format(&uuid, uuid_text)};
     }
-    char *copy = pool_alloc(pins->pool, name.size + 1);
+    char *copy = pool_alloc(pool, name.size + 1);
     if (copy == NULL) {
-        pins->no_memory = true;
+        pinning->no_memory = true;
         return false;
     }
     memcpy(copy, name.data, name.size);
@@ -76,42 +67,31 @@ static size_t intersect(ins_text *left, size_t left_count, const ins_text *right
     return kept;
 }
 
-static void add_pin(struct pins *pins, const ins_condition *condition) {
-    ins_text *values = pool_alloc(pins->pool, (condition->value_count + 1) * sizeof(*values));
+void filter_pin_add(struct filter_pinning *pinning, struct pool *pool,
+                    const ins_condition *condition) {
+    if (condition->value_count > PIN_VALUES_MAX || pinning->too_many) {
+        pinning->too_many = true;
+        return;
+    }
+    ins_text *values = pool_alloc(pool, (condition->value_count + 1) * sizeof(*values));
     if (values == NULL) {
-        pins->no_memory = true;
+        pinning->no_memory = true;
         return;
     }
     size_t count = 0;
     for (size_t i = 0; i < condition->value_count; i++) {
-        count += island_name(pins, &condition->values[i], &values[count]);
+        count += island_name(pinning, pool, &condition->values[i], &values[count]);
     }
-    count = sort_unique(values, count);
-    if (pins->pinned) {
-        pins->count = intersect(pins->values, pins->count, values, count);
+    if (count > 1) {
+        count = sort_unique(values, count);
+    }
+    if (pinning->pinned) {
+        pinning->count = intersect(pinning->values, pinning->count, values, count);
     } else {
-        pins->pinned = true;
-        pins->values = values;
-        pins->count = count;
+        pinning->pinned = true;
+        pinning->values = values;
+        pinning->count = count;
     }
-}
-
-/* Recurses at most INS_FILTER_DEPTH_MAX levels: the filter was validated. False when a condition
- * has too many values. */
-static bool collect_pins(struct pins *pins, const ins_filter *source) {
-    bool few = true;
-    for (size_t i = 0; few && i < source->must_count; i++) {
-        const ins_condition *condition = &source->must[i];
-        if (condition->kind == INS_NESTED_FILTER) {
-            few = collect_pins(pins, condition->filter);
-        } else if (filter_is_pin(condition, pins->tenant_path)) {
-            few = condition->value_count <= PIN_VALUES_MAX;
-            if (few) {
-                add_pin(pins, condition);
-            }
-        }
-    }
-    return few;
 }
 
 ins_status filter_pins(struct pool *pool, const ins_filter *source,
@@ -122,27 +102,27 @@ ins_status filter_pins(struct pool *pool, const ins_filter *source,
     INS_ASSERT(source != NULL);
     INS_ASSERT(tenant_path != NULL);
 
-    ins_status status = filter_validate(source, error);
+    struct filter_pinning pinning = {.uuid_tenant = uuid_tenant};
+    struct filter *residual = NULL;
+    ins_status status = filter_build(pool, source, tenant_path, &pinning, &residual, error);
     if (status != INS_OK) {
         return status;
     }
-    struct pins pins = {.pool = pool, .tenant_path = tenant_path, .uuid_tenant = uuid_tenant};
-    bool pinned = collect_pins(&pins, source) && pins.pinned;
-    if (pins.no_memory) {
+    if (pinning.no_memory) {
         return payload_no_memory(error, "a filter's tenants");
     }
-    if (!pinned) {
-        *out_pinned = false;
-        return INS_OK;
+    if (pinning.too_many) {
+        pinning.pinned = false;
+        status = filter_build(pool, source, tenant_path, NULL, &residual, error);
     }
-    struct filter *residual = NULL;
-    status = filter_build(pool, source, tenant_path, true, &residual, error);
     if (status != INS_OK) {
         return status;
     }
-    *out_pinned = true;
-    *out_values = pins.values;
-    *out_count = pins.count;
+    *out_pinned = pinning.pinned;
     *out_residual = residual;
+    if (pinning.pinned) {
+        *out_values = pinning.values;
+        *out_count = pinning.count;
+    }
     return INS_OK;
 }

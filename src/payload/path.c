@@ -1,7 +1,5 @@
-/* Paths to payload fields, and trees of them.
- *
- * A tree lets one walk over a payload find the values of all fields that a filter or a selector
- * names, however many. A node with many children keeps a hash table of them. */
+/* Paths to payload fields. The grammar is Qdrant's, but keys may have any byte that means nothing
+ * else without quotes. */
 #include <string.h>
 
 #include "base/assert.h"
@@ -9,8 +7,7 @@
 #include "base/status.h"
 #include "payload/payload_private.h"
 
-#define TABLE_FROM 8u             /* children; fewer are compared one by one */
-#define KEY_DECODE_BYTES_MAX 512u /* longer escaped keys are compared one by one */
+#define INDEX_DIGITS_MAX 19u /* fits u64; no array is as long */
 
 ins_status payload_no_memory(ins_error *error, const char *what) {
     return ins_fail_retry(error, INS_EXHAUSTED, 1, "no memory for %s", what);
@@ -55,10 +52,67 @@ static ins_status take_part(ins_text text, size_t *at, ins_text *out_part, ins_e
     return INS_OK;
 }
 
+static ins_status add_part(struct payload_path *path, ins_text text, size_t at, ins_text part,
+                           enum payload_part kind, ins_error *error) {
+    if (path->part_count == PAYLOAD_PATH_PARTS_MAX) {
+        return path_invalid(text, at, "more than 16 parts", error);
+    }
+    path->parts[path->part_count] = part;
+    path->kinds[path->part_count] = (uint8_t)kind;
+    path->part_count++;
+    return INS_OK;
+}
+_Static_assert(PAYLOAD_PATH_PARTS_MAX == 16, "the message above says 16");
+
+/* "[]" and "[12]" at *at, any number of them. */
+static ins_status take_places(ins_text text, size_t *at, struct payload_path *path,
+                              ins_error *error) {
+    while (*at < text.size && text.data[*at] == '[') {
+        size_t from = *at + 1;
+        size_t end = from;
+        while (end < text.size && text.data[end] >= '0' && text.data[end] <= '9') {
+            end++;
+        }
+        if (end == text.size || text.data[end] != ']') {
+            return path_invalid(text, end, "neither a digit nor the end of a place in an array",
+                                error);
+        }
+        enum payload_part kind = end == from ? PART_ALL : PART_INDEX;
+        while (end - from > 1 && text.data[from] == '0') {
+            from++; /* so that equal places are equal texts */
+        }
+        if (end - from > INDEX_DIGITS_MAX) {
+            return path_invalid(text, from, "a place of more than 19 digits", error);
+        }
+        ins_text part = {text.data + from, end - from};
+        ins_status status = add_part(path, text, from, part, kind, error);
+        if (status != INS_OK) {
+            return status;
+        }
+        *at = end + 1;
+    }
+    return INS_OK;
+}
+
+/* A key with the places behind it. */
+static ins_status take_key(ins_text text, size_t *at, struct payload_path *path, ins_error *error) {
+    ins_text part = {NULL, 0};
+    size_t from = *at;
+    ins_status status = take_part(text, at, &part, error);
+    if (status == INS_OK) {
+        status = add_part(path, text, from, part, PART_KEY, error);
+    }
+    if (status == INS_OK && path->key_count == path->part_count - 1) {
+        path->key_count++;
+    }
+    return status == INS_OK ? take_places(text, at, path, error) : status;
+}
+
 ins_status payload_path_parse(ins_text text, struct pool *pool, struct payload_path *out_path,
                               ins_error *error) {
     INS_ASSERT(out_path != NULL);
-    struct payload_path path = {.part_count = 0};
+    struct payload_path path;
+    path.part_count = path.key_count = 0;
     if (text.data == NULL || text.size == 0) {
         return path_invalid((ins_text){"", 0}, 0, "an empty part", error);
     }
@@ -73,130 +127,42 @@ ins_status payload_path_parse(ins_text text, struct pool *pool, struct payload_p
     }
     size_t at = 0;
     for (;;) {
-        if (path.part_count == PAYLOAD_PATH_PARTS_MAX) {
-            return path_invalid(text, at, "more than 8 parts", error);
-        }
-        ins_status status = take_part(text, &at, &path.parts[path.part_count], error);
+        ins_status status = take_key(text, &at, &path, error);
         if (status != INS_OK) {
             return status;
         }
-        path.part_count++;
         if (at == text.size) {
             *out_path = path;
             return INS_OK;
         }
-        if (text.data[at] == '[') {
-            int shown = text.size > 100 ? 100 : (int)text.size;
-            return ins_fail(error, INS_UNSUPPORTED,
-                            "field path \"%.*s\": places in arrays are not supported", shown,
-                            text.data);
-        }
         if (text.data[at] != '.') {
-            return path_invalid(text, at, "something other than a dot behind a quoted key", error);
+            return path_invalid(text, at, "something other than a dot behind a quote or bracket",
+                                error);
         }
         at++;
     }
 }
-_Static_assert(PAYLOAD_PATH_PARTS_MAX == 8, "the message above says 8");
+
+ins_status payload_path_parse_keys(ins_text text, struct pool *pool, struct payload_path *out_path,
+                                   ins_error *error) {
+    struct payload_path path;
+    ins_status status = payload_path_parse(text, pool, &path, error);
+    if (status == INS_OK && path.key_count < path.part_count) {
+        int shown = text.size > 100 ? 100 : (int)text.size;
+        return ins_fail(error, INS_UNSUPPORTED,
+                        "field path \"%.*s\": places in arrays are not supported here", shown,
+                        text.data);
+    }
+    if (status == INS_OK) {
+        *out_path = path;
+    }
+    return status;
+}
 
 bool payload_path_equal(const struct payload_path *left, const struct payload_path *right) {
     bool equal = left->part_count == right->part_count;
     for (uint32_t i = 0; equal && i < left->part_count; i++) {
-        equal = text_equal(left->parts[i], right->parts[i]);
+        equal = left->kinds[i] == right->kinds[i] && text_equal(left->parts[i], right->parts[i]);
     }
     return equal;
-}
-
-/* ---- Trees --------------------------------------------------------------------------------- */
-
-static struct path_node *find_child(const struct path_node *node, ins_text key) {
-    if (node->table == NULL) {
-        struct path_node *child = node->children;
-        while (child != NULL && !text_equal(child->key, key)) {
-            child = child->next;
-        }
-        return child;
-    }
-    uint32_t mask = node->table_size - 1;
-    uint32_t slot = (uint32_t)hash64(key.data, key.size) & mask;
-    while (node->table[slot] != NULL && !text_equal(node->table[slot]->key, key)) {
-        slot = (slot + 1) & mask; /* ends: half of the table is empty */
-    }
-    return node->table[slot];
-}
-
-static void table_put(struct path_node *node, struct path_node *child) {
-    uint32_t mask = node->table_size - 1;
-    uint32_t slot = (uint32_t)hash64(child->key.data, child->key.size) & mask;
-    while (node->table[slot] != NULL) {
-        slot = (slot + 1) & mask;
-    }
-    node->table[slot] = child;
-}
-
-/* Makes room for one more child in the table; a new table is four times the children. */
-static bool table_reserve(struct path_node *node, struct pool *pool) {
-    uint32_t count = node->child_count + 1;
-    if (count <= TABLE_FROM || count * 2 <= node->table_size) {
-        return true;
-    }
-    uint32_t size = TABLE_FROM * 4;
-    while (size < count * 4) {
-        size *= 2;
-    }
-    struct path_node **table = pool_alloc_zero(pool, size * sizeof(struct path_node *));
-    if (table == NULL) {
-        return false;
-    }
-    node->table = table;
-    node->table_size = size;
-    for (struct path_node *child = node->children; child != NULL; child = child->next) {
-        table_put(node, child);
-    }
-    return true;
-}
-
-static struct path_node *add_child(struct path_node *node, ins_text key, struct pool *pool) {
-    struct path_node *child = pool_alloc_zero(pool, sizeof(*child));
-    if (child == NULL || !table_reserve(node, pool)) {
-        return NULL;
-    }
-    child->key = key;
-    child->field = PATH_FIELD_NONE;
-    child->next = node->children;
-    node->children = child;
-    node->child_count++;
-    if (node->table != NULL) {
-        table_put(node, child);
-    }
-    return child;
-}
-
-struct path_node *path_tree_add(struct path_node *root, const struct payload_path *path,
-                                struct pool *pool) {
-    struct path_node *node = root;
-    for (uint32_t i = 0; node != NULL && i < path->part_count; i++) {
-        struct path_node *child = find_child(node, path->parts[i]);
-        node = child != NULL ? child : add_child(node, path->parts[i], pool);
-    }
-    return node;
-}
-
-static const struct path_node *find_child_escaped(const struct path_node *node, ins_text raw_key) {
-    char decoded[KEY_DECODE_BYTES_MAX];
-    if (raw_key.size <= sizeof(decoded) - 2) {
-        decoded[0] = 0; /* the decoder writes what it returns; cppcheck does not see it */
-        ins_text quoted = {raw_key.data - 1, raw_key.size + 2};
-        return find_child(node, (ins_text){decoded, json_text_decode(quoted, decoded)});
-    }
-    const struct path_node *child = node->children;
-    while (child != NULL && !json_text_key_equal(raw_key, child->key)) {
-        child = child->next;
-    }
-    return child;
-}
-
-const struct path_node *path_tree_child(const struct path_node *node, ins_text raw_key,
-                                        bool escaped) {
-    return escaped ? find_child_escaped(node, raw_key) : find_child(node, raw_key);
 }

@@ -3,8 +3,8 @@
  * Stored form ("payload encoding 1"): compact JSON text as received, numbers verbatim, UTF-8
  * checked, the last of duplicate keys wins (at the place of the first), without the tenant field,
  * which is put back as the last key of its object when read.
- * Paths: "a" or "a.b" (keys with dots are quoted: "\"a.b\".c"); [] and array positions: not yet,
- * INS_UNSUPPORTED.
+ * Paths: "a" or "a.b" (keys with dots are quoted: "\"a.b\".c"); "a[]" is every element of an array,
+ * "a[3]" the fourth.
  * Threads: a parser, a pool and a compiled filter belong to one thread at a time. No global state.
  * Memory: when a pool has none left, INS_EXHAUSTED. */
 #ifndef INS_PAYLOAD_PAYLOAD_H
@@ -13,17 +13,23 @@
 #include "base/json.h"
 #include "mem/mem.h"
 
-#define PAYLOAD_PATH_PARTS_MAX 8
+#define PAYLOAD_PATH_PARTS_MAX 16
+
+enum payload_part { PART_KEY, PART_INDEX, PART_ALL };
 
 struct payload_path {
-    ins_text parts[PAYLOAD_PATH_PARTS_MAX]; /* borrowed or pool copies */
-    uint32_t part_count;
+    ins_text parts[PAYLOAD_PATH_PARTS_MAX]; /* borrowed or pool copies; an index as its digits */
+    uint8_t kinds[PAYLOAD_PATH_PARTS_MAX];  /* enum payload_part; the first is a key */
+    uint32_t part_count, key_count;         /* key_count: keys before the first place in an array */
 };
 
-/* INS_INVALID for an empty or malformed path, INS_UNSUPPORTED for "[...]" parts. Copies into pool
- * when `pool` is not NULL, else borrows `text`. */
+/* INS_INVALID for an empty or malformed path. Copies into pool when `pool` is not NULL, else
+ * borrows `text`. */
 INS_MUST_USE ins_status payload_path_parse(ins_text text, struct pool *pool,
                                            struct payload_path *out_path, ins_error *error);
+/* And INS_UNSUPPORTED for places in arrays. */
+INS_MUST_USE ins_status payload_path_parse_keys(ins_text text, struct pool *pool,
+                                                struct payload_path *out_path, ins_error *error);
 bool payload_path_equal(const struct payload_path *left, const struct payload_path *right);
 
 /* What a write needs of a payload. */
@@ -51,9 +57,15 @@ ins_text payload_restore(struct pool *pool, ins_text text, const struct payload_
  * an empty text "{}". NULL data when memory is out. */
 ins_text payload_select(struct pool *pool, ins_text text, const ins_selector *selector);
 
-/* Filters: compiled once an operation, matched per row. Semantics are Qdrant's: a condition on an
- * array field holds when any element does; a missing field matches nothing; integers match only
- * integers, keywords only strings, bools only bools; a range takes numbers. */
+/* A moment as microseconds since 1970 in UTC, finer digits cut: RFC 3339, also with a space for the
+ * T, without seconds, offset (UTC) or time of day; hours of an offset may stand alone; white space
+ * in front, a space before the offset and "UTC" for it are taken, since Qdrant takes them. Years 0
+ * to 9999. False: no such text. */
+bool payload_moment_parse(ins_text text, int64_t *out_micros);
+
+/* Filters: compiled once an operation, matched per row. Semantics are Qdrant's, see ins_condition:
+ * a condition on an array holds when any element does; integers match only integers, keywords only
+ * strings, bools only bools; a range takes numbers, or strings that are moments. */
 struct filter;
 
 /* Copies what it needs into the pool. INS_INVALID / INS_UNSUPPORTED name the condition.
@@ -63,13 +75,13 @@ INS_MUST_USE ins_status filter_compile(struct pool *pool, const ins_filter *sour
                                        struct filter **out_filter, ins_error *error);
 
 /* Tenant values that a must condition (match value or any) on tenant_path pins, at the top level or
- * in the must of a filter nested there. *out_pinned false: hits may be anywhere; the other results
- * are untouched. True: *out_values[*out_count] in the pool, sorted by bytes, without duplicates;
- * several such conditions are intersected. The count is 0 when the conditions name no island
- * (integers, bools, texts over INS_TENANT_BYTES_MAX, no UUID where uuid_tenant): then only the
- * common island can hold hits. *out_residual: the filter without the pinning conditions, for rows
- * of those islands; NULL when nothing is left to check. (Rows of the common island are matched with
- * the whole filter.) */
+ * in the must of a filter nested there. *out_pinned false: hits may be anywhere; *out_residual is
+ * the whole filter, the rest is untouched. True: *out_values[*out_count] in the pool, sorted by
+ * bytes, without duplicates; several such conditions are intersected. The count is 0 when the
+ * conditions name no island (integers, bools, texts over INS_TENANT_BYTES_MAX, no UUID where
+ * uuid_tenant): then only the common island can hold hits. *out_residual: the filter without the
+ * pinning conditions, for rows of those islands; NULL when nothing is left to check. (Rows of the
+ * common island are matched with the whole filter.) */
 INS_MUST_USE ins_status filter_pins(struct pool *pool, const ins_filter *source,
                                     const struct payload_path *tenant_path, bool uuid_tenant,
                                     bool *out_pinned, ins_text **out_values, size_t *out_count,
@@ -80,14 +92,22 @@ struct filter_row {
     ins_text payload; /* stored form; may be empty */
     bool has_tenant;
     ins_text tenant;
+    const ins_text *vectors; /* [vector_count] names of the vectors that the row has */
+    uint32_t vector_count;
 };
 
-/* `parser` is not used (may be NULL): the text is walked, once a row at most, and not at all when
- * ids and tenants decide. On text that is not a stored form the answer is unspecified. */
+/* `parser` is not used (may be NULL): the text is walked, once a row at most but for arrays, and
+ * not at all when ids and tenants decide. On text that is not a stored form the answer is
+ * unspecified. A row that takes more than INS_FILTER_ROW_BYTES_MAX bytes of walking passes nothing:
+ * filter_take_work() tells. */
 bool filter_match(const struct filter *filter, struct json_parser *parser,
                   const struct filter_row *row);
+/* Bytes walked since the last call: what the matches cost. */
+uint64_t filter_take_work(const struct filter *filter);
 /* True when rows must be read for their payload to decide: a condition names a payload field, the
  * tenant field included (in the common island it is in the payload). */
 bool filter_needs_payload(const struct filter *filter);
+/* True when a condition asks which vectors a row has. */
+bool filter_needs_vectors(const struct filter *filter);
 
 #endif

@@ -8,22 +8,24 @@
 /* "No memory for ..." as INS_EXHAUSTED. */
 ins_status payload_no_memory(ins_error *error, const char *what);
 
-/* ---- Path trees: many paths looked up in one walk over a payload -------------------------- */
+/* ---- Path trees (path_tree.c): many paths looked up in one walk over a payload
+ * -------------------------- */
 
 #define PATH_FIELD_NONE UINT32_MAX
 
 struct path_node {
     ins_text key;
     struct path_node *children, *next; /* next: among the parent's children */
+    struct path_node *elements;        /* "[]": of every element of an array that stands here */
     struct path_node **table;          /* [table_size]; NULL while children are few */
     uint32_t child_count, table_size;  /* table_size: a power of two, >= 2 * child_count */
     uint32_t field;                    /* number of the path that ends here, or PATH_FIELD_NONE */
 };
 
-/* The node at the end of `path` below `root`, made where absent; keys are borrowed. NULL when
- * memory is out. */
+/* The node at the end of the first `part_count` parts of `path` below `root`, made where absent;
+ * keys are borrowed. An index is a node that no text leads to. NULL when memory is out. */
 struct path_node *path_tree_add(struct path_node *root, const struct payload_path *path,
-                                struct pool *pool);
+                                uint32_t part_count, struct pool *pool);
 /* The child that a member's raw key names, or NULL. Cost: about one comparison. */
 const struct path_node *path_tree_child(const struct path_node *node, ins_text raw_key,
                                         bool escaped);
@@ -52,16 +54,33 @@ int text_order(const void *left, const void *right);
 
 /* ---- Compiled filters ---------------------------------------------------------------------- */
 
-enum filter_kind { FILTER_MATCH, FILTER_RANGE, FILTER_IDS, FILTER_GROUP };
+enum filter_kind {
+    FILTER_MATCH,
+    FILTER_EXCEPT,
+    FILTER_RANGE,
+    FILTER_MOMENT, /* a range of moments */
+    FILTER_COUNT,
+    FILTER_EMPTY,
+    FILTER_NULL,
+    FILTER_ELEMENT, /* a filter on the elements of an array */
+    FILTER_IDS,
+    FILTER_VECTOR,
+    FILTER_SLICE,
+    FILTER_GROUP,
+    FILTER_NEVER, /* what no element of an array can pass: ids, vectors, slices */
+};
 
 struct filter_values {
     struct value_set texts, integers; /* of ins_text, of int64_t */
     bool match_true, match_false;
 };
 
+/* Both ends belong to it; empty when the low one is above the high one. Integers are compared as
+ * integers, numbers with a fraction as doubles: what a bound of the other kind means was worked out
+ * when compiling. */
 struct filter_range {
-    bool has_gt, has_gte, has_lt, has_lte;
-    double gt, gte, lt, lte;
+    int64_t integer_low, integer_high; /* also of moments and counts */
+    double real_low, real_high;
 };
 
 /* Conditions of one list stand with the cheap ones (ids, tenants) first. */
@@ -71,37 +90,86 @@ struct filter_list {
 };
 
 struct filter_group {
-    struct filter_list must, should, must_not;
+    struct filter_list must, should, must_not, min_should;
+    size_t min_count; /* 0: there is no min_should */
+};
+
+/* The fields that conditions name in one object: the payload, or an element of an array. */
+struct filter_scope {
+    struct path_node paths;
+    uint32_t field_count;
+    ins_text *values; /* [field_count]; of the object being matched */
+};
+
+struct filter_element { /* a filter on its own, over elements */
+    struct filter_scope scope;
+    struct filter_group group;
+};
+
+/* A place in an array, or a key behind one. */
+struct filter_step {
+    enum payload_part kind;
+    ins_text key;
+    uint64_t index;
 };
 
 struct filter_condition {
     enum filter_kind kind;
-    uint32_t field; /* FILTER_MATCH, FILTER_RANGE */
-    bool is_tenant; /* looks at the row's tenant when it has one */
+    bool is_tenant;                  /* looks at the row's tenant when it has one */
+    uint32_t field;                  /* in the scope; conditions on fields only */
+    uint32_t step_count;             /* from the field's value on */
+    const struct filter_step *steps; /* [step_count] */
     union {
-        struct filter_values match;
-        struct filter_range range;
-        struct value_set ids; /* of ins_id */
+        struct filter_values match; /* also EXCEPT */
+        struct filter_range range;  /* also MOMENT, COUNT */
+        struct value_set ids;       /* of ins_id */
+        ins_text vector;
+        struct {
+            uint32_t index, total;
+        } slice;
         struct filter_group group;
+        struct filter_element *element;
     } as;
 };
 
 struct filter {
     struct filter_group root;
-    struct path_node paths; /* every field that a condition names */
-    uint32_t field_count;
-    bool needs_payload;
-    ins_text *values; /* [field_count]; of the row being matched */
+    struct filter_scope scope;
+    bool needs_payload, needs_vectors;
+    uint64_t *work; /* bytes walked since filter_take_work() */
 };
 
-/* Depth, number of conditions, and what each must have. */
-INS_MUST_USE ins_status filter_validate(const ins_filter *source, ins_error *error);
-/* True when the condition is a match on the tenant field. Keys were validated. */
-bool filter_is_pin(const ins_condition *condition, const struct payload_path *tenant_path);
-/* filter_compile without validation; `without_pins` leaves out the matches on the tenant field
- * that filter_pins took. NULL in *out_filter when nothing is left then. */
+/* What must be true of a condition whatever it is compiled into: INS_INVALID and INS_UNSUPPORTED
+ * with the list and the place in it. */
+INS_MUST_USE ins_status condition_validate(const ins_condition *condition, const char *list,
+                                           size_t index, ins_error *error);
+INS_MUST_USE ins_status filter_validate_counts(const ins_filter *source, uint32_t depth,
+                                               size_t *count, ins_error *error);
+/* INS_INVALID when a bound is no moment, or bounds of moments and numbers are mixed. */
+INS_MUST_USE ins_status filter_range_build(const ins_condition *source, bool *out_moments,
+                                           struct filter_range *out, ins_error *error);
+
+/* Pins of a filter while it is being built without them. */
+struct filter_pinning {
+    bool uuid_tenant;
+    bool pinned, too_many, no_memory;
+    ins_text *values; /* sorted, each once */
+    size_t count;
+};
+void filter_pin_add(struct filter_pinning *pinning, struct pool *pool,
+                    const ins_condition *condition);
+/* `pinning` not NULL: matches on the tenant field that every hit must pass go there instead of into
+ * the filter. NULL in *out_filter when nothing is left then. */
 INS_MUST_USE ins_status filter_build(struct pool *pool, const ins_filter *source,
-                                     const struct payload_path *tenant_path, bool without_pins,
-                                     struct filter **out_filter, ins_error *error);
+                                     const struct payload_path *tenant_path,
+                                     struct filter_pinning *pinning, struct filter **out_filter,
+                                     ins_error *error);
+
+/* A condition on one value of its field (filter_value.c); not for FILTER_ELEMENT. */
+bool filter_value_holds(const struct filter_condition *condition, ins_text value);
+/* The same of the tenant's value, which is a text without JSON around it. */
+bool filter_tenant_holds(const struct filter_condition *condition, ins_text tenant);
+/* Of SipHash-2-4 with key 0 over an id as Qdrant writes it (siphash.c). */
+uint32_t id_slice(const ins_id *id, uint32_t total);
 
 #endif

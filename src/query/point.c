@@ -1,10 +1,24 @@
+#include "base/id.h"
 #include "base/status.h"
 #include "query/query.h"
+
+/* A step's budget is counted in rows of a scan of short vectors; looking at so many bytes of
+ * payload takes as long as one of them. */
+#define FILTER_BYTES_A_ROW 16u
+
+static uint32_t place_dim(const struct reader *reader, const struct place *place) {
+    return place->row != NULL ? place->row->dim : reader->runs[place->run].extent.dim;
+}
 
 ins_status place_matches(struct reader *reader, const struct place *place,
                          const struct filter *filter, const struct payload_path *tenant_path,
                          struct json_parser *parser, bool *out_match, ins_error *error) {
+    static const ins_text unnamed = {"", 0};
     struct filter_row row = {.id = reader_id(reader, place)};
+    if (filter_needs_vectors(filter) && place_dim(reader, place) > 0) {
+        row.vectors = &unnamed;
+        row.vector_count = 1;
+    }
     if (tenant_path != NULL) {
         row.has_tenant = true;
         row.tenant = island_name(reader->island);
@@ -16,7 +30,23 @@ ins_status place_matches(struct reader *reader, const struct place *place,
         }
     }
     *out_match = filter_match(filter, parser, &row);
+    uint64_t work = filter_take_work(filter);
+    reader->filter_bytes += work;
+    if (work > INS_FILTER_ROW_BYTES_MAX) {
+        char id[ID_TEXT_MAX];
+        (void)id_format(&row.id, id);
+        return ins_fail(error, INS_INVALID,
+                        "filter: point %s takes more than %u bytes of payload to look at; fewer "
+                        "conditions on large arrays would help",
+                        id, INS_FILTER_ROW_BYTES_MAX);
+    }
     return INS_OK;
+}
+
+uint64_t filter_rows_worth(struct reader *reader) {
+    uint64_t rows = reader->filter_bytes / FILTER_BYTES_A_ROW;
+    reader->filter_bytes %= FILTER_BYTES_A_ROW;
+    return rows;
 }
 
 /* What a selector leaves of a payload is small at most times: the work on the whole is done aside.
@@ -83,7 +113,7 @@ ins_status point_take(struct reader *reader, const struct place *place,
         return status;
     }
     if (vector != NULL) {
-        point.dim = place->row != NULL ? place->row->dim : reader->runs[place->run].extent.dim;
+        point.dim = place_dim(reader, place);
         point.vector = pool_copy(pool, vector, point.dim * sizeof(float));
         if (point.vector == NULL) {
             return ins_fail(error, INS_FULL, "no memory for a vector of %u dimensions", point.dim);

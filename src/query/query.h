@@ -77,11 +77,18 @@ INS_MUST_USE ins_status point_take(struct reader *reader, const struct place *pl
                                    const ins_selector *selector, bool with_vector,
                                    struct pool *pool, ins_point *out, ins_error *error);
 
-/* True when the place's row passes. INS_AGAIN when its payload is on its way. */
+/* True when the place's row passes. INS_AGAIN when its payload is on its way; INS_INVALID when the
+ * row takes too much work. */
 INS_MUST_USE ins_status place_matches(struct reader *reader, const struct place *place,
                                       const struct filter *filter,
                                       const struct payload_path *tenant_path,
                                       struct json_parser *parser, bool *out_match,
                                       ins_error *error);
+/* What the matches since the last call cost, in rows of a step's budget. */
+uint64_t filter_rows_worth(struct reader *reader);
+/* Takes `rows` from what is left of a step's budget. */
+static inline void budget_charge(uint64_t *budget, uint64_t rows) {
+    *budget -= rows < *budget ? rows : *budget;
+}
 
 #endif

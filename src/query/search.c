@@ -150,8 +150,9 @@ static ins_status scan_memtables(struct search *search, uint64_t *budget, ins_er
                 offer(search, batch.distances[at], &id, &batch.places[at]);
             }
         }
-        *budget -= batch.count < *budget ? batch.count : *budget;
-        search->rows_scanned += batch.count;
+        uint64_t cost = batch.count + filter_rows_worth(search->reader);
+        budget_charge(budget, cost);
+        search->rows_scanned += cost;
     }
     return INS_OK;
 }
@@ -269,8 +270,9 @@ static ins_status scan_run(struct search *search, const struct reader_run *run, 
             return status;
         }
         search->row += count;
-        search->rows_scanned += count;
-        *budget -= count < *budget ? count : *budget;
+        uint64_t cost = count + filter_rows_worth(search->reader);
+        search->rows_scanned += cost;
+        budget_charge(budget, cost);
     }
     return INS_OK;
 }

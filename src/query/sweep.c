@@ -23,6 +23,12 @@ static ins_status look(struct sweep *sweep, const struct place *place, const ins
     return match ? sweep->match(sweep->context, id, error) : INS_OK;
 }
 
+static void charge(struct sweep *sweep, uint64_t *budget) {
+    uint64_t cost = SWEEP_ROW_COST + filter_rows_worth(sweep->reader);
+    sweep->cost += cost;
+    budget_charge(budget, cost);
+}
+
 static ins_status sweep_memtables(struct sweep *sweep, uint64_t *budget, ins_error *error) {
     while (sweep->which < 2 && *budget > 0) {
         const struct memrow *row = sweep->next_row;
@@ -41,7 +47,7 @@ static ins_status sweep_memtables(struct sweep *sweep, uint64_t *budget, ins_err
             }
         }
         sweep->next_row = row->island_next;
-        (*budget)--;
+        charge(sweep, budget);
     }
     return INS_OK;
 }
@@ -70,7 +76,7 @@ static ins_status sweep_runs(struct sweep *sweep, uint64_t *budget, ins_error *e
             reader_trim(sweep->reader, &place);
         }
         sweep->row++;
-        (*budget)--;
+        charge(sweep, budget);
     }
     return INS_OK;
 }

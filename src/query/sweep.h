@@ -4,6 +4,9 @@
 
 #include "query/query.h"
 
+#define SWEEP_ROW_COST 8u /* an id looked up in all newer sources, against a distance in a batch   \
+                           */
+
 struct sweep {
     struct reader *reader;
     const struct filter *filter; /* NULL: all */
@@ -16,11 +19,12 @@ struct sweep {
     uint32_t which;
     const struct memrow *next_row;
     uint32_t run, row;
+    uint64_t cost; /* so far, as rows of a step's budget; the caller may set it to 0 */
 };
 
 /* Sets where to begin; the caller has set the first six members. */
 void sweep_begin(struct sweep *sweep);
-/* As search_step. */
+/* As search_step; a row costs SWEEP_ROW_COST and what its filter costs. */
 INS_MUST_USE ins_status sweep_step(struct sweep *sweep, uint64_t row_budget, bool *out_done,
                                    ins_error *error);
 

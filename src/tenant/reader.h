@@ -57,6 +57,7 @@ struct reader {
     uint32_t page_room; /* tenant/page.c, tenant/directory.c: what one page needs, used again */
     const struct memrow **page_rows[2];
     struct directory_entry *page_entries; /* [(2 + run_count) * page_room] */
+    uint64_t filter_bytes; /* of payload walked for filters, not yet charged to a step */
     bool open;
 };
 

@@ -103,7 +103,7 @@ static void select_and_match(struct pool *pool, ins_text restored,
                           {.kind = INS_VALUE_INTEGER, .integer = 1}};
     ins_condition conditions[] = {
         {.kind = INS_MATCH_ANY, .key = {"a", 1}, .values = values, .value_count = 2},
-        {.kind = INS_RANGE, .key = {"t.a", 3}, .has_gt = true, .gt = 0.5},
+        {.kind = INS_RANGE, .key = {"t.a", 3}, .gt = {.kind = INS_BOUND_NUMBER, .number = 0.5}},
         {.kind = INS_MATCH_ANY, .key = {"t", 1}, .values = values, .value_count = 2},
     };
     ins_filter source = {.should = conditions, .should_count = 3};

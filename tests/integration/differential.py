@@ -10,6 +10,7 @@ Exits 77 (skipped) where qdrant-client is not installed. Prints the seed and the
 """
 
 import argparse
+import datetime
 import random
 import sys
 import urllib.request
@@ -27,6 +28,18 @@ except ImportError:
     sys.exit(77)
 
 DIM = 6
+# Moments as texts, and as bounds: the client sends those as RFC 3339, some with an offset.
+MOMENTS = ["2024-01-05", "2024-01-05T10:00:00Z", "2024-01-05 12:30:00.25+02:00", "2024-01-06T00:00"]
+BOUNDS = [
+    datetime.datetime(2024, 1, 5, 10),
+    datetime.datetime(2024, 1, 5, 10, 30, 0, 250000, datetime.timezone.utc),
+    datetime.datetime(2024, 1, 6, tzinfo=datetime.timezone(datetime.timedelta(hours=3))),
+    datetime.date(2024, 1, 5),
+]
+KEYS = [
+    "who", "n", "tags", "deep", "deep.er", "absent", '"any.thing"', '"any.thing"', '"any.thing"[]', "tags[]", "tags[1]",
+    "list", "list[]", "list[].k", "list[].sub[].w", "list[0].k", "list[].sub[1].v[]", "list[][0].w", "when", "who[]",
+]
 TENANTS = ["anna", "bela", "", "c\u00e9line", "ce\u0301line", None, ["anna", "x"], 7]
 
 
@@ -61,11 +74,65 @@ class Pair:
             payload["tags"] = r.sample(["a", "b", "c", "d"], r.randint(0, 3))
         if r.random() < 0.3:
             payload["deep"] = {"er": r.choice(["p", "q", 3, None])}
+        if r.random() < 0.4:
+            payload["when"] = r.choice(MOMENTS + [["x", r.choice(MOMENTS)], 17, "2024-13-01"])
+        if r.random() < 0.5:
+            payload["any.thing"] = r.choice([None, [], [None], {}, "", "p", 3, 3.0, True, [3, "p"], [[3]]])
+        if r.random() < 0.5:
+            payload["list"] = r.choice([7, {"k": 1}, [[{"k": 1, "w": "p"}]]]) if r.random() < 0.1 else [
+                r.choice([3, None, {}, {"k": r.randint(0, 3)}, {"k": r.randint(0, 3), "w": r.choice("pq")},
+                          {"k": [1, 2], "sub": [{"w": r.choice("pq")}, {"w": "q", "v": [r.randint(0, 2)]}]}])
+                for _ in range(r.randint(0, 4))]
         return payload
+
+    def match(self, texts, numbers):
+        r = self.random
+        values = texts if r.random() < 0.6 else numbers
+        kind = r.random()
+        if kind < 0.5:
+            return models.MatchValue(value=r.choice(values + [True]))
+        some = r.sample(values, r.randint(0, min(2, len(values))))
+        return models.MatchAny(any=some) if kind < 0.75 else models.MatchExcept(**{"except": some})
+
+    def key(self):
+        return self.random.choice(KEYS)
+
+    def on_key(self, key):
+        """A condition of any kind on a field."""
+        r = self.random
+        kind = r.randint(0, 6)
+        if kind == 0:
+            counts = {bound: r.randint(0, 3) for bound in r.sample(["gt", "gte", "lt", "lte"], r.randint(1, 2))}
+            return models.FieldCondition(key=key, values_count=models.ValuesCount(**counts))
+        if kind == 1:
+            return models.IsEmptyCondition(is_empty=models.PayloadField(key=key))
+        if kind == 2:
+            return models.IsNullCondition(is_null=models.PayloadField(key=key))
+        if kind == 3:
+            flags = {r.choice(["is_empty", "is_null"]): r.random() < 0.5}
+            return models.FieldCondition(key=key, **flags)
+        if kind == 4:
+            bounds = {bound: r.choice([1, 2.5, 3]) for bound in r.sample(["gt", "gte", "lt", "lte"], r.randint(0, 2))}
+            return models.FieldCondition(key=key, range=models.Range(**bounds))
+        return models.FieldCondition(key=key, match=self.match(["anna", "p", "q", ""], [0, 1, 3]))
+
+    def nested(self):
+        """A filter on the elements of an array."""
+        r = self.random
+        inside = []
+        for _ in range(r.randint(1, 2)):
+            key = r.choice(["k", "w", "sub[].w", "sub[1].v[]", "k[0]"])
+            inside.append(self.on_key(key))
+        if r.random() < 0.2:
+            inside.append(models.NestedCondition(nested=models.Nested(
+                key=r.choice(["sub", "sub[]"]), filter=models.Filter(must=[self.on_key("w"), self.on_key("v")]))))
+        part = r.choice(["must", "should", "must_not"])
+        return models.NestedCondition(nested=models.Nested(
+            key=r.choice(["list", "list[]", "list[]", "deep"]), filter=models.Filter(**{part: inside})))
 
     def condition(self):
         r = self.random
-        kind = r.randint(0, 7)
+        kind = r.randint(0, 14)
         if kind == 0:
             return models.FieldCondition(key="who", match=models.MatchValue(value=r.choice(["anna", "bela", "", "zed"])))
         if kind == 1:
@@ -80,7 +147,19 @@ class Pair:
             return models.HasIdCondition(has_id=r.sample(self.ids, 10))
         if kind == 6:
             return models.FieldCondition(key="deep.er", match=models.MatchValue(value=r.choice(["p", 3])))
-        return models.Filter(should=[self.condition(), self.condition()])
+        if kind == 7:
+            bounds = {bound: r.choice(BOUNDS) for bound in r.sample(["gt", "gte", "lt", "lte"], r.randint(1, 2))}
+            return models.FieldCondition(key="when", range=models.DatetimeRange(**bounds))
+        if kind == 8:
+            return models.HasVectorCondition(has_vector=r.choice(["", "absent"]))
+        if kind == 9:
+            total = r.randint(1, 4)
+            return models.SliceCondition(slice=models.Slice(total=total, index=r.randrange(total)))
+        if kind == 10:
+            return self.nested()
+        if kind == 11:
+            return models.Filter(should=[self.condition(), self.condition()])
+        return self.on_key(self.key())
 
     def filter(self):
         r = self.random
@@ -88,8 +167,11 @@ class Pair:
             return None
         parts = {}
         for name in ("must", "should", "must_not"):
-            if r.random() < 0.5:
+            if r.random() < 0.4:
                 parts[name] = [self.condition() for _ in range(r.randint(1, 2))]
+        if r.random() < 0.15:
+            conditions = [self.condition() for _ in range(r.randint(0, 4))]
+            parts["min_should"] = models.MinShould(conditions=conditions, min_count=r.randint(1, 3))
         if r.random() < 0.4:
             pin = models.FieldCondition(key="who", match=models.MatchValue(value=r.choice(["anna", "bela"])))
             parts.setdefault("must", []).append(pin)

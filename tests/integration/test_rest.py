@@ -364,6 +364,11 @@ class RestTest(unittest.TestCase):
         self.create()
         rows = {i: {"n": i / 2, "s": "abc"[i % 3], "l": [i % 4, 9], "o": {"p": i % 5}, "b": i % 2 == 0}
                 for i in range(60)}
+        for i, row in rows.items():
+            row.update({"d": [{"x.y": i % 3, "z": 0}, {"x.y": i % 4, "z": 1}], "big": 9007199254740992 + i,
+                        "when": f"2024-01-{i % 28 + 1:02}T00:00:00Z" if i < 28 else i})
+            if i % 5:
+                row["e"] = [None, None, [], "x", ["x"]][i % 5]
         self.upsert([{"id": i, "vector": wave(i), "payload": row} for i, row in rows.items()])
 
         def match(key, value):
@@ -384,9 +389,44 @@ class RestTest(unittest.TestCase):
             ({"must": [{"should": [match("s", "a"), match("s", "b")]}, match("b", False)]},
              lambda i, r: r["s"] in "ab" and not r["b"]),
             ({}, lambda i, r: True),
+            ({"must": {"key": "s", "match": {"except": ["a", "b"]}}}, lambda i, r: r["s"] == "c"),
+            ({"must": {"key": "l", "match": {"except": [9, 3]}}}, lambda i, r: r["l"][0] != 3),
+            ({"must": {"key": "l", "values_count": {"gt": 1, "lte": 2}}}, lambda i, r: True),
+            ({"must": {"key": "missing", "values_count": {"lt": 1}}}, lambda i, r: True),
+            ({"must": {"is_empty": {"key": "e"}}}, lambda i, r: not r.get("e")),
+            ({"must": {"key": "e", "is_empty": False}}, lambda i, r: bool(r.get("e"))),
+            ({"must": {"is_null": {"key": "e"}}}, lambda i, r: i % 5 == 1),
+            ({"must": {"key": "e", "is_null": False}}, lambda i, r: i % 5 != 1),
+            ({"must": {"key": "n[0]", "match": {"value": 1}}}, lambda i, r: False),
+            ({"must": {"key": "l[1]", "match": {"value": 9}}}, lambda i, r: True),
+            ({"must": {"key": "d[].\"x.y\"", "match": {"value": 2}}},
+             lambda i, r: any(x["x.y"] == 2 for x in r["d"])),
+            ({"must": {"nested": {"key": "d", "filter": {"must": [
+                match('"x.y"', 2), match("z", 1)]}}}},
+             lambda i, r: any(x["x.y"] == 2 and x["z"] == 1 for x in r["d"])),
+            ({"must": {"key": "when", "range": {"gte": "2024-01-05T00:00:00+02:00",
+                                                "lt": "2024-01-20"}}}, lambda i, r: 5 <= i + 1 < 20),
+            ({"must": {"key": "big", "range": {"gt": 9007199254740993}}}, lambda i, r: i > 1),
+            ({"must": {"key": "big", "range": {"lte": 9007199254740993}}}, lambda i, r: i <= 1),
+            ({"min_should": {"min_count": 2, "conditions": [
+                match("s", "a"), match("b", True), match("o.p", 0)]}},
+             lambda i, r: (r["s"] == "a") + r["b"] + (r["o"]["p"] == 0) >= 2),
+            ({"must": {"has_vector": ""}}, lambda i, r: True),
+            ({"must": {"has_vector": "other"}}, lambda i, r: False),
+            ({"must": {"key": "s", "match": {"value": "a"}, "range": {"lt": 1},
+                       "is_null": True}}, lambda i, r: r["s"] == "a"),
         ]
         for filter_, test in cases:
             self.assertEqual(self.count(filter_), sum(test(i, r) for i, r in rows.items()), filter_)
+        slices = [self.count({"must": {"slice": {"total": 7, "index": i}}}) for i in range(7)]
+        self.assertEqual(sum(slices), len(rows))
+        self.assertGreater(min(slices), 0)
+        for filter_, text in (
+                ({"must": {"key": "when", "range": {"gt": "soon"}}}, "range.gt: \"soon\""),
+                ({"must": {"key": "when", "range": {"gt": "2024-01-01", "lt": 7}}}, "mixed"),
+                ({"must": {"is_empty": {"key": "a[x]"}}}, "a[x]")):
+            message = self.client.error(400, "POST", self.path + "/points/count", {"filter": filter_})
+            self.assertIn(text, message)
 
     # -- bad input
 

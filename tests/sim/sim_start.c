@@ -82,8 +82,10 @@ void sim_filter_fill(struct sim_slot *slot, const struct model_filter *filter,
         fill_k(slot, filter, &slot->conditions[0]);
         break;
     case FILTER_RANGE:
-        slot->conditions[0] = (ins_condition){
-            .kind = INS_RANGE, .key = text("n"), .has_gte = true, .gte = (double)(1u << 30)};
+        slot->conditions[0] =
+            (ins_condition){.kind = INS_RANGE,
+                            .key = text("n"),
+                            .gte = {.kind = INS_BOUND_INTEGER, .integer = 1 << 30}};
         break;
     case FILTER_IDS:
         fill_ids(slot, filter, shape);

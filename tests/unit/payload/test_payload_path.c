@@ -32,12 +32,37 @@ static void test_good(void **state) {
         assert_true(copied.parts[0].data < rows[i].text ||
                     copied.parts[0].data > rows[i].text + strlen(rows[i].text));
     }
-    assert_int_equal(path_of("a.b.c.d.e.f.g.h").part_count, 8);
+    assert_int_equal(path_of("a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p").part_count, 16);
     struct payload_path left = path_of("a.b");
     struct payload_path right = path_of("\"a.b\"");
     assert_false(payload_path_equal(&left, &right));
     right = path_of("a.c");
     assert_false(payload_path_equal(&left, &right));
+}
+
+/* Goal: places in arrays are parts of their own; leading zeros mean nothing. */
+static void test_places(void **state) {
+    (void)state;
+    struct payload_path path = path_of("a.\"b\"[][007].c[0]");
+    static const char *const parts[] = {"a", "b", "", "7", "c", "0"};
+    static const enum payload_part kinds[] = {PART_KEY,   PART_KEY, PART_ALL,
+                                              PART_INDEX, PART_KEY, PART_INDEX};
+    assert_int_equal(path.part_count, 6);
+    assert_int_equal(path.key_count, 2);
+    for (int i = 0; i < 6; i++) {
+        assert_text(path.parts[i], parts[i]);
+        assert_int_equal(path.kinds[i], kinds[i]);
+    }
+    struct payload_path same = path_of("a.b[][7].c[00]");
+    assert_true(payload_path_equal(&path, &same));
+    struct payload_path other = path_of("a.b[][7].c.\"0\"");
+    assert_false(payload_path_equal(&path, &other));
+    ins_error error = {0};
+    assert_int_equal(payload_path_parse_keys(text_of("a[]"), NULL, &path, &error), INS_UNSUPPORTED);
+    assert_non_null(strstr(error.message, "\"a[]\": places in arrays"));
+    assert_int_equal(path.part_count, 6);
+    assert_int_equal(payload_path_parse_keys(text_of("a.b"), NULL, &path, &error), INS_OK);
+    assert_int_equal(path.key_count, 2);
 }
 
 /* Goal: bad paths are refused, the output untouched, the path named. */
@@ -57,10 +82,15 @@ static void test_bad(void **state) {
         {"a\"b", INS_INVALID, "stray"},
         {"a]", INS_INVALID, "stray"},
         {"[0]", INS_INVALID, "empty part"},
-        {"a[]", INS_UNSUPPORTED, "arrays"},
-        {"a[0].b", INS_UNSUPPORTED, "a[0].b"},
-        {"\"a\"[0]", INS_UNSUPPORTED, "arrays"},
-        {"a.b.c.d.e.f.g.h.i", INS_INVALID, "more than 8"},
+        {"a[", INS_INVALID, "neither a digit"},
+        {"a[1", INS_INVALID, "neither a digit"},
+        {"a[-1]", INS_INVALID, "neither a digit nor the end of a place in an array at character 3"},
+        {"a[0]b", INS_INVALID, "other than a dot"},
+        {"a[].", INS_INVALID, "empty part"},
+        {"a.[0]", INS_INVALID, "empty part"},
+        {"a[12345678901234567890]", INS_INVALID, "19 digits"},
+        {"a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q", INS_INVALID, "more than 16"},
+        {"a[][][][][][][][][][][][][][][][]", INS_INVALID, "more than 16"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct payload_path path = {.part_count = 77};
@@ -90,11 +120,11 @@ static void test_tree(void **state) {
     for (uint32_t i = 0; i < COUNT; i++) {
         (void)snprintf(names[i], sizeof(names[i]), "key%u.sub%u", i, i % 7);
         struct payload_path path = path_of(names[i]);
-        struct path_node *node = path_tree_add(&root, &path, &test_pool);
+        struct path_node *node = path_tree_add(&root, &path, path.part_count, &test_pool);
         assert_non_null(node);
         assert_int_equal(node->field, PATH_FIELD_NONE);
         node->field = i;
-        assert_ptr_equal(path_tree_add(&root, &path, &test_pool), node);
+        assert_ptr_equal(path_tree_add(&root, &path, path.part_count, &test_pool), node);
     }
     assert_int_equal(root.child_count, COUNT);
     for (uint32_t i = 0; i < COUNT; i++) {
@@ -115,7 +145,7 @@ static void test_tree(void **state) {
     static char longkey[2002]; /* an escaped key longer than what is decoded on the stack */
     memset(longkey, 'x', 2000);
     struct payload_path path = {.parts = {{longkey, 2000}}, .part_count = 1};
-    const struct path_node *node = path_tree_add(&root, &path, &test_pool);
+    const struct path_node *node = path_tree_add(&root, &path, path.part_count, &test_pool);
     static char raw[2010];
     (void)snprintf(raw, sizeof(raw), "\\u0078%.1999s", longkey);
     assert_ptr_equal(path_tree_child(&root, text_of(raw), true), node);
@@ -137,7 +167,7 @@ static void test_tree_no_memory(void **state) {
         for (uint32_t i = 0; i < 500 && !failed; i++) {
             (void)snprintf(names[i], sizeof(names[i]), "k%u", i);
             struct payload_path path = path_of(names[i]);
-            failed = path_tree_add(&root, &path, &pool) == NULL;
+            failed = path_tree_add(&root, &path, path.part_count, &pool) == NULL;
         }
         arena_fail_at(test_arena, 0);
         pool_fini(&pool);
@@ -186,6 +216,7 @@ static void test_value_set(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_good, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_places, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tree, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tree_no_memory, setup, teardown),

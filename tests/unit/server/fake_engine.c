@@ -441,6 +441,10 @@ static bool value_true(ins_text raw, const ins_value *value) {
     return raw.size == strlen(text) && memcmp(raw.data, text, raw.size) == 0;
 }
 
+static double bound_of(const ins_bound *bound) {
+    return bound->kind == INS_BOUND_INTEGER ? (double)bound->integer : bound->number;
+}
+
 static bool range_true(ins_text raw, const ins_condition *condition) {
     char text[64] = "";
     if (raw.size >= sizeof(text) || raw.data[0] == '"') {
@@ -448,10 +452,10 @@ static bool range_true(ins_text raw, const ins_condition *condition) {
     }
     memcpy(text, raw.data, raw.size);
     double number = strtod(text, NULL);
-    return (!condition->has_gt || number > condition->gt) &&
-           (!condition->has_gte || number >= condition->gte) &&
-           (!condition->has_lt || number < condition->lt) &&
-           (!condition->has_lte || number <= condition->lte);
+    return (condition->gt.kind == INS_BOUND_NONE || number > bound_of(&condition->gt)) &&
+           (condition->gte.kind == INS_BOUND_NONE || number >= bound_of(&condition->gte)) &&
+           (condition->lt.kind == INS_BOUND_NONE || number < bound_of(&condition->lt)) &&
+           (condition->lte.kind == INS_BOUND_NONE || number <= bound_of(&condition->lte));
 }
 
 static bool condition_true(const struct fake_point *point, const ins_condition *condition) {
