@@ -22,7 +22,7 @@
 #define INS_FILTER_DEPTH_MAX 16 /* nested filters */
 #define INS_FILTER_CONDITIONS_MAX 4096
 #define INS_FILTER_ROW_BYTES_MAX                                                                   \
-    (64u << 20) /* of payload that conditions walk over for one row: some 50 ms of a core */
+    (16u << 20) /* of payload that conditions walk over for one row: nobody waits long for it */
 #define INS_LIMIT_MAX 10000000u /* asked-for hits; memory admits far fewer */
 #define INS_BATCH_POINTS_MAX                                                                       \
     16384u /* points or ids of one write: its tables fit one block each                            \

@@ -76,12 +76,12 @@ INS_MUST_USE ins_status filter_compile(struct pool *pool, const ins_filter *sour
 
 /* Tenant values that a must condition (match value or any) on tenant_path pins, at the top level or
  * in the must of a filter nested there. *out_pinned false: hits may be anywhere; *out_residual is
- * the whole filter, the rest is untouched. True: *out_values[*out_count] in the pool, sorted by
- * bytes, without duplicates; several such conditions are intersected. The count is 0 when the
- * conditions name no island (integers, bools, texts over INS_TENANT_BYTES_MAX, no UUID where
- * uuid_tenant): then only the common island can hold hits. *out_residual: the filter without the
- * pinning conditions, for rows of those islands; NULL when nothing is left to check. (Rows of the
- * common island are matched with the whole filter.) */
+ * the whole filter (NULL when it takes everything), the rest is untouched. True:
+ * *out_values[*out_count] in the pool, sorted by bytes, without duplicates; several such conditions
+ * are intersected. The count is 0 when the conditions name no island (integers, bools, texts over
+ * INS_TENANT_BYTES_MAX, no UUID where uuid_tenant): then only the common island can hold hits.
+ * *out_residual: the filter without the pinning conditions, for rows of those islands; NULL when
+ * nothing is left to check. (Rows of the common island are matched with the whole filter.) */
 INS_MUST_USE ins_status filter_pins(struct pool *pool, const ins_filter *source,
                                     const struct payload_path *tenant_path, bool uuid_tenant,
                                     bool *out_pinned, ins_text **out_values, size_t *out_count,

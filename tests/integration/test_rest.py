@@ -428,6 +428,29 @@ class RestTest(unittest.TestCase):
             message = self.client.error(400, "POST", self.path + "/points/count", {"filter": filter_})
             self.assertIn(text, message)
 
+    def test_filter_work(self):
+        """Goal: many conditions on a large array are refused with the point's id, and the server
+        lives on. Method: 100 conditions on 200,000 numbers; then one."""
+        self.create()
+        self.upsert([{"id": 5, "vector": wave(1), "payload": {"a": [1] * 200000}}])
+        conditions = [{"key": "a[]", "match": {"value": i}} for i in range(2, 102)]
+        message = self.client.error(400, "POST", self.path + "/points/count",
+                                    {"filter": {"should": conditions}})
+        self.assertIn("point 5 takes more than 16777216 bytes of payload", message)
+        message = self.client.error(400, "POST", self.path + "/points/query", {
+            "query": wave(0), "filter": {"should": conditions}})
+        self.assertIn("point 5 takes", message)
+        self.assertEqual(self.count({"should": conditions[:3] + [{"key": "a", "match": {"value": 1}}]}), 1)
+
+    def test_tenant_path(self):
+        """Goal: an index may go into arrays, tenants' islands may not."""
+        self.create()
+        for schema, code in (("keyword", 200), ({"type": "keyword", "is_tenant": True}, 501)):
+            got, answer, _ = self.client.call("PUT", self.path + "/index", {
+                "field_name": "a[].b", "field_schema": schema})
+            self.assertEqual(got, code, answer)
+        self.assertIn("a[].b", answer["status"]["error"])
+
     # -- bad input
 
     def test_bad_input(self):
