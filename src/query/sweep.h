@@ -4,8 +4,9 @@
 
 #include "query/query.h"
 
-#define SWEEP_ROW_COST 8u /* an id looked up in all newer sources, against a distance in a batch   \
-                           */
+#define SWEEP_ROW_COST                                                                             \
+    8u /* an id looked up in all newer sources, against a distance in a batch                      \
+        */
 
 struct sweep {
     struct reader *reader;
