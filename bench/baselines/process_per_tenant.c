@@ -57,7 +57,10 @@ static bool transfer(const char *path, bool store, struct subject_point points[S
 static _Noreturn void serve(const char *path) {
     static struct request request;
     struct subject_point *points = calloc(SUBJECT_POINTS, sizeof(*points));
-    struct reply reply = {.failed = points == NULL || !transfer(path, false, points) ? errno : 0};
+    if (points == NULL) {
+        _exit(1); /* the parent finds no answer */
+    }
+    struct reply reply = {.failed = transfer(path, false, points) ? 0 : errno};
     (void)send(CHILD_SOCKET, &reply, sizeof(reply), 0); /* ready */
     while (reply.failed == 0 && recv(CHILD_SOCKET, &request, sizeof(request), 0) > 0) {
         if (request.fill) {
