@@ -158,6 +158,11 @@ typedef enum ins_distance {
     INS_DISTANCE_EUCLID = 3, /* score = Euclidean distance; smaller is nearer */
 } ins_distance;
 
+/* What a vector's numbers are stored as; values go in and out as floats. */
+typedef enum ins_datatype {
+    INS_FLOAT32 = 1,
+} ins_datatype;
+
 typedef struct ins_text {
     const char *data; /* UTF-8, not terminated; NULL = absent */
     size_t size;
@@ -227,10 +232,20 @@ typedef struct ins_selector { /* which payload fields an answer carries */
     size_t key_count;
 } ins_selector;
 
+typedef struct ins_vector { /* a named vector of a point */
+    ins_text name;
+    const float *values; /* [dim] */
+    uint32_t dim;
+} ins_vector;
+
+/* A point may lack any of its collection's vectors: it is then not found by a search in that
+ * vector, but by everything else. */
 typedef struct ins_point {
     ins_id id;
-    const float *vector; /* [dim]; NULL = none (answers: not asked for) */
+    const float *vector; /* the unnamed vector, [dim]; NULL = none (answers: not asked for) */
     uint32_t dim;
+    const ins_vector *vectors; /* the named ones; name "" is the unnamed one's as well */
+    uint32_t vector_count;
     ins_text payload; /* a JSON object as text; absent = none */
     uint64_t version; /* answers: LSN of the write */
     float score;      /* answers of a query */
@@ -252,10 +267,21 @@ typedef struct ins_field_info {
     bool islands;    /* and in force: this field partitions the collection */
 } ins_field_info;
 
+/* One vector of a collection. */
+typedef struct ins_vector_params {
+    ins_text name; /* "" = the unnamed one */
+    uint32_t dim;
+    ins_distance distance;
+    ins_datatype datatype;
+    ins_text settings; /* JSON object: kept and returned; or absent */
+} ins_vector_params;
+
 typedef struct ins_collection_info {
     ins_text name;
-    uint32_t dim; /* 0 = no vectors */
+    uint32_t dim; /* of the unnamed vector; 0 = there is none */
     ins_distance distance;
+    const ins_vector_params *vectors; /* all, the unnamed one (name "") included */
+    size_t vector_count;
     ins_text settings; /* JSON object as given at creation, without vectors and metadata */
     ins_text metadata; /* JSON object, or absent */
     const ins_field_info *fields;
@@ -305,8 +331,10 @@ INS_API ins_status ins_wait(ins_db *db, ins_start start, const void *request, in
 typedef struct ins_collection_request {
     ins_text collection;
     /* create */
-    uint32_t dim; /* 0 = no vectors */
+    uint32_t dim; /* above 0: an unnamed float32 vector without settings, beside `vectors` */
     ins_distance distance;
+    const ins_vector_params *vectors; /* names differ */
+    size_t vector_count;
     ins_text settings, metadata; /* JSON objects or absent */
     /* index create and delete */
     ins_text field;
@@ -342,12 +370,15 @@ typedef struct ins_points_request {
     ins_id start;        /* scroll: first id */
     const float *vector; /* query: [dim], or */
     uint32_t dim;
-    bool by_id; /* query: nearest to the stored vector of query_id, which is left out */
+    ins_text vector_name; /* query: which vector is searched; absent or "" = the unnamed one */
+    bool by_id;           /* query: nearest to the stored vector of query_id, which is left out */
     ins_id query_id;
     bool has_score_threshold;
     float score_threshold;
     ins_selector payload;
-    bool with_vector;
+    bool with_vector;             /* answers carry vectors: */
+    const ins_text *vector_names; /* these [vector_name_count]; NULL = all */
+    size_t vector_name_count;
 } ins_points_request;
 
 INS_API void ins_points_upsert(ins_db *db, const void *points_request, ins_call *call);

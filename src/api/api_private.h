@@ -199,6 +199,25 @@ ins_status decode_field_condition(struct job *job, struct json_value object, str
 ins_status decode_with(struct job *job, struct json_value object, bool payload_default,
                        ins_error *error);
 
+/* Vectors (decode_vectors.c). Member `vectors` of a new collection: fills job->collection. */
+ins_status decode_vectors_config(struct job *job, struct json_value body, ins_error *error);
+/* What a vector's parameters may have beside size and distance, and the text that is kept. */
+ins_status vector_settings_check(struct json_value params, const char *name, ins_error *error);
+ins_status vector_settings_text(struct job *job, struct json_value params, ins_text text,
+                                ins_text *out, ins_error *error);
+/* The vectors of a point: an array, or an object of arrays by name. `like`: a point whose names are
+ * used again where they are the same; or NULL. */
+ins_status decode_point_vectors(struct job *job, struct json_value value, const char *name,
+                                const ins_point *like, ins_point *point, ins_error *error);
+/* Columns of vectors: a list of what decode_point_vectors takes, or an object of lists by name. */
+ins_status decode_vector_columns(struct job *job, struct json_value columns, const char *name,
+                                 ins_point *points, size_t count, ins_error *error);
+/* INS_UNPROCESSABLE: a list of another length than its ids. */
+ins_status column_length(const char *name, size_t length, size_t ids, ins_error *error);
+/* Member `key`, a vector's name; absent = the unnamed one. */
+ins_status decode_vector_name(struct job *job, struct json_value object, const char *key,
+                              ins_text *out_name, ins_error *error);
+
 /* Settings of a new collection (settings.c): fills job->collection. */
 ins_status decode_collection(struct job *job, struct json_value body, ins_error *error);
 ins_status decode_index(struct job *job, struct json_value body, ins_error *error);

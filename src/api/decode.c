@@ -308,16 +308,18 @@ static ins_status decode_with_payload(struct job *job, struct json_value value,
     return type_error(error, "with_payload", "true, false, an array of keys or an object", value);
 }
 
-static ins_status decode_with_vector(struct json_value value, bool *out, ins_error *error) {
+static ins_status decode_with_vector(struct job *job, struct json_value value, ins_error *error) {
     enum json_type type = json_type_of(value);
     if (type == JSON_BOOL) {
-        *out = json_bool(value);
+        job->points.with_vector = json_bool(value);
         return INS_OK;
     }
     if (type == JSON_ARRAY) {
-        return unsupported_error(error, "with_vector (names of vectors)");
+        job->points.with_vector = true;
+        return decode_texts(job, value, "with_vector", &job->points.vector_names,
+                            &job->points.vector_name_count, error);
     }
-    return type_error(error, "with_vector", "true or false", value);
+    return type_error(error, "with_vector", "true, false or an array of names", value);
 }
 
 ins_status decode_with(struct job *job, struct json_value object, bool payload_default,
@@ -330,7 +332,7 @@ ins_status decode_with(struct job *job, struct json_value object, bool payload_d
     }
     if (status == INS_OK &&
         (field_get(object, "with_vector", &value) || field_get(object, "with_vectors", &value))) {
-        status = decode_with_vector(value, &job->points.with_vector, error);
+        status = decode_with_vector(job, value, error);
     }
     return status;
 }

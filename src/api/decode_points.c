@@ -22,28 +22,6 @@ static bool text_equal(ins_text text, const char *other) {
     return text.size == strlen(other) && memcmp(text.data, other, text.size) == 0;
 }
 
-/* A vector: an array; an empty object (none); an object whose only name is "", which is Qdrant's
- * name of the unnamed vector. Everything else is named, sparse or to be inferred. */
-static ins_status point_vector_decode(struct job *job, struct json_value value, const char *name,
-                                      ins_point *point, ins_error *error) {
-    if (json_type_of(value) == JSON_OBJECT) {
-        struct json_value unnamed;
-        if (json_count(value) == 0) {
-            return INS_OK;
-        }
-        if (json_count(value) != 1 || !field_get(value, "", &unnamed)) {
-            char named[ELEMENT_NAME_MAX + 32];
-            (void)snprintf(named, sizeof(named), "%s (named, sparse or inferred)", name);
-            return unsupported_error(error, named);
-        }
-        value = unnamed;
-    }
-    if (json_type_of(value) != JSON_ARRAY) {
-        return type_error(error, name, "an array of numbers", value);
-    }
-    return decode_vector(job, value, name, &point->vector, &point->dim, error);
-}
-
 static ins_status point_payload_decode(struct job *job, struct json_value value, ins_text text,
                                        const char *name, ins_point *point, ins_error *error) {
     enum json_type type = json_type_of(value);
@@ -81,8 +59,8 @@ static ins_status point_field_decode(struct job *job, enum point_field field,
         return decode_id(value, element_name(name, "points", index, "id"), &point->id, error);
     }
     if (field == POINT_VECTOR) {
-        return point_vector_decode(job, value, element_name(name, "points", index, "vector"), point,
-                                   error);
+        return decode_point_vectors(job, value, element_name(name, "points", index, "vector"),
+                                    index == 0 ? NULL : point - 1, point, error);
     }
     return point_payload_decode(job, value, text, element_name(name, "points", index, "payload"),
                                 point, error);
@@ -179,7 +157,7 @@ static ins_status column_ids(struct job *job, struct json_value batch, ins_point
     return status;
 }
 
-static ins_status column_length(const char *name, size_t length, size_t ids, ins_error *error) {
+ins_status column_length(const char *name, size_t length, size_t ids, ins_error *error) {
     return length == ids ? INS_OK
                          : ins_fail(error, INS_UNPROCESSABLE,
                                     "Validation error in JSON body: [%s: has %zu elements, must "
@@ -189,28 +167,10 @@ static ins_status column_length(const char *name, size_t length, size_t ids, ins
 
 static ins_status column_vectors(struct job *job, struct json_value batch, ins_point *points,
                                  size_t count, ins_error *error) {
-    struct json_value array, value;
-    char name[ELEMENT_NAME_MAX];
-    if (!field_get(batch, "vectors", &array)) {
-        return missing_error(error, "batch.vectors");
-    }
-    if (json_type_of(array) == JSON_OBJECT) {
-        return json_count(array) == 0 ? INS_OK : unsupported_error(error, "batch.vectors (named)");
-    }
-    if (json_type_of(array) != JSON_ARRAY) {
-        return type_error(error, "batch.vectors", "an array of vectors", array);
-    }
-    ins_status status = column_length("batch.vectors", json_count(array), count, error);
-    struct json_iterator iterator = json_begin(array);
-    for (size_t i = 0; status == INS_OK && i < count && json_next(&iterator, &value); i++) {
-        element_name(name, "batch.vectors", i, "");
-        status = json_type_of(value) == JSON_ARRAY
-                     ? decode_vector(job, value, name, &points[i].vector, &points[i].dim, error)
-                 : json_type_of(value) == JSON_OBJECT
-                     ? unsupported_error(error, name)
-                     : type_error(error, name, "an array of numbers", value);
-    }
-    return status;
+    struct json_value columns;
+    return field_get(batch, "vectors", &columns)
+               ? decode_vector_columns(job, columns, "batch.vectors", points, count, error)
+               : missing_error(error, "batch.vectors");
 }
 
 static ins_status column_payloads(struct job *job, struct json_value batch, ins_text text,

@@ -47,6 +47,24 @@ void encode_count(struct job *job, struct json_writer *writer) {
     json_write_end_object(writer);
 }
 
+/* An array when there is the unnamed vector alone, else an object by names. */
+static void encode_vectors(const ins_point *point, struct json_writer *writer) {
+    if (point->vector != NULL && point->vector_count == 0) {
+        json_write_floats(writer, point->vector, point->dim);
+        return;
+    }
+    json_write_begin_object(writer);
+    if (point->vector != NULL) {
+        json_write_key(writer, "");
+        json_write_floats(writer, point->vector, point->dim);
+    }
+    for (uint32_t i = 0; i < point->vector_count; i++) {
+        json_write_key_text(writer, point->vectors[i].name);
+        json_write_floats(writer, point->vectors[i].values, point->vectors[i].dim);
+    }
+    json_write_end_object(writer);
+}
+
 /* Payload and vector as asked for; a point without payload shows an empty object. */
 static void encode_point_rest(const struct job *job, const ins_point *point,
                               struct json_writer *writer) {
@@ -57,12 +75,7 @@ static void encode_point_rest(const struct job *job, const ins_point *point,
     }
     if (job->points.with_vector) {
         json_write_key(writer, "vector");
-        if (point->vector == NULL) {
-            json_write_begin_object(writer);
-            json_write_end_object(writer);
-        } else {
-            json_write_floats(writer, point->vector, point->dim);
-        }
+        encode_vectors(point, writer);
     }
 }
 

@@ -99,17 +99,28 @@ static const char *distance_text(ins_distance distance) {
     return "Euclid";
 }
 
+static void write_vector(const ins_vector_params *vector, struct json_writer *writer) {
+    json_write_key(writer, "size");
+    json_write_u64(writer, vector->dim);
+    json_write_key(writer, "distance");
+    json_write_string(writer, distance_text(vector->distance));
+    write_merged(vector_defaults, vector->settings, writer);
+}
+
+/* The unnamed vector's parameters alone, or all by name. */
 static void write_vectors(const ins_collection_info *info, struct json_writer *writer) {
-    ins_text given = {NULL, 0};
+    bool alone = info->vector_count == 1 && info->vectors[0].name.size == 0;
     json_write_key(writer, "vectors");
     json_write_begin_object(writer);
-    if (info->dim != 0) {
-        json_write_key(writer, "size");
-        json_write_u64(writer, info->dim);
-        json_write_key(writer, "distance");
-        json_write_string(writer, distance_text(info->distance));
-        (void)text_get(info->settings, "vectors", &given);
-        write_merged(vector_defaults, given, writer);
+    for (size_t i = 0; i < info->vector_count; i++) {
+        if (alone) {
+            write_vector(&info->vectors[i], writer);
+            continue;
+        }
+        json_write_key_text(writer, info->vectors[i].name);
+        json_write_begin_object(writer);
+        write_vector(&info->vectors[i], writer);
+        json_write_end_object(writer);
     }
     json_write_end_object(writer);
 }
@@ -200,7 +211,7 @@ void encode_collection_info(struct job *job, struct json_writer *writer) {
     json_write_string(writer, "ok");
     write_warnings(info, writer);
     json_write_key(writer, "indexed_vectors_count"); /* every search is exact and needs no index */
-    json_write_u64(writer, info->dim == 0 ? 0 : info->point_count);
+    json_write_u64(writer, info->vector_count == 0 ? 0 : info->point_count);
     json_write_key(writer, "points_count");
     json_write_u64(writer, info->point_count);
     json_write_key(writer, "segments_count");

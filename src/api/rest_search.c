@@ -45,17 +45,6 @@ static ins_status query_object_decode(struct job *job, struct json_value query, 
                       "a vector, a point id or an object such as {\"nearest\": ...}", query);
 }
 
-static ins_status empty_name_only(struct json_value body, const char *key, ins_error *error) {
-    struct json_value value;
-    if (!field_get(body, key, &value)) {
-        return INS_OK;
-    }
-    if (json_type_of(value) != JSON_STRING) {
-        return type_error(error, key, "a string", value);
-    }
-    return json_string(value).size == 0 ? INS_OK : unsupported_error(error, key);
-}
-
 /* Search parameters change how, not what this version finds: their types are checked, no more. */
 static ins_status params_check(struct json_value body, ins_error *error) {
     struct json_value params;
@@ -100,14 +89,16 @@ static ins_status search_decode(struct job *job, struct json_value body, const c
     return status == INS_OK ? decode_with(job, body, false, error) : status;
 }
 
-static ins_status query_fields_refuse(struct json_value body, ins_error *error) {
+static ins_status query_fields_decode(struct job *job, struct json_value body, ins_error *error) {
     struct json_value value;
     if (field_get(body, "prefetch", &value) &&
         (json_type_of(value) != JSON_ARRAY || json_count(value) != 0)) {
         return unsupported_error(error, "prefetch");
     }
     ins_status status = field_refuse(body, "lookup_from", error);
-    return status == INS_OK ? empty_name_only(body, "using", error) : status;
+    return status == INS_OK
+               ? decode_vector_name(job, body, "using", &job->points.vector_name, error)
+               : status;
 }
 
 /* No query: points in the order of their ids, with score 0. The offset counts points, which a
@@ -124,7 +115,7 @@ ins_status points_query(struct job *job, const struct api_request *request, ins_
     uint64_t limit = LIMIT_DEFAULT;
     ins_status status = body_parse(job, request, &body, error);
     if (status == INS_OK) {
-        status = query_fields_refuse(body, error);
+        status = query_fields_decode(job, body, error);
     }
     bool has_query = status == INS_OK && field_get(body, "query", &query);
     if (has_query) {
@@ -146,7 +137,7 @@ ins_status points_query(struct job *job, const struct api_request *request, ins_
     return status;
 }
 
-/* vector: an array, or {"name": "", "vector": [...]} */
+/* vector: an array, or {"name": ..., "vector": [...]} */
 static ins_status search_vector_decode(struct job *job, struct json_value body, ins_error *error) {
     struct json_value value;
     if (!field_get(body, "vector", &value)) {
@@ -154,9 +145,9 @@ static ins_status search_vector_decode(struct job *job, struct json_value body, 
     }
     if (json_type_of(value) == JSON_OBJECT) {
         struct json_value named = value;
-        ins_status status = empty_name_only(named, "name", error);
+        ins_status status = decode_vector_name(job, named, "name", &job->points.vector_name, error);
         if (status != INS_OK) {
-            return unsupported_error(error, "vector.name");
+            return status;
         }
         if (!field_get(named, "vector", &value)) {
             return missing_error(error, "vector.vector");

@@ -2,8 +2,8 @@
  *
  * Path: each known member of the body is checked by a table (type, range, members), then kept as it
  * was written. What changes answers and is not supported is refused by name; unknown members are
- * ignored, as Qdrant does. Kept settings are one JSON object: the top-level ones by their names,
- * those inside `vectors` (but for size and distance) under "vectors". */
+ * ignored, as Qdrant does. Kept settings are one JSON object; those of a vector (but for size and
+ * distance) are another one, kept with it. */
 #include <stdio.h>
 #include <string.h>
 
@@ -199,70 +199,21 @@ static ins_status settings_write(struct job *job, const struct setting *settings
     return INS_OK;
 }
 
-static ins_status distance_decode(struct json_value vectors, ins_distance *out_distance,
-                                  ins_error *error) {
-    struct json_value value;
-    if (!field_get(vectors, "distance", &value)) {
-        return missing_error(error, "vectors.distance");
-    }
-    ins_text text = json_type_of(value) == JSON_STRING ? json_string(value) : (ins_text){"", 0};
-    if (text_equal(text, "Cosine")) {
-        *out_distance = INS_DISTANCE_COSINE;
-    } else if (text_equal(text, "Dot")) {
-        *out_distance = INS_DISTANCE_DOT;
-    } else if (text_equal(text, "Euclid")) {
-        *out_distance = INS_DISTANCE_EUCLID;
-    } else if (text_equal(text, "Manhattan")) {
-        return unsupported_error(error, "vectors.distance: Manhattan");
-    } else {
-        return type_error(error, "vectors.distance", "Cosine, Euclid, Dot or Manhattan", value);
-    }
-    return INS_OK;
+ins_status vector_settings_check(struct json_value params, const char *name, ins_error *error) {
+    return settings_check(vector_settings, name, params, error);
 }
 
-/* Of many vectors by name each member is an object, and none is called by a parameter's name. */
-static bool vectors_are_named(struct json_value vectors) {
-    struct json_iterator members = json_begin(vectors);
-    struct json_value value;
-    ins_text key;
-    while (json_next_member(&members, &key, &value)) {
-        if (json_type_of(value) == JSON_OBJECT && !text_equal(key, "hnsw_config") &&
-            !text_equal(key, "quantization_config") && !text_equal(key, "multivector_config")) {
-            return true;
-        }
+ins_status vector_settings_text(struct job *job, struct json_value params, ins_text text,
+                                ins_text *out, ins_error *error) {
+    struct json_writer writer;
+    job_writer_init(job, &writer);
+    json_write_begin_object(&writer);
+    ins_status status = settings_write(job, vector_settings, params, text, &writer, error);
+    json_write_end_object(&writer);
+    if (status == INS_OK && writer.failed) {
+        return job_no_memory(error);
     }
-    return false;
-}
-
-static ins_status vectors_decode(struct job *job, struct json_value vectors, ins_error *error) {
-    uint64_t size = 0;
-    if (json_type_of(vectors) != JSON_OBJECT) {
-        return type_error(error, "vectors", "an object", vectors);
-    }
-    if (json_count(vectors) == 0) {
-        return INS_OK; /* a collection without vectors */
-    }
-    if (vectors_are_named(vectors)) {
-        return unsupported_error(error, "vectors (named)");
-    }
-    struct json_value value;
-    if (!field_get(vectors, "size", &value)) {
-        return missing_error(error, "vectors.size");
-    }
-    if (field_get(vectors, "multivector_config", &value)) {
-        return unsupported_error(error, "vectors.multivector_config");
-    }
-    ins_status status = field_u64(vectors, "size", "vectors.size", 0, UINT64_MAX, &size, error);
-    if (status == INS_OK && (size == 0 || size > INS_DIM_MAX)) {
-        status = range_error(error, "vectors.size", size, 1, INS_DIM_MAX);
-    }
-    if (status == INS_OK) {
-        status = distance_decode(vectors, &job->collection.distance, error);
-    }
-    if (status == INS_OK) {
-        status = settings_check(vector_settings, "vectors", vectors, error);
-    }
-    job->collection.dim = (uint32_t)size;
+    *out = (ins_text){writer.data, writer.size};
     return status;
 }
 
@@ -305,20 +256,11 @@ static ins_status metadata_decode(struct job *job, struct json_value body, ins_e
     return INS_OK;
 }
 
-static ins_status settings_collect(struct job *job, struct json_value body, bool has_vectors,
-                                   struct json_value vectors, ins_error *error) {
+static ins_status settings_collect(struct job *job, struct json_value body, ins_error *error) {
     struct json_writer writer;
-    ins_text text;
     job_writer_init(job, &writer);
     json_write_begin_object(&writer);
     ins_status status = settings_write(job, collection_settings, body, job->body, &writer, error);
-    if (status == INS_OK && has_vectors &&
-        json_text_get_last(job->body, (ins_text){"vectors", 7}, &text)) {
-        json_write_key(&writer, "vectors");
-        json_write_begin_object(&writer);
-        status = settings_write(job, vector_settings, vectors, text, &writer, error);
-        json_write_end_object(&writer);
-    }
     json_write_end_object(&writer);
     if (status == INS_OK && writer.failed) {
         return job_no_memory(error);
@@ -328,10 +270,7 @@ static ins_status settings_collect(struct job *job, struct json_value body, bool
 }
 
 ins_status decode_collection(struct job *job, struct json_value body, ins_error *error) {
-    struct json_value vectors = body;
-    bool has_vectors = field_get(body, "vectors", &vectors);
-    job->collection.distance = INS_DISTANCE_COSINE; /* without vectors: stands for none */
-    ins_status status = has_vectors ? vectors_decode(job, vectors, error) : INS_OK;
+    ins_status status = decode_vectors_config(job, body, error);
     if (status == INS_OK) {
         status = sparse_check(body, error);
     }
@@ -344,7 +283,7 @@ ins_status decode_collection(struct job *job, struct json_value body, ins_error 
     if (status == INS_OK) {
         status = metadata_decode(job, body, error);
     }
-    return status == INS_OK ? settings_collect(job, body, has_vectors, vectors, error) : status;
+    return status == INS_OK ? settings_collect(job, body, error) : status;
 }
 
 static bool field_type_known(ins_text type) {

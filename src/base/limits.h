@@ -16,6 +16,10 @@
 #define INS_NAME_BYTES_MAX 255   /* Qdrant's limit for collection names */
 #define INS_TENANT_BYTES_MAX 255 /* longer tenant values live in the common island */
 #define INS_DIM_MAX 65536        /* Qdrant's limit; one f32 row is 256 KiB and fits every chunk */
+#define INS_VECTORS_MAX 64u      /* of one collection: a row's vectors are a 64-bit set */
+#define INS_VECTOR_NAME_BYTES_MAX 200 /* Qdrant's limit */
+#define INS_VECTOR_BYTES_MAX                                                                       \
+    (768u << 10) /* of one point: with the largest payload its row fits a block */
 #define INS_PAYLOAD_BYTES_MAX (1u << 20)
 #define INS_JSON_DEPTH_MAX 64   /* of payloads and bodies; bounds every recursion */
 #define INS_FIELDS_MAX 64       /* payload fields with an index in one collection */
@@ -57,6 +61,8 @@
 #define INS_BACKGROUND_NICE 0
 
 _Static_assert(INS_DIM_MAX * sizeof(float) <= INS_CHUNK_BYTES, "a row fits a chunk");
+_Static_assert(INS_VECTOR_BYTES_MAX + INS_PAYLOAD_BYTES_MAX < INS_BLOCK_BYTES_MAX - (64u << 10),
+               "a row of the memtable fits a block");
 _Static_assert(INS_LOG_FRAGMENT_BYTES_MAX < INS_LOG_BATCH_BYTES_MAX, "a fragment fits a batch");
 
 #endif

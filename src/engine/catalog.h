@@ -36,9 +36,9 @@ void catalog_fini(struct catalog *catalog);
 
 /* ---- Schemas ---- */
 
-struct schema_draft { /* what a schema's text is made of */
-    uint32_t dim;
-    ins_distance distance;
+struct schema_draft {                    /* what a schema's text is made of */
+    const struct schema_vector *vectors; /* ascending by id */
+    uint32_t vector_count, vector_next;
     ins_text settings;
     const struct schema_field *fields;
     uint32_t field_count;
@@ -46,6 +46,13 @@ struct schema_draft { /* what a schema's text is made of */
     ins_text tenant_field;
 };
 
+#define VECTOR_IDS_MAX 65535u /* ids are 16 bits; each vector ever added takes one */
+
+/* One vector more, with the next id. INS_INVALID, INS_UNPROCESSABLE: names the field and the limit;
+ * the draft is unchanged then. The text of `params` stays borrowed. */
+INS_MUST_USE ins_status draft_add_vector(struct schema_draft *draft,
+                                         const ins_vector_params *params, struct pool *pool,
+                                         ins_error *error);
 /* Interns the schema that the draft describes; one reference more. INS_FULL. */
 INS_MUST_USE ins_status schema_get(struct catalog *catalog, const struct schema_draft *draft,
                                    struct pool *pool, struct schema **out_schema, ins_error *error);
@@ -56,10 +63,6 @@ INS_MUST_USE ins_status schema_get_text(struct catalog *catalog, struct json_par
 void schema_release(struct catalog *catalog, struct schema *schema); /* takes NULL */
 /* The schema has a row under this key now: the catalog holds a reference for good. */
 void schema_set_key(struct catalog *catalog, struct schema *schema, uint64_t key);
-static inline struct schema *schema_hold(struct schema *schema) {
-    schema->refs++;
-    return schema;
-}
 
 /* ---- Scopes ---- */
 

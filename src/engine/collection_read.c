@@ -56,6 +56,33 @@ static ins_status fill_fields(struct collection_read *self, ins_error *error) {
     return INS_OK;
 }
 
+static ins_status fill_vectors(struct collection_read *self, ins_error *error) {
+    const struct schema *schema = self->scope->schema;
+    struct pool *pool = &self->operation.pool;
+    ins_collection_info *info = self->info;
+    ins_vector_params *vectors = pool_alloc(pool, (schema->vector_count + 1) * sizeof(*vectors));
+    for (uint32_t i = 0; i < schema->vector_count && vectors != NULL; i++) {
+        const struct schema_vector *vector = &schema->vectors[i];
+        vectors[i] = (ins_vector_params){.name = text_copy(pool, vector->name),
+                                         .dim = vector->shape.dim,
+                                         .distance = vector->distance,
+                                         .datatype = (ins_datatype)vector->shape.datatype,
+                                         .settings = text_copy(pool, vector->settings)};
+        if (vectors[i].name.data == NULL || vectors[i].settings.data == NULL) {
+            vectors = NULL;
+        } else if (vector->name.size == 0) {
+            info->dim = vector->shape.dim;
+            info->distance = vector->distance;
+        }
+    }
+    if (vectors == NULL) {
+        return ins_fail(error, INS_FULL, "no memory for %u vectors", schema->vector_count);
+    }
+    info->vectors = vectors;
+    info->vector_count = schema->vector_count;
+    return INS_OK;
+}
+
 /* Runs, and a bound of the points from what is resident. */
 static void fill_counts(struct collection_read *self) {
     ins_collection_info *info = self->info;
@@ -90,11 +117,10 @@ static ins_status collection_begin(struct collection_read *self, ins_error *erro
         return ins_fail(error, INS_FULL, "no memory to describe a collection");
     }
     self->info->name = text_copy(&operation->pool, scope_name(self->scope));
-    self->info->dim = schema->dim;
-    self->info->distance = schema->distance;
     self->info->settings = text_copy(&operation->pool, schema->settings);
     fill_counts(self);
-    return fill_fields(self, error);
+    status = fill_vectors(self, error);
+    return status == INS_OK ? fill_fields(self, error) : status;
 }
 
 static ins_status read_metadata(struct collection_read *self, ins_error *error) {

@@ -62,21 +62,26 @@ static ins_status check_name(ins_text name, ins_error *error) {
     return INS_OK;
 }
 
+/* Of what a creation keeps as text. */
+static size_t create_text_bytes(const ins_collection_request *request) {
+    size_t bytes = request->settings.size + request->metadata.size;
+    for (size_t i = 0; i < request->vector_count; i++) {
+        bytes += request->vectors[i].settings.size + 6 * request->vectors[i].name.size + 128;
+    }
+    return bytes;
+}
+
 static ins_status check_create(const struct collection_write *self, ins_error *error) {
     const ins_collection_request *request = self->request;
     ins_status status = check_name(request->collection, error);
     if (status != INS_OK) {
         return status;
     }
-    if (request->dim > INS_DIM_MAX) {
-        return ins_fail(error, INS_UNPROCESSABLE,
-                        "vectors.size: value %u invalid, must be from 1 to %u", request->dim,
-                        INS_DIM_MAX);
-    }
-    if (request->settings.size + request->metadata.size > TEXT_MAX / 4) {
+    size_t text_bytes = create_text_bytes(request);
+    if (text_bytes > TEXT_MAX / 4) {
         return ins_fail(error, INS_TOO_LARGE,
-                        "settings and metadata: %zu bytes together, the limit is %u",
-                        request->settings.size + request->metadata.size, TEXT_MAX / 4);
+                        "settings and metadata: %zu bytes together, the limit is %u", text_bytes,
+                        TEXT_MAX / 4);
     }
     if (catalog_find_newest(&self->write.operation.db->catalog, request->collection) != NULL) {
         return ins_fail(error, INS_EXISTS, "Collection `%.*s` already exists!",
@@ -93,18 +98,32 @@ static ins_status catalog_full(const struct ins_db *db, ins_error *error) {
                     (unsigned long long)db->catalog.tenant_count);
 }
 
+static ins_status draft_vectors(struct collection_write *self, struct schema_draft *draft,
+                                ins_error *error) {
+    const ins_collection_request *request = self->request;
+    struct pool *pool = &self->write.operation.pool;
+    ins_status status = INS_OK;
+    if (request->dim > 0) {
+        ins_vector_params unnamed = {
+            .dim = request->dim, .distance = request->distance, .datatype = INS_FLOAT32};
+        status = draft_add_vector(draft, &unnamed, pool, error);
+    }
+    for (size_t i = 0; i < request->vector_count && status == INS_OK; i++) {
+        status = draft_add_vector(draft, &request->vectors[i], pool, error);
+    }
+    return status;
+}
+
 static ins_status make_scope(struct collection_write *self, ins_error *error) {
     struct ins_db *db = self->write.operation.db;
     const ins_collection_request *request = self->request;
-    struct schema_draft draft = {
-        .dim = request->dim, .distance = request->distance, .settings = request->settings};
-    if (request->dim == 0) {
-        draft.distance = INS_DISTANCE_COSINE;
-    }
+    struct schema_draft draft = {.settings = request->settings};
     struct schema *schema = NULL;
     uint64_t key = 0;
-    ins_status status =
-        schema_get(&db->catalog, &draft, &self->write.operation.pool, &schema, error);
+    ins_status status = draft_vectors(self, &draft, error);
+    if (status == INS_OK) {
+        status = schema_get(&db->catalog, &draft, &self->write.operation.pool, &schema, error);
+    }
     if (status != INS_OK) {
         return status;
     }
@@ -136,9 +155,8 @@ static ins_status create_step(struct operation *operation, ins_error *error) {
     if (status != INS_OK) {
         return status;
     }
-    size_t bytes = 2 * (self->request->settings.size + self->request->metadata.size +
-                        6 * self->request->collection.size) +
-                   1024;
+    size_t bytes =
+        2 * (create_text_bytes(self->request) + 6 * self->request->collection.size) + 1024;
     status = write_begin(write, 2 * write_catalog_cost(bytes) + write_catalog_cost(64), 6, error);
     if (status == INS_OK) {
         status = make_scope(self, error);
@@ -310,8 +328,9 @@ static ins_status next_schema(struct collection_write *self, bool remove, bool *
                               ins_error *error) {
     struct operation *operation = &self->write.operation;
     const struct schema *old = self->scope->schema;
-    struct schema_draft draft = {.dim = old->dim,
-                                 .distance = old->distance,
+    struct schema_draft draft = {.vectors = old->vectors,
+                                 .vector_count = old->vector_count,
+                                 .vector_next = old->vector_next,
                                  .settings = old->settings,
                                  .has_tenant_field = old->has_tenant_field,
                                  .tenant_is_uuid = old->tenant_is_uuid,

@@ -26,6 +26,10 @@ struct flush {
     /* The writer's cursor over one island. */
     const struct island_mem *mem;
     const struct memrow *next;
+    struct vector_shape shapes[INS_VECTORS_MAX]; /* what the island's schema has */
+    uint32_t shape_count;
+    enum extent_need need;
+    uint32_t vector; /* that the pass is about */
 };
 
 bool flush_freeze(struct ins_db *db) {
@@ -74,12 +78,23 @@ bool flush_nothing_left(const struct ins_db *db) {
 
 /* ---- Background lane ---- */
 
-static ins_status source_rewind(void *context, enum extent_need need, ins_error *error) {
-    (void)need; /* everything is in memory */
-    (void)error;
+static ins_status source_rewind(void *context, enum extent_need need, uint32_t vector,
+                                ins_error *error) {
+    (void)error; /* everything is in memory */
     struct flush *flush = context;
     flush->next = flush->mem->sorted;
+    flush->need = need;
+    flush->vector = vector;
     return INS_OK;
+}
+
+static uint64_t present_of(const struct flush *flush, const struct memrow *row) {
+    uint64_t present = 0;
+    for (uint32_t i = 0; i < flush->shape_count; i++) {
+        bool has = memrow_vector(row, flush->shapes[i].id) != NULL;
+        present |= (uint64_t)has << i;
+    }
+    return present;
 }
 
 static ins_status source_next(void *context, struct extent_row *out, bool *out_end,
@@ -97,10 +112,21 @@ static ins_status source_next(void *context, struct extent_row *out, bool *out_e
         .version = row->lsn,
         .tombstone = row->kind == MEMROW_TOMBSTONE,
         .incarnation = memrow_incarnation(row),
-        .vector = memrow_vector(row),
         .payload = {.data = (const uint8_t *)payload.data, .size = payload.size}};
+    if (flush->need == EXTENT_NEED_KEYS || flush->need == EXTENT_NEED_PRESENCE) {
+        out->present = present_of(flush, row);
+    } else if (flush->need == EXTENT_NEED_VECTOR) {
+        out->vector = memrow_vector(row, flush->shapes[flush->vector].id);
+    }
     flush->next = row->sort_next;
     return INS_OK;
+}
+
+static void take_shapes(struct flush *flush, const struct island_mem *mem) {
+    flush->shape_count = mem->schema == NULL || mem->directory ? 0 : mem->schema->vector_count;
+    for (uint32_t i = 0; i < flush->shape_count; i++) {
+        flush->shapes[i] = mem->schema->vectors[i].shape;
+    }
 }
 
 static ins_status write_island_extent(struct flush *flush, struct segment_writer *writer,
@@ -111,12 +137,14 @@ static ins_status write_island_extent(struct flush *flush, struct segment_writer
                         flush->generation->island_count);
     }
     flush->mem = mem;
+    take_shapes(flush, mem);
     struct extent_source source = {.context = flush,
                                    .scope = mem->scope,
                                    .incarnation = mem->incarnation,
                                    .version_low = flush->version_low,
                                    .version_high = flush->version_high,
-                                   .dim = mem->directory ? 0 : mem->dim,
+                                   .vectors = flush->shapes,
+                                   .vector_count = flush->shape_count,
                                    .directory = mem->directory,
                                    .rewind = source_rewind,
                                    .next = source_next};
@@ -200,6 +228,21 @@ static ins_status land(struct flush *flush) {
     return status;
 }
 
+/* Rows of vectors that were dropped meanwhile are not written. */
+static void hold_schemas(struct flush *flush) {
+    for (struct island_mem *mem = flush->generation->islands; mem != NULL; mem = mem->next) {
+        struct schema *schema = mem->island == NULL ? NULL : mem->island->scope->schema;
+        mem->schema = schema == NULL ? NULL : schema_hold(schema);
+    }
+}
+
+static void release_schemas(struct flush *flush) {
+    for (struct island_mem *mem = flush->generation->islands; mem != NULL; mem = mem->next) {
+        schema_release(&flush->db->catalog, mem->schema);
+        mem->schema = NULL;
+    }
+}
+
 static void drop_generation(struct flush *flush) {
     for (struct island_mem *mem = flush->generation->islands; mem != NULL; mem = mem->next) {
         if (mem->island != NULL) {
@@ -213,6 +256,7 @@ static void drop_generation(struct flush *flush) {
 static void flush_finish(struct flush *flush) {
     struct ins_db *db = flush->db;
     directory_views_close(db);
+    release_schemas(flush);
     if (flush->status == INS_OK) {
         flush->status = land(flush);
     }
@@ -263,6 +307,7 @@ static struct flush *flush_create(struct ins_db *db) {
     struct arena_usage usage;
     arena_get_usage(db->arena, &usage);
     pool_init(&flush->pool, db->arena, INS_MEM_JOB, usage.purpose_limit[INS_MEM_JOB] / 2);
+    hold_schemas(flush);
     db->flush = flush;
     return flush;
 }

@@ -19,7 +19,8 @@
 struct merge_item {
     struct island *island; /* pinned */
     uint64_t scope, incarnation;
-    uint32_t dim, run_count;
+    uint32_t run_count;
+    struct schema *schema; /* held; NULL of the system's */
     bool directory;
     struct run runs[MERGE_RUNS_MAX]; /* newest first */
     uint64_t files[MERGE_RUNS_MAX];
@@ -46,8 +47,10 @@ struct merge {
     struct read_ahead ahead; /* background lane */
     struct merge_input inputs[MERGE_RUNS_MAX];
     uint32_t input_count;
-    enum extent_need need;
-    uint32_t taken; /* input whose row the writer holds; UINT32_MAX: none */
+    struct vector_shape shapes[INS_VECTORS_MAX]; /* what the island's schema has */
+    uint32_t shape_count;
+    uint64_t sparse; /* as struct extent_source has it */
+    uint32_t taken;  /* input whose row the writer holds; UINT32_MAX: none */
 };
 
 /* ---- Background lane ---- */
@@ -56,15 +59,13 @@ static ins_status input_next(struct merge_input *input, ins_error *error) {
     return row_stream_next(input->stream, &input->row, &input->end, error);
 }
 
-static ins_status source_rewind(void *context, enum extent_need need, ins_error *error) {
+static ins_status source_rewind(void *context, enum extent_need need, uint32_t vector,
+                                ins_error *error) {
     struct merge *merge = context;
-    merge->need = need;
     merge->taken = UINT32_MAX;
     for (uint32_t i = 0; i < merge->input_count; i++) {
-        ins_status status = row_stream_rewind(merge->inputs[i].stream, need, error);
-        if (status == INS_OK) {
-            status = input_next(&merge->inputs[i], error);
-        }
+        row_stream_rewind(merge->inputs[i].stream, need, vector);
+        ins_status status = input_next(&merge->inputs[i], error);
         if (status != INS_OK) {
             return status;
         }
@@ -118,11 +119,21 @@ static ins_status source_next(void *context, struct extent_row *out, bool *out_e
     }
 }
 
+static void take_shapes(struct merge *merge) {
+    const struct merge_item *item = merge->item;
+    merge->shape_count = item->schema == NULL || item->directory ? 0 : item->schema->vector_count;
+    for (uint32_t i = 0; i < merge->shape_count; i++) {
+        merge->shapes[i] = item->schema->vectors[i].shape;
+    }
+}
+
 static ins_status open_inputs(struct merge *merge, uint64_t *out_low, uint64_t *out_high,
                               ins_error *error) {
     struct ins_db *db = merge->db;
     struct merge_item *item = merge->item;
     merge->input_count = 0;
+    merge->sparse = 0;
+    take_shapes(merge);
     *out_low = UINT64_MAX;
     *out_high = 0;
     for (uint32_t i = 0; i < item->run_count; i++) {
@@ -131,13 +142,14 @@ static ins_status open_inputs(struct merge *merge, uint64_t *out_low, uint64_t *
             continue; /* an entry without bytes: its interval lies inside the others' hull or is
                          empty */
         }
-        ins_status status =
-            row_stream_open(db->runtime->store, db->arena, &merge->ahead, &item->runs[i],
-                            item->files[i], item->incarnation, &input->stream, error);
+        ins_status status = row_stream_open(
+            db->runtime->store, db->arena, &merge->ahead, &item->runs[i], item->files[i],
+            item->incarnation, merge->shapes, merge->shape_count, &input->stream, error);
         if (status != INS_OK) {
             return status;
         }
         merge->input_count++;
+        merge->sparse |= row_stream_sparse(input->stream);
         const struct extent *extent = row_stream_extent(input->stream);
         *out_low = extent->version_low < *out_low ? extent->version_low : *out_low;
         *out_high = extent->version_high > *out_high ? extent->version_high : *out_high;
@@ -163,7 +175,9 @@ static ins_status write_item(struct merge *merge, struct segment_writer *writer,
                                        .incarnation = item->incarnation,
                                        .version_low = 0,
                                        .version_high = high,
-                                       .dim = item->dim,
+                                       .vectors = merge->shapes,
+                                       .vector_count = merge->shape_count,
+                                       .sparse = merge->sparse,
                                        .directory = item->directory,
                                        .rewind = source_rewind,
                                        .next = source_next};
@@ -244,6 +258,7 @@ static void merge_landed(ins_task *task) {
         for (uint32_t run = 0; run < item->run_count; run++) {
             files_unpin(&db->files, item->runs[run].file_slot);
         }
+        schema_release(&db->catalog, item->schema);
         item->island->flags &= (uint8_t)~ISLAND_MERGING;
         if (merge->status == INS_OK && (item->island->flags & ISLAND_DROPPED) == 0) {
             jobs_want_merge(db, item->island); /* more runs may have come meanwhile */
@@ -280,7 +295,7 @@ static struct merge_item *take_item(struct merge *merge, struct island *island,
     item->island = island;
     item->scope = island->scope->key;
     item->incarnation = island->incarnation;
-    item->dim = island_dim(island);
+    item->schema = island->scope->schema == NULL ? NULL : schema_hold(island->scope->schema);
     item->directory = (island->flags & ISLAND_DIRECTORY) != 0;
     /* More come together when a recovery had to flush often. The oldest first: each has buffers of
      * up to 4 MiB in the jobs' share. */

@@ -16,6 +16,9 @@ struct points_query {
     struct islands_walk walk;
     struct reader reader, directory;
     struct search search;
+    struct schema *schema; /* held */
+    const struct schema_vector *vector;
+    struct point_fields fields;
     float *query;
     uint64_t located_lsn; /* at which the id directory named the island of the query's point */
     uint32_t repeats;
@@ -27,25 +30,48 @@ static void query_close(struct operation *operation) {
     reader_close(&self->reader);
     reader_close(&self->directory);
     islands_walk_close(&self->walk);
+    schema_release(&operation->db->catalog, self->schema);
     if (self->scope != NULL) {
         self->scope->pins--;
     }
 }
 
-static ins_status take_query_vector(struct points_query *self, const float *vector,
-                                    ins_error *error) {
-    const struct schema *schema = self->scope->schema;
-    self->query = pool_alloc_aligned(&self->operation.pool, schema->dim * sizeof(float), 64);
-    if (self->query == NULL) {
-        return ins_fail(error, INS_FULL, "no memory for a query vector of %u dimensions",
-                        schema->dim);
+/* Room for the query's vector, as stored ones are. */
+static ins_status query_alloc(struct points_query *self, ins_error *error) {
+    uint32_t dim = self->vector->shape.dim;
+    self->query = pool_alloc_aligned(&self->operation.pool, dim * sizeof(float), 64);
+    return self->query != NULL
+               ? INS_OK
+               : ins_fail(error, INS_FULL, "no memory for a query vector of %u dimensions", dim);
+}
+
+static ins_status take_query_vector(struct points_query *self, ins_error *error) {
+    const ins_points_request *request = self->request;
+    uint32_t dim = self->vector->shape.dim;
+    size_t at;
+    if (request->dim != dim) {
+        return ins_fail(error, INS_INVALID, "Vector dimension error: expected dim: %u, got %u", dim,
+                        request->dim);
     }
-    if (schema->distance == INS_DISTANCE_COSINE) {
-        kernel_normalize_f32(vector, schema->dim, self->query);
-    } else {
-        memcpy(self->query, vector, schema->dim * sizeof(float));
+    if (!kernel_all_finite_f32(request->vector, dim, &at)) {
+        return ins_fail(error, INS_INVALID, "Vector value error: query[%zu] is not finite", at);
     }
-    return INS_OK;
+    ins_status status = query_alloc(self, error);
+    if (status == INS_OK) {
+        vector_store(&self->vector->shape, self->vector->distance, request->vector, self->query);
+    }
+    return status;
+}
+
+static ins_status find_vector(struct points_query *self, ins_error *error) {
+    const ins_points_request *request = self->request;
+    ins_text name = request->vector_name;
+    self->vector = schema_vector_named(self->schema, name);
+    if (self->vector == NULL) {
+        return ins_fail(error, INS_INVALID, "Not existing vector name error: %.*s", (int)name.size,
+                        name.size == 0 ? "" : name.data);
+    }
+    return point_fields_init(&self->fields, self->schema, request, &self->operation.pool, error);
 }
 
 static ins_status query_begin(struct points_query *self, ins_error *error) {
@@ -58,34 +84,35 @@ static ins_status query_begin(struct points_query *self, ins_error *error) {
         return status;
     }
     self->scope->pins++;
-    uint32_t dim = self->scope->schema->dim;
-    size_t at;
-    if (dim == 0) {
-        return ins_fail(error, INS_INVALID,
-                        "Not existing vector name error: the collection has no vectors");
+    self->schema = schema_hold(self->scope->schema);
+    status = find_vector(self, error);
+    if (status != INS_OK) {
+        return status;
     }
     if (request->limit == 0 || request->limit > INS_LIMIT_MAX || request->offset > INS_LIMIT_MAX) {
         return ins_fail(error, INS_UNPROCESSABLE,
                         "limit: %u, offset: %u; limit must be from 1 to %u, offset to %u",
                         request->limit, request->offset, INS_LIMIT_MAX, INS_LIMIT_MAX);
     }
-    if (!request->by_id && request->dim != dim) {
-        return ins_fail(error, INS_INVALID, "Vector dimension error: expected dim: %u, got %u", dim,
-                        request->dim);
-    }
-    if (!request->by_id && !kernel_all_finite_f32(request->vector, dim, &at)) {
-        return ins_fail(error, INS_INVALID, "Vector value error: query[%zu] is not finite", at);
-    }
+    status = request->by_id ? INS_OK : take_query_vector(self, error);
     self->stage = request->by_id ? QUERY_LOCATE : QUERY_ISLAND;
-    status = islands_walk_init(&self->walk, operation, self->scope, request->filter, error);
-    return status == INS_OK && !request->by_id ? take_query_vector(self, request->vector, error)
-                                               : status;
+    return status == INS_OK
+               ? islands_walk_init(&self->walk, operation, self->scope, request->filter, error)
+               : status;
 }
 
 static ins_status not_found(const ins_id *id, ins_error *error) {
     char text[ID_TEXT_MAX];
     (void)id_format(id, text);
     return ins_fail(error, INS_NOT_FOUND, "No point with id %s found", text);
+}
+
+static ins_status lacks_vector(const struct points_query *self, ins_error *error) {
+    char text[ID_TEXT_MAX];
+    ins_text name = self->vector->name;
+    (void)id_format(&self->request->query_id, text);
+    return ins_fail(error, INS_NOT_FOUND, "Point %s does not have a vector named `%.*s`", text,
+                    (int)name.size, name.size == 0 ? "" : name.data);
 }
 
 static ins_status query_locate(struct points_query *self, ins_error *error) {
@@ -112,7 +139,7 @@ static ins_status query_locate(struct points_query *self, ins_error *error) {
 
 static ins_status query_vector(struct points_query *self, ins_error *error) {
     struct place place;
-    const float *vector;
+    const void *stored;
     ins_status status = reader_load(&self->reader, error);
     if (status != INS_OK) {
         return status;
@@ -126,9 +153,15 @@ static ins_status query_vector(struct points_query *self, ins_error *error) {
         }
         return not_found(&self->request->query_id, error);
     }
-    status = reader_vector(&self->reader, &place, &vector, error);
+    status = reader_vector(&self->reader, &place, &self->vector->shape, &stored, error);
+    if (status == INS_OK && stored == NULL) {
+        return lacks_vector(self, error);
+    }
     if (status == INS_OK) {
-        status = take_query_vector(self, vector, error);
+        status = query_alloc(self, error);
+    }
+    if (status == INS_OK) {
+        memcpy(self->query, stored, vector_bytes(&self->vector->shape));
         reader_close(&self->reader);
         self->stage = QUERY_ISLAND;
     }
@@ -136,8 +169,7 @@ static ins_status query_vector(struct points_query *self, ins_error *error) {
 }
 
 static ins_status search_begin(struct points_query *self, uint64_t row_bound, ins_error *error) {
-    const struct schema *schema = self->scope->schema;
-    return search_init(&self->search, self->request, schema->distance, self->query, schema->dim,
+    return search_init(&self->search, self->request, self->vector, self->query, &self->fields,
                        row_bound, self->request->by_id ? &self->request->query_id : NULL,
                        &self->operation.pool, self->operation.db->parser, error);
 }
@@ -145,8 +177,7 @@ static ins_status search_begin(struct points_query *self, uint64_t row_bound, in
 /* The answer; or the search once more, INS_AGAIN. */
 static ins_status finish(struct points_query *self, ins_error *error) {
     struct operation *operation = &self->operation;
-    ins_status status = search_finish(&self->search, self->scope->schema->distance,
-                                      &operation->call->points, error);
+    ins_status status = search_finish(&self->search, &operation->call->points, error);
     if (status != INS_OK || !self->search.short_of_hits || self->repeats == REPEATS_MAX) {
         return status;
     }

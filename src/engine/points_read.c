@@ -12,7 +12,9 @@
 struct points_read {
     struct operation operation;
     const ins_points_request *request;
-    struct scope *scope; /* pinned */
+    struct scope *scope;   /* pinned */
+    struct schema *schema; /* held */
+    struct point_fields fields;
     struct islands_walk walk;
     struct reader reader, directory;
     uint64_t lsn;
@@ -33,6 +35,7 @@ static void read_close(struct operation *operation) {
     reader_close(&self->reader);
     reader_close(&self->directory);
     islands_walk_close(&self->walk);
+    schema_release(&operation->db->catalog, self->schema);
     if (self->scope != NULL) {
         self->scope->pins--;
     }
@@ -47,8 +50,12 @@ static ins_status read_begin(struct points_read *self, ins_error *error) {
         return status;
     }
     self->scope->pins++;
+    self->schema = schema_hold(self->scope->schema);
     self->lsn = operation->db->reading.durable_lsn;
-    return islands_walk_init(&self->walk, operation, self->scope, self->request->filter, error);
+    status = point_fields_init(&self->fields, self->schema, self->request, &operation->pool, error);
+    return status == INS_OK ? islands_walk_init(&self->walk, operation, self->scope,
+                                                self->request->filter, error)
+                            : status;
 }
 
 static struct points_read *read_create(ins_db *db, const void *request, ins_call *call,
@@ -108,9 +115,8 @@ static ins_status get_one(struct points_read *self, ins_error *error) {
         self->lsn = self->operation.db->reading.durable_lsn;
         return INS_AGAIN;
     }
-    status = point_take(&self->reader, &place, tenant_path_of(self->reader.island),
-                        &self->request->payload, self->request->with_vector, &self->operation.pool,
-                        &self->points[self->point_count], error);
+    status = point_take(&self->reader, &place, tenant_path_of(self->reader.island), &self->fields,
+                        &self->operation.pool, &self->points[self->point_count], error);
     self->point_count += status == INS_OK;
     return status;
 }

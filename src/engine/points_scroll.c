@@ -18,7 +18,9 @@
 struct points_scroll {
     struct operation operation;
     const ins_points_request *request;
-    struct scope *scope; /* pinned */
+    struct scope *scope;   /* pinned */
+    struct schema *schema; /* held */
+    struct point_fields fields;
     struct islands_walk walk;
     struct reader reader, directory;
     const struct filter *filter;
@@ -38,6 +40,7 @@ static void scroll_close(struct operation *operation) {
     reader_close(&self->reader);
     reader_close(&self->directory);
     islands_walk_close(&self->walk);
+    schema_release(&operation->db->catalog, self->schema);
     if (self->scope != NULL) {
         self->scope->pins--;
     }
@@ -57,7 +60,11 @@ static ins_status scroll_begin(struct points_scroll *self, ins_error *error) {
         return ins_fail(error, INS_UNPROCESSABLE, "limit: value %u invalid, must be from 1 to %u",
                         request->limit, SCROLL_LIMIT_MAX);
     }
-    status = islands_walk_init(&self->walk, operation, self->scope, request->filter, error);
+    self->schema = schema_hold(self->scope->schema);
+    status = point_fields_init(&self->fields, self->schema, request, &operation->pool, error);
+    if (status == INS_OK) {
+        status = islands_walk_init(&self->walk, operation, self->scope, request->filter, error);
+    }
     if (status != INS_OK) {
         return status;
     }
@@ -111,8 +118,7 @@ static ins_status take(struct points_scroll *self, const struct place *place,
         reader_trim(&self->reader, place);
     }
     if (status == INS_OK && match) {
-        status = point_take(&self->reader, place, path, &self->request->payload,
-                            self->request->with_vector, &self->operation.pool,
+        status = point_take(&self->reader, place, path, &self->fields, &self->operation.pool,
                             &self->points[self->found], error);
         self->found += status == INS_OK;
     }

@@ -1,10 +1,9 @@
 /* Upsert and delete of points.
  *
- * Upsert: validate (dimension, finiteness, payload to stored form) -> resolve (which island holds
- * the id now? only scopes with a tenant field ask) -> admit -> sequence. A point whose tenant value
- * changed moves: the same record holds its row in the new island and a tombstone in the old one.
- * A scope without a tenant field needs no resolving: newer rows win, so writes are blind. */
-#include <math.h>
+ * Upsert: validate (names, dimensions, finiteness, payload to stored form) -> resolve (which island
+ * holds the id now? only scopes with a tenant field ask) -> admit -> sequence. A point whose tenant
+ * value changed moves: the same record holds its row in the new island and a tombstone in the old
+ * one. A scope without a tenant field needs no resolving: newer rows win, so writes are blind. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +21,8 @@ struct target { /* one id of a write */
     ins_id id;
     const ins_point *point; /* upsert; NULL: delete */
     struct payload_stored payload;
-    uint64_t candidate; /* island that the id directory names; 0 = none */
+    uint32_t vector_bytes; /* of its row */
+    uint64_t candidate;    /* island that the id directory names; 0 = none */
     bool resolved;
     size_t order; /* place in the request */
 };
@@ -54,29 +54,13 @@ static void points_write_close(struct operation *operation) {
 
 /* ---- Validate ---- */
 
-static ins_status check_vector(const struct scope *scope, const ins_point *point,
-                               ins_error *error) {
-    uint32_t dim = scope->schema->dim;
-    char id[ID_TEXT_MAX];
-    (void)id_format(&point->id, id);
-    if (dim > 0 && point->vector == NULL) {
-        return ins_fail(error, INS_INVALID,
-                        "Vector inserting error: point %s has no vector, expected dim: %u", id,
-                        dim);
-    }
-    uint32_t got = point->vector == NULL ? 0 : point->dim;
-    if (got != dim) {
-        return ins_fail(error, INS_INVALID, "Vector dimension error: expected dim: %u, got %u", dim,
-                        got);
-    }
-    size_t at;
-    if (dim > 0 && !kernel_all_finite_f32(point->vector, dim, &at)) {
-        return ins_fail(
-            error, INS_INVALID,
-            "Vector value error: point %s, vector[%zu] is %s, every value must be finite", id, at,
-            isnan(point->vector[at]) ? "NaN" : "infinite");
-    }
-    return INS_OK;
+static ins_status check_vectors(struct points_write *self, struct target *target,
+                                ins_error *error) {
+    struct row_vectors vectors;
+    row_vectors_begin(&vectors, self->scope->schema);
+    ins_status status = row_vectors_take(&vectors, target->point, error);
+    target->vector_bytes = vectors.bytes;
+    return status == INS_OK ? point_vectors_finite(target->point, error) : status;
 }
 
 static ins_status check_payload(struct points_write *self, struct target *target,
@@ -160,7 +144,7 @@ static ins_status validate(struct points_write *self, ins_error *error) {
             directory_view_prefetch(operation->db, self->scope, &target->id);
         }
         if (self->is_upsert) {
-            status = check_vector(self->scope, target->point, error);
+            status = check_vectors(self, target, error);
             if (status == INS_OK) {
                 status = check_payload(self, target, error);
             }
@@ -265,7 +249,7 @@ static uint64_t cost_of(const struct points_write *self) {
     for (size_t i = 0; i < self->target_count; i++) {
         const struct target *target = &self->targets[i];
         if (target->point != NULL) {
-            cost += memrow_cost(self->scope->schema->dim, (uint32_t)target->payload.text.size);
+            cost += memrow_cost(target->vector_bytes, (uint32_t)target->payload.text.size);
         }
         /* A tombstone, a directory entry, and a new tenant's row whose name may be escaped. */
         if (directory || target->point == NULL) {
@@ -282,7 +266,7 @@ static uint64_t cost_of(const struct points_write *self) {
 static uint64_t record_floor(const struct points_write *self) {
     uint64_t bytes = 0;
     for (size_t i = 0; i < self->target_count && self->is_upsert; i++) {
-        bytes += self->scope->schema->dim * sizeof(float) + self->targets[i].payload.text.size;
+        bytes += self->targets[i].vector_bytes + self->targets[i].payload.text.size;
     }
     return bytes;
 }
@@ -302,18 +286,15 @@ static ins_status home_of(struct points_write *self, const struct target *target
     return write_island(&self->write, scope, target->payload.tenant, out_island, error);
 }
 
+/* By the schema that counts now: it may have changed while the request waited. */
 static ins_status put_point(struct points_write *self, const struct target *target,
                             struct island *home, ins_error *error) {
-    const struct schema *schema = self->scope->schema;
-    bool normalise = schema->distance == INS_DISTANCE_COSINE && schema->dim > 0;
-    struct memrow *row;
-    ins_status status = write_row(&self->write, home, MEMROW_POINT, &target->id,
-                                  normalise ? NULL : target->point->vector, schema->dim,
-                                  target->payload.text, 0, &row, error);
-    if (status == INS_OK && normalise) {
-        kernel_normalize_f32(target->point->vector, schema->dim, (float *)(void *)(row + 1));
-    }
-    return status;
+    struct row_vectors vectors;
+    row_vectors_begin(&vectors, self->scope->schema);
+    ins_status status = row_vectors_take(&vectors, target->point, error);
+    return status == INS_OK
+               ? write_point(&self->write, home, &target->id, &vectors, target->payload.text, error)
+               : status;
 }
 
 static bool written_above(const struct island *island, const struct target *target, uint64_t lsn) {
@@ -345,12 +326,12 @@ static ins_status put_target(struct points_write *self, const struct target *tar
     bool newer =
         old != NULL && target->point == NULL && written_above(old, target, self->unless_newer);
     if (status == INS_OK && old != NULL && old != home && !newer) {
-        status = write_row(&self->write, old, MEMROW_TOMBSTONE, &target->id, NULL, 0, (ins_text){0},
-                           0, NULL, error);
+        status = write_row(&self->write, old, MEMROW_TOMBSTONE, &target->id, 0, 0, (ins_text){0}, 0,
+                           NULL, error);
     }
     bool moved = home != NULL && scope->directory != NULL && target->candidate != home->incarnation;
     if (status == INS_OK && moved) {
-        status = write_row(&self->write, scope->directory, MEMROW_DIRECTORY, &target->id, NULL, 0,
+        status = write_row(&self->write, scope->directory, MEMROW_DIRECTORY, &target->id, 0, 0,
                            (ins_text){0}, home->incarnation, NULL, error);
     }
     return status;

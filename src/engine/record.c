@@ -21,8 +21,8 @@ static size_t varint_size(uint32_t value) {
 static size_t row_size(const struct memrow *row) {
     size_t size = 1 + (row->id_is_uuid ? 16u : 8u);
     if (row->kind == MEMROW_POINT) {
-        size += varint_size(row->dim) + varint_size(row->payload_size);
-        size += row->dim * sizeof(float) + row->payload_size;
+        size += varint_size(row->vector_count) + varint_size(row->payload_size);
+        size += row->vector_bytes + row->payload_size;
     }
     return row->kind == MEMROW_DIRECTORY ? size + 8 : size;
 }
@@ -89,9 +89,9 @@ static void put_row(struct piece_writer *writer, const struct memrow *row) {
         put(writer, &row->id_high, 8);
     }
     if (row->kind == MEMROW_POINT) {
-        put_varint(writer, row->dim);
+        put_varint(writer, row->vector_count);
         put_varint(writer, row->payload_size);
-        put(writer, row + 1, row->dim * sizeof(float) + row->payload_size);
+        put(writer, row + 1, row->vector_bytes + row->payload_size);
     } else if (row->kind == MEMROW_DIRECTORY) {
         put(writer, row + 1, 8);
     }
@@ -192,12 +192,14 @@ static bool take_row(struct bytes_reader *reader, struct record_row *out) {
         return false;
     }
     if (out->kind == MEMROW_POINT) {
-        out->dim = take_varint(reader);
+        out->vector_count = take_varint(reader);
         uint32_t payload_size = take_varint(reader);
-        if (out->dim > INS_DIM_MAX || payload_size > INS_PAYLOAD_BYTES_MAX) {
+        if (reader->short_read || payload_size > INS_PAYLOAD_BYTES_MAX ||
+            !vectors_check(reader->data + reader->at, reader->size - reader->at, out->vector_count,
+                           &out->vector_bytes)) {
             return false;
         }
-        out->vector = bytes_take(reader, out->dim * sizeof(float));
+        out->vectors = bytes_take(reader, out->vector_bytes);
         out->payload.data = (const char *)bytes_take(reader, payload_size);
         out->payload.size = payload_size;
     } else if (out->kind == MEMROW_DIRECTORY) {

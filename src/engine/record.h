@@ -21,8 +21,8 @@ void record_free(struct arena *arena, struct wal_record *first);
 struct record_row {
     enum memrow_kind kind;
     ins_id id;
-    uint32_t dim;
-    const uint8_t *vector; /* [dim] f32, unaligned */
+    uint32_t vector_count, vector_bytes;
+    const uint8_t *vectors; /* packed, as index/vectors.h says; unaligned */
     ins_text payload;
     uint64_t incarnation; /* MEMROW_DIRECTORY */
 };

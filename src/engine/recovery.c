@@ -136,7 +136,8 @@ static ins_status settle_runs(struct ins_db *db, ins_error *error) {
 /* One pass over the rows of a run: the schemas' alone, or all but those. */
 static ins_status apply_rows(struct ins_db *db, struct row_stream *rows, bool schemas,
                              ins_error *error) {
-    ins_status status = row_stream_rewind(rows, EXTENT_NEED_PAYLOAD, error);
+    ins_status status = INS_OK;
+    row_stream_rewind(rows, EXTENT_NEED_PAYLOAD, 0);
     for (bool end = false; status == INS_OK && !end;) {
         struct extent_row row;
         status = row_stream_next(rows, &row, &end, error);
@@ -161,7 +162,7 @@ static ins_status apply_run(struct ins_db *db, const struct island *system, uint
     struct row_stream *rows;
     uint64_t file = files_at(&db->files, run->file_slot)->info.file;
     ins_status status = row_stream_open(db->runtime->store, db->arena, NULL, run, file,
-                                        system->incarnation, &rows, error);
+                                        system->incarnation, NULL, 0, &rows, error);
     if (status != INS_OK) {
         return status;
     }
@@ -223,23 +224,23 @@ static ins_status replay_row(void *context, uint64_t incarnation, const struct r
     }
     bool directory = (island->flags & ISLAND_DIRECTORY) != 0;
     if ((row->kind == MEMROW_DIRECTORY) != directory ||
-        (row->kind == MEMROW_POINT && row->dim != island_dim(island))) {
+        !schema_has_packed(island->scope->schema, row->vectors, row->vector_count)) {
         return ins_fail(error, INS_CORRUPT,
                         "log: record %llu has a row that island %llu cannot have",
                         (unsigned long long)replay->lsn, (unsigned long long)incarnation);
     }
     struct read_context *reading = &db->reading;
     uint32_t slot = reading->active_slot;
-    struct memrow *memrow =
-        memtable_prepare(reading->generations[slot], island, &island->mem[slot], row->kind,
-                         &row->id, NULL, row->dim, row->payload, row->incarnation);
+    struct memrow *memrow = memtable_prepare(reading->generations[slot], island, &island->mem[slot],
+                                             row->kind, &row->id, row->vector_count,
+                                             row->vector_bytes, row->payload, row->incarnation);
     if (memrow == NULL) {
         return ins_fail(error, INS_FULL,
                         "the log to replay does not fit the memtables' share of the memory budget: "
                         "start with a larger --memory-budget");
     }
-    if (row->dim > 0) {
-        memcpy(memrow + 1, row->vector, row->dim * sizeof(float));
+    if (row->vector_bytes > 0) {
+        memcpy(memrow_vectors(memrow), row->vectors, row->vector_bytes);
     }
     memtable_link(memrow, replay->lsn);
     return INS_OK;

@@ -7,29 +7,14 @@
 #include "base/json_write.h"
 #include "base/status.h"
 #include "engine/catalog.h"
+#include "engine/schema_text.h"
 #include "engine/text.h"
-
-static const char *const distance_names[] = {
-    [INS_DISTANCE_COSINE] = "Cosine", [INS_DISTANCE_DOT] = "Dot", [INS_DISTANCE_EUCLID] = "Euclid"};
-
-static bool distance_parse(ins_text text, ins_distance *out) {
-    for (int i = INS_DISTANCE_COSINE; i <= INS_DISTANCE_EUCLID; i++) {
-        if (text_is(text, distance_names[i])) {
-            *out = (ins_distance)i;
-            return true;
-        }
-    }
-    return false;
-}
 
 static ins_text schema_text(struct pool *pool, const struct schema_draft *draft) {
     struct json_writer writer;
     text_writer(&writer, pool);
     json_write_begin_object(&writer);
-    json_write_key(&writer, "dim");
-    json_write_u64(&writer, draft->dim);
-    json_write_key(&writer, "distance");
-    json_write_string(&writer, distance_names[draft->distance]);
+    schema_write_vectors(&writer, draft);
     json_write_key(&writer, "settings");
     json_write_value(&writer, draft->settings.size > 0 ? draft->settings : text_of("{}"));
     json_write_key(&writer, "fields");
@@ -60,13 +45,13 @@ static ins_text schema_text(struct pool *pool, const struct schema_draft *draft)
 
 /* ---- Parsing a schema's own text ---- */
 
-static ins_status schema_damaged(ins_error *error, const char *what) {
+ins_status schema_damaged(ins_error *error, const char *what) {
     return ins_fail(error, INS_CORRUPT, "catalog: a collection's schema lacks a valid \"%s\"",
                     what);
 }
 
 /* Strings of a schema are decoded behind its text, in the same allocation. */
-static ins_text keep(char **at, ins_text text) {
+ins_text schema_keep(char **at, ins_text text) {
     ins_text kept = {.data = *at, .size = text.size};
     memcpy(*at, text.data, text.size);
     *at += text.size;
@@ -88,7 +73,7 @@ static ins_status parse_fields(struct schema *schema, struct json_value fields, 
             return schema_damaged(error, "fields");
         }
         struct schema_field *out = &schema->fields[i];
-        out->name = keep(at, json_string(name));
+        out->name = schema_keep(at, json_string(name));
         out->is_tenant = json_bool(tenant);
         out->islands = json_bool(islands);
         if (!json_text_get_last(raw_field, text_of("schema"), &out->schema)) {
@@ -110,22 +95,13 @@ static ins_status parse_tenant(struct schema *schema, struct json_value root, ch
     }
     schema->has_tenant_field = true;
     schema->tenant_is_uuid = json_bool(uuid);
-    schema->tenant_text = keep(at, json_string(path));
+    schema->tenant_text = schema_keep(at, json_string(path));
     return payload_path_parse_keys(schema->tenant_text, NULL, &schema->tenant_path, error);
 }
 
 static ins_status parse_schema(struct schema *schema, struct json_value root, ins_error *error) {
     ins_text text = {.data = schema->text, .size = schema->text_size};
-    struct json_value dim, distance, fields;
-    if (!json_get(root, "dim", &dim) || json_type_of(dim) != JSON_INTEGER ||
-        json_integer(dim) < 0 || json_integer(dim) > INS_DIM_MAX) {
-        return schema_damaged(error, "dim");
-    }
-    schema->dim = (uint32_t)json_integer(dim);
-    if (!json_get(root, "distance", &distance) || json_type_of(distance) != JSON_STRING ||
-        !distance_parse(json_string(distance), &schema->distance)) {
-        return schema_damaged(error, "distance");
-    }
+    struct json_value fields;
     ins_text raw_fields;
     if (!json_text_get_last(text, text_of("settings"), &schema->settings) ||
         !json_text_get_last(text, text_of("fields"), &raw_fields) ||
@@ -133,7 +109,10 @@ static ins_status parse_schema(struct schema *schema, struct json_value root, in
         return schema_damaged(error, "fields");
     }
     char *strings = schema->text + schema->text_size;
-    ins_status status = parse_fields(schema, fields, raw_fields, &strings, error);
+    ins_status status = schema_parse_vectors(schema, root, text, &strings, error);
+    if (status == INS_OK) {
+        status = parse_fields(schema, fields, raw_fields, &strings, error);
+    }
     return status == INS_OK ? parse_tenant(schema, root, &strings, error) : status;
 }
 
@@ -145,6 +124,8 @@ static void schema_free(struct catalog *catalog, struct schema *schema) {
     ins_text text = {.data = schema->text, .size = schema->text_size};
     arena_free(catalog->arena, INS_MEM_CATALOG, schema->fields,
                schema->field_count * sizeof(struct schema_field));
+    arena_free(catalog->arena, INS_MEM_CATALOG, schema->vectors,
+               schema->vector_count * sizeof(struct schema_vector));
     arena_free(catalog->arena, INS_MEM_CATALOG, schema->text, schema_bytes(text));
     arena_free(catalog->arena, INS_MEM_CATALOG, schema, sizeof(*schema));
 }
@@ -161,37 +142,67 @@ static struct schema *find_schema(const struct catalog *catalog, ins_text text, 
     return NULL;
 }
 
+/* Elements of a list of the schema's text; *out_count. */
+static bool count_list(struct json_value root, const char *key, uint32_t max, uint32_t *out_count) {
+    struct json_value list;
+    if (!json_get(root, key, &list) || json_type_of(list) != JSON_ARRAY || json_count(list) > max) {
+        return false;
+    }
+    *out_count = (uint32_t)json_count(list);
+    return true;
+}
+
+/* NULL when the catalog's share is used up. */
+static struct schema *schema_alloc(struct catalog *catalog, ins_text text, uint32_t vector_count,
+                                   uint32_t field_count) {
+    struct arena *arena = catalog->arena;
+    struct schema *schema = arena_alloc_zero(arena, INS_MEM_CATALOG, sizeof(*schema));
+    if (schema == NULL) {
+        return NULL;
+    }
+    schema->refs = 1;
+    schema->text_size = (uint32_t)text.size;
+    schema->text = arena_alloc(arena, INS_MEM_CATALOG, schema_bytes(text));
+    schema->vector_count = vector_count;
+    schema->field_count = field_count;
+    if (vector_count > 0) {
+        schema->vectors =
+            arena_alloc_zero(arena, INS_MEM_CATALOG, vector_count * sizeof(struct schema_vector));
+    }
+    if (field_count > 0) {
+        schema->fields =
+            arena_alloc_zero(arena, INS_MEM_CATALOG, field_count * sizeof(struct schema_field));
+    }
+    if (schema->text == NULL || (vector_count > 0 && schema->vectors == NULL) ||
+        (field_count > 0 && schema->fields == NULL)) {
+        schema_free(catalog, schema);
+        return NULL;
+    }
+    memcpy(schema->text, text.data, text.size);
+    return schema;
+}
+
 static ins_status schema_make(struct catalog *catalog, struct json_parser *parser, ins_text text,
                               uint64_t hash, struct schema **out_schema, ins_error *error) {
-    struct json_value root, fields;
+    struct json_value root;
+    uint32_t vector_count, field_count;
     ins_status status = json_parse(parser, text.data, text.size, &root, error);
     if (status != INS_OK || json_type_of(root) != JSON_OBJECT) {
         return schema_damaged(error, "object");
     }
-    bool has_fields = json_get(root, "fields", &fields) && json_type_of(fields) == JSON_ARRAY;
-    size_t field_count = has_fields ? json_count(fields) : 0;
-    if (field_count > INS_FIELDS_MAX || schema_bytes(text) > INS_BLOCK_BYTES_MAX) {
+    if (!count_list(root, "fields", INS_FIELDS_MAX, &field_count) ||
+        schema_bytes(text) > INS_BLOCK_BYTES_MAX) {
         return schema_damaged(error, "fields");
     }
-    struct schema *schema = arena_alloc_zero(catalog->arena, INS_MEM_CATALOG, sizeof(*schema));
+    if (!count_list(root, "vectors", INS_VECTORS_MAX, &vector_count)) {
+        return schema_damaged(error, "vectors");
+    }
+    struct schema *schema = schema_alloc(catalog, text, vector_count, field_count);
     if (schema == NULL) {
         return ins_fail(error, INS_FULL, "the catalog's share of the memory budget is used up");
     }
     schema->node.hash = hash;
-    schema->refs = 1;
-    schema->text_size = (uint32_t)text.size;
-    schema->field_count = (uint32_t)field_count;
-    schema->text = arena_alloc(catalog->arena, INS_MEM_CATALOG, schema_bytes(text));
-    if (field_count > 0) {
-        schema->fields = arena_alloc_zero(catalog->arena, INS_MEM_CATALOG,
-                                          field_count * sizeof(struct schema_field));
-    }
-    if (schema->text == NULL || (field_count > 0 && schema->fields == NULL)) {
-        status = ins_fail(error, INS_FULL, "the catalog's share of the memory budget is used up");
-    } else {
-        memcpy(schema->text, text.data, text.size);
-        status = parse_schema(schema, root, error);
-    }
+    status = parse_schema(schema, root, error);
     if (status != INS_OK) {
         schema_free(catalog, schema);
         return status;

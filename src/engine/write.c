@@ -78,13 +78,15 @@ ins_status write_begin(struct write *write, uint64_t bytes, size_t row_max, ins_
 }
 
 ins_status write_row(struct write *write, struct island *island, enum memrow_kind kind,
-                     const ins_id *id, const float *vector, uint32_t dim, ins_text payload,
-                     uint64_t incarnation, struct memrow **out_row, ins_error *error) {
+                     const ins_id *id, uint32_t vector_count, uint32_t vector_bytes,
+                     ins_text payload, uint64_t incarnation, struct memrow **out_row,
+                     ins_error *error) {
     struct read_context *reading = &write->operation.db->reading;
     INS_ASSERT(write->row_count < write->row_capacity);
     uint32_t slot = reading->active_slot;
-    struct memrow *row = memtable_prepare(reading->generations[slot], island, &island->mem[slot],
-                                          kind, id, vector, dim, payload, incarnation);
+    struct memrow *row =
+        memtable_prepare(reading->generations[slot], island, &island->mem[slot], kind, id,
+                         vector_count, vector_bytes, payload, incarnation);
     if (row == NULL) {
         return ins_fail_retry(error, INS_EXHAUSTED, 1,
                               "the memtables' share of the memory budget is in use; try again");
@@ -96,6 +98,17 @@ ins_status write_row(struct write *write, struct island *island, enum memrow_kin
     return INS_OK;
 }
 
+ins_status write_point(struct write *write, struct island *island, const ins_id *id,
+                       const struct row_vectors *vectors, ins_text payload, ins_error *error) {
+    struct memrow *row = NULL;
+    ins_status status = write_row(write, island, MEMROW_POINT, id, vectors->count, vectors->bytes,
+                                  payload, 0, &row, error);
+    if (status == INS_OK) {
+        row_vectors_put(vectors, memrow_vectors(row));
+    }
+    return status;
+}
+
 uint64_t write_catalog_cost(size_t payload_bytes) {
     return memrow_cost(0, (uint32_t)payload_bytes);
 }
@@ -105,7 +118,7 @@ ins_status write_catalog_row(struct write *write, uint64_t key, ins_text payload
     ins_id id = id_number(key);
     struct island *system = islands_find(&write->operation.db->islands, SYSTEM_INCARNATION);
     enum memrow_kind kind = payload.data == NULL ? MEMROW_TOMBSTONE : MEMROW_POINT;
-    return write_row(write, system, kind, &id, NULL, 0, payload, 0, NULL, error);
+    return write_row(write, system, kind, &id, 0, 0, payload, 0, NULL, error);
 }
 
 ins_status write_keys(struct write *write, uint64_t count, uint64_t *out_first, ins_error *error) {

@@ -32,11 +32,15 @@ INS_MUST_USE ins_status write_check_record(const struct ins_db *db, uint64_t byt
  * and checks that writes are allowed. `row_max`: capacity of write->rows. */
 INS_MUST_USE ins_status write_begin(struct write *write, uint64_t bytes, size_t row_max,
                                     ins_error *error);
-/* Prepares one row. `vector` NULL with dim > 0: the caller fills memrow_vector(*out_row). */
+/* Prepares one row. With vectors: the caller fills memrow_vectors(*out_row). */
 INS_MUST_USE ins_status write_row(struct write *write, struct island *island, enum memrow_kind kind,
-                                  const ins_id *id, const float *vector, uint32_t dim,
+                                  const ins_id *id, uint32_t vector_count, uint32_t vector_bytes,
                                   ins_text payload, uint64_t incarnation, struct memrow **out_row,
                                   ins_error *error);
+/* A point with these vectors. */
+INS_MUST_USE ins_status write_point(struct write *write, struct island *island, const ins_id *id,
+                                    const struct row_vectors *vectors, ins_text payload,
+                                    ins_error *error);
 /* A row of the catalog (payload NULL data: its tombstone). */
 INS_MUST_USE ins_status write_catalog_row(struct write *write, uint64_t key, ins_text payload,
                                           ins_error *error);

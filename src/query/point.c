@@ -6,18 +6,53 @@
  * payload takes as long as one of them. */
 #define FILTER_BYTES_A_ROW 16u
 
-static uint32_t place_dim(const struct reader *reader, const struct place *place) {
-    return place->row != NULL ? place->row->dim : reader->runs[place->run].extent.dim;
+/* Names of the vectors that the place's row has: out[INS_VECTORS_MAX]. */
+static ins_status vector_names(struct reader *reader, const struct place *place, ins_text *out,
+                               uint32_t *out_count, ins_error *error) {
+    const struct schema *schema = reader->island->scope->schema;
+    ins_status result = INS_OK;
+    *out_count = 0;
+    for (uint32_t i = 0; i < schema->vector_count; i++) {
+        bool has;
+        ins_status status =
+            reader_has_vector(reader, place, &schema->vectors[i].shape, &has, error);
+        if (status != INS_OK && status != INS_AGAIN) {
+            return status;
+        }
+        result = status == INS_AGAIN ? INS_AGAIN : result;
+        if (status == INS_OK && has) {
+            out[(*out_count)++] = schema->vectors[i].name;
+        }
+    }
+    return result;
+}
+
+ins_status run_bring_vector_rows(struct reader *reader, uint32_t run, ins_error *error) {
+    const struct schema *schema = reader->island->scope->schema;
+    ins_status result = INS_OK;
+    for (uint32_t i = 0; i < schema->vector_count; i++) {
+        struct extent_vector vector;
+        bool has;
+        ins_status status = reader_run_vector(reader, run, &schema->vectors[i].shape, &vector, &has,
+                                              error);
+        if (status != INS_OK && status != INS_AGAIN) {
+            return status;
+        }
+        result = status == INS_AGAIN ? INS_AGAIN : result;
+    }
+    return result;
 }
 
 ins_status place_matches(struct reader *reader, const struct place *place,
                          const struct filter *filter, const struct payload_path *tenant_path,
                          struct json_parser *parser, bool *out_match, ins_error *error) {
-    static const ins_text unnamed = {"", 0};
-    struct filter_row row = {.id = reader_id(reader, place)};
-    if (filter_needs_vectors(filter) && place_dim(reader, place) > 0) {
-        row.vectors = &unnamed;
-        row.vector_count = 1;
+    ins_text names[INS_VECTORS_MAX];
+    struct filter_row row = {.id = reader_id(reader, place), .vectors = names};
+    if (filter_needs_vectors(filter)) {
+        ins_status status = vector_names(reader, place, names, &row.vector_count, error);
+        if (status != INS_OK) {
+            return status;
+        }
     }
     if (tenant_path != NULL) {
         row.has_tenant = true;
@@ -93,31 +128,125 @@ static ins_status take_payload(struct reader *reader, const struct place *place,
     return INS_OK;
 }
 
-ins_status point_take(struct reader *reader, const struct place *place,
-                      const struct payload_path *tenant_path, const ins_selector *selector,
-                      bool with_vector, struct pool *pool, ins_point *out, ins_error *error) {
-    ins_point point = {.id = reader_id(reader, place)};
-    const float *vector = NULL;
-    /* All that must be read is asked for before the first wait. */
-    ins_status status = reader_version(reader, place, &point.version, error);
-    if (with_vector && (status == INS_OK || status == INS_AGAIN)) {
-        ins_status second = reader_vector(reader, place, &vector, error);
-        status = second != INS_OK ? second : status;
+/* ---- Vectors ---- */
+
+static ins_status want_vector(struct point_fields *fields, ins_text name, ins_error *error) {
+    const struct schema_vector *vector = schema_vector_named(fields->schema, name);
+    if (vector == NULL) {
+        return ins_fail(error, INS_INVALID, "Not existing vector name error: %.*s", (int)name.size,
+                        name.size == 0 ? "" : name.data);
     }
-    if (selector->kind != INS_SELECT_NONE && (status == INS_OK || status == INS_AGAIN)) {
-        ins_status third =
-            take_payload(reader, place, tenant_path, selector, pool, &point.payload, error);
-        status = third != INS_OK ? third : status;
+    fields->vectors |= (uint64_t)1 << (vector - fields->schema->vectors);
+    return INS_OK;
+}
+
+ins_status point_fields_init(struct point_fields *fields, const struct schema *schema,
+                             const ins_points_request *request, struct pool *pool,
+                             ins_error *error) {
+    *fields = (struct point_fields){.selector = &request->payload, .schema = schema};
+    if (!request->with_vector) {
+        return INS_OK;
+    }
+    ins_status status = INS_OK;
+    for (size_t i = 0; i < request->vector_name_count && status == INS_OK; i++) {
+        status = want_vector(fields, request->vector_names[i], error);
     }
     if (status != INS_OK) {
         return status;
     }
-    if (vector != NULL) {
-        point.dim = place_dim(reader, place);
-        point.vector = pool_copy(pool, vector, point.dim * sizeof(float));
-        if (point.vector == NULL) {
-            return ins_fail(error, INS_FULL, "no memory for a vector of %u dimensions", point.dim);
+    if (request->vector_names == NULL && schema->vector_count > 0) {
+        fields->vectors = UINT64_MAX >> (64 - schema->vector_count);
+    }
+    ins_text *names = pool_alloc(pool, (schema->vector_count + 1) * sizeof(*names));
+    for (uint32_t i = 0; i < schema->vector_count && names != NULL; i++) {
+        ins_text name = schema->vectors[i].name;
+        names[i] = (ins_text){.data = pool_copy(pool, name.data, name.size), .size = name.size};
+        names = names[i].data == NULL ? NULL : names;
+    }
+    fields->names = names;
+    return names == NULL ? ins_fail(error, INS_FULL, "no memory for the names of %u vectors",
+                                    schema->vector_count)
+                         : INS_OK;
+}
+
+static bool wants(const struct point_fields *fields, uint32_t index) {
+    return (fields->vectors >> index & 1) != 0;
+}
+
+/* Where they lie: stored[i] of schema->vectors[i]; *out_named: of those with a name. All are asked
+ * for before the first wait. */
+static ins_status find_vectors(struct reader *reader, const struct place *place,
+                               const struct point_fields *fields, const void **stored,
+                               uint32_t *out_named, ins_error *error) {
+    ins_status result = INS_OK;
+    *out_named = 0;
+    for (uint32_t i = 0; i < fields->schema->vector_count; i++) {
+        stored[i] = NULL;
+        if (!wants(fields, i)) {
+            continue;
         }
+        const struct schema_vector *vector = &fields->schema->vectors[i];
+        ins_status status = reader_vector(reader, place, &vector->shape, &stored[i], error);
+        if (status != INS_OK && status != INS_AGAIN) {
+            return status;
+        }
+        result = status == INS_AGAIN ? INS_AGAIN : result;
+        *out_named += status == INS_OK && stored[i] != NULL && vector->name.size > 0;
+    }
+    return result;
+}
+
+/* Copies them into the pool, as floats. */
+static ins_status copy_vectors(const struct point_fields *fields, const void *const *stored,
+                               uint32_t named, struct pool *pool, ins_point *point,
+                               ins_error *error) {
+    ins_vector *vectors = named == 0 ? NULL : pool_alloc(pool, named * sizeof(*vectors));
+    bool full = named > 0 && vectors == NULL;
+    for (uint32_t i = 0; i < fields->schema->vector_count && !full; i++) {
+        const struct vector_shape *shape = &fields->schema->vectors[i].shape;
+        if (!wants(fields, i) || stored[i] == NULL) {
+            continue;
+        }
+        float *values = pool_alloc(pool, shape->dim * sizeof(float));
+        full = values == NULL;
+        if (full) {
+            break;
+        }
+        vector_load(shape, stored[i], values);
+        if (fields->names[i].size == 0) {
+            point->vector = values;
+            point->dim = shape->dim;
+        } else {
+            vectors[point->vector_count++] =
+                (ins_vector){.name = fields->names[i], .values = values, .dim = shape->dim};
+        }
+    }
+    point->vectors = vectors;
+    return full ? ins_fail(error, INS_FULL, "no memory for the vectors of a point") : INS_OK;
+}
+
+ins_status point_take(struct reader *reader, const struct place *place,
+                      const struct payload_path *tenant_path, const struct point_fields *fields,
+                      struct pool *pool, ins_point *out, ins_error *error) {
+    ins_point point = {.id = reader_id(reader, place)};
+    const void *stored[INS_VECTORS_MAX];
+    uint32_t named = 0;
+    /* All that must be read is asked for before the first wait. */
+    ins_status status = reader_version(reader, place, &point.version, error);
+    if (fields->vectors != 0 && (status == INS_OK || status == INS_AGAIN)) {
+        ins_status second = find_vectors(reader, place, fields, stored, &named, error);
+        status = second != INS_OK ? second : status;
+    }
+    if (fields->selector->kind != INS_SELECT_NONE && (status == INS_OK || status == INS_AGAIN)) {
+        ins_status third =
+            take_payload(reader, place, tenant_path, fields->selector, pool, &point.payload, error);
+        status = third != INS_OK ? third : status;
+    }
+    if (status == INS_OK && fields->vectors != 0) {
+        status = copy_vectors(fields, stored, named, pool, &point, error);
+    }
+    if (status != INS_OK) {
+        return status;
     }
     reader_trim(reader, place);
     *out = point;

@@ -13,6 +13,19 @@
 #include "payload/payload.h"
 #include "tenant/reader.h"
 
+/* What answers carry of a point. */
+struct point_fields {
+    const ins_selector *selector;
+    const struct schema *schema; /* held by the operation */
+    uint64_t vectors;            /* bit i: schema->vectors[i] */
+    const ins_text *names;       /* of schema->vectors, in the pool: answers outlive the schema */
+};
+
+/* INS_INVALID when the request names a vector that the schema lacks. */
+INS_MUST_USE ins_status point_fields_init(struct point_fields *fields, const struct schema *schema,
+                                          const ins_points_request *request, struct pool *pool,
+                                          ins_error *error);
+
 struct search_hit {
     struct place place;
     ins_id id;
@@ -25,6 +38,7 @@ struct search {
     /* Set by search_init, the same for all islands. */
     const struct kernels *kernels;
     enum index_metric metric;
+    const struct schema_vector *vector; /* that is searched */
     const float *query;
     uint32_t dim, limit, offset;
     bool has_threshold;
@@ -32,8 +46,7 @@ struct search {
     const ins_id *exclude;
     struct pool *pool;
     struct json_parser *parser;
-    const ins_selector *selector;
-    bool with_vector;
+    const struct point_fields *fields;
     /* Results so far. */
     struct topk topk;
     struct search_hit *hits; /* [capacity], slots of the heap */
@@ -48,16 +61,19 @@ struct search {
     enum { SEARCH_LOAD, SEARCH_MEMTABLES, SEARCH_RUNS, SEARCH_TAKE } stage;
     uint32_t which;
     const struct memrow *next_row;
-    uint32_t run, row;
+    uint32_t run;
+    bool in_run, has_vector;         /* values are those of the run, which has some */
+    struct extent_vector run_vector; /* of search->run */
+    uint32_t position;               /* of the next of its values */
     uint64_t rows_scanned;
 };
 
-/* `request` gives limit, offset, threshold, selector, with_vector; `query` [dim] is already
- * normalised for cosine. `row_bound`: no more hits than this can come. INS_FULL when the pool is.
- */
+/* `request` gives limit, offset, threshold; `query` [dim] is as vectors of that kind are stored.
+ * `row_bound`: no more hits than this can come. INS_FULL when the pool is. */
 INS_MUST_USE ins_status search_init(struct search *search, const ins_points_request *request,
-                                    ins_distance distance, const float *query, uint32_t dim,
-                                    uint64_t row_bound, const ins_id *exclude, struct pool *pool,
+                                    const struct schema_vector *vector, const float *query,
+                                    const struct point_fields *fields, uint64_t row_bound,
+                                    const ins_id *exclude, struct pool *pool,
                                     struct json_parser *parser, ins_error *error);
 /* `filter` NULL: every row. The reader is open on the island. */
 void search_begin_island(struct search *search, struct reader *reader, const struct filter *filter,
@@ -67,15 +83,15 @@ INS_MUST_USE ins_status search_step(struct search *search, uint64_t row_budget, 
                                     ins_error *error);
 /* Points in order of nearness, without `offset` first ones; in the pool. search->short_of_hits: a
  * point that moved was met twice and took the place of another one, which is missing. */
-INS_MUST_USE ins_status search_finish(struct search *search, ins_distance distance,
-                                      ins_points *out_points, ins_error *error);
+INS_MUST_USE ins_status search_finish(struct search *search, ins_points *out_points,
+                                      ins_error *error);
 
-/* A stored point as an answer: id, version, payload with its tenant field by the selector, vector.
+/* A stored point as an answer: id, version, payload with its tenant field, vectors by `fields`.
  * Everything is copied into the pool. INS_AGAIN as in reader.h. Shared with get and scroll. */
 INS_MUST_USE ins_status point_take(struct reader *reader, const struct place *place,
                                    const struct payload_path *tenant_path,
-                                   const ins_selector *selector, bool with_vector,
-                                   struct pool *pool, ins_point *out, ins_error *error);
+                                   const struct point_fields *fields, struct pool *pool,
+                                   ins_point *out, ins_error *error);
 
 /* True when the place's row passes. INS_AGAIN when its payload is on its way; INS_INVALID when the
  * row takes too much work. */
@@ -90,5 +106,9 @@ uint64_t filter_rows_worth(struct reader *reader);
 static inline void budget_charge(uint64_t *budget, uint64_t rows) {
     *budget -= rows < *budget ? rows : *budget;
 }
+
+/* Brings what filters on vectors look at of a run. */
+INS_MUST_USE ins_status run_bring_vector_rows(struct reader *reader, uint32_t run,
+                                              ins_error *error);
 
 #endif

@@ -16,24 +16,24 @@ static float threshold_distance(enum index_metric metric, float score) {
 }
 
 ins_status search_init(struct search *search, const ins_points_request *request,
-                       ins_distance distance, const float *query, uint32_t dim, uint64_t row_bound,
-                       const ins_id *exclude, struct pool *pool, struct json_parser *parser,
-                       ins_error *error) {
+                       const struct schema_vector *vector, const float *query,
+                       const struct point_fields *fields, uint64_t row_bound, const ins_id *exclude,
+                       struct pool *pool, struct json_parser *parser, ins_error *error) {
     uint64_t wanted = (uint64_t)request->limit + request->offset;
     uint64_t capacity = wanted < row_bound ? wanted : row_bound;
     capacity = capacity > 0 ? capacity : 1;
     *search = (struct search){.kernels = kernels_get(),
-                              .metric = index_metric_of(distance),
+                              .metric = index_metric_of(vector->distance),
+                              .vector = vector,
                               .query = query,
-                              .dim = dim,
+                              .dim = vector->shape.dim,
                               .limit = request->limit,
                               .offset = request->offset,
                               .has_threshold = request->has_score_threshold,
                               .exclude = exclude,
                               .pool = pool,
                               .parser = parser,
-                              .selector = &request->payload,
-                              .with_vector = request->with_vector,
+                              .fields = fields,
                               .island = UINT32_MAX};
     search->threshold = threshold_distance(search->metric, request->score_threshold);
     size_t heap_bytes = capacity * sizeof(struct topk_hit);
@@ -63,7 +63,7 @@ void search_begin_island(struct search *search, struct reader *reader, const str
     search->which = 0;
     search->next_row = reader->mem[0] != NULL ? reader->mem[0]->first : NULL;
     search->run = 0;
-    search->row = 0;
+    search->in_run = false;
 }
 
 static float search_bound(const struct search *search) {
@@ -109,8 +109,9 @@ static bool next_memrows(struct search *search, struct batch *batch, const float
         const struct memrow *row = search->next_row;
         for (; row != NULL && row->lsn <= search->reader->lsn && batch->count < FLAT_BATCH;
              row = row->island_next) {
-            if (reader_row_counts(search->reader, search->which, row) && row->dim == search->dim) {
-                vectors[batch->count] = memrow_vector(row);
+            const void *vector = memrow_vector(row, search->vector->shape.id);
+            if (vector != NULL && reader_row_counts(search->reader, search->which, row)) {
+                vectors[batch->count] = vector;
                 batch->places[batch->count++] = (struct place){.row = row};
             }
         }
@@ -160,18 +161,27 @@ static ins_status scan_memtables(struct search *search, uint64_t *budget, ins_er
 /* ---- Runs ---- */
 
 /* Of the selected rows those whose id no newer source has; their places in batch->places. */
-static uint32_t keep_newest(struct search *search, struct batch *batch, uint32_t selected) {
+static ins_status keep_newest(struct search *search, struct batch *batch, uint32_t selected,
+                              uint32_t *out_kept, ins_error *error) {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < selected; i++) {
         uint32_t at = batch->selected[i];
-        struct place place = {.run = search->run, .run_row = search->row + at};
+        struct place place = {.run = search->run, .run_row = search->position + at};
+        if (search->run_vector.rows_slot != SLOT_NONE) {
+            ins_status status = reader_vector_row(search->reader, search->run, &search->run_vector,
+                                                  search->position + at, &place.run_row, error);
+            if (status != INS_OK) {
+                return status;
+            }
+        }
         ins_id id = reader_id(search->reader, &place);
         if (!reader_superseded(search->reader, search->run, &id)) {
             batch->selected[kept] = (uint16_t)at;
             batch->places[kept++] = place;
         }
     }
-    return kept;
+    *out_kept = kept;
+    return INS_OK;
 }
 
 /* Brings the payloads of the places, so that the pass that follows does not wait. Those that would
@@ -217,7 +227,17 @@ static ins_status scan_batch(struct search *search, const float *rows, uint32_t 
     if (selected == 0) {
         return INS_OK;
     }
-    uint32_t kept = keep_newest(search, &batch, selected);
+    uint32_t kept = 0;
+    ins_status newest = keep_newest(search, &batch, selected, &kept, error);
+    if (newest != INS_OK) {
+        return newest;
+    }
+    if (search->filter != NULL && filter_needs_vectors(search->filter)) {
+        ins_status status = run_bring_vector_rows(search->reader, search->run, error);
+        if (status != INS_OK) {
+            return status;
+        }
+    }
     if (search->filter != NULL && filter_needs_payload(search->filter)) {
         uint32_t brought = kept;
         ins_status status = bring_payloads(search, &batch, &brought, error);
@@ -248,28 +268,27 @@ static ins_status scan_batch(struct search *search, const float *rows, uint32_t 
     return INS_OK;
 }
 
-static ins_status scan_run(struct search *search, const struct reader_run *run, uint64_t *budget,
-                           ins_error *error) {
-    uint32_t per_chunk = extent_rows_per_chunk(&run->extent, SECTION_DENSE);
-    while (*budget > 0 && search->row < run->extent.row_count) {
-        uint32_t chunk = search->row / per_chunk;
+static ins_status scan_run(struct search *search, uint64_t *budget, ins_error *error) {
+    const struct extent_vector *vector = &search->run_vector;
+    while (*budget > 0 && search->position < vector->count) {
+        uint32_t chunk = search->position / vector->rows_per_chunk;
         const uint8_t *data = NULL;
         ins_status status =
-            reader_chunk(search->reader, search->run, SECTION_DENSE, chunk, &data, error);
+            reader_chunk(search->reader, search->run, vector->slot, chunk, &data, error);
         if (status != INS_OK) {
             return status;
         }
-        reader_release_chunks(search->reader, search->run, SECTION_DENSE, chunk);
-        uint32_t end = (chunk + 1) * per_chunk;
-        end = end < run->extent.row_count ? end : run->extent.row_count;
-        uint32_t count = batch_rows(search, end - search->row);
-        const float *rows = (const float *)(const void *)data +
-                            (size_t)(search->row - chunk * per_chunk) * search->dim;
-        status = scan_batch(search, rows, &count, error);
+        reader_release_chunks(search->reader, search->run, vector->slot, chunk);
+        uint32_t first = chunk * vector->rows_per_chunk;
+        uint32_t left = vector->count - first;
+        uint32_t end = first + (left < vector->rows_per_chunk ? left : vector->rows_per_chunk);
+        uint32_t count = batch_rows(search, end - search->position);
+        const uint8_t *rows = data + (size_t)(search->position - first) * vector->row_bytes;
+        status = scan_batch(search, (const float *)(const void *)rows, &count, error);
         if (status != INS_OK) {
             return status;
         }
-        search->row += count;
+        search->position += count;
         uint64_t cost = count + filter_rows_worth(search->reader);
         search->rows_scanned += cost;
         budget_charge(budget, cost);
@@ -277,21 +296,34 @@ static ins_status scan_run(struct search *search, const struct reader_run *run, 
     return INS_OK;
 }
 
+/* Finds the vector's sections of the run. */
+static ins_status enter_run(struct search *search, ins_error *error) {
+    ins_status status = reader_run_vector(search->reader, search->run, &search->vector->shape,
+                                          &search->run_vector, &search->has_vector, error);
+    if (status == INS_OK) {
+        search->in_run = true;
+        search->position = 0;
+    }
+    return status;
+}
+
 static ins_status scan_runs(struct search *search, uint64_t *budget, ins_error *error) {
     while (*budget > 0 && search->run < search->reader->run_count) {
-        const struct reader_run *run = &search->reader->runs[search->run];
-        if (run->loaded && run->extent.row_count > 0 && run->extent.dim == search->dim) {
-            ins_status status = scan_run(search, run, budget, error);
-            if (status != INS_OK) {
-                return status;
+        ins_status status = search->in_run ? INS_OK : enter_run(search, error);
+        if (status == INS_OK && search->has_vector) {
+            status = scan_run(search, budget, error);
+        }
+        if (status != INS_OK) {
+            return status;
+        }
+        if (search->has_vector) {
+            if (search->position < search->run_vector.count) {
+                return INS_OK; /* the budget is used up */
             }
-            if (search->row < run->extent.row_count) {
-                return INS_OK;
-            }
-            reader_release_chunks(search->reader, search->run, SECTION_DENSE, UINT32_MAX);
+            reader_release_chunks(search->reader, search->run, search->run_vector.slot, UINT32_MAX);
         }
         search->run++;
-        search->row = 0;
+        search->in_run = false;
     }
     return INS_OK;
 }
@@ -307,9 +339,8 @@ static ins_status take_hits(struct search *search, ins_error *error) {
         if (hit->taken || hit->island != search->island) {
             continue;
         }
-        ins_status status =
-            point_take(search->reader, &hit->place, search->tenant_path, search->selector,
-                       search->with_vector, search->pool, &hit->point, error);
+        ins_status status = point_take(search->reader, &hit->place, search->tenant_path,
+                                       search->fields, search->pool, &hit->point, error);
         if (status != INS_OK && status != INS_AGAIN) {
             return status;
         }
@@ -381,8 +412,7 @@ static void drop_twins(struct search *search) {
     qsort(topk->heap, kept, sizeof(struct topk_hit), order_by_distance); /* it is no heap now */
 }
 
-ins_status search_finish(struct search *search, ins_distance distance, ins_points *out_points,
-                         ins_error *error) {
+ins_status search_finish(struct search *search, ins_points *out_points, ins_error *error) {
     if (search->island != 0 && search->island != UINT32_MAX) {
         drop_twins(search);
     } else {
@@ -397,7 +427,7 @@ ins_status search_finish(struct search *search, ins_distance distance, ins_point
     for (uint32_t i = 0; i < count; i++) {
         const struct topk_hit *hit = &search->topk.heap[begin + i];
         points[i] = search->hits[hit->slot].point;
-        points[i].score = distance == INS_DISTANCE_EUCLID ? sqrtf(hit->distance) : -hit->distance;
+        points[i].score = search->metric == INDEX_L2 ? sqrtf(hit->distance) : -hit->distance;
     }
     *out_points = (ins_points){.items = points, .count = count};
     return INS_OK;

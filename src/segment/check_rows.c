@@ -141,12 +141,53 @@ static ins_status check_offsets(struct check *check, const struct extent *extent
 }
 
 /* Hashes alone. */
-static ins_status check_bytes(struct check *check, const struct extent *extent,
-                              enum section_kind kind, const char *what, ins_error *error) {
+static ins_status check_bytes(struct check *check, const struct extent *extent, uint32_t slot,
+                              const char *what, ins_error *error) {
     struct section_cursor cursor;
-    ins_status status = section_cursor_open(&cursor, check, extent, kind, what, error);
+    ins_status status = section_cursor_open(&cursor, check, extent, slot, what, error);
     if (status == INS_OK) {
         section_cursor_close(&cursor);
+    }
+    return status;
+}
+
+/* Rows that have the vector ascend and are rows of the extent. */
+static ins_status check_vector_rows(struct check *check, const struct extent *extent, uint32_t slot,
+                                    ins_error *error) {
+    struct section_cursor cursor;
+    ins_status status =
+        section_cursor_open(&cursor, check, extent, slot, "rows of a vector", error);
+    if (status != INS_OK) {
+        return status;
+    }
+    uint64_t least = 0, count = cursor.section.size / 4;
+    for (uint64_t position = 0; position < count; position++) {
+        const uint8_t *at = section_cursor_at(&cursor, position * 4, 4);
+        if (at == NULL) {
+            break;
+        }
+        uint32_t row = load_u32(at);
+        if (row < least || row >= extent->row_count) {
+            damage(check, extent, "rows of a vector do not ascend", row);
+            break;
+        }
+        least = (uint64_t)row + 1;
+    }
+    section_cursor_close(&cursor);
+    return INS_OK;
+}
+
+static ins_status check_vectors(struct check *check, const struct extent *extent,
+                                ins_error *error) {
+    ins_status status = INS_OK;
+    for (uint32_t i = 0; i < extent->section_count && status == INS_OK; i++) {
+        uint32_t slot = SECTION_SLOTS + i;
+        uint32_t kind = extent_slot_section(extent, slot).kind;
+        if (kind == SECTION_DENSE) {
+            status = check_bytes(check, extent, slot, "vectors", error);
+        } else if (kind == SECTION_VECTOR_ROWS) {
+            status = check_vector_rows(check, extent, slot, error);
+        }
     }
     return status;
 }
@@ -162,8 +203,8 @@ ins_status check_rows(struct check *check, const struct extent *extent, ins_erro
         status = check_versions(check, extent, SECTION_TOMBSTONES, begin, extent->tombstone_count,
                                 error);
     }
-    if (status == INS_OK && extent->sections[SECTION_DENSE].present) {
-        status = check_bytes(check, extent, SECTION_DENSE, "vectors", error);
+    if (status == INS_OK) {
+        status = check_vectors(check, extent, error);
     }
     if (status == INS_OK && extent->sections[SECTION_PAYLOAD].present) {
         status = check_offsets(check, extent, error);

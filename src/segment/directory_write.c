@@ -14,7 +14,6 @@ struct directory_write {
     const struct extent_source *source;
     const struct extent_counts *counts;
     uint64_t start; /* of the extent in the file (large) */
-    struct section sections[SECTION_SLOTS];
     struct directory_encoder *encoder;
     struct directory_entry *pending;
     /* where emitted blocks and index entries go */
@@ -97,7 +96,7 @@ static ins_status encode_pass(struct directory_write *write, emit_function emit,
     encoder->context = write;
     uint32_t seen = 0;
     struct source_walk walk;
-    ins_status status = walk_begin(&walk, write->source, EXTENT_NEED_KEYS, error);
+    ins_status status = walk_begin(&walk, write->source, EXTENT_NEED_KEYS, 0, error);
     while (status == INS_OK && encoder->block_count <= write->block_limit) {
         status = walk_next(&walk, error);
         if (status != INS_OK) {
@@ -140,7 +139,7 @@ static ins_status count_partitions(struct directory_write *write, ins_error *err
         write->partition_keys[0] = 0;
         most = 0;
         struct source_walk walk;
-        ins_status status = walk_begin(&walk, write->source, EXTENT_NEED_KEYS, error);
+        ins_status status = walk_begin(&walk, write->source, EXTENT_NEED_KEYS, 0, error);
         while (status == INS_OK) {
             status = walk_next(&walk, error);
             if (status != INS_OK || walk.end) {
@@ -185,7 +184,7 @@ static ins_status filter_alloc(struct directory_write *write, ins_error *error) 
 static ins_status gather_keys(struct directory_write *write, uint32_t first, ins_error *error) {
     memset(write->key_counts, 0, sizeof(write->key_counts));
     struct source_walk walk;
-    ins_status status = walk_begin(&walk, write->source, EXTENT_NEED_KEYS, error);
+    ins_status status = walk_begin(&walk, write->source, EXTENT_NEED_KEYS, 0, error);
     while (status == INS_OK) {
         status = walk_next(&walk, error);
         if (status != INS_OK || walk.end) {
@@ -234,12 +233,15 @@ static ins_status filter_stream(struct directory_write *write, struct section_st
 static uint64_t small_layout(struct directory_write *write) {
     uint32_t blocks = write->encoder->block_count;
     uint64_t end = layout_header_bytes(3, 0);
+    struct section_list *list = &write->writer->sections;
+    list->count = 0;
     uint64_t sizes[3] = {write->block_bytes, (uint64_t)blocks * DIRECTORY_INDEX_BYTES,
                          write->geometry.bytes};
     for (uint32_t i = 0; i < 3; i++) {
         uint64_t offset = align_up(end, 8);
-        write->sections[SECTION_DIRECTORY + i] = (struct section){
+        list->items[list->count++] = (struct section){
             .present = true,
+            .kind = (uint16_t)(SECTION_DIRECTORY + i),
             .encoding = i == 2 ? ENCODING_FUSE12 : ENCODING_PLAIN,
             .offset = offset,
             .size = sizes[i],
@@ -254,9 +256,9 @@ static ins_status write_small(struct directory_write *write, uint64_t size, stru
     struct segment_writer *writer = write->writer;
     uint8_t *build = writer->build;
     memset(build, 0, size);
-    (void)extent_header_put(build, write->source, write->counts, write->sections, true, 0, size);
-    write->block_at = build + write->sections[SECTION_DIRECTORY].offset;
-    write->index_at = build + write->sections[SECTION_DIRECTORY_INDEX].offset;
+    (void)extent_header_put(build, write->source, write->counts, &writer->sections, true, 0, size);
+    write->block_at = build + writer->sections.items[0].offset;
+    write->index_at = build + writer->sections.items[1].offset;
     ins_status status = encode_pass(write, emit_small, true, error);
     if (status == INS_OK) {
         status = filter_alloc(write, error);
@@ -267,7 +269,7 @@ static ins_status write_small(struct directory_write *write, uint64_t size, stru
     if (status != INS_OK) {
         return status;
     }
-    build_partition(write, 0, 0, build + write->sections[SECTION_FILTER].offset);
+    build_partition(write, 0, 0, build + writer->sections.items[2].offset);
     return extent_finish_small(writer, write->source, write->counts, size, out_run, error);
 }
 
@@ -277,15 +279,16 @@ static ins_status write_small(struct directory_write *write, uint64_t size, stru
 static ins_status large_blocks(struct directory_write *write, enum section_kind kind,
                                emit_function emit, uint32_t chunk_bytes, ins_error *error) {
     struct section_stream stream;
-    ins_status status =
-        stream_begin(&stream, write->writer, write->start, ENCODING_PLAIN, chunk_bytes, 0, error);
+    struct section section = {
+        .kind = (uint16_t)kind, .encoding = ENCODING_PLAIN, .chunk_bytes = chunk_bytes};
+    ins_status status = stream_begin(&stream, write->writer, write->start, &section, 0, error);
     if (status != INS_OK) {
         return status;
     }
     write->stream = &stream;
     status = encode_pass(write, emit, kind == SECTION_DIRECTORY, error);
     write->stream = NULL;
-    return status == INS_OK ? stream_end(&stream, &write->sections[kind], error) : status;
+    return status == INS_OK ? stream_end(&stream, error) : status;
 }
 
 static ins_status large_filter(struct directory_write *write, ins_error *error) {
@@ -293,19 +296,21 @@ static ins_status large_filter(struct directory_write *write, ins_error *error) 
     struct section_stream stream = {0};
     ins_status status = filter_alloc(write, error);
     if (status == INS_OK) {
-        status = stream_begin(&stream, write->writer, write->start, ENCODING_FUSE12,
-                              write->geometry.bytes, size, error);
+        struct section section = {.kind = SECTION_FILTER,
+                                  .encoding = ENCODING_FUSE12,
+                                  .chunk_bytes = write->geometry.bytes};
+        status = stream_begin(&stream, write->writer, write->start, &section, size, error);
     }
     if (status == INS_OK) {
         status = filter_stream(write, &stream, error);
     }
-    return status == INS_OK ? stream_end(&stream, &write->sections[SECTION_FILTER], error) : status;
+    return status == INS_OK ? stream_end(&stream, error) : status;
 }
 
 static ins_status write_large(struct directory_write *write, struct run *out_run,
                               ins_error *error) {
     struct segment_writer *writer = write->writer;
-    memset(write->sections, 0, sizeof(write->sections));
+    writer->sections.count = 0;
     writer->hash_count = 0;
     write->start = layout_place(writer->end, 0, false);
     write->block_limit = UINT32_MAX - 1;
@@ -316,7 +321,7 @@ static ins_status write_large(struct directory_write *write, struct run *out_run
     }
     if (status == INS_OK) {
         status = large_blocks(write, SECTION_DIRECTORY_INDEX, emit_index,
-                              layout_chunk_bytes(SECTION_DIRECTORY_INDEX, 0), error);
+                              layout_chunk_bytes(SECTION_DIRECTORY_INDEX), error);
     }
     if (status == INS_OK) {
         status = large_filter(write, error);
@@ -324,8 +329,7 @@ static ins_status write_large(struct directory_write *write, struct run *out_run
     if (status != INS_OK) {
         return status;
     }
-    return extent_finish_large(writer, write->source, write->counts, write->sections, write->start,
-                               out_run, error);
+    return extent_finish_large(writer, write->source, write->counts, write->start, out_run, error);
 }
 
 /* Measures up to the most blocks that a small extent can have. */

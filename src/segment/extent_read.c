@@ -46,7 +46,6 @@ static const char *parse_fixed(const struct run *run, const uint8_t *from, uint6
     out->number_count = load_u32(from + 48);
     out->tombstone_count = load_u32(from + 52);
     out->tombstone_number_count = load_u32(from + 56);
-    out->dim = load_u32(from + 60);
     if (out->incarnation != incarnation) {
         return "belongs to another island";
     }
@@ -55,15 +54,15 @@ static const char *parse_fixed(const struct run *run, const uint8_t *from, uint6
         return "counts or size differ from the directory's";
     }
     if (out->version_low > out->version_high || out->number_count > out->row_count ||
-        out->tombstone_number_count > out->tombstone_count || out->dim > INS_DIM_MAX ||
+        out->tombstone_number_count > out->tombstone_count ||
         out->wide_versions != (out->version_high - out->version_low > UINT32_MAX)) {
         return "counts contradict each other";
     }
-    if (load_u32(from + 40) != 0 || load_u16(from + 70) != 0) {
+    if (load_u32(from + 40) != 0 || load_u32(from + 60) != 0 || load_u16(from + 70) != 0) {
         return "reserved fields are not zero";
     }
-    if (directory && (out->tombstone_count != 0 || out->dim != 0 || out->row_count == 0)) {
-        return "an id directory with vectors or tombstones";
+    if (directory && (out->tombstone_count != 0 || out->row_count == 0)) {
+        return "an id directory with tombstones, or without rows";
     }
     return NULL;
 }
@@ -76,7 +75,7 @@ static bool section_expect(const struct extent *extent, bool directory, enum sec
     uint64_t rows = extent->row_count;
     *out_size = 0;
     *out_encoding_ok = encoding == ENCODING_PLAIN;
-    if (directory != (kind >= SECTION_DIRECTORY)) {
+    if (directory != (kind >= SECTION_DIRECTORY && kind <= SECTION_FILTER)) {
         return false;
     }
     switch (kind) {
@@ -93,9 +92,11 @@ static bool section_expect(const struct extent *extent, bool directory, enum sec
                                             extent->wide_versions);
         return extent->tombstone_count != 0;
     case SECTION_DENSE:
-        *out_encoding_ok = encoding == ENCODING_F32;
-        *out_size = rows * extent->dim * sizeof(float);
-        return rows != 0 && extent->dim != 0;
+        *out_encoding_ok = layout_encoding_bytes(encoding) != 0;
+        return rows != 0; /* its size: parse_vectors */
+    case SECTION_VECTOR_ROWS:
+        *out_encoding_ok = encoding == ENCODING_U32;
+        return rows != 0;
     case SECTION_PAYLOAD_OFFSETS:
         *out_encoding_ok = encoding == ENCODING_U32 || encoding == ENCODING_U64;
         *out_size = (rows + 1) * encoding;
@@ -129,7 +130,10 @@ static uint32_t chunk_expect(const struct extent *extent, enum section_kind kind
         bool possible = said > FUSE_HEADER_BYTES && said % 8 == 0 && said <= INS_CHUNK_BYTES;
         return possible ? said : 0;
     }
-    return layout_chunk_bytes(kind, extent->dim);
+    if (kind == SECTION_DENSE) {
+        return said <= INS_CHUNK_BYTES ? said : 0; /* parse_vectors knows better */
+    }
+    return layout_chunk_bytes(kind);
 }
 
 /* Where sections may lie: behind the header when small, before it when large. */
@@ -138,28 +142,74 @@ struct section_bounds {
     uint32_t hash_count;
     uint32_t hashes_seen;
     bool directory;
-    uint16_t last_kind;
+    uint32_t last; /* kind << 16 | number */
 };
 
-static const char *parse_section(struct extent *extent, struct section_bounds *bounds,
-                                 const uint8_t *from) {
-    uint16_t kind = load_u16(from);
-    struct section section = {
+static bool kind_has_numbers(uint32_t kind) {
+    return kind == SECTION_DENSE || kind == SECTION_VECTOR_ROWS;
+}
+
+static struct section section_decode(const uint8_t *from) {
+    return (struct section){
         .present = true,
-        .field = load_u16(from + 2),
+        .kind = load_u16(from),
+        .number = load_u16(from + 2),
         .encoding = load_u16(from + 4),
         .offset = load_u64(from + 8),
         .size = load_u64(from + 16),
         .chunk_bytes = load_u32(from + 32),
         .first_hash = load_u32(from + 36),
     };
+}
+
+/* A small section is one chunk. */
+static void section_set_chunks(const struct extent *extent, struct section *section) {
+    if (extent->small) {
+        section->chunk_bytes = (uint32_t)section->size;
+    }
+    section->chunk_count =
+        (uint32_t)((section->size + section->chunk_bytes - 1) / section->chunk_bytes);
+}
+
+static const uint8_t *table_at(const struct extent *extent, uint32_t index) {
+    return extent->header + EXTENT_HEADER_BYTES + (size_t)index * EXTENT_SECTION_BYTES;
+}
+
+uint32_t extent_slot(const struct extent *extent, enum section_kind kind, uint32_t number) {
+    if (number == 0 && kind < SECTION_SLOTS) {
+        return extent->sections[kind].present ? (uint32_t)kind : SLOT_NONE;
+    }
+    for (uint32_t i = 0; i < extent->section_count; i++) {
+        const uint8_t *entry = table_at(extent, i);
+        if (load_u16(entry) == kind && load_u16(entry + 2) == number) {
+            return SECTION_SLOTS + i;
+        }
+    }
+    return SLOT_NONE;
+}
+
+struct section extent_slot_section(const struct extent *extent, uint32_t slot) {
+    if (slot < SECTION_SLOTS) {
+        return extent->sections[slot];
+    }
+    INS_ASSERT(slot < extent_slot_count(extent));
+    struct section section = section_decode(table_at(extent, slot - SECTION_SLOTS));
+    section_set_chunks(extent, &section);
+    return section;
+}
+
+static const char *parse_section(struct extent *extent, struct section_bounds *bounds,
+                                 const uint8_t *from) {
+    struct section section = section_decode(from);
+    uint32_t kind = section.kind, order = kind << 16 | section.number;
     uint64_t size;
     bool encoding_ok;
-    if (kind <= bounds->last_kind || kind >= SECTION_SLOTS) {
+    if (order <= bounds->last || kind == 0 || kind > SECTION_VECTOR_ROWS) {
         return "section of a kind that format 1 does not have, or out of order";
     }
-    bounds->last_kind = kind;
-    if (section.field != 0 || load_u16(from + 6) != 0 || load_u64(from + 24) != 0) {
+    bounds->last = order;
+    if ((section.number != 0 && !kind_has_numbers(kind)) || load_u16(from + 6) != 0 ||
+        load_u64(from + 24) != 0) {
         return "reserved fields of a section are not zero";
     }
     if (!section_expect(extent, bounds->directory, (enum section_kind)kind, section.encoding, &size,
@@ -175,22 +225,62 @@ static const char *parse_section(struct extent *extent, struct section_bounds *b
         if (section.chunk_bytes != 0 || section.first_hash != 0) {
             return "chunks in a small extent";
         }
-        section.chunk_bytes = (uint32_t)section.size;
-        section.chunk_count = 1;
+        section_set_chunks(extent, &section);
     } else {
         uint32_t chunk_bytes = chunk_expect(extent, (enum section_kind)kind, section.chunk_bytes);
-        uint64_t chunk_count =
-            chunk_bytes == 0 ? 0 : (section.size + chunk_bytes - 1) / chunk_bytes;
         if (chunk_bytes == 0 || section.chunk_bytes != chunk_bytes ||
-            section.first_hash != bounds->hashes_seen ||
-            chunk_count > bounds->hash_count - bounds->hashes_seen) {
+            section.first_hash != bounds->hashes_seen) {
             return "chunks that contradict the section";
         }
-        section.chunk_count = (uint32_t)chunk_count;
+        if ((section.size - 1) / chunk_bytes >= bounds->hash_count - bounds->hashes_seen) {
+            return "chunks without hashes";
+        }
+        section_set_chunks(extent, &section);
         bounds->hashes_seen += section.chunk_count;
     }
-    extent->sections[kind] = section;
+    if (kind < SECTION_SLOTS && section.number == 0) {
+        extent->sections[kind] = section;
+    }
     return NULL;
+}
+
+/* A vector's values: as many as rows have it, each of 1 .. INS_DIM_MAX numbers. */
+static const char *parse_values(const struct extent *extent, const struct section *values) {
+    uint32_t rows_slot = extent_slot(extent, SECTION_VECTOR_ROWS, values->number);
+    uint64_t count = extent->row_count;
+    if (rows_slot != SLOT_NONE) {
+        uint64_t size = extent_slot_section(extent, rows_slot).size;
+        count = size / 4;
+        if (size % 4 != 0 || count >= extent->row_count) {
+            return "rows of a vector that contradict the counts";
+        }
+    }
+    uint64_t row_bytes = values->size / count, width = layout_encoding_bytes(values->encoding);
+    if (values->size % count != 0 || row_bytes % width != 0 || row_bytes == 0 ||
+        row_bytes / width > INS_DIM_MAX) {
+        return "values of a vector that contradict its rows";
+    }
+    if (!extent->small && values->chunk_bytes != layout_vector_chunk_bytes((uint32_t)row_bytes)) {
+        return "chunks that contradict the section";
+    }
+    return NULL;
+}
+
+static const char *parse_vectors(const struct extent *extent) {
+    const char *wrong = NULL;
+    for (uint32_t i = 0; i < extent->section_count && wrong == NULL; i++) {
+        const uint8_t *entry = table_at(extent, i);
+        uint32_t kind = load_u16(entry), number = load_u16(entry + 2);
+        if (kind == SECTION_DENSE) {
+            struct section values =
+                extent_slot_section(extent, extent_slot(extent, SECTION_DENSE, number));
+            wrong = parse_values(extent, &values);
+        } else if (kind == SECTION_VECTOR_ROWS &&
+                   extent_slot(extent, SECTION_DENSE, number) == SLOT_NONE) {
+            wrong = "rows of a vector without values";
+        }
+    }
+    return wrong;
 }
 
 /* What must be there together. */
@@ -213,14 +303,13 @@ static const char *parse_complete(const struct extent *extent, bool directory) {
     }
     bool rows = extent->row_count != 0;
     if (sections[SECTION_IDS].present != rows || sections[SECTION_VERSIONS].present != rows ||
-        sections[SECTION_DENSE].present != (rows && extent->dim != 0) ||
         sections[SECTION_TOMBSTONES].present != (extent->tombstone_count != 0)) {
         return "a section is missing";
     }
     if (sections[SECTION_PAYLOAD].present != sections[SECTION_PAYLOAD_OFFSETS].present) {
         return "payload without offsets, or offsets without payload";
     }
-    return NULL;
+    return parse_vectors(extent);
 }
 
 ins_status extent_parse(const struct run *run, uint64_t file, struct slice bytes,
@@ -249,6 +338,7 @@ ins_status extent_parse(const struct run *run, uint64_t file, struct slice bytes
         (!extent.small && bytes.size != align_up(header_bytes, 64))) {
         return corrupt(&extent, "header longer or shorter than its tables", error);
     }
+    extent.section_count = section_count;
     extent.hashes = bytes.data + layout_header_bytes(section_count, 0);
     struct section_bounds bounds = {
         .begin = extent.small ? header_bytes : 0,
@@ -273,28 +363,28 @@ ins_status extent_parse(const struct run *run, uint64_t file, struct slice bytes
     return INS_OK;
 }
 
-struct block_key extent_chunk(const struct extent *extent, enum section_kind kind, uint32_t chunk) {
-    const struct section *section = &extent->sections[kind];
+struct block_key extent_chunk(const struct extent *extent, uint32_t slot, uint32_t chunk) {
+    struct section section = extent_slot_section(extent, slot);
     INS_ASSERT(!extent->small);
-    INS_ASSERT(section->present);
-    INS_ASSERT(chunk < section->chunk_count);
-    uint64_t begin = (uint64_t)chunk * section->chunk_bytes;
-    uint64_t left = section->size - begin;
+    INS_ASSERT(section.present);
+    INS_ASSERT(chunk < section.chunk_count);
+    uint64_t begin = (uint64_t)chunk * section.chunk_bytes;
+    uint64_t left = section.size - begin;
     return (struct block_key){
         .file = extent->file,
-        .offset = extent->offset + section->offset + begin,
-        .size = left < section->chunk_bytes ? (uint32_t)left : section->chunk_bytes,
-        .hash = load_u64(extent->hashes + (uint64_t)(section->first_hash + chunk) * 8),
+        .offset = extent->offset + section.offset + begin,
+        .size = left < section.chunk_bytes ? (uint32_t)left : section.chunk_bytes,
+        .hash = load_u64(extent->hashes + (uint64_t)(section.first_hash + chunk) * 8),
     };
 }
 
-struct slice extent_section(const struct extent *extent, enum section_kind kind) {
-    const struct section *section = &extent->sections[kind];
+struct slice extent_section(const struct extent *extent, uint32_t slot) {
+    struct section section = extent_slot_section(extent, slot);
     INS_ASSERT(extent->small);
-    if (!section->present) {
+    if (!section.present) {
         return (struct slice){0};
     }
-    return (struct slice){.data = extent->header + section->offset, .size = section->size};
+    return (struct slice){.data = extent->header + section.offset, .size = section.size};
 }
 
 uint32_t extent_rows_per_chunk(const struct extent *extent, enum section_kind kind) {
@@ -302,8 +392,6 @@ uint32_t extent_rows_per_chunk(const struct extent *extent, enum section_kind ki
     uint32_t row_bytes = 0;
     if (kind == SECTION_IDS) {
         row_bytes = 8;
-    } else if (kind == SECTION_DENSE) {
-        row_bytes = extent->dim * (uint32_t)sizeof(float);
     } else if (kind == SECTION_VERSIONS || kind == SECTION_PAYLOAD_OFFSETS) {
         row_bytes = section->encoding;
     }

@@ -18,17 +18,26 @@ uint64_t layout_tombstones_bytes(uint32_t count, uint32_t numbers, bool wide) {
     return align_up(layout_ids_bytes(count, numbers), 8) + (uint64_t)count * (wide ? 8 : 4);
 }
 
-uint32_t layout_chunk_bytes(enum section_kind kind, uint32_t dim) {
-    if (kind == SECTION_DENSE) {
-        INS_ASSERT(dim > 0);
-        INS_ASSERT(dim <= INS_DIM_MAX);
-        uint32_t row_bytes = dim * (uint32_t)sizeof(float);
-        return INS_CHUNK_BYTES / row_bytes * row_bytes;
-    }
+uint32_t layout_chunk_bytes(enum section_kind kind) {
+    INS_ASSERT(kind != SECTION_DENSE);
     if (kind == SECTION_DIRECTORY_INDEX) {
         return INS_CHUNK_BYTES / DIRECTORY_INDEX_BYTES * DIRECTORY_INDEX_BYTES;
     }
     return INS_CHUNK_BYTES;
+}
+
+uint32_t layout_vector_chunk_bytes(uint32_t row_bytes) {
+    INS_ASSERT(row_bytes > 0);
+    INS_ASSERT(row_bytes <= INS_CHUNK_BYTES);
+    return INS_CHUNK_BYTES / row_bytes * row_bytes;
+}
+
+uint16_t layout_encoding_of(uint32_t datatype) {
+    return (uint16_t)datatype_bytes(datatype);
+}
+
+uint32_t layout_encoding_bytes(uint16_t encoding) {
+    return encoding == datatype_bytes(INS_FLOAT32) ? encoding : 0;
 }
 
 /* Small chunks, since a lookup reads one; but few enough for the header's table of hashes. */

@@ -20,7 +20,15 @@ struct row_stream {
     struct run run;
     uint8_t *first; /* [first_bytes]: header, or the whole small extent, with slack */
     size_t first_bytes;
-    struct window windows[SECTION_SLOTS];
+    struct window windows[SECTION_SLOTS]; /* by kind; of the pass' vector: dense */
+    struct window vector_rows;
+    /* vectors */
+    const struct vector_shape *vectors; /* [vector_count], as asked for */
+    uint32_t vector_count;
+    uint64_t whole, sparse; /* bit i: all rows, some rows have vectors[i] */
+    uint32_t which;         /* of the pass */
+    struct extent_vector vector;
+    uint32_t position; /* of its next value */
     uint8_t *payload; /* a payload that crosses a chunk; INS_PAYLOAD_BYTES_MAX, taken when needed */
     enum extent_need need;
     uint32_t row, tombstone; /* next of each */
@@ -52,8 +60,33 @@ static ins_status read_block(struct row_stream *stream, const struct block_key *
     return INS_OK;
 }
 
+/* What the extent has of the vectors that are asked for. */
+static ins_status find_vectors(struct row_stream *stream, ins_error *error) {
+    for (uint32_t i = 0; i < stream->vector_count; i++) {
+        const struct vector_shape *shape = &stream->vectors[i];
+        struct extent_vector vector;
+        if (!extent_vector(&stream->extent, shape->id, &vector)) {
+            continue;
+        }
+        uint16_t encoding = extent_slot_section(&stream->extent, vector.slot).encoding;
+        if (vector.row_bytes != vector_bytes(shape) ||
+            encoding != layout_encoding_of(shape->datatype)) {
+            return ins_fail(error, INS_CORRUPT,
+                            "segment file %llu, extent at %llu: vector %u has another shape than "
+                            "its collection's",
+                            (unsigned long long)stream->extent.file,
+                            (unsigned long long)stream->extent.offset, shape->id);
+        }
+        uint64_t bit = (uint64_t)1 << i;
+        stream->whole |= vector.rows_slot == SLOT_NONE ? bit : 0;
+        stream->sparse |= vector.rows_slot == SLOT_NONE ? 0 : bit;
+    }
+    return INS_OK;
+}
+
 ins_status row_stream_open(ins_store *store, struct arena *arena, struct read_ahead *ahead,
                            const struct run *run, uint64_t file, uint64_t incarnation,
+                           const struct vector_shape *vectors, uint32_t vector_count,
                            struct row_stream **out_stream, ins_error *error) {
     struct block_key key;
     bool has_bytes = run_first_block(run, file, &key);
@@ -66,6 +99,8 @@ ins_status row_stream_open(ins_store *store, struct arena *arena, struct read_ah
     stream->ahead = ahead;
     stream->arena = arena;
     stream->run = *run;
+    stream->vectors = vectors;
+    stream->vector_count = vector_count;
     stream->first_bytes = key.size + SEGMENT_READ_SLACK;
     stream->first = arena_alloc(arena, INS_MEM_JOB, stream->first_bytes);
     const uint8_t *bytes = NULL;
@@ -77,29 +112,34 @@ ins_status row_stream_open(ins_store *store, struct arena *arena, struct read_ah
                               incarnation, &stream->extent, error);
     }
     if (status == INS_OK) {
-        status = row_stream_rewind(stream, EXTENT_NEED_KEYS, error);
+        status = find_vectors(stream, error);
     }
     if (status != INS_OK) {
         row_stream_close(stream);
         return status;
     }
+    row_stream_rewind(stream, EXTENT_NEED_KEYS, 0);
     *out_stream = stream;
     return INS_OK;
 }
 
-static void window_close(struct row_stream *stream, enum section_kind kind) {
-    struct window *window = &stream->windows[kind];
+static void window_close(struct row_stream *stream, struct window *window) {
     arena_free(stream->arena, INS_MEM_JOB, window->buffer, window->buffer_bytes);
     *window = (struct window){.chunk = UINT32_MAX};
+}
+
+static void windows_close(struct row_stream *stream) {
+    for (int kind = 0; kind < SECTION_SLOTS; kind++) {
+        window_close(stream, &stream->windows[kind]);
+    }
+    window_close(stream, &stream->vector_rows);
 }
 
 void row_stream_close(struct row_stream *stream) {
     if (stream == NULL) {
         return;
     }
-    for (int kind = 0; kind < SECTION_SLOTS; kind++) {
-        window_close(stream, (enum section_kind)kind);
-    }
+    windows_close(stream);
     arena_free(stream->arena, INS_MEM_JOB, stream->payload, INS_PAYLOAD_BYTES_MAX);
     arena_free(stream->arena, INS_MEM_JOB, stream->first, stream->first_bytes);
     arena_free(stream->arena, INS_MEM_JOB, stream, sizeof(*stream));
@@ -109,41 +149,47 @@ const struct extent *row_stream_extent(const struct row_stream *stream) {
     return &stream->extent;
 }
 
-ins_status row_stream_rewind(struct row_stream *stream, enum extent_need need, ins_error *error) {
-    (void)error;
-    /* Sections that this pass does not read give their buffers back. */
-    for (int kind = 0; kind < SECTION_SLOTS; kind++) {
-        window_close(stream, (enum section_kind)kind);
-    }
+uint64_t row_stream_sparse(const struct row_stream *stream) {
+    return stream->sparse;
+}
+
+void row_stream_rewind(struct row_stream *stream, enum extent_need need, uint32_t vector) {
+    windows_close(stream); /* what this pass does not read gives its buffers back */
     stream->need = need;
     stream->row = 0;
     stream->tombstone = 0;
     stream->block = 0;
     stream->in_block = false;
-    return INS_OK;
+    stream->which = vector;
+    stream->position = 0;
+    stream->vector = (struct extent_vector){0};
+    if (need == EXTENT_NEED_VECTOR || need == EXTENT_NEED_PRESENCE) {
+        INS_ASSERT(vector < stream->vector_count);
+        (void)extent_vector(&stream->extent, stream->vectors[vector].id, &stream->vector);
+    }
 }
 
 /* Brings the chunk that holds `offset`; *out points there, *out_left bytes of the chunk follow. */
-static ins_status window_at(struct row_stream *stream, enum section_kind kind, uint64_t offset,
-                            const uint8_t **out, uint32_t *out_left, ins_error *error) {
-    struct window *window = &stream->windows[kind];
-    const struct section *section = &stream->extent.sections[kind];
-    INS_ASSERT(offset < section->size);
+static ins_status window_at(struct row_stream *stream, struct window *window, uint32_t slot,
+                            uint64_t offset, const uint8_t **out, uint32_t *out_left,
+                            ins_error *error) {
+    struct section section = extent_slot_section(&stream->extent, slot);
+    INS_ASSERT(offset < section.size);
     if (stream->extent.small) {
-        struct slice whole = extent_section(&stream->extent, kind);
+        struct slice whole = extent_section(&stream->extent, slot);
         *out = whole.data + offset;
         *out_left = (uint32_t)(whole.size - offset);
         return INS_OK;
     }
-    uint32_t chunk = (uint32_t)(offset / section->chunk_bytes);
+    uint32_t chunk = (uint32_t)(offset / section.chunk_bytes);
     if (window->buffer == NULL) {
-        window->buffer_bytes = section->chunk_bytes + SEGMENT_READ_SLACK;
+        window->buffer_bytes = section.chunk_bytes + SEGMENT_READ_SLACK;
         window->buffer = arena_alloc(stream->arena, INS_MEM_JOB, window->buffer_bytes);
         if (window->buffer == NULL) {
             return segment_out_of_memory(window->buffer_bytes, error);
         }
     }
-    struct block_key key = extent_chunk(&stream->extent, kind, chunk);
+    struct block_key key = extent_chunk(&stream->extent, slot, chunk);
     if (window->chunk != chunk) {
         window->chunk = UINT32_MAX;
         ins_status status = read_block(stream, &key, window->buffer, &window->bytes, error);
@@ -152,17 +198,23 @@ static ins_status window_at(struct row_stream *stream, enum section_kind kind, u
         }
         window->chunk = chunk;
     }
-    uint64_t in_chunk = offset - (uint64_t)chunk * section->chunk_bytes;
+    uint64_t in_chunk = offset - (uint64_t)chunk * section.chunk_bytes;
     *out = window->bytes + in_chunk;
     *out_left = (uint32_t)(key.size - in_chunk);
     return INS_OK;
+}
+
+/* Of a section that an extent has once. */
+static ins_status section_at(struct row_stream *stream, enum section_kind kind, uint64_t offset,
+                             const uint8_t **out, uint32_t *out_left, ins_error *error) {
+    return window_at(stream, &stream->windows[kind], kind, offset, out, out_left, error);
 }
 
 static ins_status take_word(struct row_stream *stream, enum section_kind kind, uint64_t offset,
                             bool wide, uint64_t *out, ins_error *error) {
     const uint8_t *at = NULL;
     uint32_t left = 0;
-    ins_status status = window_at(stream, kind, offset, &at, &left, error);
+    ins_status status = section_at(stream, kind, offset, &at, &left, error);
     if (status == INS_OK) {
         INS_ASSERT(at != NULL);
         INS_ASSERT(left >= (wide ? 8u : 4u));
@@ -176,7 +228,7 @@ static ins_status take_id(struct row_stream *stream, enum section_kind kind, uin
     const uint8_t *at = NULL;
     uint32_t left = 0;
     ins_status status =
-        window_at(stream, kind, layout_id_offset(numbers, index), &at, &left, error);
+        section_at(stream, kind, layout_id_offset(numbers, index), &at, &left, error);
     if (status != INS_OK) {
         return status;
     }
@@ -205,19 +257,44 @@ static ins_status take_version(struct row_stream *stream, const struct extent_ro
     return status;
 }
 
-static ins_status take_vector(struct row_stream *stream, uint32_t row, const float **out,
-                              ins_error *error) {
-    const struct extent *extent = &stream->extent;
-    if (extent->dim == 0) {
-        *out = NULL;
+/* Whether the row has the pass' vector. Rows are asked for in order, each once. */
+static ins_status has_vector(struct row_stream *stream, uint32_t row, bool *out, ins_error *error) {
+    const struct extent_vector *vector = &stream->vector;
+    *out = vector->rows_slot == SLOT_NONE && vector->count != 0;
+    if (vector->rows_slot == SLOT_NONE || stream->position == vector->count) {
         return INS_OK;
     }
     const uint8_t *at = NULL;
     uint32_t left = 0;
-    /* Rows fill their chunks whole, so the section has no gaps. */
-    ins_status status = window_at(stream, SECTION_DENSE,
-                                  (uint64_t)row * extent->dim * sizeof(float), &at, &left, error);
-    *out = status == INS_OK ? (const float *)(const void *)at : NULL;
+    ins_status status = window_at(stream, &stream->vector_rows, vector->rows_slot,
+                                  (uint64_t)stream->position * 4, &at, &left, error);
+    *out = status == INS_OK && load_u32(at) == row;
+    return status;
+}
+
+static ins_status take_presence(struct row_stream *stream, uint32_t row, uint64_t *out,
+                                ins_error *error) {
+    bool has;
+    ins_status status = has_vector(stream, row, &has, error);
+    stream->position += status == INS_OK && has;
+    *out = status == INS_OK && has ? (uint64_t)1 << stream->which : 0;
+    return status;
+}
+
+static ins_status take_vector(struct row_stream *stream, uint32_t row, const void **out,
+                              ins_error *error) {
+    bool has;
+    const uint8_t *at = NULL;
+    uint32_t left = 0;
+    ins_status status = has_vector(stream, row, &has, error);
+    if (status == INS_OK && has) {
+        /* Rows fill their chunks whole, so the section has no gaps. */
+        status =
+            window_at(stream, &stream->windows[SECTION_DENSE], stream->vector.slot,
+                      (uint64_t)stream->position * stream->vector.row_bytes, &at, &left, error);
+        stream->position++;
+    }
+    *out = status == INS_OK ? at : NULL;
     return status;
 }
 
@@ -236,7 +313,7 @@ static ins_status join_payload(struct row_stream *stream, uint64_t begin, uint64
     for (uint64_t at = begin; at < end;) {
         const uint8_t *bytes = NULL;
         uint32_t left = 0;
-        ins_status status = window_at(stream, SECTION_PAYLOAD, at, &bytes, &left, error);
+        ins_status status = section_at(stream, SECTION_PAYLOAD, at, &bytes, &left, error);
         if (status != INS_OK) {
             return status;
         }
@@ -271,7 +348,7 @@ static ins_status take_payload(struct row_stream *stream, uint32_t row, struct s
     }
     const uint8_t *at = NULL;
     uint32_t left = 0;
-    status = window_at(stream, SECTION_PAYLOAD, begin, &at, &left, error);
+    status = section_at(stream, SECTION_PAYLOAD, begin, &at, &left, error);
     if (status == INS_OK && end - begin <= left) {
         *out = (struct slice){.data = at, .size = (size_t)(end - begin)};
         return INS_OK;
@@ -304,8 +381,8 @@ static ins_status next_entry(struct row_stream *stream, struct extent_row *out, 
         }
         const uint8_t *at = NULL;
         uint32_t left = 0;
-        status = window_at(stream, SECTION_DIRECTORY, (uint64_t)stream->block * INS_DIRECTORY_BLOCK,
-                           &at, &left, error);
+        status = section_at(stream, SECTION_DIRECTORY,
+                            (uint64_t)stream->block * INS_DIRECTORY_BLOCK, &at, &left, error);
         if (status == INS_OK) {
             size_t size = left < INS_DIRECTORY_BLOCK ? left : INS_DIRECTORY_BLOCK;
             status = directory_block_begin(at, size, &stream->cursor, error);
@@ -357,6 +434,9 @@ ins_status row_stream_next(struct row_stream *stream, struct extent_row *out, bo
     }
     if (stream->need == EXTENT_NEED_KEYS) {
         status = take_version(stream, out, index, &out->version, error);
+        out->present = stream->whole;
+    } else if (stream->need == EXTENT_NEED_PRESENCE && !out->tombstone) {
+        status = take_presence(stream, index, &out->present, error);
     } else if (stream->need == EXTENT_NEED_VECTOR && !out->tombstone) {
         status = take_vector(stream, index, &out->vector, error);
     } else if (stream->need == EXTENT_NEED_PAYLOAD && !out->tombstone) {

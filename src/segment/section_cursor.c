@@ -4,11 +4,15 @@
 #define CURSOR_BUFFER_BYTES (INS_CHUNK_BYTES + SEGMENT_READ_SLACK)
 
 ins_status section_cursor_open(struct section_cursor *cursor, struct check *check,
-                               const struct extent *extent, enum section_kind kind,
-                               const char *what, ins_error *error) {
-    *cursor = (struct section_cursor){
-        .check = check, .extent = extent, .kind = kind, .what = what, .chunk = UINT32_MAX};
-    if (extent->small || !extent->sections[kind].present) {
+                               const struct extent *extent, uint32_t slot, const char *what,
+                               ins_error *error) {
+    *cursor = (struct section_cursor){.check = check,
+                                      .extent = extent,
+                                      .slot = slot,
+                                      .section = extent_slot_section(extent, slot),
+                                      .what = what,
+                                      .chunk = UINT32_MAX};
+    if (extent->small || !cursor->section.present) {
         return INS_OK;
     }
     cursor->buffer = arena_alloc(check->arena, INS_MEM_JOB, CURSOR_BUFFER_BYTES);
@@ -22,10 +26,10 @@ static const uint8_t *cursor_load(struct section_cursor *cursor, uint32_t chunk)
     }
     cursor->chunk = chunk;
     if (cursor->extent->small) {
-        cursor->bytes = extent_section(cursor->extent, cursor->kind).data;
+        cursor->bytes = extent_section(cursor->extent, cursor->slot).data;
         return cursor->bytes;
     }
-    struct block_key key = extent_chunk(cursor->extent, cursor->kind, chunk);
+    struct block_key key = extent_chunk(cursor->extent, cursor->slot, chunk);
     if (!check_block(cursor->check, &key, cursor->what, cursor->buffer, &cursor->bytes)) {
         cursor->bytes = NULL;
         cursor->failed = true;
@@ -34,7 +38,7 @@ static const uint8_t *cursor_load(struct section_cursor *cursor, uint32_t chunk)
 }
 
 const uint8_t *section_cursor_at(struct section_cursor *cursor, uint64_t offset, uint32_t size) {
-    const struct section *section = &cursor->extent->sections[cursor->kind];
+    const struct section *section = &cursor->section;
     INS_ASSERT(offset + size <= section->size);
     uint32_t chunk = (uint32_t)(offset / section->chunk_bytes);
     uint32_t in_chunk = (uint32_t)(offset % section->chunk_bytes);
@@ -46,7 +50,7 @@ const uint8_t *section_cursor_at(struct section_cursor *cursor, uint64_t offset,
 /* Chunks that the walk has not come to, because it stopped at damage or looks at none, are verified
  * now; so all of them have been. */
 void section_cursor_close(struct section_cursor *cursor) {
-    const struct section *section = &cursor->extent->sections[cursor->kind];
+    const struct section *section = &cursor->section;
     bool readable = section->present && (cursor->extent->small || cursor->buffer != NULL);
     if (readable) {
         uint32_t next = cursor->chunk == UINT32_MAX ? 0 : cursor->chunk + 1;

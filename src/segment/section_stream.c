@@ -30,20 +30,16 @@ static ins_status hashes_add(struct segment_writer *writer, uint64_t hash, ins_e
 }
 
 ins_status stream_begin(struct section_stream *stream, struct segment_writer *writer,
-                        uint64_t extent_start, uint16_t encoding, uint32_t chunk_bytes,
-                        uint64_t size, ins_error *error) {
-    INS_ASSERT(chunk_bytes <= INS_CHUNK_BYTES);
+                        uint64_t extent_start, const struct section *section, uint64_t size,
+                        ins_error *error) {
+    INS_ASSERT(section->chunk_bytes <= INS_CHUNK_BYTES);
     bool page = size == 0 || size > INS_SMALL_EXTENT_BYTES;
     ins_status status =
         sink_zero_to(writer, align_up(writer->end, page ? SEGMENT_PAGE : 64), error);
-    *stream = (struct section_stream){
-        .writer = writer,
-        .section = {.present = true,
-                    .encoding = encoding,
-                    .offset = writer->end - extent_start,
-                    .chunk_bytes = chunk_bytes,
-                    .first_hash = writer->hash_count},
-    };
+    *stream = (struct section_stream){.writer = writer, .section = *section};
+    stream->section.present = true;
+    stream->section.offset = writer->end - extent_start;
+    stream->section.first_hash = writer->hash_count;
     return status;
 }
 
@@ -87,19 +83,35 @@ ins_status stream_zero(struct section_stream *stream, size_t size, ins_error *er
     return stream_put(stream, zeros, size, error);
 }
 
-ins_status stream_end(struct section_stream *stream, struct section *out_section,
-                      ins_error *error) {
+ins_status stream_end(struct section_stream *stream, ins_error *error) {
     ins_status status = stream->used == 0 ? INS_OK : stream_flush(stream, error);
-    stream->section.present = stream->section.size != 0;
-    *out_section = stream->section;
+    if (status == INS_OK && stream->section.size != 0) {
+        section_list_add(&stream->writer->sections, &stream->section);
+    }
     return status;
 }
 
 /* ---- Header ---------------------------------------------------------------------------------- */
 
-static void section_put(uint8_t *to, uint32_t kind, const struct section *section, bool small) {
+static uint32_t section_order(const struct section *section) {
+    return (uint32_t)section->kind << 16 | section->number;
+}
+
+void section_list_add(struct section_list *list, const struct section *section) {
+    uint32_t at = list->count;
+    INS_ASSERT(list->count < EXTENT_SECTION_COUNT_MAX);
+    for (; at > 0 && section_order(&list->items[at - 1]) > section_order(section); at--) {
+        list->items[at] = list->items[at - 1];
+    }
+    INS_ASSERT(at == 0 || section_order(&list->items[at - 1]) < section_order(section));
+    list->items[at] = *section;
+    list->count++;
+}
+
+static void section_put(uint8_t *to, const struct section *section, bool small) {
     memset(to, 0, EXTENT_SECTION_BYTES);
-    store_u16(to, (uint16_t)kind);
+    store_u16(to, section->kind);
+    store_u16(to + 2, section->number);
     store_u16(to + 4, section->encoding);
     store_u64(to + 8, section->offset);
     store_u64(to + 16, section->size);
@@ -108,16 +120,11 @@ static void section_put(uint8_t *to, uint32_t kind, const struct section *sectio
 }
 
 size_t extent_header_put(uint8_t *out, const struct extent_source *source,
-                         const struct extent_counts *counts, const struct section *sections,
+                         const struct extent_counts *counts, const struct section_list *sections,
                          bool small, uint32_t hash_count, uint64_t extent_size) {
     uint8_t *table = out + EXTENT_HEADER_BYTES;
-    uint32_t section_count = 0;
-    for (uint32_t kind = 1; kind < SECTION_SLOTS; kind++) {
-        if (sections[kind].present) {
-            section_put(table + (size_t)section_count * EXTENT_SECTION_BYTES, kind, &sections[kind],
-                        small);
-            section_count++;
-        }
+    for (uint32_t i = 0; i < sections->count; i++) {
+        section_put(table + (size_t)i * EXTENT_SECTION_BYTES, &sections->items[i], small);
     }
     memset(out, 0, EXTENT_HEADER_BYTES);
     store_u32(out, EXTENT_MAGIC);
@@ -134,41 +141,33 @@ size_t extent_header_put(uint8_t *out, const struct extent_source *source,
     store_u32(out + 48, counts->numbers);
     store_u32(out + 52, counts->tombstones);
     store_u32(out + 56, counts->tombstone_numbers);
-    store_u32(out + 60, source->directory ? 0 : source->dim);
     store_u32(out + 64, hash_count);
-    store_u16(out + 68, (uint16_t)section_count);
+    store_u16(out + 68, (uint16_t)sections->count);
     store_u64(out + 72, extent_size);
-    return EXTENT_HEADER_BYTES + section_count * EXTENT_SECTION_BYTES;
+    return EXTENT_HEADER_BYTES + sections->count * EXTENT_SECTION_BYTES;
 }
 
-/* The header's table holds the hashes in the order of kinds, which need not be the file's. */
-static uint8_t *put_hashes(const struct segment_writer *writer, const struct section *sections,
-                           uint8_t *at) {
-    for (uint32_t kind = 1; kind < SECTION_SLOTS; kind++) {
-        const struct section *section = &sections[kind];
-        for (uint32_t i = 0; section->present && i < section->chunk_count; i++) {
+/* The header holds the hashes in the order of its table, which need not be the file's: each section
+ * learns its new first one. */
+static uint8_t *put_hashes(struct segment_writer *writer, uint8_t *at) {
+    uint32_t count = 0;
+    for (uint32_t s = 0; s < writer->sections.count; s++) {
+        struct section *section = &writer->sections.items[s];
+        for (uint32_t i = 0; i < section->chunk_count; i++) {
             store_u64(at, writer->hashes[section->first_hash + i]);
             at += 8;
         }
+        section->first_hash = count;
+        count += section->chunk_count;
     }
+    INS_ASSERT(count == writer->hash_count);
     return at;
 }
 
 ins_status extent_finish_large(struct segment_writer *writer, const struct extent_source *source,
-                               const struct extent_counts *counts, const struct section *sections,
-                               uint64_t start, struct run *out_run, ins_error *error) {
-    struct section ordered[SECTION_SLOTS];
-    uint32_t section_count = 0;
-    uint32_t hash_count = 0;
-    for (uint32_t kind = 0; kind < SECTION_SLOTS; kind++) {
-        ordered[kind] = sections[kind];
-        if (sections[kind].present) {
-            ordered[kind].first_hash = hash_count;
-            hash_count += sections[kind].chunk_count;
-            section_count++;
-        }
-    }
-    INS_ASSERT(hash_count == writer->hash_count);
+                               const struct extent_counts *counts, uint64_t start,
+                               struct run *out_run, ins_error *error) {
+    uint32_t section_count = writer->sections.count, hash_count = writer->hash_count;
     ins_status status = sink_zero_to(writer, align_up(writer->end, 64), error);
     if (status != INS_OK) {
         return status;
@@ -177,8 +176,8 @@ ins_status extent_finish_large(struct segment_writer *writer, const struct exten
     INS_ASSERT(header_size <= EXTENT_HEADER_BYTES_MAX);
     uint64_t size = writer->end - start + header_size;
     uint8_t *header = writer->build;
-    size_t used = extent_header_put(header, source, counts, ordered, false, hash_count, size);
-    uint8_t *end = put_hashes(writer, sections, header + used);
+    uint8_t *end = put_hashes(writer, header + layout_header_bytes(section_count, 0));
+    (void)extent_header_put(header, source, counts, &writer->sections, false, hash_count, size);
     memset(end, 0, header_size - (size_t)(end - header));
     writer->hash_count = 0;
     INS_ASSERT(start % 64 == 0);

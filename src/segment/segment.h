@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/hash.h"
+#include "index/vectors.h"
 #include "mem/mem.h"
 #include "store/store.h"
 
@@ -66,12 +67,19 @@ enum section_kind {
     SECTION_GRAPH = 14,
     SECTION_SPARSE = 15,
     SECTION_FIELD = 16,
+    SECTION_VECTOR_ROWS = 17,
 };
-#define SECTION_SLOTS 10 /* kinds 1..9 are looked up by kind in this version */
+
+/* A section's slot: its kind where that is below SECTION_SLOTS and its number is 0, which is what
+ * nearly all extents have and nothing must look for; else SECTION_SLOTS + its place in the table.
+ */
+#define SECTION_SLOTS 10
+#define SLOT_NONE UINT32_MAX
 
 struct section {
     bool present;
-    uint16_t field, encoding;
+    uint16_t kind, number; /* number: the vector's id (dense, vector rows), else 0 */
+    uint16_t encoding;
     uint64_t offset; /* from the extent's start */
     uint64_t size;
     uint32_t chunk_bytes; /* all chunks but the last are this long */
@@ -87,11 +95,11 @@ struct extent {
     uint32_t row_count,
         number_count; /* rows, and how many of them have number ids (they come first) */
     uint32_t tombstone_count, tombstone_number_count;
-    uint32_t dim;
     bool wide_versions; /* u64 instead of u32 above version_low */
     struct section sections[SECTION_SLOTS];
-    const uint8_t *header; /* small: the whole extent */
-    const uint8_t *hashes; /* u64 LE a chunk of every section (large only) */
+    uint32_t section_count; /* in the table */
+    const uint8_t *header;  /* small: the whole extent */
+    const uint8_t *hashes;  /* u64 LE a chunk of every section (large only) */
 };
 
 /* The first block to read of a run: the whole extent when small, else its header. False for an
@@ -100,13 +108,29 @@ bool run_first_block(const struct run *run, uint64_t file, struct block_key *out
 /* `bytes` is that block, verified against its hash. Checks every bound of the header. */
 INS_MUST_USE ins_status extent_parse(const struct run *run, uint64_t file, struct slice bytes,
                                      uint64_t incarnation, struct extent *out, ins_error *error);
+/* Slots of the extent are below this. */
+static inline uint32_t extent_slot_count(const struct extent *extent) {
+    return SECTION_SLOTS + extent->section_count;
+}
+/* SLOT_NONE when the extent has no such section. */
+uint32_t extent_slot(const struct extent *extent, enum section_kind kind, uint32_t number);
+struct section extent_slot_section(const struct extent *extent, uint32_t slot);
 /* Block of chunk `chunk` of a section of a large extent. */
-struct block_key extent_chunk(const struct extent *extent, enum section_kind kind, uint32_t chunk);
+struct block_key extent_chunk(const struct extent *extent, uint32_t slot, uint32_t chunk);
 /* Of a small extent: the section's bytes inside the block. */
-struct slice extent_section(const struct extent *extent, enum section_kind kind);
-/* Rows in one chunk of IDS' number part, VERSIONS, DENSE, PAYLOAD_OFFSETS: rows never cross chunks.
- */
+struct slice extent_section(const struct extent *extent, uint32_t slot);
+/* Rows in one chunk of IDS' number part, VERSIONS, PAYLOAD_OFFSETS: rows never cross chunks. */
 uint32_t extent_rows_per_chunk(const struct extent *extent, enum section_kind kind);
+
+/* One vector's sections. */
+struct extent_vector {
+    uint32_t slot;      /* of the values: those of the rows that have the vector, in row order */
+    uint32_t rows_slot; /* of their row numbers; SLOT_NONE: every row has it */
+    uint32_t count;     /* rows that have it */
+    uint32_t row_bytes, rows_per_chunk;
+};
+/* False when no row of the extent has the vector of that id. */
+bool extent_vector(const struct extent *extent, uint32_t id, struct extent_vector *out);
 
 /* Sections' chunks as the caller holds them: chunks[i] is NULL when not at hand. For a small extent
  * chunk 0 is the section. */
@@ -129,6 +153,13 @@ bool extent_find(const struct extent *extent, const struct chunks *ids, const in
                  uint32_t *out_row);
 bool extent_find_tombstone(const struct extent *extent, const struct chunks *tombstones,
                            const ins_id *id);
+/* Row of the value number `position`; row_count when the section's bytes are no row's number.
+ * `rows`: chunks of rows_slot; not looked at when every row has the vector. */
+uint32_t extent_vector_row(const struct extent *extent, const struct extent_vector *vector,
+                           const struct chunks *rows, uint32_t position);
+/* And the inverse; false when the row lacks the vector. All chunks of `rows` at hand. */
+bool extent_vector_position(const struct extent_vector *vector, const struct chunks *rows,
+                            uint32_t row, uint32_t *out_position);
 /* Where the payload of `row` lies in SECTION_PAYLOAD: [*out_begin, *out_end). INS_CORRUPT when out
  * of bounds. */
 INS_MUST_USE ins_status extent_payload_range(const struct extent *extent,
@@ -175,28 +206,37 @@ INS_MUST_USE ins_status directory_block_find(const uint8_t *block, size_t size, 
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
-enum extent_need { EXTENT_NEED_KEYS = 0, EXTENT_NEED_VECTOR = 1, EXTENT_NEED_PAYLOAD = 2 };
+enum extent_need {
+    EXTENT_NEED_KEYS = 0,
+    EXTENT_NEED_VECTOR = 1,   /* values of one vector */
+    EXTENT_NEED_PRESENCE = 2, /* whether rows have one vector */
+    EXTENT_NEED_PAYLOAD = 3,
+};
 
 struct extent_row {
     ins_id id;
     uint64_t version; /* with EXTENT_NEED_KEYS */
     bool tombstone;
     uint64_t incarnation; /* directory rows: where the id lives */
-    const float *vector;  /* [dim], with EXTENT_NEED_VECTOR */
+    uint64_t present;     /* with KEYS and PRESENCE: bit i: the row has source->vectors[i] */
+    const void *vector;   /* with EXTENT_NEED_VECTOR; NULL: the row lacks it */
     struct slice payload; /* with EXTENT_NEED_PAYLOAD; size 0 = none */
 };
 
 /* Rows of one island in id order, newest version of each id only. The writer passes over them
- * several times: keys first, then once per section. */
+ * several times: keys first, then once or more per section. */
 struct extent_source {
     void *context;
     uint32_t shard;
     uint64_t scope, incarnation;
     uint32_t schema_version, partition_version;
     uint64_t version_low, version_high; /* the interval (low, high] that the extent covers */
-    uint32_t dim;                       /* 0: no vectors */
-    bool directory;                     /* rows are id directory entries */
-    ins_status (*rewind)(void *context, enum extent_need need, ins_error *error);
+    const struct vector_shape *vectors; /* [vector_count], ascending by id: what is written */
+    uint32_t vector_count;
+    uint64_t sparse; /* bit i: `present` of vectors[i] comes with PRESENCE only, not with KEYS */
+    bool directory;  /* rows are id directory entries */
+    /* `vector`: which of `vectors` a pass with VECTOR or PRESENCE is about. */
+    ins_status (*rewind)(void *context, enum extent_need need, uint32_t vector, ins_error *error);
     /* *out_end at the end. What `out` points to lives until the next call. */
     ins_status (*next)(void *context, struct extent_row *out, bool *out_end, ins_error *error);
 };

@@ -100,12 +100,13 @@ static void check_gaps(struct check *check, const struct extent *extent, uint64_
                        uint64_t end, uint8_t *scratch) {
     uint64_t at = begin;
     for (;;) {
+        struct section found = {0};
         const struct section *next = NULL;
-        for (uint32_t kind = 1; kind < SECTION_SLOTS; kind++) {
-            const struct section *section = &extent->sections[kind];
-            if (section->present && section->offset >= at &&
-                (next == NULL || section->offset < next->offset)) {
-                next = section;
+        for (uint32_t i = 0; i < extent->section_count; i++) {
+            struct section section = extent_slot_section(extent, SECTION_SLOTS + i);
+            if (section.offset >= at && (next == NULL || section.offset < next->offset)) {
+                found = section;
+                next = &found;
             }
         }
         uint64_t stop = next == NULL ? end : next->offset;
@@ -134,14 +135,13 @@ static void check_gaps(struct check *check, const struct extent *extent, uint64_
 
 /* Sections that overlap would be skipped by check_gaps: their bytes must add up. */
 static void check_overlap(struct check *check, const struct extent *extent) {
-    for (uint32_t kind = 1; kind < SECTION_SLOTS; kind++) {
-        for (uint32_t other = 1; other < kind; other++) {
-            const struct section *a = &extent->sections[kind];
-            const struct section *b = &extent->sections[other];
-            if (a->present && b->present && a->offset < b->offset + b->size &&
-                b->offset < a->offset + a->size) {
+    for (uint32_t i = 0; i < extent->section_count; i++) {
+        struct section a = extent_slot_section(extent, SECTION_SLOTS + i);
+        for (uint32_t other = 0; other < i; other++) {
+            struct section b = extent_slot_section(extent, SECTION_SLOTS + other);
+            if (a.offset < b.offset + b.size && b.offset < a.offset + a.size) {
                 check_damage(check, "extent at %llu: sections %u and %u overlap",
-                             (unsigned long long)extent->offset, other, kind);
+                             (unsigned long long)extent->offset, b.kind, a.kind);
             }
         }
     }

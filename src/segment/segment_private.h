@@ -49,7 +49,7 @@ _Static_assert(SEGMENT_SCOPES_PER_PIECE *SEGMENT_SCOPE_BYTES <= SEGMENT_PIECE_BY
 #define EXTENT_HEADER_BYTES 80u
 #define EXTENT_SECTION_BYTES 40u
 #define EXTENT_HEADER_BYTES_MAX (1u << 20) /* a header is one block */
-#define EXTENT_SECTION_COUNT_MAX (SECTION_SLOTS - 1)
+#define EXTENT_SECTION_COUNT_MAX (SECTION_SLOTS - 1 + 2 * INS_VECTORS_MAX)
 #define EXTENT_HASHES_MAX                                                                          \
     ((EXTENT_HEADER_BYTES_MAX - EXTENT_HEADER_BYTES -                                              \
       EXTENT_SECTION_COUNT_MAX * EXTENT_SECTION_BYTES) /                                           \
@@ -59,7 +59,6 @@ enum extent_flags { EXTENT_SMALL = 1, EXTENT_DIRECTORY = 2, EXTENT_WIDE_VERSIONS
 enum extent_encoding {
     ENCODING_PLAIN = 1,
     ENCODING_U32 = 4,
-    ENCODING_F32 = 4,
     ENCODING_U64 = 8,
     ENCODING_FUSE12 = 12,
 };
@@ -71,8 +70,13 @@ uint64_t layout_ids_bytes(uint32_t count, uint32_t numbers);
 /* Where id number `index` begins among them. */
 uint64_t layout_id_offset(uint32_t numbers, uint32_t index);
 uint64_t layout_tombstones_bytes(uint32_t count, uint32_t numbers, bool wide);
-/* Chunk bytes of a section of a large extent: of islands and of the index. */
-uint32_t layout_chunk_bytes(enum section_kind kind, uint32_t dim);
+/* Chunk bytes of a section of a large extent: of islands and of the index, but for vectors. */
+uint32_t layout_chunk_bytes(enum section_kind kind);
+/* Whole rows of one vector. */
+uint32_t layout_vector_chunk_bytes(uint32_t row_bytes);
+/* What a section of dense values says of their type, and the reverse (0: of none). */
+uint16_t layout_encoding_of(uint32_t datatype);
+uint32_t layout_encoding_bytes(uint16_t encoding);
 uint32_t layout_directory_chunk_bytes(uint32_t row_count);
 /* Where an extent of `size` bytes goes when the file ends at `end`. */
 uint64_t layout_place(uint64_t end, uint64_t size, bool small);
@@ -174,6 +178,14 @@ struct table {
     uint32_t entry_count;
 };
 
+/* The sections of the extent being made, ascending by (kind, number) when it is done. */
+struct section_list {
+    uint32_t count;
+    struct section items[EXTENT_SECTION_COUNT_MAX];
+};
+/* Keeps the order; two of one name are not allowed. */
+void section_list_add(struct section_list *list, const struct section *section);
+
 struct segment_writer {
     ins_store *store;
     struct arena *arena;
@@ -189,6 +201,7 @@ struct segment_writer {
     uint8_t *build;   /* [INS_SMALL_EXTENT_BYTES_MAX] */
     uint64_t *hashes; /* [hash_capacity] of the large extent being made */
     uint32_t hash_count, hash_capacity;
+    struct section_list sections;
     struct table directory, scopes;
     bool any_extent;
     uint32_t last_shard;
@@ -206,32 +219,37 @@ struct section_stream {
     struct section section; /* as it will be in the table */
     uint32_t used;          /* bytes of the chunk that is being filled */
 };
-/* Begins the section at the next place; `size` 0 when it is not known yet (goes to a page). */
+/* Begins the section, of which kind, number, encoding and chunk_bytes are set, at the next place;
+ * `size` 0 when it is not known yet (goes to a page). */
 INS_MUST_USE ins_status stream_begin(struct section_stream *stream, struct segment_writer *writer,
-                                     uint64_t extent_start, uint16_t encoding, uint32_t chunk_bytes,
+                                     uint64_t extent_start, const struct section *section,
                                      uint64_t size, ins_error *error);
 INS_MUST_USE ins_status stream_put(struct section_stream *stream, const void *data, size_t size,
                                    ins_error *error);
 INS_MUST_USE ins_status stream_zero(struct section_stream *stream, size_t size, ins_error *error);
-INS_MUST_USE ins_status stream_end(struct section_stream *stream, struct section *out_section,
-                                   ins_error *error);
+/* An empty one is left out. */
+INS_MUST_USE ins_status stream_end(struct section_stream *stream, ins_error *error);
 
 /* What the passes over a source agree on. */
 struct extent_counts {
     uint32_t rows, numbers, tombstones, tombstone_numbers;
+    uint32_t vectors[INS_VECTORS_MAX]; /* rows that have source->vectors[i] */
 };
 /* Walks a source and asserts the order of its rows. */
 struct source_walk {
     const struct extent_source *source;
     enum extent_need need;
+    uint32_t vector;
     struct extent_row row;
     bool begun, end;
     ins_id last;
 };
 INS_MUST_USE ins_status walk_begin(struct source_walk *walk, const struct extent_source *source,
-                                   enum extent_need need, ins_error *error);
+                                   enum extent_need need, uint32_t vector, ins_error *error);
 /* The next row is in walk->row unless walk->end. */
 INS_MUST_USE ins_status walk_next(struct source_walk *walk, ins_error *error);
+/* The next row that is no tombstone. */
+INS_MUST_USE ins_status walk_live(struct source_walk *walk, ins_error *error);
 INS_MUST_USE ins_status walk_count(const struct extent_source *source,
                                    struct extent_counts *out_counts, ins_error *error);
 
@@ -239,15 +257,14 @@ INS_MUST_USE ins_status walk_count(const struct extent_source *source,
 static inline bool extent_is_wide(const struct extent_source *source) {
     return source->version_high - source->version_low > UINT32_MAX;
 }
-/* Encodes header and section table to `out`, `sections` indexed by kind; returns their bytes. */
+/* Encodes header and section table to `out`; returns their bytes. */
 size_t extent_header_put(uint8_t *out, const struct extent_source *source,
-                         const struct extent_counts *counts, const struct section *sections,
+                         const struct extent_counts *counts, const struct section_list *sections,
                          bool small, uint32_t hash_count, uint64_t extent_size);
-/* Ends a large extent: header, table, hashes. Fills `out_run`. */
+/* Ends a large extent: header, table of writer->sections, hashes. Fills `out_run`. */
 INS_MUST_USE ins_status extent_finish_large(struct segment_writer *writer,
                                             const struct extent_source *source,
-                                            const struct extent_counts *counts,
-                                            const struct section *sections, uint64_t start,
+                                            const struct extent_counts *counts, uint64_t start,
                                             struct run *out_run, ins_error *error);
 /* Places the small extent of `size` bytes that lies in writer->build. Fills `out_run`. */
 INS_MUST_USE ins_status extent_finish_small(struct segment_writer *writer,
@@ -258,6 +275,32 @@ INS_MUST_USE ins_status extent_write_rows(struct segment_writer *writer,
                                           const struct extent_source *source,
                                           const struct extent_counts *counts, struct run *out_run,
                                           ins_error *error);
+/* Ids and versions as sections hold them. */
+static inline void put_id_at(uint8_t *at, const ins_id *id) {
+    if (id->is_uuid) {
+        store_u64(at, id->high);
+        at += 8;
+    }
+    store_u64(at, id->low);
+}
+static inline void put_version_at(uint8_t *base, bool wide, uint32_t index, uint64_t version) {
+    if (wide) {
+        store_u64(base + (uint64_t)index * 8, version);
+    } else {
+        store_u32(base + (uint64_t)index * 4, (uint32_t)version);
+    }
+}
+/* The two forms of extent_write_rows. `payload_bytes` of all rows. */
+uint64_t small_rows_layout(struct section_list *list, const struct extent_source *source,
+                           const struct extent_counts *counts, uint64_t payload_bytes);
+INS_MUST_USE ins_status small_rows_write(struct segment_writer *writer,
+                                         const struct extent_source *source,
+                                         const struct extent_counts *counts, uint64_t size,
+                                         struct run *out_run, ins_error *error);
+INS_MUST_USE ins_status large_rows_write(struct segment_writer *writer,
+                                         const struct extent_source *source,
+                                         const struct extent_counts *counts, struct run *out_run,
+                                         ins_error *error);
 INS_MUST_USE ins_status extent_write_directory(struct segment_writer *writer,
                                                const struct extent_source *source,
                                                const struct extent_counts *counts,
@@ -318,7 +361,8 @@ INS_MUST_USE ins_status check_directory_run(struct check *check, const struct ex
 struct section_cursor {
     struct check *check;
     const struct extent *extent;
-    enum section_kind kind;
+    uint32_t slot;
+    struct section section;
     const char *what;
     uint8_t *buffer;      /* [INS_CHUNK_BYTES + SEGMENT_READ_SLACK] when large */
     const uint8_t *bytes; /* of chunk `chunk` */
@@ -326,7 +370,7 @@ struct section_cursor {
     bool failed;
 };
 INS_MUST_USE ins_status section_cursor_open(struct section_cursor *cursor, struct check *check,
-                                            const struct extent *extent, enum section_kind kind,
+                                            const struct extent *extent, uint32_t slot,
                                             const char *what, ins_error *error);
 void section_cursor_close(struct section_cursor *cursor);
 /* `size` bytes at `offset` of the section, within one chunk. NULL when the chunk is damaged. */

@@ -285,7 +285,7 @@ ins_status segment_writer_commit(struct segment_writer *writer, struct segment_i
 static void assert_order(const struct segment_writer *writer, const struct extent_source *source) {
     INS_ASSERT(source->shard <= UINT16_MAX);
     INS_ASSERT(source->version_low <= source->version_high);
-    INS_ASSERT(source->dim <= INS_DIM_MAX);
+    INS_ASSERT(source->vector_count <= INS_VECTORS_MAX);
     if (!writer->any_extent || source->shard > writer->last_shard) {
         return;
     }

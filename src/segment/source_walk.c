@@ -3,9 +3,9 @@
 #include "segment/segment_private.h"
 
 ins_status walk_begin(struct source_walk *walk, const struct extent_source *source,
-                      enum extent_need need, ins_error *error) {
-    *walk = (struct source_walk){.source = source, .need = need};
-    return source->rewind(source->context, need, error);
+                      enum extent_need need, uint32_t vector, ins_error *error) {
+    *walk = (struct source_walk){.source = source, .need = need, .vector = vector};
+    return source->rewind(source->context, need, vector, error);
 }
 
 ins_status walk_next(struct source_walk *walk, ins_error *error) {
@@ -32,25 +32,60 @@ ins_status walk_next(struct source_walk *walk, ins_error *error) {
     return INS_OK;
 }
 
+ins_status walk_live(struct source_walk *walk, ins_error *error) {
+    ins_status status;
+    do {
+        status = walk_next(walk, error);
+    } while (status == INS_OK && !walk->end && walk->row.tombstone);
+    return status;
+}
+
+static void count_row(const struct source_walk *walk, struct extent_counts *counts) {
+    uint32_t number = walk->row.id.is_uuid ? 0 : 1;
+    INS_ASSERT(counts->rows < UINT32_MAX);
+    INS_ASSERT(counts->tombstones < UINT32_MAX);
+    if (walk->row.tombstone) {
+        counts->tombstones++;
+        counts->tombstone_numbers += number;
+        return;
+    }
+    counts->rows++;
+    counts->numbers += number;
+    for (uint32_t i = 0; i < walk->source->vector_count; i++) {
+        counts->vectors[i] += walk->row.present >> i & 1;
+    }
+}
+
+static ins_status count_sparse(const struct extent_source *source, uint32_t vector,
+                               uint32_t *out_count, ins_error *error) {
+    struct source_walk walk;
+    ins_status status = walk_begin(&walk, source, EXTENT_NEED_PRESENCE, vector, error);
+    *out_count = 0;
+    while (status == INS_OK) {
+        status = walk_live(&walk, error);
+        if (status != INS_OK || walk.end) {
+            break;
+        }
+        *out_count += walk.row.present >> vector & 1;
+    }
+    return status;
+}
+
 ins_status walk_count(const struct extent_source *source, struct extent_counts *out_counts,
                       ins_error *error) {
     struct extent_counts counts = {0};
     struct source_walk walk;
-    ins_status status = walk_begin(&walk, source, EXTENT_NEED_KEYS, error);
+    ins_status status = walk_begin(&walk, source, EXTENT_NEED_KEYS, 0, error);
     while (status == INS_OK) {
         status = walk_next(&walk, error);
         if (status != INS_OK || walk.end) {
             break;
         }
-        INS_ASSERT(counts.rows < UINT32_MAX);
-        INS_ASSERT(counts.tombstones < UINT32_MAX);
-        uint32_t number = walk.row.id.is_uuid ? 0 : 1;
-        if (walk.row.tombstone) {
-            counts.tombstones++;
-            counts.tombstone_numbers += number;
-        } else {
-            counts.rows++;
-            counts.numbers += number;
+        count_row(&walk, &counts);
+    }
+    for (uint32_t i = 0; i < source->vector_count && status == INS_OK; i++) {
+        if ((source->sparse >> i & 1) != 0) {
+            status = count_sparse(source, i, &counts.vectors[i], error);
         }
     }
     if (status == INS_OK) {

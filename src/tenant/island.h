@@ -6,34 +6,9 @@
 #ifndef INS_TENANT_ISLAND_H
 #define INS_TENANT_ISLAND_H
 
-#include "payload/payload.h"
 #include "segment/segment.h"
 #include "tenant/memtable.h"
-
-/* What many collections share: interned by the text of its settings. */
-struct schema {
-    struct table_node node;     /* by text */
-    struct table_node key_node; /* by key, while it has one */
-    uint64_t key;               /* of its catalog row; 0 = none is written yet */
-    uint32_t refs;
-    uint32_t dim;
-    ins_distance distance;
-    uint32_t field_count;
-    struct schema_field *fields; /* [field_count] */
-    uint32_t text_size;
-    char *text;            /* canonical JSON: the key of interning; all else is parsed from it */
-    ins_text settings;     /* slice of text */
-    bool has_tenant_field; /* islands are formed by this path */
-    bool tenant_is_uuid;
-    ins_text tenant_text;            /* the path as it was given */
-    struct payload_path tenant_path; /* slices of text */
-};
-
-struct schema_field {
-    ins_text name;   /* slices of the schema's text */
-    ins_text schema; /* JSON as the client gave it */
-    bool is_tenant, islands;
-};
+#include "tenant/schema.h"
 
 enum island_flags {
     ISLAND_COMMON = 1,
@@ -78,12 +53,6 @@ struct scope {
     bool has_metadata; /* kept in the catalog row only */
     bool unlinked;
 };
-
-static inline uint32_t island_dim(const struct island *island) {
-    return (island->flags & ISLAND_DIRECTORY) != 0 || island->scope->schema == NULL
-               ? 0
-               : island->scope->schema->dim;
-}
 
 static inline ins_text island_name(const struct island *island) {
     return (ins_text){.data = island->name, .size = island->name_size};

@@ -60,13 +60,12 @@ static void *block_alloc(struct generation *generation, size_t size) {
     return block + 1;
 }
 
-static size_t row_bytes(uint32_t dim, uint32_t payload_size) {
-    return (size_t)align_up(sizeof(struct memrow) + (uint64_t)dim * sizeof(float) + payload_size,
-                            16);
+static size_t row_bytes(uint32_t vector_bytes, uint32_t payload_size) {
+    return (size_t)align_up(sizeof(struct memrow) + (uint64_t)vector_bytes + payload_size, 16);
 }
 
-uint64_t memrow_cost(uint32_t dim, uint32_t payload_size) {
-    size_t block = row_bytes(dim, payload_size) + sizeof(struct memblock);
+uint64_t memrow_cost(uint32_t vector_bytes, uint32_t payload_size) {
+    size_t block = row_bytes(vector_bytes, payload_size) + sizeof(struct memblock);
     if (block < BLOCK_LARGEST) {
         block = block > BLOCK_FIRST ? block : BLOCK_FIRST;
     }
@@ -93,7 +92,6 @@ static struct island_mem *island_mem_of(struct generation *generation, struct is
                                .island = island,
                                .scope = island->scope->key,
                                .incarnation = island->incarnation,
-                               .dim = island_dim(island),
                                .directory = (island->flags & ISLAND_DIRECTORY) != 0,
                                .block_next = BLOCK_FIRST};
     generation->islands = mem;
@@ -138,7 +136,7 @@ static struct memrow *find_newest(const struct island_mem *mem, const ins_id *id
 
 struct memrow *memtable_prepare(struct generation *generation, struct island *island,
                                 struct island_mem **slot, enum memrow_kind kind, const ins_id *id,
-                                const float *vector, uint32_t dim, ins_text payload,
+                                uint32_t vector_count, uint32_t vector_bytes, ins_text payload,
                                 uint64_t incarnation) {
     INS_ASSERT(!generation->frozen);
     struct island_mem *mem = island_mem_of(generation, island, slot);
@@ -146,7 +144,7 @@ struct memrow *memtable_prepare(struct generation *generation, struct island *is
         return NULL;
     }
     size_t tail = kind == MEMROW_DIRECTORY ? sizeof(uint64_t) : payload.size;
-    struct memrow *row = row_alloc(generation, mem, row_bytes(dim, (uint32_t)tail));
+    struct memrow *row = row_alloc(generation, mem, row_bytes(vector_bytes, (uint32_t)tail));
     if (row == NULL) {
         return NULL;
     }
@@ -155,17 +153,15 @@ struct memrow *memtable_prepare(struct generation *generation, struct island *is
                            .id_low = id->low,
                            .id_is_uuid = id->is_uuid,
                            .payload_size = (uint32_t)payload.size,
-                           .dim = dim,
+                           .vector_bytes = vector_bytes,
+                           .vector_count = (uint8_t)vector_count,
                            .kind = (uint8_t)kind};
     row->node.hash = row_hash(mem->incarnation, id);
-    if (vector != NULL) {
-        memcpy(row + 1, vector, dim * sizeof(float));
-    }
     if (kind == MEMROW_DIRECTORY) {
         store_u64(row + 1, incarnation);
     }
     if (payload.size > 0) {
-        memcpy((char *)(row + 1) + dim * sizeof(float), payload.data, payload.size);
+        memcpy((char *)(row + 1) + vector_bytes, payload.data, payload.size);
     }
     return row;
 }

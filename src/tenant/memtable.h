@@ -12,10 +12,11 @@
 #ifndef INS_TENANT_MEMTABLE_H
 #define INS_TENANT_MEMTABLE_H
 
-#include "base/bytes.h"
+#include "index/vectors.h"
 #include "tenant/table.h"
 
 struct island;
+struct schema;
 struct generation;
 
 enum memrow_kind {
@@ -33,10 +34,11 @@ struct memrow {
     uint64_t lsn;
     uint64_t id_high, id_low;
     uint32_t payload_size;
-    uint32_t dim;
+    uint32_t vector_bytes;
+    uint8_t vector_count;
     uint8_t kind;
     bool id_is_uuid;
-    /* MEMROW_POINT: dim floats, then payload_size bytes follow.
+    /* MEMROW_POINT: vector_bytes of packed vectors, then payload_size bytes follow.
      * MEMROW_DIRECTORY: the incarnation of the island where the id lives, u64 */
 };
 _Static_assert(sizeof(struct memrow) <= 96, "every row of a memtable pays it");
@@ -45,8 +47,14 @@ static inline ins_id memrow_id(const struct memrow *row) {
     return (ins_id){.high = row->id_high, .low = row->id_low, .is_uuid = row->id_is_uuid};
 }
 
-static inline const float *memrow_vector(const struct memrow *row) {
-    return row->dim == 0 ? NULL : (const float *)(row + 1);
+/* Packed vectors (index/vectors.h). */
+static inline void *memrow_vectors(struct memrow *row) {
+    return row + 1;
+}
+
+/* One vector's stored values; NULL when the row lacks it. */
+static inline const void *memrow_vector(const struct memrow *row, uint16_t id) {
+    return vectors_find(row + 1, row->vector_count, id);
 }
 
 static inline uint64_t memrow_incarnation(const struct memrow *row) {
@@ -54,7 +62,7 @@ static inline uint64_t memrow_incarnation(const struct memrow *row) {
 }
 
 static inline ins_text memrow_payload(const struct memrow *row) {
-    const char *begin = (const char *)(row + 1) + (size_t)row->dim * sizeof(float);
+    const char *begin = (const char *)(row + 1) + row->vector_bytes;
     return (ins_text){.data = begin, .size = row->payload_size};
 }
 
@@ -64,7 +72,7 @@ struct island_mem {
     struct generation *generation;
     struct island *island; /* NULL once the island is gone */
     uint64_t scope, incarnation;
-    uint32_t dim;
+    struct schema *schema; /* the flush's: held by it; NULL when the island is gone */
     bool directory;
     bool oldest; /* set when frozen: the island had no run, so tombstones need not be written */
     struct memrow *first, *last;
@@ -97,18 +105,17 @@ void generation_unpin(struct generation *generation);
 
 /* Bytes that a row of this shape costs in the worst case (fresh blocks, a first row of its island).
  */
-uint64_t memrow_cost(uint32_t dim, uint32_t payload_size);
+uint64_t memrow_cost(uint32_t vector_bytes, uint32_t payload_size);
 /* True when rows that cost `bytes` in all fit. */
 bool generation_fits(const struct generation *generation, uint64_t bytes);
 
 /* A row in two steps, so that nothing can fail once its LSN is taken. memtable_prepare takes memory
  * and fills everything but the LSN; nobody sees the row. NULL when the share of the arena is used
- * up (what was prepared stays unused until the generation goes). `vector` may be NULL with dim > 0:
- * the caller fills memrow_vector itself. `slot` is the island's pointer for this generation, made
- * when NULL. */
+ * up (what was prepared stays unused until the generation goes). The caller fills
+ * memrow_vectors. `slot` is the island's pointer for this generation, made when NULL. */
 struct memrow *memtable_prepare(struct generation *generation, struct island *island,
                                 struct island_mem **slot, enum memrow_kind kind, const ins_id *id,
-                                const float *vector, uint32_t dim, ins_text payload,
+                                uint32_t vector_count, uint32_t vector_bytes, ins_text payload,
                                 uint64_t incarnation);
 /* Makes it the newest version of its id. LSNs never fall within a generation. */
 void memtable_link(struct memrow *row, uint64_t lsn);

@@ -61,6 +61,15 @@ static void release_section(struct reader *reader, struct reader_chunks *section
     }
 }
 
+static void release_run(struct reader *reader, struct reader_run *run) {
+    for (uint32_t slot = 0; slot < SECTION_SLOTS; slot++) {
+        release_section(reader, &run->sections[slot], UINT32_MAX);
+    }
+    for (uint32_t i = 0; run->more != NULL && i < run->extent.section_count; i++) {
+        release_section(reader, &run->more[i], UINT32_MAX);
+    }
+}
+
 void reader_close(struct reader *reader) {
     if (!reader->open) {
         return;
@@ -68,9 +77,7 @@ void reader_close(struct reader *reader) {
     struct read_context *context = reader->context;
     for (uint32_t i = 0; i < reader->run_count; i++) {
         struct reader_run *run = &reader->runs[i];
-        for (int kind = 0; kind < SECTION_SLOTS; kind++) {
-            release_section(reader, &run->sections[kind], UINT32_MAX);
-        }
+        release_run(reader, run);
         if (run->first != NULL) {
             cache_unpin(context->cache, run->first);
         }
@@ -88,8 +95,8 @@ void reader_close(struct reader *reader) {
 
 /* ---- Bringing bytes ---- */
 
-static enum cache_class class_of(const struct reader *reader, enum section_kind kind) {
-    bool index = (reader->island->flags & ISLAND_DIRECTORY) != 0 && kind != SECTION_DIRECTORY;
+static enum cache_class class_of(const struct reader *reader, uint32_t slot) {
+    bool index = (reader->island->flags & ISLAND_DIRECTORY) != 0 && slot != SECTION_DIRECTORY;
     return index ? CACHE_INDEX : CACHE_DATA;
 }
 
@@ -134,44 +141,65 @@ ins_status reader_load_headers(struct reader *reader, ins_error *error) {
     return result;
 }
 
-static ins_status prepare_chunks(struct reader *reader, struct reader_run *run,
-                                 enum section_kind kind, ins_error *error) {
-    struct reader_chunks *section = &run->sections[kind];
-    uint32_t count = run->extent.small ? 1 : run->extent.sections[kind].chunk_count;
-    if (section->chunks != NULL || count == 0) {
+/* The chunks of a slot; NULL when memory is out. */
+static struct reader_chunks *chunks_at(struct reader *reader, struct reader_run *run,
+                                       uint32_t slot) {
+    if (slot < SECTION_SLOTS) {
+        return &run->sections[slot];
+    }
+    INS_ASSERT(slot < extent_slot_count(&run->extent));
+    if (run->more == NULL) {
+        run->more = pool_alloc_zero(&reader->pool,
+                                    run->extent.section_count * sizeof(struct reader_chunks));
+    }
+    return run->more == NULL ? NULL : &run->more[slot - SECTION_SLOTS];
+}
+
+static ins_status prepare_chunks(struct reader *reader, struct reader_run *run, uint32_t slot,
+                                 struct reader_chunks **out, ins_error *error) {
+    struct reader_chunks *chunks = chunks_at(reader, run, slot);
+    if (chunks != NULL && chunks->chunks != NULL) {
+        *out = chunks;
         return INS_OK;
     }
-    section->chunks = pool_alloc_zero(&reader->pool, count * sizeof(*section->chunks));
-    section->blocks = pool_alloc_zero(&reader->pool, count * sizeof(struct block *));
-    if (section->chunks == NULL || section->blocks == NULL) {
-        section->chunks = NULL;
+    struct section section = extent_slot_section(&run->extent, slot);
+    uint32_t count = run->extent.small ? 1 : section.chunk_count;
+    if (chunks != NULL && count > 0) {
+        chunks->chunks = pool_alloc_zero(&reader->pool, count * sizeof(*chunks->chunks));
+        chunks->blocks = pool_alloc_zero(&reader->pool, count * sizeof(struct block *));
+    }
+    if (chunks == NULL || (count > 0 && (chunks->chunks == NULL || chunks->blocks == NULL))) {
+        if (chunks != NULL) {
+            chunks->chunks = NULL;
+        }
         return ins_fail(error, INS_FULL, "no memory for a view of %u chunks", count);
     }
-    section->count = count;
+    chunks->count = count;
     if (run->extent.small) {
-        section->chunks[0] = extent_section(&run->extent, kind).data;
+        chunks->chunks[0] = extent_section(&run->extent, slot).data;
     }
+    *out = chunks;
     return INS_OK;
 }
 
-ins_status reader_chunk(struct reader *reader, uint32_t run_index, enum section_kind kind,
-                        uint32_t chunk, const uint8_t **out_data, ins_error *error) {
+ins_status reader_chunk(struct reader *reader, uint32_t run_index, uint32_t slot, uint32_t chunk,
+                        const uint8_t **out_data, ins_error *error) {
     struct reader_run *run = &reader->runs[run_index];
     INS_ASSERT(run->loaded);
-    ins_status status = prepare_chunks(reader, run, kind, error);
+    struct reader_chunks *section = NULL;
+    ins_status status = prepare_chunks(reader, run, slot, &section, error);
     if (status != INS_OK) {
         return status;
     }
-    struct reader_chunks *section = &run->sections[kind];
     if (chunk >= section->count) {
-        return ins_fail(error, INS_CORRUPT, "file %llu, extent at %llu: section %d has no chunk %u",
+        return ins_fail(error, INS_CORRUPT, "file %llu, extent at %llu: section %u has no chunk %u",
                         (unsigned long long)run->extent.file,
-                        (unsigned long long)run->extent.offset, (int)kind, chunk);
+                        (unsigned long long)run->extent.offset, slot, chunk);
     }
     INS_ASSERT(section->chunks != NULL);
     if (section->chunks[chunk] == NULL) {
-        struct block_key key = extent_chunk(&run->extent, kind, chunk);
-        status = cache_pin(reader->context->cache, &key, class_of(reader, kind), reader->waiter,
+        struct block_key key = extent_chunk(&run->extent, slot, chunk);
+        status = cache_pin(reader->context->cache, &key, class_of(reader, slot), reader->waiter,
                            &section->blocks[chunk], &section->chunks[chunk], error);
         if (status != INS_OK) {
             section->blocks[chunk] = NULL;
@@ -184,34 +212,57 @@ ins_status reader_chunk(struct reader *reader, uint32_t run_index, enum section_
     return INS_OK;
 }
 
-void reader_release_chunks(struct reader *reader, uint32_t run, enum section_kind kind,
-                           uint32_t keep) {
+static void release_slot(struct reader *reader, struct reader_run *run, uint32_t slot,
+                         uint32_t keep) {
+    if (slot < SECTION_SLOTS) {
+        release_section(reader, &run->sections[slot], keep);
+    } else if (run->more != NULL) {
+        release_section(reader, &run->more[slot - SECTION_SLOTS], keep);
+    }
+}
+
+void reader_release_chunks(struct reader *reader, uint32_t run, uint32_t slot, uint32_t keep) {
     if (!reader->runs[run].extent.small) {
-        release_section(reader, &reader->runs[run].sections[kind], keep);
+        release_slot(reader, &reader->runs[run], slot, keep);
+    }
+}
+
+static void trim_slot(struct reader *reader, uint32_t run, uint32_t slot,
+                      const struct reader_chunks *chunks) {
+    if (chunks->pinned > READER_CHUNKS_KEPT) {
+        reader_release_chunks(reader, run, slot, UINT32_MAX);
     }
 }
 
 void reader_trim(struct reader *reader, const struct place *place) {
     static const enum section_kind kinds[] = {SECTION_VERSIONS, SECTION_DENSE,
                                               SECTION_PAYLOAD_OFFSETS, SECTION_PAYLOAD};
-    for (int i = 0; place->row == NULL && i < 4; i++) {
-        if (reader->runs[place->run].sections[kinds[i]].pinned > READER_CHUNKS_KEPT) {
-            reader_release_chunks(reader, place->run, kinds[i], UINT32_MAX);
+    if (place->row != NULL) {
+        return;
+    }
+    struct reader_run *run = &reader->runs[place->run];
+    for (int i = 0; i < 4; i++) {
+        trim_slot(reader, place->run, kinds[i], &run->sections[kinds[i]]);
+    }
+    for (uint32_t i = 0; run->more != NULL && i < run->extent.section_count; i++) {
+        if (extent_slot_section(&run->extent, SECTION_SLOTS + i).kind == SECTION_DENSE) {
+            trim_slot(reader, place->run, SECTION_SLOTS + i, &run->more[i]);
         }
     }
 }
 
-static ins_status load_section(struct reader *reader, uint32_t run_index, enum section_kind kind,
+static ins_status load_section(struct reader *reader, uint32_t run_index, uint32_t slot,
                                ins_error *error) {
     struct reader_run *run = &reader->runs[run_index];
-    if (!run->extent.sections[kind].present) {
+    struct section section = extent_slot_section(&run->extent, slot);
+    if (!section.present) {
         return INS_OK;
     }
-    uint32_t count = run->extent.small ? 1 : run->extent.sections[kind].chunk_count;
+    uint32_t count = run->extent.small ? 1 : section.chunk_count;
     ins_status result = INS_OK;
     for (uint32_t chunk = 0; chunk < count; chunk++) {
         const uint8_t *data = NULL;
-        ins_status status = reader_chunk(reader, run_index, kind, chunk, &data, error);
+        ins_status status = reader_chunk(reader, run_index, slot, chunk, &data, error);
         if (status != INS_OK && status != INS_AGAIN) {
             return status;
         }
@@ -250,6 +301,19 @@ static struct chunks chunks_of(const struct reader_run *run, enum section_kind k
     return (struct chunks){.chunks = section->chunks,
                            .chunk_bytes = run->extent.sections[kind].chunk_bytes,
                            .chunk_count = section->count};
+}
+
+/* Of the row numbers of a vector; none when every row has it. */
+static struct chunks vector_rows_of(const struct reader_run *run,
+                                    const struct extent_vector *vector) {
+    if (vector->rows_slot == SLOT_NONE) {
+        return (struct chunks){0};
+    }
+    INS_ASSERT(run->more != NULL);
+    const struct reader_chunks *section = &run->more[vector->rows_slot - SECTION_SLOTS];
+    uint32_t chunk_bytes = extent_slot_section(&run->extent, vector->rows_slot).chunk_bytes;
+    return (struct chunks){
+        .chunks = section->chunks, .chunk_bytes = chunk_bytes, .chunk_count = section->count};
 }
 
 static bool run_has_row(const struct reader_run *run, const ins_id *id, uint32_t *out_row) {
@@ -330,26 +394,100 @@ ins_id reader_id(const struct reader *reader, const struct place *place) {
     return extent_id(&run->extent, &ids, place->run_row);
 }
 
-ins_status reader_vector(struct reader *reader, const struct place *place, const float **out,
-                         ins_error *error) {
-    if (place->row != NULL) {
-        *out = memrow_vector(place->row);
+ins_status reader_run_vector(struct reader *reader, uint32_t run, const struct vector_shape *shape,
+                             struct extent_vector *out, bool *out_has, ins_error *error) {
+    const struct extent *extent = &reader->runs[run].extent;
+    *out_has = reader->runs[run].loaded && extent_vector(extent, shape->id, out);
+    if (!*out_has) {
         return INS_OK;
     }
-    const struct extent *extent = &reader->runs[place->run].extent;
-    if (extent->dim == 0) {
-        *out = NULL;
-        return INS_OK;
+    if (out->row_bytes != vector_bytes(shape)) {
+        return ins_fail(error, INS_CORRUPT,
+                        "file %llu, extent at %llu: vector %u has %u bytes a row, not %u",
+                        (unsigned long long)extent->file, (unsigned long long)extent->offset,
+                        shape->id, out->row_bytes, vector_bytes(shape));
     }
-    uint32_t per_chunk = extent_rows_per_chunk(extent, SECTION_DENSE);
-    const uint8_t *data = NULL;
-    ins_status status =
-        reader_chunk(reader, place->run, SECTION_DENSE, place->run_row / per_chunk, &data, error);
-    if (status == INS_OK) {
-        size_t row = place->run_row % per_chunk;
-        *out = (const float *)(const void *)(data + row * extent->dim * sizeof(float));
+    return out->rows_slot == SLOT_NONE ? INS_OK : load_section(reader, run, out->rows_slot, error);
+}
+
+ins_status reader_vector_row(const struct reader *reader, uint32_t run,
+                             const struct extent_vector *vector, uint32_t position,
+                             uint32_t *out_row, ins_error *error) {
+    const struct extent *extent = &reader->runs[run].extent;
+    struct chunks rows = vector_rows_of(&reader->runs[run], vector);
+    *out_row = extent_vector_row(extent, vector, &rows, position);
+    return *out_row < extent->row_count
+               ? INS_OK
+               : ins_fail(error, INS_CORRUPT,
+                          "file %llu, extent at %llu: a vector of a row that is not there",
+                          (unsigned long long)extent->file, (unsigned long long)extent->offset);
+}
+
+/* Where the vector of a run's row lies among its values; *out_has false: the row lacks it. */
+static ins_status find_value(struct reader *reader, const struct place *place,
+                             const struct vector_shape *shape, struct extent_vector *vector,
+                             uint32_t *out_position, bool *out_has, ins_error *error) {
+    ins_status status = reader_run_vector(reader, place->run, shape, vector, out_has, error);
+    if (status == INS_OK && *out_has) {
+        struct chunks rows = vector_rows_of(&reader->runs[place->run], vector);
+        *out_has = extent_vector_position(vector, &rows, place->run_row, out_position);
     }
     return status;
+}
+
+ins_status reader_has_vector(struct reader *reader, const struct place *place,
+                             const struct vector_shape *shape, bool *out, ins_error *error) {
+    struct extent_vector vector;
+    uint32_t position;
+    if (place->row != NULL) {
+        *out = memrow_vector(place->row, shape->id) != NULL;
+        return INS_OK;
+    }
+    return find_value(reader, place, shape, &vector, &position, out, error);
+}
+
+ins_status reader_vector(struct reader *reader, const struct place *place,
+                         const struct vector_shape *shape, const void **out, ins_error *error) {
+    if (place->row != NULL) {
+        *out = memrow_vector(place->row, shape->id);
+        return INS_OK;
+    }
+    struct extent_vector vector;
+    bool has;
+    uint32_t position;
+    *out = NULL;
+    ins_status status = find_value(reader, place, shape, &vector, &position, &has, error);
+    if (status != INS_OK || !has) {
+        return status;
+    }
+    const uint8_t *data = NULL;
+    status = reader_chunk(reader, place->run, vector.slot, position / vector.rows_per_chunk, &data,
+                          error);
+    if (status == INS_OK) {
+        *out = data + (size_t)(position % vector.rows_per_chunk) * vector.row_bytes;
+    }
+    return status;
+}
+
+/* Goes over all of them even when one has to wait, so that one wait brings them all. */
+ins_status reader_vectors(struct reader *reader, const struct place *place,
+                          const struct schema *schema, struct vector_ref *out, uint32_t *out_count,
+                          ins_error *error) {
+    ins_status result = INS_OK;
+    *out_count = 0;
+    for (uint32_t i = 0; i < schema->vector_count; i++) {
+        const struct vector_shape *shape = &schema->vectors[i].shape;
+        const void *data;
+        ins_status status = reader_vector(reader, place, shape, &data, error);
+        if (status != INS_OK && status != INS_AGAIN) {
+            return status;
+        }
+        result = status == INS_AGAIN ? INS_AGAIN : result;
+        if (status == INS_OK && data != NULL) {
+            out[(*out_count)++] = (struct vector_ref){.shape = *shape, .data = data};
+        }
+    }
+    return result;
 }
 
 ins_status reader_version(struct reader *reader, const struct place *place, uint64_t *out,

@@ -39,7 +39,8 @@ struct reader_run {
     struct block *first;
     bool loaded; /* extent is parsed */
     struct extent extent;
-    struct reader_chunks sections[SECTION_SLOTS];
+    struct reader_chunks sections[SECTION_SLOTS]; /* by slot; those above it: */
+    struct reader_chunks *more; /* [extent.section_count] from slot SECTION_SLOTS on; or NULL */
 };
 
 struct reader {
@@ -81,11 +82,10 @@ INS_MUST_USE ins_status reader_load_headers(struct reader *reader, ins_error *er
 INS_MUST_USE ins_status reader_load(struct reader *reader, ins_error *error);
 
 /* Pins one chunk of a section; *out_data its bytes. Missing sections: INS_CORRUPT. */
-INS_MUST_USE ins_status reader_chunk(struct reader *reader, uint32_t run, enum section_kind kind,
+INS_MUST_USE ins_status reader_chunk(struct reader *reader, uint32_t run, uint32_t slot,
                                      uint32_t chunk, const uint8_t **out_data, ins_error *error);
 /* Unpins the section's chunks except `keep` (UINT32_MAX: all go). Small extents stay whole. */
-void reader_release_chunks(struct reader *reader, uint32_t run, enum section_kind kind,
-                           uint32_t keep);
+void reader_release_chunks(struct reader *reader, uint32_t run, uint32_t slot, uint32_t keep);
 
 /* Unpins versions, vectors and payloads of the place's run where more than a few chunks are held:
  * call it when a row has been dealt with, so that a read of many rows never holds the whole cache.
@@ -101,9 +101,29 @@ bool reader_row_counts(const struct reader *reader, uint32_t which, const struct
 bool reader_find(const struct reader *reader, const ins_id *id, struct place *out);
 
 ins_id reader_id(const struct reader *reader, const struct place *place);
-/* Vector [dim] of a place: a pointer into pinned memory. NULL *out when the island has none. */
+/* One vector of a run: *out_has false when none of its rows has it. Brings its row numbers, where
+ * it has some. INS_CORRUPT when its shape in the extent is another. */
+INS_MUST_USE ins_status reader_run_vector(struct reader *reader, uint32_t run,
+                                          const struct vector_shape *shape,
+                                          struct extent_vector *out, bool *out_has,
+                                          ins_error *error);
+/* After reader_run_vector: row of the value number `position`; INS_CORRUPT when it is none. */
+INS_MUST_USE ins_status reader_vector_row(const struct reader *reader, uint32_t run,
+                                          const struct extent_vector *vector, uint32_t position,
+                                          uint32_t *out_row, ins_error *error);
+/* Stored values of one vector of a place: a pointer into pinned memory. NULL: it lacks it. */
 INS_MUST_USE ins_status reader_vector(struct reader *reader, const struct place *place,
-                                      const float **out, ins_error *error);
+                                      const struct vector_shape *shape, const void **out,
+                                      ins_error *error);
+/* Whether it has the vector, without the values. */
+INS_MUST_USE ins_status reader_has_vector(struct reader *reader, const struct place *place,
+                                          const struct vector_shape *shape, bool *out,
+                                          ins_error *error);
+/* All vectors of a place that its collection's schema has: out[INS_VECTORS_MAX]. What they point to
+ * stays pinned until reader_trim, reader_close or the next wait of another row. */
+INS_MUST_USE ins_status reader_vectors(struct reader *reader, const struct place *place,
+                                       const struct schema *schema, struct vector_ref *out,
+                                       uint32_t *out_count, ins_error *error);
 INS_MUST_USE ins_status reader_version(struct reader *reader, const struct place *place,
                                        uint64_t *out, ins_error *error);
 /* Stored payload: a pointer into pinned memory, or a copy when it crosses a chunk, which stays

@@ -30,9 +30,9 @@ static ins_status visit_row(void *context, uint64_t incarnation, const struct re
     struct visit *visit = context;
     INS_ASSERT(row->kind == MEMROW_POINT || row->kind == MEMROW_TOMBSTONE ||
                row->kind == MEMROW_DIRECTORY);
-    INS_ASSERT(row->kind == MEMROW_POINT || (row->dim == 0 && row->payload.size == 0));
+    INS_ASSERT(row->kind == MEMROW_POINT || (row->vector_count == 0 && row->payload.size == 0));
     INS_ASSERT(row->id.is_uuid || row->id.high == 0);
-    touch(visit, row->vector, row->dim * sizeof(float));
+    touch(visit, row->vectors, row->vector_bytes);
     touch(visit, row->payload.data, row->payload.size);
     visit->sum += incarnation;
     visit->rows++;

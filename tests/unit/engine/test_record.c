@@ -43,19 +43,26 @@ static void fixture_close(struct fixture *fixture) {
 
 static void add(struct fixture *fixture, uint32_t island, enum memrow_kind kind, bool uuid,
                 uint32_t dim, uint32_t payload_size) {
-    size_t tail = kind == MEMROW_DIRECTORY ? 8 : dim * sizeof(float) + payload_size;
+    uint32_t vectors = dim == 0 ? 0 : 1;
+    uint32_t vector_bytes = vectors * (8 + dim * (uint32_t)sizeof(float));
+    size_t tail = kind == MEMROW_DIRECTORY ? 8 : (size_t)vector_bytes + payload_size;
     struct memrow *row = calloc(1, sizeof(*row) + tail + 8);
     assert_non_null(row);
     *row = (struct memrow){.owner = &fixture->islands[island],
                            .id_low = 7 + fixture->count,
                            .id_high = uuid ? 9 : 0,
                            .id_is_uuid = uuid,
-                           .dim = dim,
+                           .vector_count = (uint8_t)vectors,
+                           .vector_bytes = vector_bytes,
                            .payload_size = payload_size,
                            .kind = (uint8_t)kind};
     uint8_t *bytes = (uint8_t *)(row + 1);
     for (size_t i = 0; i < tail; i++) {
         bytes[i] = (uint8_t)(i * 31 + fixture->count);
+    }
+    if (vectors > 0) {
+        struct vector_shape shape = {.id = 3, .datatype = INS_FLOAT32, .dim = dim};
+        memcpy(bytes, &shape, sizeof(shape));
     }
     fixture->rows[fixture->count++] = row;
 }
@@ -103,15 +110,15 @@ static ins_status visit_row(void *context, uint64_t incarnation, const struct re
     if (row->kind == MEMROW_DIRECTORY) {
         assert_memory_equal(&row->incarnation, expect + 1, 8);
     } else if (row->kind == MEMROW_POINT) {
-        assert_int_equal(row->dim, expect->dim);
+        assert_int_equal(row->vector_count, expect->vector_count);
+        assert_int_equal(row->vector_bytes, expect->vector_bytes);
         assert_int_equal(row->payload.size, expect->payload_size);
         const uint8_t *bytes = (const uint8_t *)(expect + 1);
-        if (row->dim > 0) {
-            assert_memory_equal(row->vector, bytes, row->dim * sizeof(float));
+        if (row->vector_bytes > 0) {
+            assert_memory_equal(row->vectors, bytes, row->vector_bytes);
         }
         if (row->payload.size > 0) {
-            assert_memory_equal(row->payload.data, bytes + row->dim * sizeof(float),
-                                row->payload.size);
+            assert_memory_equal(row->payload.data, bytes + row->vector_bytes, row->payload.size);
         }
     }
     return INS_OK;
@@ -239,15 +246,26 @@ static void expect_corrupt(uint8_t head, const uint8_t *tail, size_t tail_size) 
 /* Goal: words that are out of range are refused. Method: each in turn. */
 static void test_malformed(void **state) {
     (void)state;
-    static const uint8_t dim[] = {0x81, 0x80, 0x04, 0};     /* 65,537 */
-    static const uint8_t payload[] = {0, 0x81, 0x80, 0x40}; /* 1 MiB + 1 */
+    static const uint8_t many[] = {65, 0};
+    static const uint8_t dim[] = {1, 0, 0, 0, 1, 0, 1, 0, 1, 0};      /* 65,537 */
+    static const uint8_t no_dim[] = {1, 0, 0, 0, 1, 0, 0, 0, 0, 0};   /* 0 */
+    static const uint8_t type[] = {1, 0, 0, 0, 99, 0, 1, 0, 0, 0, 0}; /* no datatype */
+    static const uint8_t zero[] = {1, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0};
+    static const uint8_t same[] = {2, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 1,
+                                   0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}; /* one id twice */
+    static const uint8_t payload[] = {0, 0x81, 0x80, 0x40};                /* 1 MiB + 1 */
     static const uint8_t endless[] = {0x80, 0x80, 0x80, 0x80, 0x80, 0};
     static const uint8_t short_payload[] = {0, 5, 'a', 'b'};
     expect_corrupt(0, NULL, 0);    /* no kind */
     expect_corrupt(0x0a, NULL, 0); /* an unknown bit */
     expect_corrupt(6, NULL, 0);    /* a UUID without its second half */
     expect_corrupt(3, NULL, 0);    /* a directory entry without its island */
+    expect_corrupt(1, many, sizeof(many));
     expect_corrupt(1, dim, sizeof(dim));
+    expect_corrupt(1, no_dim, sizeof(no_dim));
+    expect_corrupt(1, type, sizeof(type));
+    expect_corrupt(1, zero, sizeof(zero));
+    expect_corrupt(1, same, sizeof(same));
     expect_corrupt(1, payload, sizeof(payload));
     expect_corrupt(1, endless, sizeof(endless));
     expect_corrupt(1, short_payload, sizeof(short_payload));

@@ -25,9 +25,9 @@ uint64_t kit_job_bytes(const struct kit *kit) {
 
 /* ---- Rows ------------------------------------------------------------------------------------ */
 
-void kit_vector(const ins_id *id, uint32_t dim, float *out) {
-    uint64_t seed = id_hash(id);
-    for (uint32_t i = 0; i < dim; i++) {
+void kit_vector(const ins_id *id, const struct vector_shape *shape, float *out) {
+    uint64_t seed = id_hash(id) + shape->id;
+    for (uint32_t i = 0; i < shape->dim; i++) {
         out[i] = (float)(int32_t)(hash_u64(seed + i) & 0xffff) / 65536.0f - 0.5f;
     }
 }
@@ -72,12 +72,18 @@ struct kit_row *kit_rows(const struct kit_shape *shape, uint64_t seed, uint32_t 
 /* ---- Source -----------------------------------------------------------------------------------
  */
 
-static ins_status source_rewind(void *context, enum extent_need need, ins_error *error) {
+static ins_status source_rewind(void *context, enum extent_need need, uint32_t vector,
+                                ins_error *error) {
     struct kit_source *source = context;
     (void)error;
     source->at = 0;
     source->need = need;
+    source->which = vector;
     return INS_OK;
+}
+
+static bool has_vector(const struct kit_source *source, const struct kit_row *row, uint32_t which) {
+    return !row->tombstone && hash_u64(id_hash(&row->id) + which) % source->every[which] == 0;
 }
 
 static ins_status source_next(void *context, struct extent_row *out, bool *out_end,
@@ -95,8 +101,14 @@ static ins_status source_next(void *context, struct extent_row *out, bool *out_e
                                .version = row->version,
                                .tombstone = row->tombstone,
                                .incarnation = row->incarnation};
-    if (source->need == EXTENT_NEED_VECTOR) {
-        kit_vector(&row->id, source->source.dim, source->vector);
+    for (uint32_t i = 0; i < source->source.vector_count; i++) {
+        bool told = source->need == EXTENT_NEED_PRESENCE
+                        ? i == source->which
+                        : source->need == EXTENT_NEED_KEYS && (source->source.sparse >> i & 1) == 0;
+        out->present |= (uint64_t)(told && has_vector(source, row, i)) << i;
+    }
+    if (source->need == EXTENT_NEED_VECTOR && has_vector(source, row, source->which)) {
+        kit_vector(&row->id, &source->shapes[source->which], source->vector);
         out->vector = source->vector;
     }
     if (source->need == EXTENT_NEED_PAYLOAD) {
@@ -116,7 +128,6 @@ void kit_source_init(struct kit_source *source, const struct kit_row *rows, uint
                    .partition_version = 2,
                    .version_low = 100,
                    .version_high = 1000000,
-                   .dim = dim,
                    .rewind = source_rewind,
                    .next = source_next},
         .rows = rows,
@@ -126,10 +137,27 @@ void kit_source_init(struct kit_source *source, const struct kit_row *rows, uint
     for (uint32_t i = 0; i < count; i++) {
         most = rows[i].payload_size > most ? rows[i].payload_size : most;
     }
-    source->vector = malloc((size_t)dim * sizeof(float) + 1);
     source->payload = malloc((size_t)most + 1);
-    assert_non_null(source->vector);
     assert_non_null(source->payload);
+    source->source.vectors = source->shapes;
+    if (dim > 0) {
+        kit_source_add(source, 0, dim, 1);
+    }
+}
+
+void kit_source_add(struct kit_source *source, uint16_t id, uint32_t dim, uint32_t every) {
+    uint32_t at = source->source.vector_count++;
+    assert_true(at < KIT_VECTORS);
+    source->shapes[at] = (struct vector_shape){.id = id, .datatype = INS_FLOAT32, .dim = dim};
+    source->every[at] = every;
+    /* Every other one is counted by a pass of its own. */
+    source->source.sparse |= (uint64_t)(at % 2) << at;
+    size_t bytes = 1;
+    for (uint32_t i = 0; i <= at; i++) {
+        bytes = bytes > vector_bytes(&source->shapes[i]) ? bytes : vector_bytes(&source->shapes[i]);
+    }
+    source->vector = realloc(source->vector, bytes);
+    assert_non_null(source->vector);
 }
 
 void kit_source_fini(struct kit_source *source) {
@@ -200,9 +228,10 @@ static ins_status read_block(struct kit *kit, const struct block_key *key, uint8
     return INS_OK;
 }
 
-static ins_status load_section(struct kit *kit, struct kit_extent *loaded, enum section_kind kind,
+static ins_status load_section(struct kit *kit, struct kit_extent *loaded, uint32_t kind,
                                ins_error *error) {
-    const struct section *section = &loaded->extent.sections[kind];
+    struct section found = extent_slot_section(&loaded->extent, kind);
+    const struct section *section = &found;
     loaded->chunks[kind] = calloc(section->chunk_count, sizeof(uint8_t *));
     assert_non_null(loaded->chunks[kind]);
     loaded->views[kind] = (struct chunks){.chunks = (const uint8_t *const *)loaded->chunks[kind],
@@ -235,10 +264,11 @@ ins_status kit_load(struct kit *kit, const struct run *run, uint64_t file, uint6
         struct slice bytes = {.data = out->first, .size = key.size};
         status = extent_parse(run, file, bytes, incarnation, &out->extent, error);
     }
-    for (uint32_t kind = 1; kind < SECTION_SLOTS && status == INS_OK; kind++) {
-        if (out->extent.sections[kind].present) {
-            status = load_section(kit, out, (enum section_kind)kind, error);
-        }
+    for (uint32_t i = 0; status == INS_OK && i < out->extent.section_count; i++) {
+        struct section section = extent_slot_section(&out->extent, SECTION_SLOTS + i);
+        uint32_t slot = extent_slot(&out->extent, section.kind, section.number);
+        assert_true(slot < KIT_SLOTS);
+        status = load_section(kit, out, slot, error);
     }
     if (status != INS_OK) {
         kit_unload(out);
@@ -247,7 +277,7 @@ ins_status kit_load(struct kit *kit, const struct run *run, uint64_t file, uint6
 }
 
 void kit_unload(struct kit_extent *loaded) {
-    for (uint32_t kind = 1; kind < SECTION_SLOTS; kind++) {
+    for (uint32_t kind = 1; kind < KIT_SLOTS; kind++) {
         uint32_t count = loaded->chunks[kind] == NULL ? 0 : loaded->views[kind].chunk_count;
         for (uint32_t i = 0; i < count; i++) {
             free(loaded->chunks[kind][i]);
@@ -276,21 +306,10 @@ static void expect_payload(const struct kit_extent *loaded, const struct kit_row
     free(expected);
 }
 
-static void expect_vector(const struct kit_extent *loaded, const struct kit_row *row,
-                          uint32_t index, float *scratch) {
-    uint32_t dim = loaded->extent.dim;
-    uint32_t per_chunk = extent_rows_per_chunk(&loaded->extent, SECTION_DENSE);
-    const uint8_t *chunk = loaded->views[SECTION_DENSE].chunks[index / per_chunk];
-    kit_vector(&row->id, dim, scratch);
-    assert_memory_equal(chunk + (size_t)(index % per_chunk) * dim * sizeof(float), scratch,
-                        dim * sizeof(float));
-}
-
 void kit_expect_rows(const struct kit_extent *loaded, const struct kit_row *rows, uint32_t count) {
     const struct extent *extent = &loaded->extent;
     const struct chunks *ids = &loaded->views[SECTION_IDS];
     const struct chunks *dead = &loaded->views[SECTION_TOMBSTONES];
-    float *scratch = malloc((size_t)extent->dim * sizeof(float) + 1);
     uint32_t row = 0;
     uint32_t tombstone = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -316,12 +335,57 @@ void kit_expect_rows(const struct kit_extent *loaded, const struct kit_row *rows
         assert_int_equal(found, row);
         assert_false(extent_find_tombstone(extent, dead, &rows[i].id));
         expect_payload(loaded, &rows[i], row);
-        if (extent->dim != 0) {
-            expect_vector(loaded, &rows[i], row, scratch);
-        }
         row++;
     }
     assert_int_equal(row, extent->row_count);
     assert_int_equal(tombstone, extent->tombstone_count);
-    free(scratch);
+}
+
+static void expect_vector(const struct kit_extent *loaded, const struct kit_source *source,
+                          uint32_t which) {
+    const struct vector_shape *shape = &source->shapes[which];
+    struct extent_vector vector;
+    bool any = extent_vector(&loaded->extent, shape->id, &vector);
+    float *expected = malloc(vector_bytes(shape));
+    uint32_t row = 0, position = 0;
+    for (uint32_t i = 0; i < source->count; i++) {
+        uint32_t found;
+        bool has = has_vector(source, &source->rows[i], which);
+        if (source->rows[i].tombstone) {
+            continue;
+        }
+        assert_true(any || !has);
+        if (any) {
+            const struct chunks *rows =
+                &loaded->views[vector.rows_slot == SLOT_NONE ? vector.slot : vector.rows_slot];
+            assert_int_equal(extent_vector_position(&vector, rows, row, &found), has);
+            if (has) {
+                assert_int_equal(found, position);
+                assert_int_equal(extent_vector_row(&loaded->extent, &vector, rows, position), row);
+                const uint8_t *chunk =
+                    loaded->views[vector.slot].chunks[position / vector.rows_per_chunk];
+                kit_vector(&source->rows[i].id, shape, expected);
+                assert_memory_equal(chunk + (size_t)(position % vector.rows_per_chunk) *
+                                                vector.row_bytes,
+                                    expected, vector.row_bytes);
+                position++;
+            }
+        }
+        row++;
+    }
+    assert_int_equal(any ? vector.count : 0, position);
+    free(expected);
+}
+
+void kit_expect_vectors(const struct kit_extent *loaded, const struct kit_source *source) {
+    uint32_t dense = 0;
+    for (uint32_t i = 0; i < source->source.vector_count; i++) {
+        struct extent_vector vector;
+        expect_vector(loaded, source, i);
+        dense += extent_vector(&loaded->extent, source->shapes[i].id, &vector);
+    }
+    for (uint32_t i = 0; i < loaded->extent.section_count; i++) {
+        dense -= extent_slot_section(&loaded->extent, SECTION_SLOTS + i).kind == SECTION_DENSE;
+    }
+    assert_int_equal(dense, 0);
 }

@@ -15,6 +15,9 @@
 #include "base/status.h"
 #include "segment/segment.h"
 
+#define KIT_VECTORS 8u
+#define KIT_SLOTS (SECTION_SLOTS + 32u)
+
 struct kit {
     ins_store *store;
     struct arena *arena;
@@ -31,7 +34,7 @@ struct kit_row {
 };
 
 /* Vectors and payloads follow from the id, so rows stay small. */
-void kit_vector(const ins_id *id, uint32_t dim, float *out);
+void kit_vector(const ins_id *id, const struct vector_shape *shape, float *out);
 void kit_payload(const ins_id *id, uint32_t size, uint8_t *out);
 
 struct kit_source {
@@ -39,6 +42,9 @@ struct kit_source {
     const struct kit_row *rows;
     uint32_t count, at;
     enum extent_need need;
+    uint32_t which;                          /* vector of the pass */
+    struct vector_shape shapes[KIT_VECTORS]; /* source.vectors */
+    uint32_t every[KIT_VECTORS];             /* one row in so many has the vector */
     float *vector;
     uint8_t *payload;
     uint32_t fail_after; /* calls of next until one fails; 0 = never */
@@ -46,6 +52,8 @@ struct kit_source {
 /* scope 7, incarnation 9, versions (100, 10^6]. */
 void kit_source_init(struct kit_source *source, const struct kit_row *rows, uint32_t count,
                      uint32_t dim);
+/* One vector more, which one row in `every` has, by its id. Ids ascend. */
+void kit_source_add(struct kit_source *source, uint16_t id, uint32_t dim, uint32_t every);
 void kit_source_fini(struct kit_source *source);
 
 struct kit_shape {
@@ -67,13 +75,15 @@ ins_status kit_check(struct kit *kit, const struct segment_info *info, char *out
 struct kit_extent {
     struct extent extent;
     uint8_t *first;
-    uint8_t **chunks[SECTION_SLOTS];
-    struct chunks views[SECTION_SLOTS];
+    uint8_t **chunks[KIT_SLOTS];
+    struct chunks views[KIT_SLOTS];
 };
 /* Reads and verifies every block. */
 ins_status kit_load(struct kit *kit, const struct run *run, uint64_t file, uint64_t incarnation,
                     struct kit_extent *out, ins_error *error);
 void kit_unload(struct kit_extent *loaded);
 void kit_expect_rows(const struct kit_extent *loaded, const struct kit_row *rows, uint32_t count);
+/* The vectors that the source says, and no others. */
+void kit_expect_vectors(const struct kit_extent *loaded, const struct kit_source *source);
 
 #endif

@@ -6,13 +6,23 @@
 
 #include "segment/segment_private.h"
 
-static void round_trip(const struct kit_shape *shape, uint32_t dim, bool small) {
+struct more_vector {
+    uint16_t id;
+    uint32_t dim, every;
+};
+
+/* With an unnamed vector of `dim` > 0 and further ones; ends with id 0. */
+static void round_trip_vectors(const struct kit_shape *shape, uint32_t dim,
+                               const struct more_vector *more, bool small) {
     struct kit kit;
     kit_open(&kit);
     uint32_t count;
     struct kit_row *rows = kit_rows(shape, 42, &count);
     struct kit_source source;
     kit_source_init(&source, rows, count, dim);
+    for (; more != NULL && more->id != 0; more++) {
+        kit_source_add(&source, more->id, more->dim, more->every);
+    }
     source.source.version_low = shape->version_low;
     source.source.version_high = shape->version_high;
     struct segment_info info;
@@ -26,10 +36,10 @@ static void round_trip(const struct kit_shape *shape, uint32_t dim, bool small) 
     ins_error error = {0};
     assert_int_equal(kit_load(&kit, &run, 5, 9, &loaded, &error), INS_OK);
     assert_int_equal(loaded.extent.number_count, shape->numbers);
-    assert_int_equal(loaded.extent.dim, dim);
     assert_int_equal(loaded.extent.version_low, shape->version_low);
     assert_int_equal(loaded.extent.version_high, shape->version_high);
     kit_expect_rows(&loaded, rows, count);
+    kit_expect_vectors(&loaded, &source);
     kit_unload(&loaded);
 
     char text[256];
@@ -39,6 +49,10 @@ static void round_trip(const struct kit_shape *shape, uint32_t dim, bool small) 
     kit_source_fini(&source);
     free(rows);
     kit_close(&kit);
+}
+
+static void round_trip(const struct kit_shape *shape, uint32_t dim, bool small) {
+    round_trip_vectors(shape, dim, NULL, small);
 }
 
 /* Goal: every kind of small extent survives. Method: write, read back, compare, check. */
@@ -113,6 +127,33 @@ static void test_large(void **state) {
     round_trip(&long_rows, 65535, false);
 }
 
+/* Goal: several vectors survive, with rows that lack them: none, some, most, all of them.
+ * Method: small and large extents; in large ones row numbers and values take several chunks. */
+static void test_vectors(void **state) {
+    (void)state;
+    static const struct more_vector more[] = {
+        {.id = 2, .dim = 3, .every = 2},      {.id = 3, .dim = 5, .every = 1},
+        {.id = 9, .dim = 1, .every = 7},      {.id = 300, .dim = 2, .every = 1u << 30},
+        {.id = 65534, .dim = 40, .every = 1}, {0}};
+    struct kit_shape shapes[] = {
+        {.numbers = 1},
+        {.numbers = 30, .uuids = 4, .dead_numbers = 3, .payload_max = 60},
+        {.dead_numbers = 5},
+    };
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+        shapes[i].version_high = 1000;
+        round_trip_vectors(&shapes[i], 0, more, true);
+        round_trip_vectors(&shapes[i], 4, more, true);
+    }
+    struct kit_shape large = {.numbers = 300001,
+                              .uuids = 1000,
+                              .dead_numbers = 500,
+                              .payload_max = 5,
+                              .version_high = 700};
+    round_trip_vectors(&large, 0, more, false);
+    round_trip_vectors(&large, 4, more, false);
+}
+
 /* Goal: an extent without rows costs an entry and no bytes. Method: write none, read the run. */
 static void test_empty(void **state) {
     (void)state;
@@ -176,9 +217,34 @@ static void test_lower_bound(void **state) {
 /* Goal: a header that contradicts itself or its run is refused, and whatever is accepted can be
  * used. Method: a header whose every 16-bit word takes hostile values; accepted ones are used in
  * full over buffers of exact size (the sanitizers watch). */
+static void use_vectors(const struct extent *extent) {
+    for (uint32_t i = 0; i < extent->section_count; i++) {
+        struct section section = extent_slot_section(extent, SECTION_SLOTS + i);
+        struct extent_vector vector;
+        if (section.kind != SECTION_DENSE) {
+            continue;
+        }
+        assert_true(extent_vector(extent, section.number, &vector));
+        struct slice rows = vector.rows_slot == SLOT_NONE
+                                ? (struct slice){0}
+                                : extent_section(extent, vector.rows_slot);
+        struct chunks chunks = {
+            .chunks = &rows.data, .chunk_bytes = (uint32_t)rows.size, .chunk_count = 1};
+        for (uint32_t position = 0; position < vector.count; position++) {
+            uint32_t found;
+            uint32_t row = extent_vector_row(extent, &vector, &chunks, position);
+            assert_true(row <= extent->row_count);
+            (void)extent_vector_position(&vector, &chunks, row, &found);
+        }
+        assert_int_equal(extent_section(extent, vector.slot).size,
+                         (size_t)vector.count * vector.row_bytes);
+    }
+}
+
 static void use_everything(const struct extent *extent, const uint8_t *bytes) {
     struct chunks views[SECTION_SLOTS];
     const uint8_t *firsts[SECTION_SLOTS];
+    use_vectors(extent);
     for (uint32_t kind = 1; kind < SECTION_SLOTS; kind++) {
         firsts[kind] = bytes + extent->sections[kind].offset;
         views[kind] = (struct chunks){.chunks = &firsts[kind],
@@ -221,6 +287,7 @@ static void test_hostile_header(void **state) {
     struct kit_row *rows = kit_rows(&shape, 3, &count);
     struct kit_source source;
     kit_source_init(&source, rows, count, 4);
+    kit_source_add(&source, 1, 2, 2);
     struct segment_info info;
     struct run run;
     struct kit_extent loaded;
@@ -267,6 +334,7 @@ int main(void) {
         cmocka_unit_test(test_small),       cmocka_unit_test(test_small_bounds),
         cmocka_unit_test(test_large),       cmocka_unit_test(test_empty),
         cmocka_unit_test(test_lower_bound), cmocka_unit_test(test_hostile_header),
+        cmocka_unit_test(test_vectors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,18 @@
+/* Between schema.c and schema_vectors.c: the text of a schema, piece by piece. */
+#ifndef INS_ENGINE_SCHEMA_TEXT_H
+#define INS_ENGINE_SCHEMA_TEXT_H
+
+#include "base/json.h"
+#include "base/json_write.h"
+#include "engine/catalog.h"
+
+/* Members "vectors" and "vector_next". */
+void schema_write_vectors(struct json_writer *writer, const struct schema_draft *draft);
+/* The same from the schema's text into schema->vectors, whose count is set. */
+INS_MUST_USE ins_status schema_parse_vectors(struct schema *schema, struct json_value root,
+                                             ins_text text, char **at, ins_error *error);
+INS_MUST_USE ins_status schema_damaged(ins_error *error, const char *what);
+/* Strings of a schema are decoded behind its text, in the same allocation. */
+ins_text schema_keep(char **at, ins_text text);
+
+#endif

@@ -1,0 +1,73 @@
+/* The vectors of one point, packed into one run of bytes: what memtables and the log hold.
+ *
+ * An entry of 8 bytes a vector, ascending by id, then the values of each, padded with zeros to a
+ * multiple of 4 ("Packed vectors" in docs/FORMATS.md). A point lacks a vector when it has no entry
+ * for it, so a row stays readable whatever happens to its collection's schema.
+ * The in-memory struct of an entry is what is stored. */
+#ifndef INS_INDEX_VECTORS_H
+#define INS_INDEX_VECTORS_H
+
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "insula.h"
+
+struct vector_shape {
+    uint16_t id; /* in its collection, never reused */
+    uint8_t datatype;
+    uint8_t zero;
+    uint32_t dim;
+};
+_Static_assert(sizeof(struct vector_shape) == 8, "as it is stored");
+
+struct vector_ref { /* one vector of a point, wherever it lies; 4-byte aligned */
+    struct vector_shape shape;
+    const void *data;
+};
+
+/* 0 for what is no datatype. */
+static inline uint32_t datatype_bytes(uint32_t datatype) {
+    return datatype == INS_FLOAT32 ? 4 : 0;
+}
+
+static inline uint32_t vector_bytes(const struct vector_shape *shape) {
+    return shape->dim * datatype_bytes(shape->datatype);
+}
+
+/* With its padding. */
+static inline uint32_t vector_room(const struct vector_shape *shape) {
+    return (vector_bytes(shape) + 3) & ~3u;
+}
+
+/* What a vector of that shape adds to a packed run. */
+static inline uint32_t vector_packed_bytes(const struct vector_shape *shape) {
+    return (uint32_t)sizeof(*shape) + vector_room(shape);
+}
+
+/* `packed` holds `count` vectors and is aligned to 8. NULL when the id is not among them. */
+static inline const void *vectors_find(const void *packed, uint32_t count, uint16_t id) {
+    const struct vector_shape *shapes = packed;
+    const uint8_t *data = (const uint8_t *)(shapes + count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (shapes[i].id == id) {
+            return data;
+        }
+        data += vector_room(&shapes[i]);
+    }
+    return NULL;
+}
+
+uint32_t vectors_packed_bytes(const struct vector_ref *refs, uint32_t count);
+/* `refs` ascend by id. out[vectors_packed_bytes]; aligned to 8, not where the refs lie. */
+void vectors_pack(const struct vector_ref *refs, uint32_t count, void *out);
+/* The vectors of a packed run: out[count]. */
+void vectors_unpack(const void *packed, uint32_t count, struct vector_ref *out);
+/* Bytes from outside: true when they begin with `count` vectors, packed as above; *out_bytes. */
+bool vectors_check(const uint8_t *bytes, size_t size, uint32_t count, uint32_t *out_bytes);
+
+/* Values to what is stored: normalised when the distance is cosine. out[vector_room]. */
+void vector_store(const struct vector_shape *shape, ins_distance distance, const float *values,
+                  void *out);
+/* And back: out[dim]. */
+void vector_load(const struct vector_shape *shape, const void *data, float *out);
+
+#endif
