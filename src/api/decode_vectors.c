@@ -167,7 +167,7 @@ static ins_status values_decode(struct job *job, struct json_value value, const 
                                 const float **out, uint32_t *out_dim, ins_error *error) {
     struct json_value first;
     char field[VECTOR_FIELD_MAX + 32];
-    if (json_type_of(value) == JSON_OBJECT) {
+    if (json_type_of(value) == JSON_OBJECT || json_type_of(value) == JSON_STRING) {
         (void)snprintf(field, sizeof(field), "%s (sparse or inferred)", name);
         return unsupported_error(error, field);
     }

@@ -40,6 +40,7 @@ KEYS = [
     "who", "n", "tags", "deep", "deep.er", "absent", '"any.thing"', '"any.thing"', '"any.thing"[]', "tags[]", "tags[1]",
     "list", "list[]", "list[].k", "list[].sub[].w", "list[0].k", "list[].sub[1].v[]", "list[][0].w", "when", "who[]",
 ]
+NAMED = {"text": models.Distance.DOT, "image": models.Distance.EUCLID, "\u00e9": models.Distance.COSINE}
 TENANTS = ["anna", "bela", "", "c\u00e9line", "ce\u0301line", None, ["anna", "x"], 7]
 
 
@@ -54,9 +55,13 @@ class Pair:
     def both(self, call):
         return call(self.ours), call(self.local)
 
-    def create(self, distance, tenants):
+    def create(self, distance, tenants, named):
         self.distance = distance
         vectors = models.VectorParams(size=DIM, distance=distance)
+        self.names = [""]
+        if named:
+            self.names = list(NAMED)
+            vectors = {name: models.VectorParams(size=DIM, distance=distance) for name, distance in NAMED.items()}
         self.both(lambda c: c.create_collection(self.name, vectors_config=vectors))
         if tenants:
             schema = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
@@ -64,6 +69,12 @@ class Pair:
 
     def vector(self):
         return [round(self.random.gauss(0, 1), 3) for _ in range(DIM)]
+
+    def vectors(self):
+        """Of a new point: it may lack some of its named ones."""
+        if self.names == [""]:
+            return self.vector()
+        return {name: self.vector() for name in self.names if self.random.random() < 0.7}
 
     def payload(self):
         r = self.random
@@ -151,7 +162,7 @@ class Pair:
             bounds = {bound: r.choice(BOUNDS) for bound in r.sample(["gt", "gte", "lt", "lte"], r.randint(1, 2))}
             return models.FieldCondition(key="when", range=models.DatetimeRange(**bounds))
         if kind == 8:
-            return models.HasVectorCondition(has_vector=r.choice(["", "absent"]))
+            return models.HasVectorCondition(has_vector=r.choice(self.names + ["absent"]))
         if kind == 9:
             total = r.randint(1, 4)
             return models.SliceCondition(slice=models.Slice(total=total, index=r.randrange(total)))
@@ -182,7 +193,7 @@ class Pair:
         kind = r.random()
         if kind < 0.35:
             ids = r.sample(self.ids, r.randint(1, 8))
-            points = [models.PointStruct(id=i, vector=self.vector(), payload=self.payload()) for i in ids]
+            points = [models.PointStruct(id=i, vector=self.vectors(), payload=self.payload()) for i in ids]
             self.both(lambda c: c.upsert(self.name, points, wait=True))
         elif kind < 0.42:
             ids = r.sample(self.ids, r.randint(1, 4))
@@ -221,12 +232,14 @@ class Pair:
     def query(self):
         r = self.random
         chosen, limit = self.filter(), r.randint(1, 12)
-        known = [p.id for p in self.local.scroll(self.name, limit=100)[0]]
+        using = r.choice(self.names)
+        known = [p.id for p in self.local.scroll(self.name, limit=100, with_vectors=True)[0]
+                 if not using or using in (p.vector or {})]
         query = r.choice(known) if known and r.random() < 0.3 else self.vector()
         threshold = round(r.uniform(-0.5, 2.5), 2) if r.random() < 0.3 else None
         ours, local = self.both(
             lambda c: c.query_points(
-                self.name, query=query, query_filter=chosen, limit=limit, offset=r.choice([0]), score_threshold=threshold
+                self.name, query=query, using=using or None, query_filter=chosen, limit=limit, offset=r.choice([0]), score_threshold=threshold
             ).points
         )
         mine, theirs = [p.score for p in ours], [p.score for p in local]
@@ -239,9 +252,12 @@ class Pair:
         assert ours.keys() == local.keys(), f"ids {sorted(ours)}, not {sorted(local)}"
         for key, point in ours.items():
             assert point.payload == local[key].payload, f"payload of {key}: {point.payload}, not {local[key].payload}"
-            if point.vector is not None:
-                for a, b in zip(point.vector, local[key].vector):
-                    assert abs(a - b) < 1e-5, f"vector of {key}"
+            mine, theirs = (p.vector if isinstance(p.vector, dict) else {"": p.vector or []} for p in (point, local[key]))
+            assert mine.keys() == (theirs or {}).keys(), f"vectors of {key}: {mine.keys()}, not {theirs.keys()}"
+            for name, vector in mine.items():
+                assert len(vector) == len(theirs[name]), f"vector {name} of {key}"
+                for a, b in zip(vector, theirs[name]):
+                    assert abs(a - b) < 1e-5, f"vector {name} of {key}"
 
 
 def run(url, seed, operations):
@@ -249,7 +265,7 @@ def run(url, seed, operations):
     distances = [models.Distance.COSINE, models.Distance.DOT, models.Distance.EUCLID]
     pair = Pair(url, seed)
     try:
-        pair.create(distances[seed % 3], tenants=seed % 2 == 0)
+        pair.create(distances[seed % 3], tenants=seed % 2 == 0, named=seed % 4 > 1)
         for number in range(operations):
             pair.step()
             if number % 97 == 96:

@@ -451,6 +451,111 @@ class RestTest(unittest.TestCase):
             self.assertEqual(got, code, answer)
         self.assertIn("a[].b", answer["status"]["error"])
 
+    # -- named vectors
+
+    def test_named_vectors(self):
+        """Goal: vectors by name, of other sizes and distances, each searched by itself; points may
+        lack some. Method: three vectors, every point has another subset; in the memtable, in a
+        segment, merged with newer rows and after a move between tenants."""
+        size = {"": 4, "text": 3, "image": 6}
+        self.client.ok("PUT", self.path, {"vectors": {
+            "": {"size": 4, "distance": "Cosine"},
+            "text": {"size": 3, "distance": "Dot", "on_disk": True},
+            "image": {"size": 6, "distance": "Euclid"}}})
+        shown = self.client.ok("GET", self.path)["config"]["params"]["vectors"]
+        self.assertEqual(shown, {"": {"size": 4, "distance": "Cosine"},
+                                 "text": {"size": 3, "distance": "Dot", "on_disk": True},
+                                 "image": {"size": 6, "distance": "Euclid"}})
+        points = self.path + "/points"
+
+        def vectors(i):
+            names = [name for bit, name in enumerate(size) if (i % 8) >> bit & 1]
+            return {name: [float((i * 7 + at * 3 + len(name)) % 11 - 5) for at in range(size[name])]
+                    for name in names}
+        self.upsert([{"id": i, "vector": vectors(i)} for i in range(40)])
+        score = {"text": lambda q, v: sum(a * b for a, b in zip(q, v)),
+                 "image": lambda q, v: sum((a - b) ** 2 for a, b in zip(q, v)) ** 0.5}
+        have = {i: vectors(i) for i in range(40)}
+
+        def check():
+            for name, reverse in (("text", True), ("image", False)):
+                query = [1.0, -2.0, 0.5, 3.0, 1.5, -1.0][:size[name]]
+                got = self.client.ok("POST", points + "/query", {
+                    "query": query, "using": name, "limit": 100})["points"]
+                want = sorted((score[name](query, v[name]) for v in have.values() if name in v),
+                              reverse=reverse)
+                self.assertEqual(len(got), len(want))
+                for hit, expected in zip(got, want):
+                    self.assertAlmostEqual(hit["score"], expected, places=4)
+                self.assertEqual({h["id"] for h in got}, {i for i, v in have.items() if name in v})
+            self.assertEqual(self.count(), len(have))
+            shown = self.client.ok("POST", points, {"ids": list(have), "with_vector": ["text", "image"]})
+            for point in shown:
+                want = {k: v for k, v in have[point["id"]].items() if k}
+                self.assertEqual(point["vector"], want)
+            pages = self.client.ok("POST", points + "/scroll", {"limit": 100, "with_vector": True})["points"]
+            for point in pages:
+                names = set(have[point["id"]])
+                self.assertEqual(isinstance(point["vector"], list), names == {""})
+                if names != {""}:
+                    self.assertEqual(set(point["vector"]), names)
+        check()
+        self.assertIs(self.client.ok("POST", "/insula/flush"), True)
+        check()
+        for turn in range(9):  # nine more runs: they are merged
+            for i in range(turn, 60, 9):
+                have[i] = vectors(i + turn + 1)
+            self.upsert([{"id": i, "vector": have[i]} for i in range(turn, 60, 9)])
+            self.assertIs(self.client.ok("POST", "/insula/flush"), True)
+            check()
+        by_id = self.client.ok("POST", points + "/query", {"query": 3, "using": "text", "limit": 100}) \
+            if "text" in have[3] else {"points": []}
+        self.assertNotIn(3, [p["id"] for p in by_id["points"]])
+        lacking = next(i for i, v in have.items() if "image" not in v)
+        self.assertIn("does not have a vector named `image`", self.client.error(
+            404, "POST", points + "/query", {"query": lacking, "using": "image"}))
+        self.client.ok("PUT", points + "?wait=true", {"batch": {
+            "ids": [500, 501], "vectors": {"text": [[1, 2, 3], [4, 5, 6]], "": [[1, 0, 0, 0], [0, 1, 0, 0]]}}})
+        self.assertEqual(self.client.ok("GET", points + "/501")["vector"],
+                         {"": [0, 1, 0, 0], "text": [4, 5, 6]})
+
+    def test_named_vectors_bad(self):
+        """Goal: what is wrong with vectors is named, and changes nothing."""
+        params = {"size": 3, "distance": "Dot"}
+        new, points = "/collections/new_named", self.path + "/points"
+        self.client.ok("PUT", self.path, {"vectors": {"a": params}})
+        many = {f"v{i}": params for i in range(65)}
+        cases = [
+            (422, "PUT", new, {"vectors": many}, "at most 64"),
+            (422, "PUT", new, {"vectors": {"x" * 201: params}}, "at most 200"),
+            (422, "PUT", new, {"vectors": {"a/b": params}}, "cannot contain"),
+            (400, "PUT", new, {"vectors": {"a": {"distance": "Dot"}}}, "vectors.a.size"),
+            (422, "PUT", new, {"vectors": {"a": {"size": 0, "distance": "Dot"}}}, "vectors.a.size: value 0"),
+            (400, "PUT", new, {"vectors": {"a": {"size": 3, "distance": "Far"}}}, "vectors.a.distance"),
+            (501, "PUT", new, {"vectors": {"a": dict(params, multivector_config={"comparator": "max_sim"})}},
+             "vectors.a.multivector_config"),
+            (422, "PUT", new, {"vectors": {f"v{i}": {"size": 65536, "distance": "Dot"} for i in range(4)}},
+             "the limit is 786432"),
+            (400, "PUT", points, {"points": [{"id": 1, "vector": {"b": [1, 2, 3]}}]},
+             "Not existing vector name error: b"),
+            (400, "PUT", points, {"points": [{"id": 1, "vector": [1, 2, 3]}]},
+             "Not existing vector name error: "),
+            (400, "PUT", points, {"points": [{"id": 1, "vector": {"a": [1, 2]}}]}, "expected dim: 3, got 2"),
+            (501, "PUT", points, {"points": [{"id": 1, "vector": {"a": [[1, 2, 3]]}}]}, "multivector"),
+            (501, "PUT", points, {"points": [{"id": 1, "vector": {"a": {"indices": [1], "values": [1]}}}]},
+             "sparse"),
+            (400, "PUT", points, {"points": [{"id": 1, "vector": {"a": [1, 2, "x"]}}]}, "vector.a[2]"),
+            (400, "PUT", points, {"batch": {"ids": [1, 2, 3], "vectors": {"a": [1, 2, 3]}}},
+             "batch.vectors.a[0]"),
+            (400, "POST", points + "/query", {"query": [1, 2, 3]}, "Not existing vector name error: "),
+            (400, "POST", points + "/scroll", {"with_vector": ["b"]}, "Not existing vector name error: b"),
+            (422, "PUT", points, {"batch": {"ids": [1], "vectors": {"a": []}}}, "batch.vectors.a"),
+        ]
+        for code, method, path, body, says in cases:
+            self.assertIn(says, self.client.error(code, method, path, body), body)
+        self.assertEqual(self.count(), 0)
+        self.assertFalse(self.client.ok("GET", new + "/exists")["exists"])
+
     # -- bad input
 
     def test_bad_input(self):
@@ -471,7 +576,8 @@ class RestTest(unittest.TestCase):
             (422, "POST", query, {"query": wave(1), "limit": 0},
              "value 0 invalid, must be 1 or larger"),
             (501, "POST", query, {"query": {"fusion": "rrf"}}, "query.fusion"),
-            (501, "POST", query, {"query": wave(1), "using": "image"}, "using"),
+            (400, "POST", query, {"query": wave(1), "using": "image"},
+             "Wrong input: Not existing vector name error: image"),
             (404, "PUT", "/collections/none/points", {"points": []}, "`none` doesn't exist!"),
             (400, "POST", query, "[" * 100, "Format error"),
             (413, "PUT", points, {"points": [{"id": 1, "vector": wave(1),

@@ -27,6 +27,8 @@ struct fake_collection {
     uint32_t dim;
     ins_distance distance;
     char *settings, *metadata;
+    ins_vector_params *vectors;
+    size_t vector_count;
     ins_field_info fields[FIELDS_MAX];
     size_t field_count;
     struct fake_point *points;
@@ -201,6 +203,11 @@ static void collection_free(struct fake_collection *collection) {
         free((void *)(uintptr_t)collection->fields[i].name.data);
         free((void *)(uintptr_t)collection->fields[i].schema.data);
     }
+    for (size_t i = 0; i < collection->vector_count; i++) {
+        free((void *)(uintptr_t)collection->vectors[i].name.data);
+        free((void *)(uintptr_t)collection->vectors[i].settings.data);
+    }
+    free(collection->vectors);
     free(collection->points);
     free(collection->name);
     free(collection->settings);
@@ -299,6 +306,22 @@ static struct fake_collection *need(struct ins_db *db, ins_text name, ins_call *
     return collection;
 }
 
+static void keep_vectors(struct fake_collection *collection,
+                         const ins_collection_request *request) {
+    collection->vectors = calloc(request->vector_count + 1, sizeof(ins_vector_params));
+    collection->vector_count = request->vector_count;
+    for (size_t i = 0; i < request->vector_count; i++) {
+        ins_vector_params *vector = &collection->vectors[i];
+        *vector = request->vectors[i];
+        vector->name.data = text_dup(vector->name);
+        vector->settings.data = text_dup(vector->settings);
+        if (vector->name.size == 0) {
+            collection->dim = vector->dim;
+            collection->distance = vector->distance;
+        }
+    }
+}
+
 void ins_collection_create(ins_db *db, const void *collection_request, ins_call *call) {
     const ins_collection_request *request = collection_request;
     struct answer *answer;
@@ -316,6 +339,7 @@ void ins_collection_create(ins_db *db, const void *collection_request, ins_call 
                                      .settings = text_dup(request->settings),
                                      .metadata = text_dup(request->metadata),
                                      .points = calloc(POINTS_MAX, sizeof(struct fake_point))};
+        keep_vectors(&db->collections[db->collection_count - 1], request);
         call->lsn = ++db->lsn;
     }
     complete(db, answer);
@@ -347,6 +371,8 @@ void ins_collection_get(ins_db *db, const void *collection_request, ins_call *ca
         answer->info = (ins_collection_info){.name = text_of(collection->name),
                                              .dim = collection->dim,
                                              .distance = collection->distance,
+                                             .vectors = collection->vectors,
+                                             .vector_count = collection->vector_count,
                                              .settings = text_of(collection->settings),
                                              .metadata = text_of(collection->metadata),
                                              .fields = collection->fields,
