@@ -33,8 +33,8 @@ ins_status run_bring_vector_rows(struct reader *reader, uint32_t run, ins_error 
     for (uint32_t i = 0; i < schema->vector_count; i++) {
         struct extent_vector vector;
         bool has;
-        ins_status status = reader_run_vector(reader, run, &schema->vectors[i].shape, &vector, &has,
-                                              error);
+        ins_status status =
+            reader_run_vector(reader, run, &schema->vectors[i].shape, &vector, &has, error);
         if (status != INS_OK && status != INS_AGAIN) {
             return status;
         }
