@@ -214,9 +214,9 @@ ins_status decode_vector_columns(struct job *job, struct json_value columns, con
                                  ins_point *points, size_t count, ins_error *error);
 /* INS_UNPROCESSABLE: a list of another length than its ids. */
 ins_status column_length(const char *name, size_t length, size_t ids, ins_error *error);
-/* Member `key`, a vector's name; absent = the unnamed one. */
+/* Member `key`, a vector's name, called `name` in messages; absent = the unnamed one. */
 ins_status decode_vector_name(struct job *job, struct json_value object, const char *key,
-                              ins_text *out_name, ins_error *error);
+                              const char *name, ins_text *out_name, ins_error *error);
 
 /* Settings of a new collection (settings.c): fills job->collection. */
 ins_status decode_collection(struct job *job, struct json_value body, ins_error *error);

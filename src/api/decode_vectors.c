@@ -318,13 +318,13 @@ ins_status decode_vector_columns(struct job *job, struct json_value columns, con
 /* ---- Names ---- */
 
 ins_status decode_vector_name(struct job *job, struct json_value object, const char *key,
-                              ins_text *out_name, ins_error *error) {
+                              const char *name, ins_text *out_name, ins_error *error) {
     struct json_value value;
     if (!field_get(object, key, &value)) {
         return INS_OK;
     }
     if (json_type_of(value) != JSON_STRING) {
-        return type_error(error, key, "a string", value);
+        return type_error(error, name, "a string", value);
     }
     return job_copy_text(job, json_string(value), out_name, error);
 }

@@ -97,7 +97,7 @@ static ins_status query_fields_decode(struct job *job, struct json_value body, i
     }
     ins_status status = field_refuse(body, "lookup_from", error);
     return status == INS_OK
-               ? decode_vector_name(job, body, "using", &job->points.vector_name, error)
+               ? decode_vector_name(job, body, "using", "using", &job->points.vector_name, error)
                : status;
 }
 
@@ -145,7 +145,8 @@ static ins_status search_vector_decode(struct job *job, struct json_value body, 
     }
     if (json_type_of(value) == JSON_OBJECT) {
         struct json_value named = value;
-        ins_status status = decode_vector_name(job, named, "name", &job->points.vector_name, error);
+        ins_status status =
+            decode_vector_name(job, named, "name", "vector.name", &job->points.vector_name, error);
         if (status != INS_OK) {
             return status;
         }
