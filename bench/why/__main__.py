@@ -3,7 +3,7 @@
 
 What a tenant costs when it is an object of the operating system or of an engine (a mapping, a process,
 a log, a shard, a collection, a table), and what it costs in Insula, each measured the same way in the
-same run; see measure.py. Some five minutes. The table is printed and written to why.md in the build
+same run; see measure.py. Five to ten minutes. The table is printed and written to why.md in the build
 directory, all figures to why.json. Rivals of the Python package index are installed into a virtual
 environment in the build directory; a row that cannot be had says why.
 --small: a few tenants and nothing from the network, to see that everything works.
