@@ -3,8 +3,8 @@
 The first process makes the tenants, fills them and ends; the second opens them, searches in each
 once, then in some at random. Everything is counted the same way for everybody: resident is the
 proportional share of the pages in memory (Pss) with huge pages and page tables; anonymous is what of
-it the kernel cannot drop and read again from a file; descriptors, mappings, threads and processes are the kernel's, of the subject and all its descendants; files and bytes are
-those of its folder. A table's figures are slopes between two numbers of tenants."""
+it the kernel cannot drop and read again from a file; descriptors, mappings, threads and processes are
+the kernel's, of the subject and all its descendants; files and bytes are those of its folder."""
 
 import contextlib
 import json
@@ -47,7 +47,8 @@ def family(pid):
 
 
 def look(pids):
-    sums = {"resident_kib": 0, "anonymous_kib": 0, "descriptors": 0, "mappings": 0, "threads": 0, "processes": 0}
+    sums = dict.fromkeys(["resident_kib", "anonymous_kib", "descriptors", "mappings", "threads",
+                          "processes"], 0)
     for pid in [one for parent in pids for one in family(parent)]:
         path = PROC / str(pid)
         own_kib = numbers(path / "status", "HugetlbPages", "VmPTE")

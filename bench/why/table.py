@@ -4,8 +4,8 @@ import pathlib
 import resource
 
 COLUMNS = ["arrangement", "tenants", "create ms", "10 points ms", "reopen ms", "resident KiB",
-           "after a search KiB", "of it anonymous", "descriptors", "mappings", "threads", "files", "disk KiB",
-           "first search us", "search p50 / p99 us", "first limit met at"]
+           "after a search KiB", "of it anonymous", "descriptors", "mappings", "threads", "files",
+           "disk KiB", "first search us", "search p50 / p99 us", "first limit met at"]
 
 COUNTS = ["open_kib", "served_kib", "anonymous_kib", "descriptors", "mappings", "threads", "files",
           "disk_kib"]

@@ -175,6 +175,21 @@ bool store_memory_truncate(ins_store *handle, const char *name, uint64_t size) {
     return done;
 }
 
+bool store_memory_read_raw(ins_store *handle, const char *name, uint64_t offset, void *out,
+                           size_t size) {
+    struct memory_store *store = memory_of(handle);
+    struct raw_find find = {name, NULL};
+    memory_lock(store);
+    raw_each(store, raw_match, &find);
+    bool done =
+        find.found != NULL && offset <= find.found->size && size <= find.found->size - offset;
+    if (done && size > 0) {
+        memcpy(out, find.found->seen + offset, size);
+    }
+    memory_unlock(store);
+    return done;
+}
+
 struct raw_list {
     void (*visit)(void *context, const char *name, uint64_t size);
     void *context;

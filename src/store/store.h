@@ -131,7 +131,10 @@ uint64_t store_memory_calls(ins_store *store, bool only_writes);
  */
 bool store_memory_flip(ins_store *store, const char *name, uint64_t offset, uint8_t mask);
 bool store_memory_truncate(ins_store *store, const char *name, uint64_t size);
-/* Raw names for flip and truncate: objects by name, "cell:NAME:0|1", "log:FILE_ID". */
+/* Raw names for flip, truncate and read_raw (what is seen; false when it has not that many bytes):
+ * objects by name, "cell:NAME:0|1", "log:FILE_ID". */
+bool store_memory_read_raw(ins_store *store, const char *name, uint64_t offset, void *out,
+                           size_t size);
 ins_status store_memory_list_raw(ins_store *store,
                                  void (*visit)(void *context, const char *name, uint64_t size),
                                  void *context);

@@ -1,0 +1,225 @@
+"""Segments: their tables and the rows of their extents. From docs/FORMATS.md alone."""
+
+import struct
+from dataclasses import dataclass, field
+
+import data_directory
+from data_base import (PAGE, hash64, number_id, require, u16, u32, u64, up, uuid_id, words, zero)
+
+SMALL, DIRECTORY = 1, 2  # flags of a directory entry
+IDS, VERSIONS, TOMBSTONES, DENSE, OFFSETS, PAYLOAD, BLOCKS, INDEX, FILTER = range(1, 10)
+SMALL_MAX, SMALL_FEW, SMALL_FEW_MAX = 64 << 10, 64, 1 << 20
+
+
+@dataclass
+class Run:
+    """What one extent says of its island, or of an id directory."""
+    low: int
+    high: int
+    file: int
+    place: str
+    dim: int = 0
+    points: dict = field(default_factory=dict)      # id → (version, vector bytes, payload bytes)
+    tombstones: dict = field(default_factory=dict)  # id → version
+    entries: dict = field(default_factory=dict)     # id → incarnation (id directory)
+    filter: object = None
+
+
+def tables(data, entry, place):
+    """The directory's entries as (scope, bytes), with everything around them verified."""
+    size = len(data)
+    trailer = data[-256:]
+    require(trailer[:8] == b"INSULTRL" and u32(trailer, 8) == 1, place, "magic or format of the trailer")
+    require(u64(trailer, 248) == hash64(trailer[:248]), place, "hash of the trailer")
+    require(hash64(trailer) == entry["trailer_hash"], place, "the manifest names another trailer")
+    require(u64(trailer, 16) == entry["number"] and trailer[24:40] == entry["id"], place, "number or id")
+    require(u64(trailer, 40) == size == entry["size"] and size % PAGE == 0, place, "size")
+    zero(trailer[12:16] + trailer[96:248], place)
+    head = data[:PAGE]
+    require(head[:8] == b"INSULSEG" and u32(head, 8) == 1 and u32(head, 12) == 0, place, "header page")
+    require(u64(head, 16) == entry["number"] and head[24:40] == entry["id"], place, "header page's id")
+    zero(head[40:4088], place)
+    require(u64(head, 4088) == hash64(head[:4088]) and u64(trailer, 88) == hash64(head), place,
+            "hash of the header page")
+    at, scopes_at, hashes_at = u64(trailer, 48), u64(trailer, 64), u64(trailer, 72)
+    count, scope_count = u32(trailer, 56), u32(trailer, 60)
+    require(count == entry["extents"], place, "number of extents")
+    directory = data[at:at + 64 * count]
+    scopes = data[scopes_at:scopes_at + 24 * scope_count]
+    pieces = [directory[i:i + 65536] for i in range(0, len(directory), 65536)]
+    pieces += [scopes[i:i + 49152] for i in range(0, len(scopes), 49152)]
+    hashes = data[hashes_at:hashes_at + 8 * len(pieces)]
+    require(hash64(hashes) == u64(trailer, 80), place, "hash of the table hashes")
+    require(list(words(hashes, 0, len(pieces))) == [hash64(one) for one in pieces], place,
+            "hash of a piece of a table")
+    require(scopes_at == up(at + len(directory), 64) and hashes_at == up(scopes_at + len(scopes), 64),
+            place, "where the tables stand")
+    zero(data[at + len(directory):scopes_at] + data[scopes_at + len(scopes):hashes_at] +
+         data[hashes_at + len(hashes):-256], place)
+    return at, [(scope, directory[64 * i:64 * i + 64])
+                for scope, first, number in scope_index(scopes, count, place)
+                for i in range(first, first + number)]
+
+
+def scope_index(scopes, count, place):
+    found, before, end = [], None, 0
+    for at in range(0, len(scopes), 24):
+        scope, shard, first, number = u64(scopes, at), u16(scopes, at + 8), u32(scopes, at + 12), \
+            u32(scopes, at + 16)
+        zero(scopes[at + 10:at + 12] + scopes[at + 20:at + 24], place)
+        require(first == end and number > 0, place, "the scope index does not tile the directory")
+        require(before is None or before < (shard, scope), place, "order of the scope index")
+        before, end = (shard, scope), first + number
+        found.append((scope, first, number))
+    require(end == count, place, "the scope index does not tile the directory")
+    return found
+
+
+def extents(data, entry):
+    """(scope, incarnation, Run) of each extent, everything verified."""
+    name = f"segment {entry['number']:016x}"
+    end, table = tables(data, entry, name)
+    at = PAGE
+    before = None
+    for scope, one in table:
+        incarnation, low, high, offset, size = words(one, 0, 5)
+        rows, dead, key, flags = words(one, 40, 4, 4)
+        place = f"{name} island {incarnation}"
+        require(before is None or before < (scope, incarnation), place, "order of the directory")
+        before = scope, incarnation
+        require(low < high and key == 0 and flags & 0xFC == 0, place, "directory entry")
+        run = Run(low, high, entry["number"], place)
+        if size == 0:
+            require(offset == rows == dead == u64(one, 56) == 0, place, "an entry without bytes")
+            yield scope, incarnation, run
+            continue
+        small = bool(flags & SMALL)
+        where = up(at, 64)
+        if (small and size < PAGE and where // PAGE != (where + size - 1) // PAGE) or not small:
+            where = up(where, PAGE)
+        require(offset == where and size % 64 == 0 and offset + size <= end, place, "its place")
+        zero(data[at:offset], place)
+        at = offset + size
+        Extent(data[offset:at], one, run).read()
+        yield scope, incarnation, run
+    zero(data[at:end], name)
+    require(end == up(at, 64), name, "where the directory stands")
+
+
+class Extent:
+    def __init__(self, data, entry, run):
+        self.data, self.entry, self.run, self.place = data, entry, run, run.place
+        self.small = bool(u32(entry, 52) & SMALL)
+        if self.small:
+            self.header_at, self.header = 0, data
+        else:
+            size = (u32(entry, 52) >> 8) * 64
+            require(0 < size <= len(data), self.place, "size of its header")
+            self.header_at, self.header = len(data) - size, data[len(data) - size:]
+        require(hash64(self.header) == u64(entry, 56), self.place, "hash")
+
+    def read(self):
+        head, run = self.header, self.run
+        flags = u16(head, 6)
+        require(head[:4] == b"IEXT" and u16(head, 4) == 1, self.place, "magic or format")
+        directory = bool(u32(self.entry, 52) & DIRECTORY)
+        require(flags & 3 == self.small + 2 * directory and flags < 8, self.place, "flags")
+        require(words(head, 8, 3) == words(self.entry, 0, 3), self.place, "another island or interval")
+        require(u32(head, 40) == 0 and u64(head, 72) == len(self.data), self.place, "key or size")
+        zero(head[70:72], self.place)
+        self.rows, self.numbers, self.dead, self.dead_numbers, run.dim = words(head, 44, 5, 4)
+        require((self.rows, self.dead) == words(self.entry, 40, 2, 4), self.place, "rows")
+        self.wide = bool(flags & 4)
+        require(self.wide == (run.high - run.low >= 1 << 32), self.place, "width of its versions")
+        sections = self.sections()
+        if directory:
+            data_directory.read(sections, self.rows, run)
+        else:
+            self.points(sections)
+
+    def sections(self):
+        """kind → bytes, chunks and gaps verified."""
+        head, found, ends = self.header, {}, []
+        count, chunk_count = u16(head, 68), u32(head, 64)
+        hashes = words(head, 80 + 40 * count, chunk_count)
+        used, before = 0, 0
+        for i in range(count):
+            kind, number, encoding, flags, at, size, source, chunk, first = struct.unpack_from(
+                "<4H3Q2I", head, 80 + 40 * i)
+            place = f"{self.place} section {kind}"
+            require(kind > before and number == flags == source == 0 and size > 0, place, "its entry")
+            require(at + size <= len(self.data), place, "its place")
+            before = kind
+            data = self.data[at:at + size]
+            if self.small:
+                require(chunk == first == 0, place, "chunks in a small extent")
+            else:
+                pieces = [data[j:j + chunk] for j in range(0, size, chunk)]
+                require(first == used, place, "its first chunk")
+                require([hash64(one) for one in pieces] == list(hashes[used:used + len(pieces)]),
+                        place, "hash of a chunk")
+                used += len(pieces)
+            ends.append((at, at + size))
+            found[kind] = encoding, data
+        require(used == chunk_count, self.place, "chunk hashes")
+        self.gaps(ends, 80 + 40 * count + 8 * chunk_count)
+        return found
+
+    def gaps(self, ends, header_used):
+        at = header_used if self.small else 0
+        last = len(self.data) if self.small else self.header_at
+        for begin, end in sorted(ends) + [(last, last)]:
+            require(begin >= at, self.place, "sections overlap")
+            zero(self.data[at:begin], self.place)
+            at = end
+        if not self.small:
+            zero(self.header[header_used:], self.place)
+
+    def ids(self, data, count, numbers):
+        found = [number_id(one) for one in words(data, 0, numbers)]
+        at = 8 * numbers if numbers == count else up(8 * numbers, 16)
+        zero(data[8 * numbers:at], self.place)
+        pairs = words(data, at, 2 * (count - numbers))
+        found += [uuid_id(*pairs[i:i + 2]) for i in range(0, len(pairs), 2)]
+        require(all(a < b for a, b in zip(found, found[1:])), self.place, "order of the ids")
+        return found, at + 16 * (count - numbers)
+
+    def versions(self, data, at, count):
+        size = 8 if self.wide else 4
+        require(len(data) == at + size * count, self.place, "size of the versions")
+        found = [self.run.low + one for one in words(data, at, count, size)]
+        require(all(self.run.low < one <= self.run.high for one in found), self.place, "a version")
+        return found
+
+    def points(self, sections):
+        run, width = self.run, 8 if self.wide else 4
+        require(not set(sections) - {IDS, VERSIONS, TOMBSTONES, DENSE, OFFSETS, PAYLOAD}, self.place,
+                "a section of another kind")
+        if self.rows > 0:
+            ids, end = self.ids(sections[IDS][1], self.rows, self.numbers)
+            require(end == len(sections[IDS][1]), self.place, "size of the ids")
+            versions = self.versions(sections[VERSIONS][1], 0, self.rows)
+            require(sections[VERSIONS][0] == width, self.place, "encoding of the versions")
+            vectors = sections.get(DENSE, (4, b""))[1]
+            require(len(vectors) == 4 * run.dim * self.rows, self.place, "size of the vectors")
+            payloads = self.payloads(sections)
+            step = 4 * run.dim
+            for i, (id, version) in enumerate(zip(ids, versions)):
+                run.points[id] = version, vectors[i * step:(i + 1) * step], payloads[i]
+        if self.dead > 0:
+            encoding, data = sections[TOMBSTONES]
+            ids, end = self.ids(data, self.dead, self.dead_numbers)
+            zero(data[end:up(end, 8)], self.place)
+            require(encoding == width, self.place, "encoding of the tombstones")
+            run.tombstones = dict(zip(ids, self.versions(data, up(end, 8), self.dead)))
+        require(not run.points.keys() & run.tombstones.keys(), self.place, "a dead id among the rows")
+
+    def payloads(self, sections):
+        if OFFSETS not in sections:
+            return [b""] * self.rows
+        encoding, data = sections[OFFSETS]
+        text = sections.get(PAYLOAD, (1, b""))[1]
+        offsets = words(data, 0, self.rows + 1, encoding)
+        require(offsets[0] == 0 and offsets[-1] == len(text) and
+                all(a <= b for a, b in zip(offsets, offsets[1:])), self.place, "payload offsets")
+        return [text[a:b] for a, b in zip(offsets, offsets[1:])]

@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+"""Reads a data directory from docs/FORMATS.md alone and lists every live point.
+
+    read_data.py DIRECTORY
+
+A line a point: collection, id, version, vector (hex of its bytes), payload, with tabs between them; in
+the order of collections' names and ids. It shares nothing with the engine: where the two differ, the
+document or one of them is wrong. Every hash and everything called zero is verified. Ends with 1 and the
+place when something is damaged."""
+
+import json
+import pathlib
+import re
+import sys
+
+import data_log
+import data_segment
+from data_base import Damage, hash128, id_text, read_cell, require, u32, u64
+from data_directory import id_hash
+
+CATALOG = 1
+
+
+def manifest(folder):
+    data, _ = read_cell(folder / "cells" / "manifest")
+    require(data[:8] == b"INSULMAN" and u32(data, 8) == 1, "manifest", "magic or format")
+    require(hash128(data[:-16]) == data[-16:], "manifest", "hash")
+    count = u32(data, 12)
+    require(len(data) == 56 + 48 * count + 16, "manifest", "size")
+    files = []
+    for at in range(56, 56 + 48 * count, 48):
+        files.append({"number": u64(data, at), "id": data[at + 8:at + 24], "size": u64(data, at + 24),
+                      "trailer_hash": u64(data, at + 32), "extents": u32(data, at + 40)})
+        require(u32(data, at + 44) == 0 and files[-1]["number"] < u64(data, 40), "manifest", "a file")
+    numbers = [one["number"] for one in files]
+    require(numbers == sorted(set(numbers)), "manifest", "order of the files")
+    return {"flushed": u64(data, 32), "log": u64(data, 48), "files": files}
+
+
+class Island:
+    """Runs of segments, and what the log says behind them."""
+
+    def __init__(self):
+        self.runs = []
+        self.late = {}     # id → (version, vector, payload), or None: a tombstone
+        self.entries = {}  # of an id directory
+
+    def visible_runs(self):
+        """Without those that another one hides; newest first."""
+        def hidden(run):
+            return any(other is not run and other.low <= run.low and run.high <= other.high and
+                       ((other.low, other.high) != (run.low, run.high) or other.file > run.file)
+                       for other in self.runs)
+        return sorted((run for run in self.runs if not hidden(run)), key=lambda run: -run.high)
+
+    def live(self):
+        """id → (version, vector, payload)."""
+        found = {id: one for id, one in self.late.items()}
+        for run in self.visible_runs():
+            for id, one in run.points.items():
+                found.setdefault(id, one)
+            for id in run.tombstones:
+                found.setdefault(id, None)
+        return {id: one for id, one in found.items() if one is not None}
+
+    def candidates(self, id):
+        """Islands that an id directory names for an id."""
+        found = set()
+        for run in self.visible_runs():
+            if id in run.entries:
+                require(run.filter(id_hash(id)), run.place, f"the filter denies {id_text(id)}")
+                found.add(run.entries[id])
+        return found | ({self.entries[id]} if id in self.entries else set())
+
+
+class Database:
+    def __init__(self, folder):
+        folder = pathlib.Path(folder)
+        self.islands = {}
+        head = manifest(folder)
+        for entry in head["files"]:
+            path = folder / "objects" / f"segments+{entry['number']:016x}.seg"
+            require(path.exists(), path.name, "the manifest names it, and it is not there")
+            for _, incarnation, run in data_segment.extents(path.read_bytes(), entry):
+                self.island(incarnation).runs.append(run)
+        records, last = data_log.records(folder / "log", head["flushed"])
+        require(last >= head["log"], "log", f"it ends at {last}, before {head['log']}")
+        for lsn, _, data in records:
+            for incarnation, rows in data_log.parts(lsn, data):
+                self.apply(self.island(incarnation), lsn, rows)
+
+    def island(self, incarnation):
+        return self.islands.setdefault(incarnation, Island())
+
+    @staticmethod
+    def apply(island, lsn, rows):
+        for kind, id, value in rows:
+            if kind == 3:
+                island.entries[id] = value
+            else:
+                island.late[id] = (lsn, value[1], value[2]) if kind == 1 else None
+
+    def catalog(self):
+        """scope → (name, schema, common island, id directory); island → (scope, tenant)."""
+        rows = {id[2]: json.loads(payload) for id, (_, _, payload) in
+                self.island(CATALOG).live().items()}
+        scopes = {key: (row["n"], rows[row["s"]]["c"], row["i"], row["d"])
+                  for key, row in rows.items() if row["k"] == "c"}
+        tenants = {key: (row["s"], row["n"]) for key, row in rows.items()
+                   if row["k"] == "t" and row["s"] in scopes}
+        tenants.update({common: (key, None) for key, (_, _, common, _) in scopes.items()})
+        return scopes, tenants
+
+    def points(self):
+        """(collection, id, version, vector, payload text) of every live point."""
+        scopes, tenants = self.catalog()
+        for incarnation, (scope, tenant) in tenants.items():
+            name, schema, _, directory = scopes[scope]
+            for id, (version, vector, payload) in self.island(incarnation).live().items():
+                if directory != 0:
+                    known = self.island(directory).candidates(id)
+                    require(incarnation in known, f"id directory of {name}",
+                            f"{id_text(id)} lives in {incarnation}, it names {known}")
+                yield name, id, version, vector, with_tenant(payload, schema, tenant)
+
+
+def with_tenant(payload, schema, tenant):
+    """The payload's text with the tenant's value put back as the last key of its object."""
+    text = payload.decode() or "{}"
+    if tenant is None:
+        return text
+    return put_back(text, path_parts(schema["tenant_path"]), json.dumps(tenant, ensure_ascii=False))
+
+
+def path_parts(path):
+    parts = re.findall(r'"([^"]*)"|([^."]+)', path)
+    return [quoted or plain for quoted, plain in parts]
+
+
+def put_back(text, parts, value):
+    """`text` is an object that lacks the field: added behind its last key, without touching the rest."""
+    key = json.dumps(parts[0], ensure_ascii=False)
+    if len(parts) > 1 and parts[0] in json.loads(text):
+        begin, end = value_span(text, parts[0])
+        return text[:begin] + put_back(text[begin:end], parts[1:], value) + text[end:]
+    for part in reversed(parts[1:]):
+        value = "{" + json.dumps(part, ensure_ascii=False) + ":" + value + "}"
+    return f"{text[:-1]}{',' if len(text) > 2 else ''}{key}:{value}}}"
+
+
+def value_span(text, key):
+    """Where the value of a key of a compact object stands."""
+    decoder, at = json.JSONDecoder(), 1
+    while True:
+        name, at = decoder.raw_decode(text, at)
+        begin = at + 1
+        _, at = decoder.raw_decode(text, begin)
+        if name == key:
+            return begin, at
+        at += 1
+
+
+def main():
+    try:
+        for name, id, version, vector, payload in sorted(Database(sys.argv[1]).points(),
+                                                         key=lambda one: one[:2]):
+            print(name, id_text(id), version, vector.hex(), payload, sep="\t")
+    except Damage as damage:
+        sys.exit(f"damaged: {damage}")
+
+
+if __name__ == "__main__":
+    main()
