@@ -99,6 +99,8 @@ struct server_stats {
     uint64_t syncs, file_syncs, batches, log_bytes, flushes, merges, timers, collections, tenants;
     uint64_t runs, pending;
     uint64_t catalog_bytes, arena_used, arena_committed;
+    bool has_file_bytes; /* tells the next three apart */
+    uint64_t flush_bytes, merge_bytes, clean_bytes;
 };
 
 void server_stats_read(const struct http_server *server, struct server_stats *out_stats);

@@ -123,5 +123,8 @@ void server_stats_read(const struct http_server *server, struct server_stats *ou
                       json_find_u64(body, "memory", "arena_used", &stats.arena_used) &&
                       json_find_u64(body, "memory", "arena_committed", &stats.arena_committed) &&
                       json_find_u64(body, "catalog", "used", &stats.catalog_bytes);
+    stats.has_file_bytes = json_find_u64(body, NULL, "flush_bytes", &stats.flush_bytes) &&
+                           json_find_u64(body, NULL, "merge_bytes", &stats.merge_bytes) &&
+                           json_find_u64(body, NULL, "clean_bytes", &stats.clean_bytes);
     *out_stats = stats;
 }

@@ -44,11 +44,15 @@ static bool complain(struct answers *answers, uint64_t *counter, const char *for
 
 /* ---- Writes under way ---- */
 
-uint64_t answers_write_begin(struct answers *answers, uint32_t tenant, uint32_t i,
+uint64_t answers_write_begin(struct answers *answers, uint64_t request, uint32_t tenant, uint32_t i,
                              uint16_t before) {
     uint64_t number = answers->recent_count++;
     answers->recent[number % RECENT_WRITES] =
-        (struct recent_write){.tenant = tenant, .i = i, .before = before, .done_ns = HTTP_NEVER};
+        (struct recent_write){.tenant = tenant,
+                              .i = i,
+                              .before = before,
+                              .request = request,
+                              .done_ns = HTTP_NEVER};
     return number;
 }
 
@@ -68,7 +72,7 @@ static bool was_so_lately(struct answers *answers, const struct wire_query *quer
             (write->before & VERSION_GONE) != 0) {
             continue;
         }
-        world_vector(answers->wire->world, query->tenant, i, write->before, vector);
+        world_vector(answers->wire->world, query->tenant, i, write->before & VERSION_MASK, vector);
         if (fabs((double)(vectors_dot(query->vector, vector) - score)) <= SCORE_ERROR) {
             return true;
         }
@@ -131,8 +135,8 @@ static bool check_hit(struct answers *answers, const struct wire_query *query,
         return complain(answers, &answers->foreign, "a point that tenant %s never had",
                         world->names[query->tenant]);
     }
-    uint16_t version = tenant->versions[*out_i];
-    bool gone = (version & VERSION_GONE) != 0;
+    uint16_t version = tenant_version(tenant, *out_i);
+    bool gone = !tenant_has(tenant, *out_i);
     if (!gone) {
         world_vector(world, query->tenant, *out_i, version, vector);
         if (fabs((double)(vectors_dot(query->vector, vector) - *out_score)) <= SCORE_ERROR) {

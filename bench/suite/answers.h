@@ -16,7 +16,8 @@
 struct recent_write { /* of one point */
     uint32_t tenant, i;
     uint16_t before;  /* as in tenant.versions */
-    uint64_t done_ns; /* acknowledged; HTTP_NEVER = under way */
+    uint64_t request; /* points of one request have the same */
+    uint64_t done_ns; /* acknowledged; HTTP_NEVER = under way, or lost */
 };
 
 struct answers {
@@ -33,7 +34,8 @@ bool answers_open(struct answers *answers, const struct wire *wire);
 void answers_close(struct answers *answers); /* takes a zeroed one */
 
 /* A point is being overwritten, made or deleted: remembers what was there. Returns its number. */
-uint64_t answers_write_begin(struct answers *answers, uint32_t tenant, uint32_t i, uint16_t before);
+uint64_t answers_write_begin(struct answers *answers, uint64_t request, uint32_t tenant, uint32_t i,
+                             uint16_t before);
 void answers_write_end(struct answers *answers, uint64_t number);
 
 struct hits {

@@ -87,7 +87,9 @@ static void push_arrival(struct arrivals *arrivals, uint32_t tenant, uint64_t fr
 static void begin_tenant(struct arrivals *arrivals, uint32_t tenant, uint64_t start_ns) {
     double duty = arrivals->duty[tenant];
     arrivals->on[tenant] = random_unit(&arrivals->random) <= duty;
-    if (arrivals->on[tenant]) {
+    if (duty >= 1.0) { /* always on */
+        push_arrival(arrivals, tenant, start_ns);
+    } else if (arrivals->on[tenant]) {
         double span = random_lognormal(&arrivals->random, ON_MEDIAN_S * exp(1.0), 1.0);
         push_switch(arrivals, tenant, start_ns, span * random_unit(&arrivals->random));
         push_arrival(arrivals, tenant, start_ns);
@@ -112,19 +114,19 @@ static void switch_tenant(struct arrivals *arrivals, uint32_t tenant, uint64_t a
 
 /* ---- Outward ---- */
 
-bool arrivals_open(struct arrivals *arrivals, struct world *world, double rate, bool probes,
-                   uint64_t number, uint64_t start_ns, uint64_t end_ns) {
+bool arrivals_open(struct arrivals *arrivals, struct world *world,
+                   const struct arrivals_plan *plan) {
     uint32_t count = world->tenant_count;
     *arrivals = (struct arrivals){
         .world = world,
-        .rate = rate,
+        .rate = plan->rate,
         .on = calloc(count, sizeof(bool)),
         .pending = calloc(count, sizeof(bool)),
         .duty = calloc(count, sizeof(double)),
         .heap = calloc(2 * (size_t)count, sizeof(struct arrival_event)),
         .heap_capacity = 2 * count, /* a switch and an arrival each */
-        .random = random_of(world->seed, BENCH_ARRIVAL, 0, number),
-        .end_ns = end_ns,
+        .random = random_of(world->seed, BENCH_ARRIVAL, 0, plan->number),
+        .end_ns = plan->end_ns,
         .probe_ns = UINT64_MAX,
     };
     if (arrivals->on == NULL || arrivals->pending == NULL || arrivals->duty == NULL ||
@@ -134,12 +136,13 @@ bool arrivals_open(struct arrivals *arrivals, struct world *world, double rate, 
         return false;
     }
     for (uint32_t tenant = 0; tenant < count; tenant++) {
-        arrivals->duty[tenant] = duty_of(world, world->tenants[tenant].popularity);
-        begin_tenant(arrivals, tenant, start_ns);
+        double duty = duty_of(world, world->tenants[tenant].popularity);
+        arrivals->duty[tenant] = plan->bursts ? duty : 1.0;
+        begin_tenant(arrivals, tenant, plan->start_ns);
     }
-    if (probes) {
+    if (plan->probes) {
         arrivals->probe_ns =
-            after(start_ns, random_exponential(&arrivals->random, 1.0 / PROBES_PER_S));
+            after(plan->start_ns, random_exponential(&arrivals->random, 1.0 / PROBES_PER_S));
     }
     return true;
 }

@@ -37,9 +37,16 @@ struct arrival {
     bool probe;
 };
 
-/* From start_ns to end_ns at `rate` queries/s; `probes`: with cold ones. */
-bool arrivals_open(struct arrivals *arrivals, struct world *world, double rate, bool probes,
-                   uint64_t number, uint64_t start_ns, uint64_t end_ns);
+struct arrivals_plan {
+    double rate;     /* queries/s */
+    bool bursts;     /* else all tenants are ON all the time */
+    bool probes;     /* with cold ones */
+    uint64_t number; /* of the stream */
+    uint64_t start_ns, end_ns;
+};
+
+bool arrivals_open(struct arrivals *arrivals, struct world *world,
+                   const struct arrivals_plan *plan);
 void arrivals_close(struct arrivals *arrivals); /* takes a zeroed one */
 /* Time of the next one; HTTP_NEVER at the end. */
 uint64_t arrivals_due(struct arrivals *arrivals);

@@ -4,8 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const double ms = 1e-6;
+
 #define MOST_ASKED 64u
-#define SECONDS_MAX 1200u
 #define SLICE_QUERIES_MIN 5000u /* for a p99 of its own */
 
 /* Top 10 (90 %), 100 (8 %), 1000 (2 %); 60 % without a filter, 30 % one condition, 10 % two. */
@@ -26,7 +27,15 @@ size_t asker_draw(const struct wire *wire, struct op *op, uint32_t tenant, uint6
 }
 
 static uint64_t asker_due(struct source *source) {
-    return arrivals_due(&((struct asker *)source->context)->arrivals);
+    struct asker *asker = source->context;
+    uint64_t due_ns = arrivals_due(&asker->arrivals);
+    while (asker->abandon_ns != 0 && due_ns != HTTP_NEVER &&
+           due_ns + asker->abandon_ns < bench_now_ns()) {
+        (void)arrivals_take(&asker->arrivals);
+        asker->abandoned++;
+        due_ns = arrivals_due(&asker->arrivals);
+    }
+    return due_ns;
 }
 
 static size_t asker_make(struct source *source, struct op *op, char *out) {
@@ -42,8 +51,8 @@ static size_t asker_make(struct source *source, struct op *op, char *out) {
 static void count_second(struct asker *asker, uint32_t tenant, uint64_t at_ns) {
     uint32_t rank = asker->world->tenants[tenant].popularity;
     uint64_t second = (at_ns - asker->begin_ns) / BENCH_NS;
-    if (rank < MOST_ASKED && second < SECONDS_MAX) {
-        asker->seconds[rank * SECONDS_MAX + second]++;
+    if (rank < MOST_ASKED && second < ASKER_SECONDS_MAX) {
+        asker->seconds[rank * ASKER_SECONDS_MAX + second]++;
         asker->second_count =
             second >= asker->second_count ? (uint32_t)second + 1 : asker->second_count;
     }
@@ -71,6 +80,7 @@ static void asker_done(struct source *source, struct op *op, const struct http_a
     struct hits hits;
     if (answer->status == 200) {
         (void)answers_check(asker->answers, &op->query, answer, &hits);
+        latency_add(asker->second, answer->latency_ns);
         if (measured) {
             measure(asker, op, answer);
             asker->good++;
@@ -83,29 +93,51 @@ static void asker_done(struct source *source, struct op *op, const struct http_a
     }
 }
 
-bool asker_open(struct asker *asker, const struct wire *wire, struct answers *answers, double rate,
-                bool probes, uint64_t number, uint64_t start_ns, uint64_t begin_ns,
-                uint64_t end_ns) {
+void asker_tick(struct asker *asker) {
+    if (asker->ticks < ASKER_SECONDS_MAX) {
+        asker->second_p99[asker->ticks++] = (double)latency_quantile(asker->second, 0.99) * ms;
+    }
+    memset(asker->second, 0, sizeof(*asker->second));
+}
+
+void asker_plot(const struct asker *asker, struct plot_line *line, double from_s) {
+    for (uint32_t i = 1; i < asker->ticks; i++) { /* the first tick is at once */
+        if (asker->second_p99[i] > 0.0) {
+            plot_point(line, from_s + (double)i, asker->second_p99[i]);
+        }
+    }
+}
+
+bool asker_open(struct asker *asker, const struct wire *wire, struct answers *answers,
+                const struct asker_plan *plan) {
     *asker = (struct asker){
         .source = {.context = asker, .due = asker_due, .make = asker_make, .done = asker_done},
         .world = wire->world,
         .wire = wire,
         .answers = answers,
-        .begin_ns = begin_ns,
-        .end_ns = end_ns,
-        .number = number << 40,
-        .all = calloc(4 + SIZE_CLASSES + ASKER_SLICES, sizeof(struct latency)),
-        .seconds = calloc((size_t)MOST_ASKED * SECONDS_MAX, sizeof(uint32_t)),
+        .begin_ns = plan->begin_ns,
+        .end_ns = plan->end_ns,
+        .number = plan->number << 40,
+        .all = calloc(5 + SIZE_CLASSES + ASKER_SLICES, sizeof(struct latency)),
+        .seconds = calloc((size_t)MOST_ASKED * ASKER_SECONDS_MAX, sizeof(uint32_t)),
+        .second_p99 = calloc(ASKER_SECONDS_MAX, sizeof(double)),
     };
-    if (asker->all == NULL || asker->seconds == NULL ||
-        !arrivals_open(&asker->arrivals, wire->world, rate, probes, number, start_ns, end_ns)) {
+    const struct arrivals_plan arrivals = {.rate = plan->rate,
+                                           .bursts = plan->bursts,
+                                           .probes = plan->probes,
+                                           .number = plan->number,
+                                           .start_ns = plan->start_ns,
+                                           .end_ns = plan->end_ns};
+    if (asker->all == NULL || asker->seconds == NULL || asker->second_p99 == NULL ||
+        !arrivals_open(&asker->arrivals, wire->world, &arrivals)) {
         asker_close(asker);
         return false;
     }
     asker->warm = asker->all + 1;
     asker->cold = asker->all + 2;
     asker->probes = asker->all + 3;
-    asker->classes = asker->all + 4;
+    asker->second = asker->all + 4;
+    asker->classes = asker->all + 5;
     asker->slices = asker->classes + SIZE_CLASSES;
     return true;
 }
@@ -113,13 +145,12 @@ bool asker_open(struct asker *asker, const struct wire *wire, struct answers *an
 void asker_close(struct asker *asker) {
     free(asker->all);
     free(asker->seconds);
+    free(asker->second_p99);
     arrivals_close(&asker->arrivals);
     *asker = (struct asker){0};
 }
 
 /* ---- Report ---- */
-
-static const double ms = 1e-6;
 
 double asker_p99_ms(const struct asker *asker) {
     double values[ASKER_SLICES];
@@ -157,7 +188,7 @@ static void report_dispersion(const struct asker *asker, struct report *report) 
     for (uint32_t rank = 0; rank < MOST_ASKED; rank++) {
         double sum = 0.0, squares = 0.0, bins = (double)asker->second_count;
         for (uint32_t s = 0; s < asker->second_count; s++) {
-            double value = (double)asker->seconds[rank * SECONDS_MAX + s];
+            double value = (double)asker->seconds[rank * ASKER_SECONDS_MAX + s];
             sum += value;
             squares += value * value;
         }

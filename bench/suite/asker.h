@@ -7,6 +7,7 @@
 #include "traffic.h"
 
 #define ASKER_SLICES 7u
+#define ASKER_SECONDS_MAX 1200u
 
 struct asker {
     struct source source;
@@ -20,15 +21,28 @@ struct asker {
     struct latency *classes;                    /* [SIZE_CLASSES] */
     struct latency *slices;                     /* [ASKER_SLICES] */
     uint64_t good, refused, retry_after, failed;
+    struct latency *second;    /* answers since the last asker_tick */
+    double *second_p99;        /* [ASKER_SECONDS_MAX], ms */
+    uint32_t ticks;
+    uint64_t abandon_ns;       /* requests so late are not sent; 0 = all are */
+    uint64_t abandoned;
     uint32_t *seconds; /* counts by tenant and second of the 64 most asked, for the dispersion */
     uint32_t second_count;
 };
 
-/* Searches at `rate` from start_ns; measured from begin_ns to end_ns. `number` tells streams of
- * one run apart. False: said on the standard error. */
-bool asker_open(struct asker *asker, const struct wire *wire, struct answers *answers, double rate,
-                bool probes, uint64_t number, uint64_t start_ns, uint64_t begin_ns,
-                uint64_t end_ns);
+struct asker_plan {
+    double rate;
+    bool bursts, probes; /* else each tenant asks evenly, and nobody on purpose when it is cold */
+    uint64_t number;     /* tells streams of one run apart */
+    uint64_t start_ns, begin_ns, end_ns; /* measured from begin_ns to end_ns */
+};
+/* False: said on the standard error. */
+bool asker_open(struct asker *asker, const struct wire *wire, struct answers *answers,
+                const struct asker_plan *plan);
+/* Each second: what p99 was in it. */
+void asker_tick(struct asker *asker);
+/* p99 by second, from the asker's first one on, `from_s` seconds to the right. */
+void asker_plot(const struct asker *asker, struct plot_line *line, double from_s);
 void asker_close(struct asker *asker); /* takes a zeroed one */
 void asker_report(struct asker *asker, double rate, struct report *report);
 /* p99 in ms: the median of the slices' when each has enough, else of all. */

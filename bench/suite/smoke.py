@@ -16,8 +16,12 @@ import tempfile
 WANTED = {
     "load": ["points_per_s", "cpu_ratio", "resident_settled_mib", "disk_mib", "point_bytes"],
     "steady": ["search_p99_ms", "recall_size0", "lateness_p99_ms", "server_rss_mib"],
+    "storm": ["points_per_s", "write_p99_ms", "amplification_log", "amplification_all",
+              "search_ratio", "read_back", "verified"],
+    "restart": ["first_answer_s", "idle_rss_mib", "verified", "written"],
 }
-ZERO = ["foreign", "wrong", "stale", "requests_failed"]
+ZERO = ["foreign", "wrong", "stale", "requests_failed", "lost", "extra", "halves",
+        "read_back_wrong", "count_difference"]
 
 
 def run(build, *arguments):

@@ -20,6 +20,7 @@ struct steady {
 /* The counters are read when the warm-up is over. Reading them blocks the loop for a moment. */
 static void on_tick(void *context) {
     struct steady *steady = context;
+    asker_tick(&steady->asker);
     if (!steady->looked && bench_now_ns() >= steady->asker.begin_ns) {
         target_look(steady->target, &steady->before);
         steady->looked = true;
@@ -36,8 +37,14 @@ static bool measure(struct suite *suite, struct steady *steady, struct report *r
     uint64_t begin_ns = start_ns + (uint64_t)(warmup * (double)BENCH_NS);
     uint64_t end_ns = begin_ns + (uint64_t)(seconds * (double)BENCH_NS);
     steady->target = &suite->target;
-    if (!asker_open(&steady->asker, &suite->wire, &suite->answers, rate, true, suite->streams++,
-                    start_ns, begin_ns, end_ns)) {
+    const struct asker_plan plan = {.rate = rate,
+                                    .bursts = true,
+                                    .probes = true,
+                                    .number = suite->streams++,
+                                    .start_ns = start_ns,
+                                    .begin_ns = begin_ns,
+                                    .end_ns = end_ns};
+    if (!asker_open(&steady->asker, &suite->wire, &suite->answers, &plan)) {
         return false;
     }
     *traffic = (struct traffic){.wire = &suite->wire,
@@ -55,6 +62,8 @@ static bool measure(struct suite *suite, struct steady *steady, struct report *r
     report_number(report, "seconds", "seconds measured", seconds);
     report_number(report, "warmup_s", "seconds of warm-up", warmup);
     asker_report(&steady->asker, rate, report);
+    asker_plot(&steady->asker,
+               plot_line(report_plot(report, "Search p99 by second", "s", "ms"), "p99"), 0.0);
     traffic_report(traffic, report);
     target_report(report, &steady->before, &steady->after);
     return true;

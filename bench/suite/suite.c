@@ -57,9 +57,20 @@ static double seconds_steady(const struct scale *scale) {
     return scale->warmup_s + scale->measure_s;
 }
 
+static double seconds_storm(const struct scale *scale) {
+    return 2.0 * scale->storm_s; /* and as long without writes */
+}
+
+static double seconds_restart(const struct scale *scale) {
+    (void)scale;
+    return 50.0;
+}
+
 static const struct workload workloads[] = {
     {"load", workload_load, WRITES, seconds_none},
     {"steady", workload_steady, READS, seconds_steady},
+    {"storm", workload_storm, WRITES, seconds_storm},
+    {"restart", workload_restart, WRITES, seconds_restart},
 };
 
 #define WORKLOADS (sizeof(workloads) / sizeof(workloads[0]))

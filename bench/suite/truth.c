@@ -44,9 +44,9 @@ void truth_compute(struct world *world, uint32_t tenant, struct truth *truths, u
         if (!tenant_has(points, i)) {
             continue;
         }
-        world_vector(world, tenant, i, points->versions[i], vector);
+        world_vector(world, tenant, i, tenant_version(points, i), vector);
         if (filtered) {
-            world_fields(world, tenant, i, points->versions[i], &fields);
+            world_fields(world, tenant, i, tenant_version(points, i), &fields);
         }
         for (uint32_t n = 0; n < count; n++) {
             if (!filtered || holds(&truths[n], &fields)) {

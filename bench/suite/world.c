@@ -86,8 +86,9 @@ static bool make_popularity(struct world *world) {
 
 static bool make_tenants(struct world *world) {
     world->tenant_count = world->scale->tenants;
-    world->tenants = calloc(world->tenant_count, sizeof(*world->tenants));
-    world->names = calloc(world->tenant_count, sizeof(*world->names));
+    size_t slots = (size_t)world->tenant_count + CHURN_SLOTS;
+    world->tenants = calloc(slots, sizeof(*world->tenants));
+    world->names = calloc(slots, sizeof(*world->names));
     if (world->tenants == NULL || world->names == NULL) {
         return false;
     }
@@ -190,7 +191,7 @@ bool world_open(struct world *world, const struct bench_options *options) {
 }
 
 void world_close(struct world *world) {
-    for (uint32_t t = 0; world->tenants != NULL && t < world->tenant_count; t++) {
+    for (uint32_t t = 0; world->tenants != NULL && t < world->tenant_count + CHURN_SLOTS; t++) {
         free(world->tenants[t].versions);
     }
     for (uint32_t row = 0; world->titles != NULL && row < world->vectors.count; row++) {
@@ -224,6 +225,14 @@ uint32_t tenant_live(const struct tenant *tenant) {
     uint32_t live = 0;
     for (uint32_t i = 0; i < tenant->count; i++) {
         live += (tenant->versions[i] & VERSION_GONE) == 0;
+    }
+    return live;
+}
+
+uint64_t world_live(const struct world *world) {
+    uint64_t live = 0;
+    for (uint32_t t = 0; t < world->tenant_count; t++) {
+        live += tenant_live(&world->tenants[t]);
     }
     return live;
 }

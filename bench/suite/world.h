@@ -11,8 +11,10 @@
 
 #include "../points.h"
 
-#define VERSION_GONE 0x8000u /* a flag above the version: deleted */
-#define VERSION_MASK 0x7fffu
+#define VERSION_GONE 0x8000u /* flags above the version: deleted, or never there */
+#define VERSION_BUSY 0x4000u /* a write of it is under way, or its answer was lost */
+#define VERSION_MASK 0x3fffu
+#define CHURN_SLOTS 32768u /* tenants of `churn`, behind those of the world */
 #define SIZE_CLASSES 6u /* 1-10, 11-100, ... above 100,000 */
 #define CONDITIONS_MAX 2u
 #define TAGS 200u
@@ -48,7 +50,7 @@ struct world {
     const struct scale *scale;
     enum bench_style style;
     uint64_t seed;
-    struct tenant *tenants; /* [tenant_count], largest first */
+    struct tenant *tenants; /* [tenant_count + CHURN_SLOTS]; the first ones largest first */
     uint32_t tenant_count;
     uint64_t point_count; /* as made: the sum of the sizes */
     char (*names)[NAME_BYTES];
@@ -71,7 +73,11 @@ void tenant_grow(struct tenant *tenant, uint32_t count);
 static inline bool tenant_has(const struct tenant *tenant, uint32_t i) {
     return i < tenant->count && (tenant->versions[i] & VERSION_GONE) == 0;
 }
+static inline uint16_t tenant_version(const struct tenant *tenant, uint32_t i) {
+    return tenant->versions[i] & VERSION_MASK;
+}
 uint32_t tenant_live(const struct tenant *tenant);
+uint64_t world_live(const struct world *world);
 
 uint32_t size_class(uint32_t size);
 const char *size_class_text(uint32_t class);
