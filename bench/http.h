@@ -50,8 +50,8 @@ struct http_load {
     /* Open loop, may be NULL: a request to send on this connection before any other; 0 = none. */
     size_t (*follow)(void *context, uint32_t connection, char *out);
     void (*tick)(void *context); /* each second; may be NULL */
-    bool end_on_loss;
-    /* May be NULL. The answer is borrowed. */
+    bool end_on_loss, excused;
+    /* May be NULL. The answer is borrowed. It may set `excused`: this status was wanted. */
     void (*done)(void *context, uint32_t connection, const struct http_answer *answer);
     /* out */
     struct latency latency;         /* of answers 200 to 299 */

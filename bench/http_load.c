@@ -194,16 +194,17 @@ static void finish(struct run *run, struct connection *connection, bool whole) {
         answer.body = connection->in + connection->parser.head_size;
         answer.body_size = connection->parser.body_size;
     }
-    if (answer.status >= 200 && answer.status < 300) {
+    load->excused = false;
+    if (load->done != NULL) {
+        load->done(load->context, connection->number, &answer);
+    }
+    if ((answer.status >= 200 && answer.status < 300) || load->excused) {
         load->good++;
         latency_add(&load->latency, answer.latency_ns);
     } else if (answer.status == 429) {
         load->refused++;
     } else {
         count_failure(load, &answer);
-    }
-    if (load->done != NULL) {
-        load->done(load->context, connection->number, &answer);
     }
 }
 

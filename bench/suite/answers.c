@@ -47,12 +47,8 @@ static bool complain(struct answers *answers, uint64_t *counter, const char *for
 uint64_t answers_write_begin(struct answers *answers, uint64_t request, uint32_t tenant, uint32_t i,
                              uint16_t before) {
     uint64_t number = answers->recent_count++;
-    answers->recent[number % RECENT_WRITES] =
-        (struct recent_write){.tenant = tenant,
-                              .i = i,
-                              .before = before,
-                              .request = request,
-                              .done_ns = HTTP_NEVER};
+    answers->recent[number % RECENT_WRITES] = (struct recent_write){
+        .tenant = tenant, .i = i, .before = before, .request = request, .done_ns = HTTP_NEVER};
     return number;
 }
 
@@ -186,6 +182,7 @@ uint32_t answers_read(struct answers *answers, uint32_t tenant, const struct htt
     struct json_value points, point;
     uint32_t count = 0;
     ins_id id;
+    answers->checked++;
     if (!answers_points(answers, answer, &points)) {
         (void)complain(answers, &answers->wrong, "not the answer of a query");
         return UINT32_MAX;
@@ -200,6 +197,7 @@ uint32_t answers_read(struct answers *answers, uint32_t tenant, const struct htt
         }
         count++;
     }
+    answers->hits += count;
     return count;
 }
 

@@ -21,10 +21,10 @@ struct asker {
     struct latency *classes;                    /* [SIZE_CLASSES] */
     struct latency *slices;                     /* [ASKER_SLICES] */
     uint64_t good, refused, retry_after, failed;
-    struct latency *second;    /* answers since the last asker_tick */
-    double *second_p99;        /* [ASKER_SECONDS_MAX], ms */
+    struct latency *second; /* answers since the last asker_tick */
+    double *second_p99;     /* [ASKER_SECONDS_MAX], ms */
     uint32_t ticks;
-    uint64_t abandon_ns;       /* requests so late are not sent; 0 = all are */
+    uint64_t abandon_ns; /* requests so late are not sent; 0 = all are */
     uint64_t abandoned;
     uint32_t *seconds; /* counts by tenant and second of the 64 most asked, for the dispersion */
     uint32_t second_count;

@@ -1,6 +1,6 @@
-/* `restart`: kill -9 at a random moment of `storm`, and start again. Every acknowledged write must be
- * there, no part of another; how long until the first answer and until searches are as fast as in
- * `steady`; what an idle server holds. With a server of one's own only. */
+/* `restart`: kill -9 at a random moment of `storm`, and start again. Every acknowledged write must
+ * be there, no part of another; how long until the first answer and until searches are as fast as
+ * in `steady`; what an idle server holds. With a server of one's own only. */
 #include <math.h>
 #include <stdlib.h>
 

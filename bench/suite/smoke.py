@@ -18,10 +18,15 @@ WANTED = {
     "steady": ["search_p99_ms", "recall_size0", "lateness_p99_ms", "server_rss_mib"],
     "storm": ["points_per_s", "write_p99_ms", "amplification_log", "amplification_all",
               "search_ratio", "read_back", "verified"],
+    "isolation": ["tried"],
+    "filter": ["recall_none", "recall_far", "p99_two_ms"],
+    "overload": ["rate_p99_50ms", "goodput_ratio", "accepted_p99_ms"],
+    "churn": ["made_per_s", "ghosts_asked", "resident_growth", "descriptors_growth"],
+    "aging": ["replaced", "recall_loss", "disk_growth", "resident_growth"],
     "restart": ["first_answer_s", "idle_rss_mib", "verified", "written"],
 }
 ZERO = ["foreign", "wrong", "stale", "requests_failed", "lost", "extra", "halves",
-        "read_back_wrong", "count_difference"]
+        "read_back_wrong", "count_difference", "ghosts", "churn_failed"]
 
 
 def run(build, *arguments):

@@ -109,13 +109,12 @@ static void report_amplification(const struct storm *storm) {
                  "<= 1.15");
     if (before->has_file_bytes && after->has_file_bytes) {
         uint64_t flush = after->flush_bytes - before->flush_bytes;
-        uint64_t merge = after->merge_bytes - before->merge_bytes + after->clean_bytes -
-                         before->clean_bytes;
+        uint64_t merge =
+            after->merge_bytes - before->merge_bytes + after->clean_bytes - before->clean_bytes;
         report_ratio(report, "amplification_flush", "gate: log + flush over bytes of points",
                      log + flush, bytes, 2.5, "<= 2.5");
-        report_ratio(report, "amplification_counted",
-                     "log + flush + merges by the server's count", log + flush + merge, bytes,
-                     4.0, "<= 4");
+        report_ratio(report, "amplification_counted", "log + flush + merges by the server's count",
+                     log + flush + merge, bytes, 4.0, "<= 4");
     } else {
         report_absent(report, "amplification_flush",
                       "gate: log + flush over bytes of points (not told)");

@@ -10,6 +10,7 @@
 
 #include "../report.h"
 
+#define AGING_POINTS_MAX 2000000u /* it is defined for M; at L it would be the whole report */
 #define FREE_SPARE_BYTES (1ull << 30)
 
 enum effect { READS, WRITES }; /* on what is stored */
@@ -66,11 +67,25 @@ static double seconds_restart(const struct scale *scale) {
     return 50.0;
 }
 
+static double seconds_churn(const struct scale *scale) {
+    return scale->churn_s;
+}
+
+static double seconds_overload(const struct scale *scale) {
+    (void)scale;
+    return 60.0 + 60.0 + 10.0;
+}
+
 static const struct workload workloads[] = {
     {"load", workload_load, WRITES, seconds_none},
     {"steady", workload_steady, READS, seconds_steady},
+    {"isolation", workload_isolation, WRITES, seconds_none},
+    {"filter", workload_filter, READS, seconds_none},
+    {"overload", workload_overload, READS, seconds_overload},
     {"storm", workload_storm, WRITES, seconds_storm},
     {"restart", workload_restart, WRITES, seconds_restart},
+    {"churn", workload_churn, WRITES, seconds_churn},
+    {"aging", workload_aging, WRITES, seconds_none},
 };
 
 #define WORKLOADS (sizeof(workloads) / sizeof(workloads[0]))
@@ -368,6 +383,10 @@ static bool run_all(struct suite *suite) {
     for (size_t i = 0; i < WORKLOADS; i++) {
         if (has_figures(suite, workloads[i].name)) {
             (void)fprintf(stderr, "%s: figures of an earlier run are kept\n", workloads[i].name);
+            continue;
+        }
+        if (workloads[i].run == workload_aging && suite->world.point_count > AGING_POINTS_MAX) {
+            (void)fprintf(stderr, "aging: not in a report of this scale; it takes its own name\n");
             continue;
         }
         suite->time_factor = time_factor(suite, i);

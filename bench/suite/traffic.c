@@ -61,7 +61,9 @@ static size_t on_next(void *context, uint32_t connection, char *out) {
 static void on_done(void *context, uint32_t connection, const struct http_answer *answer) {
     struct traffic *traffic = context;
     struct op *op = &traffic->ops[connection];
+    op->excused = false;
     op->source->done(op->source, op, answer);
+    traffic->load.excused = op->excused;
 }
 
 static size_t on_follow(void *context, uint32_t connection, char *out) {

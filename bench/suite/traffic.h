@@ -25,7 +25,7 @@ struct op {
     uint64_t writes[TRAFFIC_POINTS_MAX]; /* of answers_write_begin */
     uint32_t count;
     uint64_t bytes;
-    void *mine;
+    bool excused; /* set by `done`: the status, though no 2xx, was wanted */
 };
 
 struct source {

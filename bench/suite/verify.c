@@ -91,11 +91,10 @@ static bool ask(struct verify *verify, uint32_t from, uint32_t count) {
         points[n] = (struct wire_point){.i = verify->writes[from + n].i};
     }
     size_t size = wire_retrieve(verify->wire, tenant, points, count, verify->request);
-    int status =
-        wire_ask(verify->wire, verify->request, size, verify->answer, HTTP_REQUEST_MAX);
+    int status = wire_ask(verify->wire, verify->request, size, verify->answer, HTTP_REQUEST_MAX);
     if (status != 200 || !read_points(verify, from, count)) {
-        (void)bench_fail("points of tenant %s by id: %d %.200s",
-                         verify->wire->world->names[tenant], status, verify->answer);
+        (void)bench_fail("points of tenant %s by id: %d %.200s", verify->wire->world->names[tenant],
+                         status, verify->answer);
         return false;
     }
     return true;

@@ -4,7 +4,8 @@
 
 #include "../rest.h"
 
-#define BODY_MAX (HTTP_REQUEST_MAX - 1024u)
+#define PATH_TEXT_MAX 1200u
+#define BODY_MAX (HTTP_REQUEST_MAX - 4096u)
 _Static_assert((size_t)WIRE_BATCH_MAX *(VECTOR_TEXT_MAX + WORLD_PAYLOAD_MAX + 128u) < BODY_MAX,
                "the largest batch fits a request");
 
@@ -32,9 +33,10 @@ static const char *name_of(const struct wire *wire, uint32_t tenant, const char 
     return name == NULL ? wire->world->names[tenant] : name;
 }
 
-static void path_of(const struct wire *wire, const char *name, const char *behind, char out[160]) {
+static void path_of(const struct wire *wire, const char *name, const char *behind,
+                    char out[PATH_TEXT_MAX]) {
     bool own = wire->world->style == BENCH_STYLE_COLLECTION;
-    (void)snprintf(out, 160, "/collections/%s%s", own ? name : WIRE_COLLECTION, behind);
+    (void)snprintf(out, PATH_TEXT_MAX, "/collections/%s%s", own ? name : WIRE_COLLECTION, behind);
 }
 
 /* ,"shard_key":"..." in its style. */
@@ -70,7 +72,7 @@ static void put_filter(const struct wire *wire, const char *name,
 
 static size_t finish(const struct wire *wire, const char *method, const char *name,
                      const char *behind, const struct body *body, char *out) {
-    char path[160];
+    char path[PATH_TEXT_MAX];
     path_of(wire, name, behind, path);
     return http_format(out, &wire->target->server, method, path, body == NULL ? NULL : body->text,
                        body == NULL ? 0 : body->size);
@@ -115,7 +117,7 @@ bool wire_make(const struct wire *wire) {
 }
 
 bool wire_exists(const struct wire *wire) {
-    char path[160], answer[400];
+    char path[PATH_TEXT_MAX], answer[400];
     path_of(wire, wire->world->names[0], "", path);
     return http_once(&wire->target->server, "GET", path, NULL, answer, sizeof(answer)) == 200;
 }
@@ -240,6 +242,19 @@ size_t wire_query(const struct wire *wire, const struct wire_query *query, char 
                    query->exact ? ",\"params\":{\"exact\":true}" : "");
     put(body, tail);
     return finish(wire, "POST", name, "/points/query", body, out);
+}
+
+size_t wire_query_filter(const struct wire *wire, const char *filter, const float *vector,
+                         uint32_t limit, char *out) {
+    struct body *body = body_begin();
+    char tail[32];
+    put(body, "{\"query\":");
+    put_vector(vector, body);
+    put(body, ",\"filter\":");
+    put(body, filter);
+    (void)snprintf(tail, sizeof(tail), ",\"limit\":%u}", limit);
+    put(body, tail);
+    return finish(wire, "POST", "", "/points/query", body, out);
 }
 
 size_t wire_retrieve(const struct wire *wire, uint32_t tenant, const struct wire_point *points,

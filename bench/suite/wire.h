@@ -49,6 +49,9 @@ struct wire_query {
     bool exact;
 };
 size_t wire_query(const struct wire *wire, const struct wire_query *query, char *out);
+/* With a filter as text, in style key. */
+size_t wire_query_filter(const struct wire *wire, const char *filter, const float *vector,
+                         uint32_t limit, char *out);
 /* Points by id, with payload. */
 size_t wire_retrieve(const struct wire *wire, uint32_t tenant, const struct wire_point *points,
                      uint32_t count, char *out);

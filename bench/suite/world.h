@@ -15,7 +15,7 @@
 #define VERSION_BUSY 0x4000u /* a write of it is under way, or its answer was lost */
 #define VERSION_MASK 0x3fffu
 #define CHURN_SLOTS 32768u /* tenants of `churn`, behind those of the world */
-#define SIZE_CLASSES 6u /* 1-10, 11-100, ... above 100,000 */
+#define SIZE_CLASSES 6u    /* 1-10, 11-100, ... above 100,000 */
 #define CONDITIONS_MAX 2u
 #define TAGS 200u
 #define TAGS_MAX 8u

@@ -165,8 +165,7 @@ static void writer_done(struct source *source, struct op *op, const struct http_
 
 static size_t writer_follow(struct source *source, struct op *op, char *out) {
     struct writer *writer = source->context;
-    if (op->kind == READ_BACK || op->bytes != 0 ||
-        random_unit(&writer->random) > READ_BACK_SHARE) {
+    if (op->kind == READ_BACK || op->bytes != 0 || random_unit(&writer->random) > READ_BACK_SHARE) {
         return 0;
     }
     op->kind = READ_BACK;
