@@ -5,7 +5,7 @@
  *   make_directories FOLDER SEED COUNT
  *
  * FOLDER/<seed>/data: the directory. FOLDER/<seed>/points: a line a point, sorted by nobody:
- * collection, id, version, vector (hex of its bytes), payload, with tabs between them. */
+ * collection, id, version, vectors (name=hex), payload, with tabs between them. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,14 +134,25 @@ static void ask(struct sim *sim, ins_start start, const void *request, ins_call 
     }
 }
 
+static void print_vector(FILE *file, ins_text name, const float *values, uint32_t dim) {
+    const uint8_t *bytes = (const uint8_t *)values;
+    (void)fprintf(file, "%.*s=", (int)name.size, name.size > 0 ? name.data : "");
+    for (size_t i = 0; i < dim * sizeof(float); i++) {
+        (void)fprintf(file, "%02x", bytes[i]);
+    }
+}
+
 static void print_point(FILE *file, ins_text collection, const ins_point *point) {
     char id[ID_TEXT_MAX];
     (void)id_format(&point->id, id);
     (void)fprintf(file, "%.*s\t%s\t%llu\t", (int)collection.size, collection.data, id,
                   (unsigned long long)point->version);
-    const uint8_t *bytes = (const uint8_t *)point->vector;
-    for (size_t i = 0; bytes != NULL && i < point->dim * sizeof(float); i++) {
-        (void)fprintf(file, "%02x", bytes[i]);
+    if (point->vector != NULL) {
+        print_vector(file, (ins_text){"", 0}, point->vector, point->dim);
+    }
+    for (uint32_t i = 0; i < point->vector_count; i++) {
+        (void)fputs(i > 0 || point->vector != NULL ? ";" : "", file);
+        print_vector(file, point->vectors[i].name, point->vectors[i].values, point->vectors[i].dim);
     }
     (void)fprintf(file, "\t%.*s\n", (int)point->payload.size, point->payload.data);
 }

@@ -7,6 +7,7 @@ from data_base import (PAGE, crc32c, hash128, number_id, require, u16, u32, u64,
                        zero)
 
 FRAME_MAX = 2 << 20
+VALUE_BYTES = {1: 4}  # by datatype
 NAME_DIGITS = 16
 
 
@@ -181,8 +182,23 @@ def leb128(data, at):
         shift += 7
 
 
+def packed_vectors(data, at, count, place):
+    """Vectors by id, as their values' bytes; where they end."""
+    found, values, before = {}, at + 8 * count, -1
+    for entry in range(at, values, 8):
+        number, datatype, rest, dim = struct.unpack_from("<HBBI", data, entry)
+        require(number > before and datatype in VALUE_BYTES and rest == 0 and 1 <= dim <= 65536, place,
+                "entry of a vector")
+        before, size = number, dim * VALUE_BYTES[datatype]
+        found[number] = data[values:values + size]
+        zero(data[values + size:values + up(size, 4)], place)
+        values += up(size, 4)
+    require(values - at <= 768 << 10, place, "size of the vectors")
+    return found, values
+
+
 def rows(data, at, end, place):
-    """(kind, id, value): 1 (dim, vector, payload); 2 None; 3 the incarnation."""
+    """(kind, id, value): 1 (vectors by id, payload); 2 None; 3 the incarnation."""
     while at < end:
         head = data[at]
         kind, is_uuid = head & 3, bool(head & 4)
@@ -191,11 +207,12 @@ def rows(data, at, end, place):
         at += 17 if is_uuid else 9
         value = None
         if kind == 1:
-            dim, at = leb128(data, at)
+            count, at = leb128(data, at)
             size, at = leb128(data, at)
-            require(dim <= 65536 and size <= 1 << 20, place, "size of a row")
-            value = dim, data[at:at + 4 * dim], data[at + 4 * dim:at + 4 * dim + size]
-            at += 4 * dim + size
+            require(count <= 64 and size <= 1 << 20, place, "size of a row")
+            vectors, at = packed_vectors(data, at, count, place)
+            value = vectors, data[at:at + size]
+            at += size
         elif kind == 3:
             value = u64(data, at)
             at += 8

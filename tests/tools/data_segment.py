@@ -8,6 +8,7 @@ from data_base import (PAGE, hash64, number_id, require, u16, u32, u64, up, uuid
 
 SMALL, DIRECTORY = 1, 2  # flags of a directory entry
 IDS, VERSIONS, TOMBSTONES, DENSE, OFFSETS, PAYLOAD, BLOCKS, INDEX, FILTER = range(1, 10)
+VECTOR_ROWS = 17
 SMALL_MAX, SMALL_FEW, SMALL_FEW_MAX = 64 << 10, 64, 1 << 20
 
 
@@ -18,8 +19,7 @@ class Run:
     high: int
     file: int
     place: str
-    dim: int = 0
-    points: dict = field(default_factory=dict)      # id → (version, vector bytes, payload bytes)
+    points: dict = field(default_factory=dict)      # id → (version, {vector: bytes}, payload bytes)
     tombstones: dict = field(default_factory=dict)  # id → version
     entries: dict = field(default_factory=dict)     # id → incarnation (id directory)
     filter: object = None
@@ -126,8 +126,8 @@ class Extent:
         require(flags & 3 == self.small + 2 * directory and flags < 8, self.place, "flags")
         require(words(head, 8, 3) == words(self.entry, 0, 3), self.place, "another island or interval")
         require(u32(head, 40) == 0 and u64(head, 72) == len(self.data), self.place, "key or size")
-        zero(head[70:72], self.place)
-        self.rows, self.numbers, self.dead, self.dead_numbers, run.dim = words(head, 44, 5, 4)
+        zero(head[60:64] + head[70:72], self.place)
+        self.rows, self.numbers, self.dead, self.dead_numbers = words(head, 44, 4, 4)
         require((self.rows, self.dead) == words(self.entry, 40, 2, 4), self.place, "rows")
         self.wide = bool(flags & 4)
         require(self.wide == (run.high - run.low >= 1 << 32), self.place, "width of its versions")
@@ -138,18 +138,20 @@ class Extent:
             self.points(sections)
 
     def sections(self):
-        """kind → bytes, chunks and gaps verified."""
+        """kind → (encoding, bytes), chunks and gaps verified; of vectors (kind, number) → the same."""
         head, found, ends = self.header, {}, []
         count, chunk_count = u16(head, 68), u32(head, 64)
         hashes = words(head, 80 + 40 * count, chunk_count)
-        used, before = 0, 0
+        used, before = 0, (0, 0)
         for i in range(count):
             kind, number, encoding, flags, at, size, source, chunk, first = struct.unpack_from(
                 "<4H3Q2I", head, 80 + 40 * i)
             place = f"{self.place} section {kind}"
-            require(kind > before and number == flags == source == 0 and size > 0, place, "its entry")
+            of_vector = kind in (DENSE, VECTOR_ROWS)
+            require((kind, number) > before and flags == source == 0 and size > 0 and
+                    (number == 0 or of_vector), place, "its entry")
             require(at + size <= len(self.data), place, "its place")
-            before = kind
+            before = kind, number
             data = self.data[at:at + size]
             if self.small:
                 require(chunk == first == 0, place, "chunks in a small extent")
@@ -160,7 +162,7 @@ class Extent:
                         place, "hash of a chunk")
                 used += len(pieces)
             ends.append((at, at + size))
-            found[kind] = encoding, data
+            found[(kind, number) if of_vector else kind] = encoding, data
         require(used == chunk_count, self.place, "chunk hashes")
         self.gaps(ends, 80 + 40 * count + 8 * chunk_count)
         return found
@@ -191,21 +193,39 @@ class Extent:
         require(all(self.run.low < one <= self.run.high for one in found), self.place, "a version")
         return found
 
+    def vectors(self, sections):
+        """Of each row: vector's number → its bytes."""
+        found = [{} for _ in range(self.rows)]
+        for kind, number in [one for one in sections if isinstance(one, tuple) and one[0] == DENSE]:
+            encoding, data = sections[kind, number]
+            place = f"{self.place} vector {number}"
+            have = range(self.rows)
+            if (VECTOR_ROWS, number) in sections:
+                width, text = sections[VECTOR_ROWS, number]
+                have = words(text, 0, len(text) // 4, 4)
+                require(width == 4 and all(a < b for a, b in zip(have, have[1:])) and
+                        have[-1] < self.rows, place, "rows")
+            step = len(data) // len(have)
+            require(encoding == 4 and step > 0 and step % 4 == 0 and step * len(have) == len(data),
+                    place, "size of the values")
+            for i, row in enumerate(have):
+                found[row][number] = data[i * step:(i + 1) * step]
+        return found
+
     def points(self, sections):
         run, width = self.run, 8 if self.wide else 4
-        require(not set(sections) - {IDS, VERSIONS, TOMBSTONES, DENSE, OFFSETS, PAYLOAD}, self.place,
+        plain = {one for one in sections if not isinstance(one, tuple)}
+        rows_of = {number for kind, number in set(sections) - plain if kind == VECTOR_ROWS}
+        require(plain <= {IDS, VERSIONS, TOMBSTONES, OFFSETS, PAYLOAD}, self.place,
                 "a section of another kind")
+        require(all((DENSE, number) in sections for number in rows_of), self.place,
+                "rows of a vector without values")
         if self.rows > 0:
             ids, end = self.ids(sections[IDS][1], self.rows, self.numbers)
             require(end == len(sections[IDS][1]), self.place, "size of the ids")
             versions = self.versions(sections[VERSIONS][1], 0, self.rows)
             require(sections[VERSIONS][0] == width, self.place, "encoding of the versions")
-            vectors = sections.get(DENSE, (4, b""))[1]
-            require(len(vectors) == 4 * run.dim * self.rows, self.place, "size of the vectors")
-            payloads = self.payloads(sections)
-            step = 4 * run.dim
-            for i, (id, version) in enumerate(zip(ids, versions)):
-                run.points[id] = version, vectors[i * step:(i + 1) * step], payloads[i]
+            run.points = dict(zip(ids, zip(versions, self.vectors(sections), self.payloads(sections))))
         if self.dead > 0:
             encoding, data = sections[TOMBSTONES]
             ids, end = self.ids(data, self.dead, self.dead_numbers)

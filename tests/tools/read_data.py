@@ -3,8 +3,9 @@
 
     read_data.py DIRECTORY
 
-A line a point: collection, id, version, vector (hex of its bytes), payload, with tabs between them; in
-the order of collections' names and ids. It shares nothing with the engine: where the two differ, the
+A line a point: collection, id, version, vectors, payload, with tabs between them; in the order of
+collections' names and ids. Vectors: name=hex of the bytes, with ; between them, in the order in which the
+collection got them. It shares nothing with the engine: where the two differ, the
 document or one of them is wrong. Every hash and everything called zero is verified. Ends with 1 and the
 place when something is damaged."""
 
@@ -42,7 +43,7 @@ class Island:
 
     def __init__(self):
         self.runs = []
-        self.late = {}     # id → (version, vector, payload), or None: a tombstone
+        self.late = {}     # id → (version, vectors, payload), or None: a tombstone
         self.entries = {}  # of an id directory
 
     def visible_runs(self):
@@ -54,7 +55,7 @@ class Island:
         return sorted((run for run in self.runs if not hidden(run)), key=lambda run: -run.high)
 
     def live(self):
-        """id → (version, vector, payload)."""
+        """id → (version, {vector's number: bytes}, payload)."""
         found = {id: one for id, one in self.late.items()}
         for run in self.visible_runs():
             for id, one in run.points.items():
@@ -98,7 +99,7 @@ class Database:
             if kind == 3:
                 island.entries[id] = value
             else:
-                island.late[id] = (lsn, value[1], value[2]) if kind == 1 else None
+                island.late[id] = (lsn, *value) if kind == 1 else None
 
     def catalog(self):
         """scope → (name, schema, common island, id directory); island → (scope, tenant)."""
@@ -112,16 +113,22 @@ class Database:
         return scopes, tenants
 
     def points(self):
-        """(collection, id, version, vector, payload text) of every live point."""
+        """(collection, id, version, {vector's name: bytes}, payload text) of every live point."""
         scopes, tenants = self.catalog()
         for incarnation, (scope, tenant) in tenants.items():
             name, schema, _, directory = scopes[scope]
-            for id, (version, vector, payload) in self.island(incarnation).live().items():
+            names = {one["id"]: one["name"] for one in schema["vectors"]}
+            for id, (version, vectors, payload) in self.island(incarnation).live().items():
                 if directory != 0:
                     known = self.island(directory).candidates(id)
                     require(incarnation in known, f"id directory of {name}",
                             f"{id_text(id)} lives in {incarnation}, it names {known}")
-                yield name, id, version, vector, with_tenant(payload, schema, tenant)
+                known = {names[one]: vectors[one] for one in sorted(vectors) if one in names}
+                yield name, id, version, known, with_tenant(payload, schema, tenant)
+
+
+def vectors_text(vectors):
+    return ";".join(f"{name}={values.hex()}" for name, values in vectors.items())
 
 
 def with_tenant(payload, schema, tenant):
@@ -162,9 +169,9 @@ def value_span(text, key):
 
 def main():
     try:
-        for name, id, version, vector, payload in sorted(Database(sys.argv[1]).points(),
-                                                         key=lambda one: one[:2]):
-            print(name, id_text(id), version, vector.hex(), payload, sep="\t")
+        for name, id, version, vectors, payload in sorted(Database(sys.argv[1]).points(),
+                                                          key=lambda one: one[:2]):
+            print(name, id_text(id), version, vectors_text(vectors), payload, sep="\t")
     except Damage as damage:
         sys.exit(f"damaged: {damage}")
 

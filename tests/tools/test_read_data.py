@@ -28,8 +28,8 @@ FLIPS = 3  # of each fourth directory
 
 def listed(folder):
     """Lines as the engine's list has them."""
-    return sorted("\t".join((name, id_text(id), str(version), vector.hex(), payload))
-                  for name, id, version, vector, payload in read_data.Database(folder).points())
+    return sorted("\t".join((name, id_text(id), str(version), read_data.vectors_text(vectors), payload))
+                  for name, id, version, vectors, payload in read_data.Database(folder).points())
 
 
 def check(insula, folder):
@@ -141,8 +141,18 @@ def large_points(count):
         id = i * 3 if i % 2 else f"{i % 5:016x}{i * 7919:016x}"
         if i % 2 == 0:
             id = "-".join((id[:8], id[8:12], id[12:16], id[16:20], id[20:]))
-        yield {"id": id, "vector": [float(i + j) for j in range(8)],
+        vectors = {"": [float(i + j) for j in range(8)], "odd": [i / 4, -1], "rare": [i * 2.5] * 700}
+        if i % 2 == 0:
+            del vectors["odd"]
+        if i % 50:
+            del vectors["rare"]
+        yield {"id": id, "vector": vectors,
                "payload": {"n": i, "of": {"tenant": f"t{i % 7 if i % 3 else 0}"}}}
+
+
+def packed(vectors):
+    vectors = vectors if isinstance(vectors, dict) else {"": vectors}
+    return {name: struct.pack(f"<{len(one)}f", *one) for name, one in vectors.items()}
 
 
 def scroll(server):
@@ -152,8 +162,7 @@ def scroll(server):
         if start is not None:
             body["offset"] = start
         page = server.ask("POST", "/collections/large/points/scroll", body)["result"]
-        found += [(str(one["id"]), struct.pack("<8f", *one["vector"]).hex(), one["payload"])
-                  for one in page["points"]]
+        found += [(str(one["id"]), packed(one["vector"]), one["payload"]) for one in page["points"]]
         start = page["next_page_offset"]
         if start is None:
             return sorted(found, key=lambda one: one[0])
@@ -162,7 +171,9 @@ def scroll(server):
 def large(insula, folder):
     data, points = folder / "large", list(large_points(9000))
     with Server(insula, data) as server:
-        server.ask("PUT", "/collections/large", {"vectors": {"size": 8, "distance": "Euclid"}})
+        server.ask("PUT", "/collections/large", {"vectors": {
+            "": {"size": 8, "distance": "Euclid"}, "odd": {"size": 2, "distance": "Dot"},
+            "rare": {"size": 700, "distance": "Dot"}}})
         server.ask("PUT", "/collections/large/index", {
             "field_name": "of.tenant", "field_schema": {"type": "keyword", "is_tenant": True}})
         for at in range(0, len(points), 1000):
@@ -172,7 +183,7 @@ def large(insula, folder):
         expected = scroll(server)
         server.process.kill()
     try:
-        found = sorted(((id_text(id), vector.hex(), json.loads(payload)) for _, id, _, vector, payload
+        found = sorted(((id_text(id), vectors, json.loads(payload)) for _, id, _, vectors, payload
                         in read_data.Database(data).points()), key=lambda one: one[0])
     except Damage as damage:
         fail(f"large: {damage}")
