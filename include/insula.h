@@ -308,6 +308,8 @@ struct ins_call { /* all zero but for what the caller sets */
     const ins_collection_info *info;
     const ins_text *names;
     size_t name_count;
+    const struct ins_alias *aliases;
+    size_t alias_count;
     /* The engine's own. */
     void *owner;
     bool cancelled;
@@ -350,6 +352,29 @@ INS_API void ins_collection_exists(ins_db *db, const void *collection_request, i
 INS_API void ins_collection_list(ins_db *db, const void *unused, ins_call *call);
 INS_API void ins_index_create(ins_db *db, const void *collection_request, ins_call *call);
 INS_API void ins_index_delete(ins_db *db, const void *collection_request, ins_call *call);
+
+/* ---- Aliases ----------------------------------------------------------------------------- */
+
+/* Another name of a collection, taken wherever a collection's name is, but by create and delete. A
+ * collection that is deleted takes its aliases along. */
+typedef struct ins_alias {
+    ins_text alias, collection;
+} ins_alias;
+
+typedef struct ins_alias_change {
+    enum { INS_ALIAS_CREATE, INS_ALIAS_DELETE, INS_ALIAS_RENAME } kind;
+    ins_text alias;  /* of all three; created over one that exists it leads elsewhere */
+    ins_text target; /* create: the collection; rename: the new name */
+} ins_alias_change;
+
+typedef struct ins_alias_request {
+    const ins_alias_change *changes; /* all or nothing, in this order */
+    size_t change_count;
+    ins_text collection; /* list: of this collection; absent: all */
+} ins_alias_request;
+
+INS_API void ins_aliases_change(ins_db *db, const void *alias_request, ins_call *call);
+INS_API void ins_aliases_list(ins_db *db, const void *alias_request, ins_call *call);
 
 /* ---- Points ------------------------------------------------------------------------------ */
 

@@ -105,6 +105,7 @@ struct job {
     ins_call call;
     ins_collection_request collection;
     ins_points_request points;
+    ins_alias_request aliases;
     job_encode encode; /* writes the result of the envelope */
     bool answered;     /* too late for its own answer: the client has got another */
     uint32_t skip;     /* results to leave out: `offset` of a query that only scrolls */
@@ -234,6 +235,9 @@ ins_status collection_get(struct job *job, const struct api_request *request, in
 ins_status collection_create(struct job *job, const struct api_request *request, ins_error *error);
 ins_status collection_delete(struct job *job, const struct api_request *request, ins_error *error);
 ins_status collection_exists(struct job *job, const struct api_request *request, ins_error *error);
+ins_status aliases_change(struct job *job, const struct api_request *request, ins_error *error);
+ins_status aliases_list(struct job *job, const struct api_request *request, ins_error *error);
+ins_status collection_aliases(struct job *job, const struct api_request *request, ins_error *error);
 ins_status index_create(struct job *job, const struct api_request *request, ins_error *error);
 ins_status index_delete(struct job *job, const struct api_request *request, ins_error *error);
 ins_status points_upsert(struct job *job, const struct api_request *request, ins_error *error);

@@ -21,8 +21,12 @@
 #define INS_VECTOR_BYTES_MAX                                                                       \
     (768u << 10) /* of one point: with the largest payload its row fits a block */
 #define INS_PAYLOAD_BYTES_MAX (1u << 20)
-#define INS_JSON_DEPTH_MAX 64   /* of payloads and bodies; bounds every recursion */
-#define INS_FIELDS_MAX 64       /* payload fields with an index in one collection */
+#define INS_JSON_DEPTH_MAX 64 /* of payloads and bodies; bounds every recursion */
+#define INS_FIELDS_MAX 64     /* payload fields with an index in one collection */
+#define INS_ALIASES_MAX 1024u /* of one collection: they are dropped with it, in one record */
+#define INS_ALIAS_CHANGES_MAX                                                                      \
+    256u                        /* in one request: each is compared with those before it           \
+                                 */
 #define INS_FILTER_DEPTH_MAX 16 /* nested filters */
 #define INS_FILTER_CONDITIONS_MAX 4096
 #define INS_FILTER_ROW_BYTES_MAX                                                                   \

@@ -17,7 +17,9 @@ ins_status catalog_init(struct catalog *catalog, struct arena *arena, struct isl
     if (table_init(&catalog->by_key, arena, INS_MEM_CATALOG) != INS_OK ||
         table_init(&catalog->by_name, arena, INS_MEM_CATALOG) != INS_OK ||
         table_init(&catalog->schemas, arena, INS_MEM_CATALOG) != INS_OK ||
-        table_init(&catalog->schemas_by_key, arena, INS_MEM_CATALOG) != INS_OK) {
+        table_init(&catalog->schemas_by_key, arena, INS_MEM_CATALOG) != INS_OK ||
+        table_init(&catalog->aliases, arena, INS_MEM_CATALOG) != INS_OK ||
+        table_init(&catalog->aliases_by_key, arena, INS_MEM_CATALOG) != INS_OK) {
         catalog_fini(catalog);
         return INS_FULL;
     }
@@ -26,6 +28,7 @@ ins_status catalog_init(struct catalog *catalog, struct arena *arena, struct isl
 
 static void scope_free(struct catalog *catalog, struct scope *scope) {
     INS_ASSERT(scope->islands == NULL);
+    INS_ASSERT(scope->aliases == NULL);
     schema_release(catalog, scope->schema);
     if (scope->name_size > 0) {
         arena_free(catalog->arena, INS_MEM_CATALOG, scope->name, scope->name_size);
@@ -52,7 +55,14 @@ static bool drop_islands(struct catalog *catalog, struct scope *scope, uint32_t 
     return scope->islands == NULL;
 }
 
+static void table_end(struct table *table) {
+    if (table->arena != NULL) {
+        table_fini(table);
+    }
+}
+
 void catalog_fini(struct catalog *catalog) {
+    aliases_reap(catalog, UINT64_MAX);
     if (catalog->by_key.arena != NULL) {
         for (uint64_t bucket = 0; bucket < catalog->by_key.bucket_count; bucket++) {
             struct table_node *node;
@@ -68,18 +78,15 @@ void catalog_fini(struct catalog *catalog) {
         struct scope *scope = catalog->dropped;
         uint32_t all = UINT32_MAX;
         catalog->dropped = scope->dropped_next;
+        aliases_undo(catalog, scope);
         (void)drop_islands(catalog, scope, &all);
         scope_free(catalog, scope);
     }
-    if (catalog->by_name.arena != NULL) {
-        table_fini(&catalog->by_name);
-    }
-    if (catalog->schemas.arena != NULL) {
-        table_fini(&catalog->schemas);
-    }
-    if (catalog->schemas_by_key.arena != NULL) {
-        table_fini(&catalog->schemas_by_key);
-    }
+    table_end(&catalog->by_name);
+    table_end(&catalog->schemas);
+    table_end(&catalog->schemas_by_key);
+    table_end(&catalog->aliases);
+    table_end(&catalog->aliases_by_key);
 }
 
 /* ---- Finding ---- */
@@ -148,6 +155,7 @@ void scope_undo(struct catalog *catalog, struct scope *scope) {
     uint32_t all = UINT32_MAX;
     catalog->collection_count -= scope->key != 0 && scope->drop_lsn == 0;
     scope_unlink(catalog, scope);
+    aliases_undo(catalog, scope);
     (void)drop_islands(catalog, scope, &all);
     scope_free(catalog, scope);
 }
@@ -158,10 +166,16 @@ void scope_drop(struct catalog *catalog, struct scope *scope, uint64_t lsn) {
     scope->dropped_next = catalog->dropped;
     catalog->dropped = scope;
     catalog->collection_count--;
+    for (struct alias *alias = scope->aliases; alias != NULL; alias = alias->scope_next) {
+        if (alias->drop_lsn == 0) {
+            alias_drop(catalog, alias, lsn);
+        }
+    }
 }
 
 bool catalog_reap(struct catalog *catalog, uint64_t durable_lsn, uint32_t islands_max) {
     uint32_t budget = islands_max;
+    aliases_reap(catalog, durable_lsn);
     struct scope **link = &catalog->dropped;
     while (*link != NULL && budget > 0) {
         struct scope *scope = *link;
@@ -229,18 +243,27 @@ ins_text catalog_row_scope(struct pool *pool, const struct scope *scope, uint64_
     return text_written(&writer);
 }
 
-ins_text catalog_row_tenant(struct pool *pool, uint64_t scope_key, ins_text tenant) {
+/* A name that belongs to a scope. */
+static ins_text row_name(struct pool *pool, const char *kind, uint64_t scope_key, ins_text name) {
     struct json_writer writer;
     text_writer(&writer, pool);
     json_write_begin_object(&writer);
     json_write_key(&writer, "k");
-    json_write_string(&writer, "t");
+    json_write_string(&writer, kind);
     json_write_key(&writer, "s");
     json_write_u64(&writer, scope_key);
     json_write_key(&writer, "n");
-    json_write_text(&writer, tenant);
+    json_write_text(&writer, name);
     json_write_end_object(&writer);
     return text_written(&writer);
+}
+
+ins_text catalog_row_tenant(struct pool *pool, uint64_t scope_key, ins_text tenant) {
+    return row_name(pool, "t", scope_key, tenant);
+}
+
+ins_text catalog_row_alias(struct pool *pool, uint64_t scope_key, ins_text name) {
+    return row_name(pool, "l", scope_key, name);
 }
 
 ins_text catalog_row_metadata(ins_text payload) {
@@ -389,13 +412,42 @@ static ins_status apply_tenant(struct catalog *catalog, uint64_t key, struct jso
     return INS_OK;
 }
 
+static ins_status apply_alias(struct catalog *catalog, uint64_t key, struct json_value root,
+                              ins_error *error) {
+    ins_text name;
+    uint64_t scope_key;
+    if (!get_u64(root, "s", &scope_key) || !get_text(root, "n", &name) ||
+        name.size > INS_NAME_BYTES_MAX) {
+        return row_damaged(key, "n", error);
+    }
+    struct scope *scope = catalog_find_key(catalog, scope_key);
+    if (scope == NULL || alias_find_key(catalog, key) != NULL) {
+        return INS_OK; /* its collection was dropped */
+    }
+    struct alias *alias = alias_create(catalog, scope, key, name);
+    if (alias == NULL) {
+        return catalog_full(error);
+    }
+    alias_link(catalog, alias, 0);
+    return INS_OK;
+}
+
+static void apply_tombstone(struct catalog *catalog, uint64_t key) {
+    struct scope *scope = catalog_find_key(catalog, key);
+    struct alias *alias = alias_find_key(catalog, key);
+    if (scope != NULL) {
+        scope_undo(catalog, scope);
+    }
+    if (alias != NULL) {
+        alias_drop(catalog, alias, 1);
+        aliases_reap(catalog, UINT64_MAX);
+    }
+}
+
 ins_status catalog_apply(struct catalog *catalog, struct json_parser *parser, uint64_t key,
                          ins_text payload, bool deleted, ins_error *error) {
     if (deleted) {
-        struct scope *scope = catalog_find_key(catalog, key);
-        if (scope != NULL) {
-            scope_undo(catalog, scope);
-        }
+        apply_tombstone(catalog, key);
         return INS_OK;
     }
     struct json_value root;
@@ -409,6 +461,9 @@ ins_status catalog_apply(struct catalog *catalog, struct json_parser *parser, ui
     }
     if (text_is(kind, "t")) {
         return apply_tenant(catalog, key, root, error);
+    }
+    if (text_is(kind, "l")) {
+        return apply_alias(catalog, key, root, error);
     }
     if (text_is(kind, "s")) {
         return apply_schema(catalog, parser, key, payload, error);

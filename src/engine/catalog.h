@@ -7,6 +7,7 @@
  *   scope key    {"k":"c","n":name,"i":common island,"d":directory island or 0,"s":schema key,
  *                 "m":metadata, if any}
  *   island key   {"k":"t","s":scope key,"n":tenant value}
+ *   alias key    {"k":"l","s":scope key,"n":alias}
  * Keys (schemas, scopes, incarnations) come from one allocator and are never used twice. A schema's
  * row is written before, or with, the first row that names it, and stays: schemas are few.
  * Visibility: writers see what is sequenced, readers what is durable. */
@@ -18,11 +19,12 @@
 struct catalog {
     struct arena *arena;
     struct islands *islands;
-    struct table by_key, by_name, schemas, schemas_by_key;
+    struct table by_key, by_name, schemas, schemas_by_key, aliases, aliases_by_key;
     uint64_t next_key;        /* next to be given out */
     uint64_t reserved_key;    /* keys below it are covered by a row that is sequenced */
     uint64_t pending_reserve; /* the mark that the write being made will set; 0 = none */
     struct scope *dropped;    /* dropped and not yet durable, or being taken apart */
+    struct alias *dropped_aliases;
     uint64_t tenant_count, collection_count;
 };
 
@@ -87,6 +89,44 @@ bool catalog_reap(struct catalog *catalog, uint64_t durable_lsn, uint32_t island
 /* Frees a scope that nobody has seen (its creation failed), islands included. */
 void scope_undo(struct catalog *catalog, struct scope *scope);
 
+/* ---- Aliases ---- */
+
+/* Another name of a collection. It never changes: a name that is given to another collection is
+ * dropped and made again, so that readers at an older LSN still see where it led. Names of aliases
+ * and collections are disjoint. */
+struct alias {
+    struct table_node node;     /* by name */
+    struct table_node key_node; /* by key */
+    uint64_t key;               /* of its catalog row */
+    struct scope *scope;
+    struct alias *scope_next, *dropped_next;
+    uint64_t create_lsn, drop_lsn; /* as a scope's */
+    uint16_t name_size;
+    char name[];
+};
+
+static inline ins_text alias_name(const struct alias *alias) {
+    return (ins_text){.data = alias->name, .size = alias->name_size};
+}
+static inline bool alias_readable(const struct alias *alias, uint64_t durable_lsn) {
+    return alias->create_lsn <= durable_lsn &&
+           (alias->drop_lsn == 0 || alias->drop_lsn > durable_lsn);
+}
+
+/* Readable at `durable_lsn`; UINT64_MAX: as a writer sees it. NULL when there is none. */
+struct alias *alias_find(const struct catalog *catalog, ins_text name, uint64_t durable_lsn);
+/* Not linked yet. NULL when the catalog's share is used up. */
+struct alias *alias_create(struct catalog *catalog, struct scope *scope, uint64_t key,
+                           ins_text name);
+void alias_link(struct catalog *catalog, struct alias *alias, uint64_t lsn);
+void alias_free(struct catalog *catalog, struct alias *alias); /* one that is not linked */
+void alias_drop(struct catalog *catalog, struct alias *alias, uint64_t lsn);
+/* Frees those whose drop is durable. */
+void aliases_reap(struct catalog *catalog, uint64_t durable_lsn);
+/* Unlinks and frees every alias of a scope that goes at once. */
+void aliases_undo(struct catalog *catalog, struct scope *scope);
+struct alias *alias_find_key(const struct catalog *catalog, uint64_t key);
+
 /* ---- Rows ---- */
 
 /* Payloads of catalog rows, in the pool. NULL data when memory is out. */
@@ -95,6 +135,7 @@ ins_text catalog_row_schema(struct pool *pool, const struct schema *schema);
 ins_text catalog_row_scope(struct pool *pool, const struct scope *scope, uint64_t schema_key,
                            uint64_t directory, ins_text metadata);
 ins_text catalog_row_tenant(struct pool *pool, uint64_t scope_key, ins_text tenant);
+ins_text catalog_row_alias(struct pool *pool, uint64_t scope_key, ins_text name);
 
 /* Applies one row at recovery (`deleted`: a tombstone). A row follows those that it names: an
  * island's its scope's, a scope's its schema's. INS_CORRUPT when a row makes no sense. */

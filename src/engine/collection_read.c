@@ -210,12 +210,10 @@ void ins_collection_get(ins_db *db, const void *collection_request, ins_call *ca
 /* ---- Exists ---- */
 
 static ins_status exists_step(struct operation *operation, ins_error *error) {
-    (void)error;
     struct collection_read *self = container_of(operation, struct collection_read, operation);
-    struct ins_db *db = operation->db;
+    struct scope *scope;
     operation->call->found =
-        self->request->collection.size > 0 &&
-        catalog_find(&db->catalog, self->request->collection, db->reading.durable_lsn) != NULL;
+        names_find_scope(operation->db, self->request->collection, false, &scope, error) == INS_OK;
     return INS_OK;
 }
 

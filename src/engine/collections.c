@@ -45,23 +45,6 @@ static struct collection_write *begin(ins_db *db, const void *request, ins_call 
 
 /* ---- Create ---- */
 
-static ins_status check_name(ins_text name, ins_error *error) {
-    if (name.size == 0 || name.size > INS_NAME_BYTES_MAX) {
-        return ins_fail(error, INS_UNPROCESSABLE,
-                        "collection_name: %zu bytes, must be from 1 to %d bytes", name.size,
-                        INS_NAME_BYTES_MAX);
-    }
-    for (size_t i = 0; i < name.size; i++) {
-        unsigned char c = (unsigned char)name.data[i];
-        if (c == 0 || c == 0x1f || strchr("<>:\"/\\|?*", c) != NULL) {
-            return ins_fail(error, INS_UNPROCESSABLE,
-                            "collection_name: the character 0x%02x at byte %zu is not allowed", c,
-                            i);
-        }
-    }
-    return INS_OK;
-}
-
 /* Of what a creation keeps as text. */
 static size_t create_text_bytes(const ins_collection_request *request) {
     size_t bytes = request->settings.size + request->metadata.size;
@@ -73,7 +56,7 @@ static size_t create_text_bytes(const ins_collection_request *request) {
 
 static ins_status check_create(const struct collection_write *self, ins_error *error) {
     const ins_collection_request *request = self->request;
-    ins_status status = check_name(request->collection, error);
+    ins_status status = names_check("collection_name", request->collection, error);
     if (status != INS_OK) {
         return status;
     }
@@ -85,6 +68,12 @@ static ins_status check_create(const struct collection_write *self, ins_error *e
     }
     if (catalog_find_newest(&self->write.operation.db->catalog, request->collection) != NULL) {
         return ins_fail(error, INS_EXISTS, "Collection `%.*s` already exists!",
+                        (int)request->collection.size, request->collection.data);
+    }
+    if (alias_find(&self->write.operation.db->catalog, request->collection, UINT64_MAX) != NULL) {
+        return ins_fail(error, INS_INVALID,
+                        "Can't create collection with name %.*s. Alias with the same name already "
+                        "exists",
                         (int)request->collection.size, request->collection.data);
     }
     return INS_OK;
@@ -192,6 +181,23 @@ void ins_collection_create(ins_db *db, const void *collection_request, ins_call 
 
 /* ---- Delete ---- */
 
+/* The scope's tombstone and its aliases'. */
+static ins_status write_drop(struct write *write, const struct scope *scope, uint64_t *out_lsn,
+                             ins_error *error) {
+    size_t rows = 1 + scope->alias_count;
+    ins_status status = write_begin(write, rows * write_catalog_cost(0), rows + 1, error);
+    if (status == INS_OK) {
+        status = write_catalog_row(write, scope->key, (ins_text){0}, error);
+    }
+    for (struct alias *alias = scope->aliases; alias != NULL && status == INS_OK;
+         alias = alias->scope_next) {
+        if (alias->drop_lsn == 0) {
+            status = write_catalog_row(write, alias->key, (ins_text){0}, error);
+        }
+    }
+    return status == INS_OK ? write_sequence(write, SYSTEM_SCOPE, out_lsn, error) : status;
+}
+
 static ins_status delete_step(struct operation *operation, ins_error *error) {
     struct collection_write *self = of(operation);
     struct ins_db *db = operation->db;
@@ -204,13 +210,7 @@ static ins_status delete_step(struct operation *operation, ins_error *error) {
         return write_settle(&self->write, error);
     }
     uint64_t lsn;
-    ins_status status = write_begin(&self->write, write_catalog_cost(0), 2, error);
-    if (status == INS_OK) {
-        status = write_catalog_row(&self->write, scope->key, (ins_text){0}, error);
-    }
-    if (status == INS_OK) {
-        status = write_sequence(&self->write, SYSTEM_SCOPE, &lsn, error);
-    }
+    ins_status status = write_drop(&self->write, scope, &lsn, error);
     if (status != INS_OK) {
         write_undo(&self->write);
         return status;

@@ -110,6 +110,9 @@ void ins_db_close(ins_db *db) {
     if (db == NULL) {
         return;
     }
+    if (db->cache != NULL) {
+        cache_abandon(db->cache); /* letting go of blocks must post nothing */
+    }
     directory_views_free(db);
     wal_close(db->wal);
     if (db->cache != NULL) {

@@ -124,15 +124,21 @@ void cache_drop_all(struct cache *cache) {
     }
 }
 
+void cache_abandon(struct cache *cache) {
+    cache->starved = NULL;
+    cache->starved_tail = &cache->starved;
+    if (cache->starved_timer.armed) {
+        cache->runtime->timer_stop(cache->runtime->context, INS_LANE_REQUEST,
+                                   &cache->starved_timer);
+    }
+}
+
 void cache_close(struct cache *cache) {
     if (cache == NULL) {
         return;
     }
     INS_ASSERT(cache->loading == 0);
-    if (cache->starved_timer.armed) {
-        cache->runtime->timer_stop(cache->runtime->context, INS_LANE_REQUEST,
-                                   &cache->starved_timer);
-    }
+    cache_abandon(cache);
     cache_drop_all(cache);
     if (cache->blocks.arena != NULL) {
         INS_ASSERT(cache->blocks.count == 0);

@@ -57,6 +57,9 @@ void cache_unpin(struct cache *cache, struct block *block);
 /* Forgets unpinned blocks of a file that is gone (its number is never used again, so leaving them
  * would only waste room). */
 void cache_drop_all(struct cache *cache);
+/* Before a database is taken down with operations under way: nobody who stands in line is told any
+ * more, no timer is left. */
+void cache_abandon(struct cache *cache);
 void cache_get_stats(const struct cache *cache, struct cache_stats *out_stats);
 
 #endif

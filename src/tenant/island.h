@@ -35,6 +35,8 @@ struct island {
 };
 _Static_assert(sizeof(struct island) <= 128, "law 1: an island costs little while it is idle");
 
+struct alias;
+
 struct scope {
     struct table_node node;      /* by key */
     struct table_node name_node; /* by collection name */
@@ -46,8 +48,10 @@ struct scope {
     uint64_t create_lsn;      /* readers see the scope from here on */
     uint64_t drop_lsn;        /* 0, or: readers stop to see it; writers already have */
     struct scope *dropped_next;
+    struct alias *aliases; /* engine/catalog.h: other names of the collection */
     char *name;
     uint32_t island_count;
+    uint32_t alias_count; /* those that are not dropped */
     uint32_t pins;
     uint16_t name_size;
     bool has_metadata; /* kept in the catalog row only */

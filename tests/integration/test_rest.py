@@ -203,6 +203,69 @@ class RestTest(unittest.TestCase):
         self.assertIn("`t`", self.client.ok("GET", self.path)["warnings"][0]["message"])
         self.assertEqual(self.count({"must": [{"key": "t", "match": {"value": "a"}}]}), 1)
 
+    # -- aliases
+
+    def aliases(self, *actions):
+        return self.client.ok("POST", "/collections/aliases", {"actions": list(actions)})
+
+    def test_aliases(self):
+        """Goal: a list of changes is one change; an alias stands wherever a collection's name does.
+        Method: blue and green collections, renames, lists that fail half-way, deletion, restart."""
+        green = self.name + "-green"
+        self.create()
+        self.client.ok("PUT", "/collections/" + green, {"vectors": {"size": 4, "distance": "Dot"}})
+        self.upsert([{"id": 1, "vector": wave(1), "payload": {"a": 1}}])
+        names = [f"{self.name}-{i}" for i in range(3)]
+        create = lambda i, to: {"create_alias": {"alias_name": names[i], "collection_name": to}}
+        delete = lambda i: {"delete_alias": {"alias_name": names[i]}}
+        rename = lambda i, k: {"rename_alias": {"old_alias_name": names[i], "new_alias_name": names[k]}}
+        def of(collection):
+            got = self.client.ok("GET", f"/collections/{collection}/aliases")["aliases"]
+            self.assertTrue(all(a["collection_name"] == collection for a in got))
+            return sorted(a["alias_name"] for a in got)
+        self.assertIs(self.aliases(create(0, self.name)), True)
+        self.assertEqual(of(self.name), [names[0]])
+        by_alias = "/collections/" + names[0]
+        self.assertEqual(self.client.ok("POST", by_alias + "/points/count", {})["count"], 1)
+        self.assertEqual(self.client.ok("GET", by_alias)["points_count"], 1)
+        self.assertTrue(self.client.ok("GET", by_alias + "/exists")["exists"])
+        self.client.ok("PUT", by_alias + "/points?wait=true", {"points": [{"id": 2, "vector": wave(2)}]})
+        self.client.ok("PUT", by_alias + "/index?wait=true", {"field_name": "a", "field_schema": "integer"})
+        self.assertEqual(self.count(), 2)
+        for method, path, body in (("POST", "/points/scroll", {}), ("POST", "/points", {"ids": [1]}),
+                                   ("POST", "/points/query", {"query": wave(1)}), ("GET", "/points/1", None)):
+            self.client.ok(method, by_alias + path, body)
+        self.client.ok("POST", by_alias + "/points/delete?wait=true", {"points": [2]})
+        # Deleting by the alias deletes nothing; a collection cannot take an alias's name.
+        self.assertIs(self.client.ok("DELETE", by_alias), False)
+        self.assertIn("Alias with the same name",
+                      self.client.error(400, "PUT", by_alias, {"vectors": {"size": 4, "distance": "Dot"}}))
+        # An alias that is there leads elsewhere, and back, within one list.
+        self.aliases(create(0, green), create(1, green), rename(1, 2), delete(0), create(0, self.name))
+        self.assertEqual((of(self.name), of(green)), ([names[0]], [names[2]]))
+        self.aliases(rename(0, 2))
+        self.assertEqual((of(self.name), of(green)), ([names[2]], []))
+        self.aliases(delete(1))
+        self.aliases()
+        # All or nothing.
+        for code, *actions in ((404, create(1, self.name), create(0, "absent")), (404, delete(2), rename(1, 0)),
+                               (404, rename(2, 0), rename(2, 1)),
+                               (409, create(1, self.name), {"create_alias": {"alias_name": green, "collection_name": self.name}}),
+                               (422, create(1, self.name), {"create_alias": {"alias_name": "a/b", "collection_name": self.name}})):
+            self.client.error(code, "POST", "/collections/aliases", {"actions": actions})
+            self.assertEqual(of(self.name), [names[2]])
+        for actions in ({}, [1], [{}], [{"create_alias": 1}], [{"create_alias": {"alias_name": "a"}}],
+                        [{"delete_alias": {"alias_name": 7}}], [delete(0)] * 257, [{**delete(0), **rename(0, 1)}]):
+            self.client.error(400, "POST", "/collections/aliases", {"actions": actions})
+        self.client.error(400, "POST", "/collections/aliases", {})
+        every = self.client.ok("GET", "/aliases")["aliases"]
+        self.assertIn({"alias_name": names[2], "collection_name": self.name}, every)
+        # A collection takes its aliases along, and the name is free again.
+        self.assertIs(self.client.ok("DELETE", self.path), True)
+        self.assertEqual(of(self.name), [])
+        self.client.error(404, "GET", "/collections/" + names[2])
+        self.client.ok("PUT", "/collections/" + names[2], {"vectors": {"size": 4, "distance": "Dot"}})
+
     # -- points
 
     def test_points(self):

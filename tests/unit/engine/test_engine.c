@@ -289,11 +289,97 @@ static void test_cancel(void **state) {
     fixture_close(&fixture);
 }
 
+static size_t alias_count(struct fixture *fixture, const char *collection) {
+    ins_alias_request request = {.collection =
+                                     collection != NULL ? text(collection) : (ins_text){0}};
+    ins_call call;
+    assert_int_equal(run(fixture, ins_aliases_list, &request, &call), INS_OK);
+    size_t count = call.alias_count;
+    ins_call_release(&call);
+    return count;
+}
+
+/* Goal: aliases are as durable as collections, from the log, from segments and after merges.
+ * Method: chains of renames with flushes between, so that rows and tombstones lie in many runs. */
+static void test_aliases(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_open(&fixture);
+    create(&fixture, "one", false);
+    create(&fixture, "two", false);
+    upsert(&fixture, "two", 1, 1.0F, "{}");
+    ins_alias_change first[] = {{INS_ALIAS_CREATE, text("a"), text("one")},
+                                {INS_ALIAS_CREATE, text("b"), text("two")}};
+    do_ok(&fixture, ins_aliases_change, &(ins_alias_request){.changes = first, .change_count = 2});
+    for (int round = 0; round < 24; round++) {
+        /* "a" and "b" change places, "c" comes and goes. */
+        ins_alias_change swap[] = {
+            {INS_ALIAS_CREATE, text("a"), text(round % 2 == 0 ? "two" : "one")},
+            {INS_ALIAS_CREATE, text("b"), text(round % 2 == 0 ? "one" : "two")},
+            {round % 3 == 0 ? INS_ALIAS_CREATE : INS_ALIAS_DELETE, text("c"), text("one")}};
+        do_ok(&fixture, ins_aliases_change,
+              &(ins_alias_request){.changes = swap, .change_count = 3});
+        if (round % 2 == 0) {
+            do_ok(&fixture, ins_flush, NULL);
+        }
+        if (round % 4 == 1) {
+            fixture_restart(&fixture);
+        }
+        assert_int_equal(count_where(&fixture, "a", NULL), round % 2 == 0 ? 1 : 0);
+        assert_int_equal(count_where(&fixture, "b", NULL), round % 2 == 0 ? 0 : 1);
+        assert_int_equal(alias_count(&fixture, NULL), round % 3 == 0 ? 3 : 2);
+    }
+    do_ok(&fixture, ins_collection_delete, &(ins_collection_request){.collection = text("two")});
+    assert_int_equal(alias_count(&fixture, NULL), 1);
+    for (int round = 0; round < 2; round++) {
+        fixture_restart(&fixture);
+        assert_int_equal(alias_count(&fixture, NULL), 1);
+        assert_int_equal(alias_count(&fixture, "one"), 1);
+        do_ok(&fixture, ins_flush, NULL);
+    }
+    fixture_close(&fixture);
+}
+
+/* Goal: one collection has at most INS_ALIASES_MAX aliases, so that its drop is one record. */
+static void test_aliases_limit(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_open(&fixture);
+    create(&fixture, "one", false);
+    static char names[1280][8];
+    static ins_alias_change changes[1280];
+    for (int i = 0; i < 1280; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "n%d", i);
+        changes[i] = (ins_alias_change){INS_ALIAS_CREATE, text(names[i]), text("one")};
+    }
+    for (int i = 0; i < 1024; i += 256) {
+        do_ok(&fixture, ins_aliases_change,
+              &(ins_alias_request){.changes = changes + i, .change_count = 256});
+    }
+    ins_call call;
+    ins_alias_request more = {.changes = changes + 1024, .change_count = 1};
+    assert_int_equal(run(&fixture, ins_aliases_change, &more, &call), INS_INVALID);
+    assert_non_null(strstr(call.error.message, "1024"));
+    ins_call_release(&call);
+    more.change_count = 257;
+    more.changes = changes;
+    assert_int_equal(run(&fixture, ins_aliases_change, &more, &call), INS_INVALID);
+    ins_call_release(&call);
+    assert_int_equal(alias_count(&fixture, "one"), 1024);
+    do_ok(&fixture, ins_collection_delete, &(ins_collection_request){.collection = text("one")});
+    assert_int_equal(alias_count(&fixture, NULL), 0);
+    fixture_restart(&fixture);
+    assert_int_equal(alias_count(&fixture, NULL), 0);
+    fixture_close(&fixture);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_collection),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_tenants_and_moves),
+        cmocka_unit_test(test_aliases),
+        cmocka_unit_test(test_aliases_limit),
         cmocka_unit_test(test_search_over_tenants),
         cmocka_unit_test(test_scroll),
         cmocka_unit_test(test_merge),

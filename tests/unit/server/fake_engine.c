@@ -742,3 +742,23 @@ void ins_points_query(ins_db *db, const void *points_request, ins_call *call) {
     call->points.count = count - skip < request->limit ? count - skip : request->limit;
     complete(db, answer);
 }
+
+/* ---- What the fake does not have: the real server's tests ask for it ---- */
+
+static void refuse(ins_db *db, ins_call *call) {
+    struct answer *answer;
+    if (begin(db, call, &answer)) {
+        call->status = ins_fail(&call->error, INS_UNSUPPORTED, "the fake engine has none");
+        complete(db, answer);
+    }
+}
+
+void ins_aliases_change(ins_db *db, const void *alias_request, ins_call *call) {
+    (void)alias_request;
+    refuse(db, call);
+}
+
+void ins_aliases_list(ins_db *db, const void *alias_request, ins_call *call) {
+    (void)alias_request;
+    refuse(db, call);
+}
