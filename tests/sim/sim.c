@@ -42,6 +42,11 @@ const char *sim_name(uint32_t name) {
     return names[name];
 }
 
+const char *sim_alias(uint32_t alias) {
+    static const char *const names[MODEL_ALIASES] = {"red", "green", "blue"};
+    return names[alias];
+}
+
 void sim_init(struct sim *sim, const struct sim_config *config) {
     *sim = (struct sim){.config = *config, .random = {config->seed}};
     struct store_memory_options options = {.seed = sim_next(&sim->random)};

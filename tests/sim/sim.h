@@ -38,6 +38,8 @@ struct sim_slot { /* one operation in flight */
     /* what the engine borrows */
     ins_points_request points_request;
     ins_collection_request collection_request;
+    ins_alias_request alias_request;
+    ins_alias_change alias;
     ins_point points[MODEL_BATCH];
     ins_id point_ids[MODEL_BATCH];
     float vectors[MODEL_BATCH][MODEL_DIM_MAX];
@@ -117,6 +119,7 @@ void sim_fail(const struct sim *sim, const char *format, ...)
     __attribute__((format(printf, 2, 3), noreturn));
 void sim_say(const struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const char *sim_name(uint32_t name);
+const char *sim_alias(uint32_t alias);
 void sim_start(struct sim *sim, struct sim_slot *slot);
 void sim_filter_fill(struct sim_slot *slot, const struct model_filter *filter,
                      const struct model_shape *shape);

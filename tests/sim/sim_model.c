@@ -164,6 +164,11 @@ static void collection_free(struct model_collection *collection) {
 static void drop(struct model *model, uint32_t name, uint64_t lsn) {
     struct model_collection *collection = model->current[name];
     collection->drop_lsn = lsn;
+    for (uint32_t i = 0; i < MODEL_ALIASES; i++) {
+        if (model->aliases[i] == collection) {
+            model->aliases[i] = NULL;
+        }
+    }
     collection->next = model->dropped;
     model->dropped = collection;
     model->current[name] = NULL;
@@ -236,11 +241,15 @@ bool model_apply(struct model *model, const struct model_write *write, uint64_t 
         return collection == NULL || collection->create_lsn > lsn ||
                deletes_nothing(collection, write, lsn);
     }
+    if (lsn <= model->lsn && write->kind == WRITE_ALIAS) {
+        return true; /* it found nothing to change */
+    }
     if (lsn <= model->lsn) {
         *out_reason = "its LSN is not above those of earlier writes";
         return false;
     }
-    if ((collection == NULL) != (write->kind == WRITE_CREATE)) {
+    bool needs_none = write->kind == WRITE_ALIAS && write->alias_delete;
+    if (!needs_none && (collection == NULL) != (write->kind == WRITE_CREATE)) {
         *out_reason = collection == NULL ? "its collection was not there"
                                          : "a collection of that name was there";
         return false;
@@ -258,6 +267,8 @@ bool model_apply(struct model *model, const struct model_write *write, uint64_t 
         drop(model, write->name, lsn);
     } else if (write->kind == WRITE_INDEX) {
         collection->islands = collection->islands || is_empty(collection);
+    } else if (write->kind == WRITE_ALIAS) {
+        model->aliases[write->alias] = write->alias_delete ? NULL : collection;
     } else if (write->kind != WRITE_INDEX_DROP) {
         apply_points(collection, write, lsn);
     }

@@ -11,6 +11,7 @@
 #include "sim_random.h"
 
 #define MODEL_NAMES 5u /* collections that come and go */
+#define MODEL_ALIASES 3u
 #define MODEL_IDS 160u /* points of one collection: few, so that overwrites are common */
 #define MODEL_WHO 7    /* tenants with a string for a value; number 0 is the empty string */
 #define MODEL_DIM_MAX 8u
@@ -51,7 +52,8 @@ struct model_collection {
 struct model {
     struct model_collection *current[MODEL_NAMES];
     struct model_collection *dropped;
-    uint64_t lsn; /* of the last write that was applied */
+    struct model_collection *aliases[MODEL_ALIASES]; /* NULL: there is none */
+    uint64_t lsn;                                    /* of the last write that was applied */
 };
 
 enum model_kind {
@@ -59,6 +61,7 @@ enum model_kind {
     WRITE_DROP,
     WRITE_INDEX, /* is_tenant on "who" */
     WRITE_INDEX_DROP,
+    WRITE_ALIAS, /* made for the collection, or deleted */
     WRITE_UPSERT,
     WRITE_DELETE,
     WRITE_DELETE_FILTER,
@@ -89,6 +92,8 @@ struct model_write {
     uint32_t ids[MODEL_BATCH];
     struct model_version versions[MODEL_BATCH]; /* upsert: but for the LSN */
     struct model_filter filter;                 /* delete by filter */
+    uint32_t alias;
+    bool alias_delete;
 };
 
 /* Applies a write that took effect at `lsn`. False, with the reason, when it cannot have been

@@ -152,15 +152,18 @@ static enum model_kind any_kind(struct sim *sim, uint32_t name, bool there) {
     if (dice < 4) {
         return sim_once_in(random, 2) ? WRITE_CREATE : WRITE_INDEX_DROP;
     }
+    if (dice < 6) {
+        return WRITE_ALIAS;
+    }
     const struct model_collection *collection = sim->model.current[name];
     bool young = collection == NULL || sim->model.lsn < collection->create_lsn + 3;
-    if (dice < (young ? 60 : 6)) {
+    if (dice < (young ? 60 : 8)) {
         return WRITE_INDEX;
     }
-    if (dice < 12 && !name_has_write(sim, name, false) && !name_has_write(sim, UINT32_MAX, true)) {
+    if (dice < 14 && !name_has_write(sim, name, false) && !name_has_write(sim, UINT32_MAX, true)) {
         return WRITE_DELETE_FILTER; /* its effect is exact only when nobody else writes there */
     }
-    return dice < 25 ? WRITE_DELETE : WRITE_UPSERT;
+    return dice < 27 ? WRITE_DELETE : WRITE_UPSERT;
 }
 
 static void fill_upsert(struct sim *sim, struct sim_slot *slot, const struct model_shape *shape) {
@@ -217,6 +220,18 @@ static void start_points_write(struct sim *sim, struct sim_slot *slot,
         sim->db, &slot->points_request, &slot->call);
 }
 
+static void start_alias(struct sim *sim, struct sim_slot *slot) {
+    struct model_write *write = &slot->write;
+    write->alias = sim_below(&sim->random, MODEL_ALIASES);
+    write->alias_delete = sim_once_in(&sim->random, 3);
+    slot->alias = (ins_alias_change){
+        .kind = write->alias_delete ? INS_ALIAS_DELETE : INS_ALIAS_CREATE,
+        .alias = text(sim_alias(write->alias)),
+        .target = write->alias_delete ? (ins_text){0} : text(sim_name(write->name))};
+    slot->alias_request = (ins_alias_request){.changes = &slot->alias, .change_count = 1};
+    ins_aliases_change(sim->db, &slot->alias_request, &slot->call);
+}
+
 static void start_collection_write(struct sim *sim, struct sim_slot *slot) {
     ins_collection_request *request = &slot->collection_request;
     *request = (ins_collection_request){.collection = text(sim_name(slot->write.name))};
@@ -243,6 +258,9 @@ static void start_collection_write(struct sim *sim, struct sim_slot *slot) {
         request->schema = text("{\"type\":\"keyword\",\"is_tenant\":true}");
         request->is_tenant = true;
         ins_index_create(sim->db, request, &slot->call);
+        break;
+    case WRITE_ALIAS:
+        start_alias(sim, slot);
         break;
     case WRITE_INDEX_DROP:
     case WRITE_UPSERT:

@@ -118,6 +118,48 @@ static void verify_names(struct sim *sim) {
     ins_call_release(&slot->call);
 }
 
+static bool text_is(ins_text got, const char *expect) {
+    return got.size == strlen(expect) && memcmp(got.data, expect, got.size) == 0;
+}
+
+/* Each alias that the model has leads where it should, and there is no other. */
+static void check_aliases(const struct sim *sim, const ins_call *call) {
+    size_t there = 0;
+    for (uint32_t i = 0; i < MODEL_ALIASES; i++) {
+        const struct model_collection *expect = sim->model.aliases[i], *got = NULL;
+        there += expect != NULL;
+        for (size_t k = 0; k < call->alias_count; k++) {
+            for (uint32_t name = 0; name < MODEL_NAMES; name++) {
+                if (text_is(call->aliases[k].alias, sim_alias(i)) &&
+                    text_is(call->aliases[k].collection, sim_name(name))) {
+                    got = sim->model.current[name];
+                }
+            }
+        }
+        if (got != expect) {
+            sim_fail(sim, "alias %s does not lead where it should", sim_alias(i));
+        }
+    }
+    if (there != call->alias_count) {
+        sim_fail(sim, "%zu aliases, should be %zu", call->alias_count, there);
+    }
+}
+
+static void verify_aliases(struct sim *sim) {
+    struct sim_slot *slot = &sim->slots[0];
+    slot->busy = true;
+    slot->call = (ins_call){.done = verify_done, .user = slot, .lane = INS_LANE_REQUEST};
+    slot->alias_request = (ins_alias_request){0};
+    ins_aliases_list(sim->db, &slot->alias_request, &slot->call);
+    while (slot->busy && sim_step(&sim->lanes)) {
+    }
+    if (slot->busy || slot->call.status != INS_OK) {
+        sim_fail(sim, "aliases: %d %s", (int)slot->call.status, slot->call.error.message);
+    }
+    check_aliases(sim, &slot->call);
+    ins_call_release(&slot->call);
+}
+
 void sim_verify(struct sim *sim) {
     ins_stats stats;
     ins_db_stats(sim->db, &stats);
@@ -126,6 +168,7 @@ void sim_verify(struct sim *sim) {
                  (unsigned long long)stats.lsn_durable, (unsigned long long)sim->model.lsn);
     }
     verify_names(sim);
+    verify_aliases(sim);
     for (uint32_t name = 0; name < sim->config.name_count; name++) {
         verify_collection(sim, name);
     }
