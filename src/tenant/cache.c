@@ -127,10 +127,6 @@ void cache_drop_all(struct cache *cache) {
 void cache_abandon(struct cache *cache) {
     cache->starved = NULL;
     cache->starved_tail = &cache->starved;
-    if (cache->starved_timer.armed) {
-        cache->runtime->timer_stop(cache->runtime->context, INS_LANE_REQUEST,
-                                   &cache->starved_timer);
-    }
 }
 
 void cache_close(struct cache *cache) {
@@ -138,7 +134,10 @@ void cache_close(struct cache *cache) {
         return;
     }
     INS_ASSERT(cache->loading == 0);
-    cache_abandon(cache);
+    if (cache->starved_timer.armed) {
+        cache->runtime->timer_stop(cache->runtime->context, INS_LANE_REQUEST,
+                                   &cache->starved_timer);
+    }
     cache_drop_all(cache);
     if (cache->blocks.arena != NULL) {
         INS_ASSERT(cache->blocks.count == 0);

@@ -58,7 +58,7 @@ void cache_unpin(struct cache *cache, struct block *block);
  * would only waste room). */
 void cache_drop_all(struct cache *cache);
 /* Before a database is taken down with operations under way: nobody who stands in line is told any
- * more, no timer is left. */
+ * more. */
 void cache_abandon(struct cache *cache);
 void cache_get_stats(const struct cache *cache, struct cache_stats *out_stats);
 
