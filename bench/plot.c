@@ -79,8 +79,9 @@ static void draw_tick(FILE *file, bool vertical, double place, double value) {
 
 static void draw_axis(FILE *file, const struct axis *axis, bool vertical) {
     double step = axis->log ? 1.0 : round_step(axis->high - axis->low);
-    double first = ceil(axis->low / step - 1e-9);
-    for (double n = first; n * step <= axis->high + step * 1e-6; n += 1.0) {
+    int first = (int)ceil(axis->low / step - 1e-9);
+    int last = (int)floor(axis->high / step + 1e-6);
+    for (int n = first; n <= last; n++) {
         double value = axis->log ? pow(10.0, n * step) : n * step;
         draw_tick(file, vertical, vertical ? at_y(axis, value) : at_x(axis, value), value);
     }

@@ -22,7 +22,7 @@ static float from_half(uint16_t half) {
 
 static float *read_values(FILE *file, size_t count) {
     uint16_t *halves = malloc(count * sizeof(*halves));
-    float *values = malloc(count * sizeof(*values));
+    float *values = calloc(count, sizeof(*values));
     bool whole =
         halves != NULL && values != NULL && fread(halves, sizeof(*halves), count, file) == count;
     for (size_t i = 0; whole && i < count; i++) {

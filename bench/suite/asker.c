@@ -217,7 +217,8 @@ static void plot_quantiles(const struct asker *asker, struct report *report) {
         }
         struct plot_line *line = plot_line(plot, lines[i].name);
         double most = log10((double)lines[i].latency->count);
-        for (double nines = 0.05; nines <= most && nines <= 5.0; nines += 0.05) {
+        for (int step = 1; step <= 100 && step * 0.05 <= most; step++) {
+            double nines = step * 0.05;
             uint64_t value = latency_quantile(lines[i].latency, 1.0 - pow(10.0, -nines));
             plot_point(line, nines, (double)value * ms);
         }

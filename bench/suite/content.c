@@ -36,8 +36,8 @@ static uint32_t topic_draw(const struct world *world, uint32_t tenant, struct ra
 
 /* Steps to random neighbours; their number is geometric with the given mean. */
 static uint32_t walk(struct world *world, uint32_t row, double mean, struct random *random) {
-    double steps = floor(log(random_unit(random)) / log(mean / (1.0 + mean)));
-    for (double i = 0.0; i < steps && i < 1000.0; i++) {
+    uint32_t steps = (uint32_t)(log(random_unit(random)) / log(mean / (1.0 + mean)));
+    for (uint32_t i = 0; i < steps; i++) {
         row = vectors_near(&world->vectors, row)[random_next(random) % NEIGHBOURS];
     }
     return row;

@@ -20,10 +20,10 @@ void progress_show(struct progress *progress, uint64_t count, double share) {
     }
     double seconds = (double)(now_ns - progress->last_ns) / (double)BENCH_NS;
     double passed = (double)(now_ns - progress->start_ns) / (double)BENCH_NS;
-    double left = share > 0.0 ? passed / share - passed : 0.0;
-    (void)fprintf(stderr, "%s%s: %3.0f %%, %.0f/s, %.0f:%02.0f left%s", terminal ? "\r" : "",
+    int left = share > 0.0 ? (int)(passed / share - passed) : 0;
+    (void)fprintf(stderr, "%s%s: %3.0f %%, %.0f/s, %d:%02d left%s", terminal ? "\r" : "",
                   progress->what, share * 100.0, (double)(count - progress->last_count) / seconds,
-                  (double)((int)left / 60), (double)((int)left % 60), terminal ? "   " : "\n");
+                  left / 60, left % 60, terminal ? "   " : "\n");
     progress->last_ns = now_ns;
     progress->last_count = count;
 }

@@ -60,6 +60,7 @@ static int order_scores(const void *left, const void *right) {
 
 /* WORKLOADS 4: rank by sqrt(size) * lognormal, then rate of rank p as p^-0.99. */
 static bool make_popularity(struct world *world) {
+    INS_ASSERT(world->tenant_count > 0);
     struct score *scores = calloc(world->tenant_count, sizeof(*scores));
     if (scores == NULL) {
         return false;
