@@ -52,6 +52,16 @@ static int parse_option(int option, const char *value, struct serve_options *opt
                    ? CLI_OK
                    : cli_usage("serve", "--connections: \"%s\" is not a number from 1 to %u", value,
                                SERVER_CONNECTIONS_LIMIT);
+    case 'l':
+        return cli_parse_number(value, 1, SERVER_LOOPS_MAX, &options->server.loops)
+                   ? CLI_OK
+                   : cli_usage("serve", "--loops: \"%s\" is not a number from 1 to %u", value,
+                               SERVER_LOOPS_MAX);
+    case 'i':
+        return cli_parse_number(value, 1, SERVER_CONNECTIONS_LIMIT, &options->server.inline_max)
+                   ? CLI_OK
+                   : cli_usage("serve", "--inline: \"%s\" is not a number from 1 to %u", value,
+                               SERVER_CONNECTIONS_LIMIT);
     case 't':
         return parse_client_timeout(value, &options->server.patience);
     case 'o':
@@ -73,6 +83,8 @@ static int parse_options(int argc, char **argv, struct serve_options *options) {
         {"memory-budget", required_argument, NULL, 'm'},
         {"connections", required_argument, NULL, 'c'},
         {"client-timeout", required_argument, NULL, 't'},
+        {"loops", required_argument, NULL, 'l'},
+        {"inline", required_argument, NULL, 'i'},
         {"cors", required_argument, NULL, 'o'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},

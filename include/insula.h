@@ -7,8 +7,8 @@
  * call named, with `status`, `error` and the answer set. Answers belong to the engine until
  * ins_call_release(). Requests and everything that they point to are borrowed until `done` has run.
  *
- * Threads: an operation may be started on its request lane only (the first slice has one request
- * lane; ins_submit() below moves a call there from any thread and waits). Nothing here blocks but
+ * Threads: an operation is started on the request lane only, as a task posted there or by
+ * ins_wait(), which moves a call there from any thread and waits. Nothing here blocks but
  * ins_db_open(), ins_db_close(), ins_check() and ins_wait().
  *
  * Durability: a write that answered INS_OK is on disk. Reads see what is durable, nothing else.
@@ -77,8 +77,8 @@ enum ins_lane {
     INS_LANE_LOG = 0,        /* writes and syncs the log, nothing else */
     INS_LANE_READ = 1,       /* cold reads, one at a time */
     INS_LANE_BACKGROUND = 2, /* flush and merge, in steps */
-    INS_LANE_REQUEST = 3,    /* owns catalog, memtables, views; later slices add lanes behind it */
-    INS_LANE_COUNT = 4
+    INS_LANE_REQUEST = 3,    /* owns catalog, memtables, views: every call starts here */
+    INS_LANE_COUNT = 4       /* lanes from here on are the caller's own: an ins_call may name one */
 };
 
 typedef struct ins_task {
@@ -295,7 +295,7 @@ struct ins_call { /* all zero but for what the caller sets */
     /* Set by the caller. */
     void (*done)(ins_call *call);
     void *user;
-    uint32_t lane; /* where done runs: INS_LANE_REQUEST in this slice */
+    uint32_t lane; /* where done runs: INS_LANE_REQUEST, or a lane from INS_LANE_COUNT on */
     uint64_t
         deadline_ns; /* on the runtime's clock; 0 = none. Reads only; a write runs to its end */
     /* Set by the engine before done. */
@@ -312,6 +312,7 @@ struct ins_call { /* all zero but for what the caller sets */
     size_t alias_count;
     /* The engine's own. */
     void *owner;
+    ins_task task; /* brings done to another lane */
     bool cancelled;
 };
 
@@ -319,7 +320,7 @@ struct ins_call { /* all zero but for what the caller sets */
  * thread, until done has run. */
 INS_API void ins_call_cancel(ins_call *call);
 
-/* Gives the answer's memory back; call once after done, also on failure. */
+/* Gives the answer's memory back; call once after done, also on failure. Any thread. */
 INS_API void ins_call_release(ins_call *call);
 
 /* Runs `start(db, request, call)` on the request lane and waits for its completion: the blocking
@@ -452,6 +453,13 @@ typedef struct ins_stats {
 
 /* On the request lane. */
 INS_API void ins_db_stats(ins_db *db, ins_stats *out_stats);
+
+typedef struct ins_stats_request {
+    ins_stats *out_stats; /* filled when done runs */
+} ins_stats_request;
+
+/* The same as a call, for other lanes. Never fails. */
+INS_API void ins_stats_read(ins_db *db, const void *stats_request, ins_call *call);
 
 /* Memory for the caller's own connections and requests, charged to the same budget:
  * INS_MEM_CONNECTION. At most 2 MiB a piece; NULL when the share is used up. Any thread. */

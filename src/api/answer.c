@@ -10,13 +10,13 @@
 
 static void *answer_grow(void *context, void *old, size_t old_capacity, size_t new_capacity) {
     struct api *api = context;
-    void *memory = heap_alloc(&api->heap, new_capacity);
+    void *memory = heap_alloc(api->heap, new_capacity);
     if (memory == NULL) {
         return NULL;
     }
     memcpy(memory, old, old_capacity);
     if (old != api->scratch) {
-        heap_free(&api->heap, old, old_capacity);
+        heap_free(api->heap, old, old_capacity);
     }
     return memory;
 }
@@ -98,7 +98,7 @@ void answer_begin(struct api *api, struct json_writer *writer) {
 static void answer_too_large(struct api *api, void *user, uint64_t start_ns,
                              struct json_writer *writer) {
     if (writer->data != api->scratch) {
-        heap_free(&api->heap, writer->data, writer->capacity);
+        heap_free(api->heap, writer->data, writer->capacity);
     }
     char message[160];
     (void)snprintf(message, sizeof(message),

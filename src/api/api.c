@@ -8,27 +8,34 @@
 #include "api/api_private.h"
 #include "base/assert.h"
 
+void api_shared_init(struct api_shared *shared, ins_db *db) {
+    ins_stats stats;
+    ins_db_stats(db, &stats);
+    uint64_t body_max = stats.memory_budget / HEAP_LARGE_SHARE;
+    shared->apis = NULL;
+    shared->body_max =
+        body_max < API_BODY_BYTES_MAX && body_max != 0 ? (size_t)body_max : API_BODY_BYTES_MAX;
+    heap_init(&shared->heap, db, stats.memory_budget);
+}
+
 ins_status api_open(const struct api_options *options, struct api **out_api, ins_error *error) {
     INS_ASSERT(options->respond != NULL);
-    ins_stats stats;
-    ins_db_stats(options->db, &stats);
     struct api *api = ins_db_alloc(options->db, sizeof(*api));
     char *scratch = ins_db_alloc(options->db, SCRATCH_BYTES);
     if (api == NULL || scratch == NULL) {
         ins_db_free(options->db, api, sizeof(*api));
         ins_db_free(options->db, scratch, SCRATCH_BYTES);
-        return ins_fail(error, INS_FULL, "no memory for the API within the budget of %llu bytes",
-                        (unsigned long long)stats.memory_budget);
+        return ins_fail(error, INS_FULL, "no memory for the API within the memory budget");
     }
-    uint64_t body_max = stats.memory_budget / HEAP_LARGE_SHARE;
     *api = (struct api){.db = options->db,
                         .runtime = options->runtime,
+                        .shared = options->shared,
+                        .heap = &options->shared->heap,
+                        .next = options->shared->apis,
+                        .lane = options->lane,
                         .respond = options->respond,
-                        .scratch = scratch,
-                        .body_max = body_max < API_BODY_BYTES_MAX && body_max != 0
-                                        ? (size_t)body_max
-                                        : API_BODY_BYTES_MAX};
-    heap_init(&api->heap, options->db, stats.memory_budget);
+                        .scratch = scratch};
+    options->shared->apis = api;
     router_init(&api->router);
     jobs_init(api);
     *out_api = api;
@@ -40,11 +47,11 @@ void api_close(struct api *api) {
         return;
     }
     INS_ASSERT(api->pending == 0);
-    api->runtime->timer_stop(api->runtime->context, INS_LANE_REQUEST, &api->late);
+    api->runtime->timer_stop(api->runtime->context, api->lane, &api->late);
     while (api->idle_jobs != NULL) {
         struct job *job = api->idle_jobs;
         api->idle_jobs = job->next;
-        heap_free(&api->heap, job, JOB_BYTES);
+        heap_free(api->heap, job, JOB_BYTES);
     }
     json_parser_destroy(api->parser);
     ins_db *db = api->db;
@@ -53,15 +60,15 @@ void api_close(struct api *api) {
 }
 
 struct heap *api_heap(struct api *api) {
-    return &api->heap;
+    return api->heap;
 }
 
 size_t api_body_max(const struct api *api) {
-    return api->body_max;
+    return api->shared->body_max;
 }
 
 size_t api_pending(const struct api *api) {
-    return api->pending;
+    return atomic_load_explicit(&api->pending, memory_order_relaxed);
 }
 
 void api_refuse(struct api *api, void *user, unsigned http, uint32_t retry_after_s,

@@ -5,7 +5,8 @@
  * encodes the answer and gives it to `respond`. Nothing of the request is needed after
  * api_dispatch has returned: whatever an operation keeps is copied.
  * Failure: every request is answered, once; an error has Qdrant's envelope, code and prefix.
- * Threads: one `api` belongs to one request lane; every function runs there. */
+ * Threads: one `api` belongs to one lane; every function runs there. On a lane that is not the
+ * engine's a call is handed over as a task and its completion comes back as one. */
 #ifndef INS_API_API_H
 #define INS_API_API_H
 
@@ -53,9 +54,21 @@ struct api_request {
 
 struct api;
 
+/* What the APIs of all lanes share. */
+struct api_shared {
+    struct heap heap; /* memory for connections, bodies and answers, charged to the budget */
+    size_t body_max;
+    struct api *apis; /* in a list; complete before the second lane runs */
+};
+
+/* On the request lane. */
+void api_shared_init(struct api_shared *shared, ins_db *db);
+
 struct api_options {
     ins_db *db;
     const ins_runtime *runtime;
+    struct api_shared *shared;
+    uint32_t lane; /* that this API runs on: the engine's, or one whose calls are handed over */
     /* Runs exactly once for each request, perhaps before api_dispatch() returns. Takes the memory
      * of an answer that is not shared. */
     void (*respond)(void *user, struct api_response *response);

@@ -29,7 +29,7 @@
  */
 typedef ins_status (*route_start)(struct job *job, const struct api_request *request,
                                   ins_error *error);
-/* Answers at once, without a job. */
+/* Answers at once, without a job and without the engine. */
 typedef void (*route_answer)(struct api *api, const struct api_request *request);
 
 struct route {
@@ -106,9 +106,14 @@ struct job {
     ins_collection_request collection;
     ins_points_request points;
     ins_alias_request aliases;
-    job_encode encode; /* writes the result of the envelope */
-    bool answered;     /* too late for its own answer: the client has got another */
-    uint32_t skip;     /* results to leave out: `offset` of a query that only scrolls */
+    ins_stats_request stats;
+    job_encode encode;               /* writes the result of the envelope */
+    void (*finish)(struct job *job); /* or answers in another form */
+    ins_start start;                 /* with `request`, on the engine's lane */
+    const void *request;
+    ins_task submit;
+    bool answered; /* too late for its own answer: the client has got another */
+    uint32_t skip; /* results to leave out: `offset` of a query that only scrolls */
     struct job_block *blocks;
     uint8_t *at, *end; /* free memory of the newest block */
     uint64_t memory[];
@@ -117,15 +122,18 @@ struct job {
 struct api {
     ins_db *db;
     const ins_runtime *runtime;
+    struct api_shared *shared;
+    struct heap *heap; /* the shared one */
+    struct api *next;  /* in shared->apis */
+    uint32_t lane;
     void (*respond)(void *user, struct api_response *response);
-    struct heap heap;
     struct json_parser *parser; /* NULL until needed and after a large body */
-    size_t body_max;
-    char *scratch; /* [SCRATCH_BYTES] the answer being written */
+    char *scratch;              /* [SCRATCH_BYTES] the answer being written */
     struct job *idle_jobs;
     struct job *timed; /* under way with a timeout of the request's own */
     ins_timer late;    /* looks at them; armed while there are any */
-    size_t idle_count, pending;
+    size_t idle_count;
+    _Atomic size_t pending; /* written by this lane; statistics read it from others */
     struct router router;
 };
 
@@ -141,7 +149,8 @@ void job_destroy(struct job *job);
 /* A writer whose text lives as long as the job. */
 void job_writer_init(struct job *job, struct json_writer *writer);
 
-/* Starts the engine's call; `encode` runs in its completion. */
+/* Starts the engine's call, on the engine's lane; `encode` runs in its completion, on the API's. No
+ * other way leads to the engine: a handler may run on a lane that is not the engine's. */
 void job_start(struct job *job, ins_start start, const void *request, job_encode encode);
 
 /* Answers. */
@@ -227,8 +236,8 @@ void encode_collection_info(struct job *job, struct json_writer *writer);
 /* Handlers. */
 void service_root(struct api *api, const struct api_request *request);
 void service_health(struct api *api, const struct api_request *request);
-void service_ready(struct api *api, const struct api_request *request);
-void service_stats(struct api *api, const struct api_request *request);
+ins_status service_ready(struct job *job, const struct api_request *request, ins_error *error);
+ins_status service_stats(struct job *job, const struct api_request *request, ins_error *error);
 ins_status service_flush(struct job *job, const struct api_request *request, ins_error *error);
 ins_status collections_list(struct job *job, const struct api_request *request, ins_error *error);
 ins_status collection_get(struct job *job, const struct api_request *request, ins_error *error);

@@ -7,18 +7,22 @@
 
 void heap_init(struct heap *heap, ins_db *db, uint64_t memory_budget) {
     uint64_t share = memory_budget / HEAP_LARGE_SHARE;
-    *heap = (struct heap){.db = db, .large_max = share < HEAP_LARGE_MIN ? HEAP_LARGE_MIN : share};
+    heap->db = db;
+    heap->large_max = share < HEAP_LARGE_MIN ? HEAP_LARGE_MIN : share;
+    atomic_init(&heap->large_used, 0);
 }
 
 static void *heap_alloc_large(struct heap *heap, size_t size) {
-    if (size > heap->large_max - heap->large_used) {
+    size_t used = atomic_fetch_add_explicit(&heap->large_used, size, memory_order_relaxed);
+    if (used > heap->large_max || size > heap->large_max - used) {
+        (void)atomic_fetch_sub_explicit(&heap->large_used, size, memory_order_relaxed);
         return NULL;
     }
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
+        (void)atomic_fetch_sub_explicit(&heap->large_used, size, memory_order_relaxed);
         return NULL;
     }
-    heap->large_used += size;
     return memory;
 }
 
@@ -35,8 +39,8 @@ void heap_free(struct heap *heap, void *memory, size_t size) {
         ins_db_free(heap->db, memory, size);
         return;
     }
-    INS_ASSERT(heap->large_used >= size);
-    heap->large_used -= size;
+    size_t used = atomic_fetch_sub_explicit(&heap->large_used, size, memory_order_relaxed);
+    INS_ASSERT(used >= size);
     INS_ASSERT(munmap(memory, size) == 0);
 }
 

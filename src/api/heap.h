@@ -1,10 +1,11 @@
 /* Memory of the request path. Up to 2 MiB comes from the database's arena (ins_db_alloc), so that
  * it is charged to the budget; larger pieces (bodies and answers that must be contiguous) are
  * mapped one by one and their sum is capped.
- * Threads: one request lane. */
+ * Threads: any. */
 #ifndef INS_API_HEAP_H
 #define INS_API_HEAP_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include "insula.h"
@@ -15,7 +16,8 @@
 
 struct heap {
     ins_db *db;
-    size_t large_used, large_max;
+    _Atomic size_t large_used;
+    size_t large_max;
 };
 
 void heap_init(struct heap *heap, ins_db *db, uint64_t memory_budget);

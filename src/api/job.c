@@ -11,13 +11,19 @@
 #include "base/bytes.h"
 #include "base/id.h"
 
+/* This lane alone writes it, so no locked instruction is needed. */
+static void pending_add(struct api *api, size_t change) {
+    size_t pending = atomic_load_explicit(&api->pending, memory_order_relaxed);
+    atomic_store_explicit(&api->pending, pending + change, memory_order_relaxed);
+}
+
 struct job *job_create(struct api *api) {
     struct job *job = api->idle_jobs;
     if (job != NULL) {
         api->idle_jobs = job->next;
         api->idle_count--;
     } else {
-        job = heap_alloc(&api->heap, JOB_BYTES);
+        job = heap_alloc(api->heap, JOB_BYTES);
         if (job == NULL) {
             return NULL;
         }
@@ -26,7 +32,7 @@ struct job *job_create(struct api *api) {
     job->api = api;
     job->at = (uint8_t *)job->memory;
     job->end = (uint8_t *)job + JOB_BYTES;
-    api->pending++;
+    pending_add(api, 1);
     return job;
 }
 
@@ -35,16 +41,15 @@ void job_destroy(struct job *job) {
     while (job->blocks != NULL) {
         struct job_block *block = job->blocks;
         job->blocks = block->next;
-        heap_free(&api->heap, block, block->size);
+        heap_free(api->heap, block, block->size);
     }
-    INS_ASSERT(api->pending != 0);
-    api->pending--;
+    pending_add(api, (size_t)-1);
     if (api->idle_count < JOBS_CACHED) {
         job->next = api->idle_jobs;
         api->idle_jobs = job;
         api->idle_count++;
     } else {
-        heap_free(&api->heap, job, JOB_BYTES);
+        heap_free(api->heap, job, JOB_BYTES);
     }
 }
 
@@ -52,7 +57,7 @@ void job_destroy(struct job *job) {
 static bool job_add_block(struct job *job, size_t size) {
     size_t bytes = size + 64 + sizeof(struct job_block);
     bytes = bytes < JOB_BLOCK_BYTES_MIN ? JOB_BLOCK_BYTES_MIN : align_up(bytes, 4096);
-    struct job_block *block = heap_alloc(&job->api->heap, bytes);
+    struct job_block *block = heap_alloc(job->api->heap, bytes);
     if (block == NULL) {
         return false;
     }
@@ -218,7 +223,7 @@ static void job_late(struct job *job) {
 }
 
 static void timed_arm(struct api *api) {
-    api->runtime->timer(api->runtime->context, INS_LANE_REQUEST, &api->late, LATE_CHECK_NS);
+    api->runtime->timer(api->runtime->context, api->lane, &api->late, LATE_CHECK_NS);
 }
 
 static void timed_check(ins_timer *timer) {
@@ -279,6 +284,8 @@ static void job_done(ins_call *call) {
         job_answer_error(job, call);
     } else if (job_point_absent(job)) {
         job_answer_absent(job);
+    } else if (job->finish != NULL) {
+        job->finish(job);
     } else {
         struct json_writer writer;
         answer_begin(job->api, &writer);
@@ -288,12 +295,28 @@ static void job_done(ins_call *call) {
     job_end(job);
 }
 
+static void submit_run(ins_task *task) {
+    struct job *job = (struct job *)(void *)((char *)task - offsetof(struct job, submit));
+    job->start(job->api->db, job->request, &job->call);
+}
+
+static void job_submit(struct job *job) {
+    const ins_runtime *runtime = job->api->runtime;
+    if (job->api->lane == INS_LANE_REQUEST) {
+        job->start(job->api->db, job->request, &job->call);
+        return;
+    }
+    job->submit.run = submit_run;
+    runtime->post(runtime->context, INS_LANE_REQUEST, &job->submit);
+    runtime->wake(runtime->context, INS_LANE_REQUEST);
+}
+
 void job_start(struct job *job, ins_start start, const void *request, job_encode encode) {
     uint64_t timeout_s = job->query.has_timeout ? job->query.timeout_s : READ_DEADLINE_S;
     job->encode = encode;
     job->call.done = job_done;
     job->call.user = job;
-    job->call.lane = INS_LANE_REQUEST;
+    job->call.lane = job->api->lane;
     job->call.deadline_ns = job->start_ns + timeout_s * 1000000000ull;
     if (job->ticket != NULL) {
         job->ticket->job = job;
@@ -301,5 +324,7 @@ void job_start(struct job *job, ins_start start, const void *request, job_encode
     if (job->query.has_timeout) {
         timed_add(job);
     }
-    start(job->api->db, request, &job->call);
+    job->start = start;
+    job->request = request;
+    job_submit(job);
 }

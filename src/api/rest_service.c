@@ -8,10 +8,6 @@
  * digits, and this is no commit of Qdrant. */
 #define COMMIT "0000000000000000000000000000000000000000"
 
-static uint64_t now(struct api *api) {
-    return api->runtime->now_ns(api->runtime->context);
-}
-
 /* Not in the envelope: clients look for `title` and `version` at the top. */
 void service_root(struct api *api, const struct api_request *request) {
     static const char text[] =
@@ -25,18 +21,37 @@ void service_health(struct api *api, const struct api_request *request) {
     answer_fixed(api, request->user, 200, "text/plain; charset=utf-8", text, sizeof(text) - 1);
 }
 
-void service_ready(struct api *api, const struct api_request *request) {
-    ins_stats stats;
-    ins_db_stats(api->db, &stats);
-    if (!stats.writes_stopped) {
+static ins_status stats_start(struct job *job, ins_error *error) {
+    ins_stats *stats = job_alloc(job, sizeof(*stats));
+    if (stats == NULL) {
+        return job_no_memory(error);
+    }
+    job->stats.out_stats = stats;
+    return INS_OK;
+}
+
+static void ready_finish(struct job *job) {
+    static const char plain[] = "text/plain; charset=utf-8";
+    const ins_stats *stats = job->stats.out_stats;
+    if (!stats->writes_stopped) {
         static const char text[] = "all shards are ready";
-        answer_fixed(api, request->user, 200, "text/plain; charset=utf-8", text, sizeof(text) - 1);
+        answer_fixed(job->api, job->user, 200, plain, text, sizeof(text) - 1);
         return;
     }
     char text[INS_ERROR_MESSAGE_MAX + 64];
     int size = snprintf(text, sizeof(text), "degraded: writes are stopped, reads go on: %.*s",
-                        INS_ERROR_MESSAGE_MAX - 1, stats.reason);
-    answer_fixed(api, request->user, 503, "text/plain; charset=utf-8", text, (size_t)size);
+                        INS_ERROR_MESSAGE_MAX - 1, stats->reason);
+    answer_fixed(job->api, job->user, 503, plain, text, (size_t)size);
+}
+
+ins_status service_ready(struct job *job, const struct api_request *request, ins_error *error) {
+    (void)request;
+    ins_status status = stats_start(job, error);
+    if (status == INS_OK) {
+        job->finish = ready_finish;
+        job_start(job, ins_stats_read, &job->stats, NULL);
+    }
+    return status;
 }
 
 static void write_u64(struct json_writer *writer, const char *key, uint64_t value) {
@@ -81,7 +96,17 @@ static void write_log(const ins_stats *stats, struct json_writer *writer) {
     json_write_end_object(writer);
 }
 
-static void write_stats(struct api *api, const ins_stats *stats, struct json_writer *writer) {
+/* Of all lanes, without the one that asks. */
+static uint64_t requests_pending(const struct api *api) {
+    uint64_t pending = 0;
+    for (const struct api *each = api->shared->apis; each != NULL; each = each->next) {
+        pending += api_pending(each);
+    }
+    return pending - 1;
+}
+
+static void encode_stats(struct job *job, struct json_writer *writer) {
+    const ins_stats *stats = job->stats.out_stats;
     json_write_begin_object(writer);
     json_write_key(writer, "version");
     json_write_string(writer, INS_VERSION);
@@ -98,7 +123,7 @@ static void write_stats(struct api *api, const ins_stats *stats, struct json_wri
     write_u64(writer, "cold_bytes", stats->cold_bytes);
     write_u64(writer, "cache_hits", stats->cache_hits);
     write_u64(writer, "timers", stats->timers);
-    write_u64(writer, "requests_pending", api->pending);
+    write_u64(writer, "requests_pending", requests_pending(job->api));
     write_log(stats, writer);
     write_memory(stats, writer);
     json_write_key(writer, "writes_stopped");
@@ -108,14 +133,13 @@ static void write_stats(struct api *api, const ins_stats *stats, struct json_wri
     json_write_end_object(writer);
 }
 
-void service_stats(struct api *api, const struct api_request *request) {
-    ins_stats stats;
-    struct json_writer writer;
-    uint64_t start_ns = now(api);
-    ins_db_stats(api->db, &stats);
-    answer_begin(api, &writer);
-    write_stats(api, &stats, &writer);
-    answer_end(api, request->user, start_ns, &writer);
+ins_status service_stats(struct job *job, const struct api_request *request, ins_error *error) {
+    (void)request;
+    ins_status status = stats_start(job, error);
+    if (status == INS_OK) {
+        job_start(job, ins_stats_read, &job->stats, encode_stats);
+    }
+    return status;
 }
 
 ins_status service_flush(struct job *job, const struct api_request *request, ins_error *error) {

@@ -4,17 +4,35 @@
 #include "base/status.h"
 #include "engine/jobs.h"
 
-static void call_end(ins_call *call, ins_status status, const ins_error *error) {
+static void call_done(ins_task *task) {
+    ins_call *call = container_of(task, ins_call, task);
+    call->done(call);
+}
+
+/* Calls of the engine within itself name no lane. */
+static void call_end(struct ins_db *db, ins_call *call, ins_status status, const ins_error *error) {
     call->status = status;
     if (status != INS_OK && error != NULL) {
         call->error = *error;
     }
-    call->done(call);
+    if (call->lane < INS_LANE_COUNT) {
+        call->done(call);
+        return;
+    }
+    call->task.run = call_done;
+    db_run(db, call->lane, &call->task);
 }
 
 static void waiter_ready(ins_task *task) {
     struct cache_waiter *waiter = container_of(task, struct cache_waiter, task);
     operation_run(container_of(waiter, struct operation, waiter));
+}
+
+void ins_stats_read(ins_db *db, const void *stats_request, ins_call *call) {
+    const ins_stats_request *request = stats_request;
+    ins_db_stats(db, request->out_stats);
+    call->owner = NULL;
+    call_end(db, call, INS_OK, NULL);
 }
 
 void *operation_create(struct ins_db *db, ins_call *call, size_t size,
@@ -23,12 +41,13 @@ void *operation_create(struct ins_db *db, ins_call *call, size_t size,
     call->owner = NULL;
     ins_error error;
     if (db->stopping) {
-        call_end(call, ins_fail(&error, INS_UNAVAILABLE, "the server is shutting down"), &error);
+        call_end(db, call, ins_fail(&error, INS_UNAVAILABLE, "the server is shutting down"),
+                 &error);
         return NULL;
     }
     struct operation *operation = arena_alloc_zero(db->arena, INS_MEM_QUERY, size);
     if (operation == NULL) {
-        call_end(call,
+        call_end(db, call,
                  ins_fail_retry(&error, INS_UNAVAILABLE, 1,
                                 "all of the memory for requests under way is in use: %llu of %llu "
                                 "requests' bytes",
@@ -59,7 +78,7 @@ void operation_end(struct operation *operation, ins_status status, const ins_err
     }
     struct ins_db *db = operation->db;
     db->operations--;
-    call_end(operation->call, status, error);
+    call_end(db, operation->call, status, error);
     if (db->stopping) {
         jobs_kick(db); /* a shutdown waits for the last operation */
     }

@@ -12,18 +12,18 @@
 
 #define CHUNKED_BYTES_FIRST (16u << 10)
 
-void body_free(struct server *server, struct body *body) {
+void body_free(struct front *front, struct body *body) {
     if (body == NULL) {
         return;
     }
-    heap_free(server->heap, body->data, body->capacity);
-    heap_free(server->heap, body, body->bytes);
+    heap_free(front->heap, body->data, body->capacity);
+    heap_free(front->heap, body, body->bytes);
 }
 
 /* Makes room for `size` more bytes of a chunked body. */
 static unsigned body_reserve(struct body *body, size_t size) {
-    struct server *server = body->conn->server;
-    size_t limit = api_body_max(server->api);
+    struct front *front = body->conn->front;
+    size_t limit = api_body_max(front->api);
     if (size > limit - body->size) {
         return 413;
     }
@@ -33,7 +33,7 @@ static unsigned body_reserve(struct body *body, size_t size) {
     }
     size_t capacity = body->capacity * 2 > needed ? body->capacity * 2 : needed;
     capacity = capacity > limit ? limit : capacity;
-    char *data = heap_grow(server->heap, body->data, body->capacity, body->size, capacity);
+    char *data = heap_grow(front->heap, body->data, body->capacity, body->size, capacity);
     if (data == NULL) {
         return 429;
     }
@@ -54,10 +54,10 @@ static bool chunk_take(void *context, const char *data, size_t size) {
 }
 
 /* Keeps what the API needs of a head beyond its bytes. */
-static struct body *body_create(struct server *server, const struct head *head) {
+static struct body *body_create(struct front *front, const struct head *head) {
     size_t target_size = head->path.size + head->query.size;
     size_t bytes = sizeof(struct body) + target_size;
-    struct body *body = heap_alloc(server->heap, bytes);
+    struct body *body = heap_alloc(front->heap, bytes);
     if (body == NULL) {
         return NULL;
     }
@@ -70,9 +70,9 @@ static struct body *body_create(struct server *server, const struct head *head) 
     body->head.query.data = body->target + head->path.size;
     body->expected = head->content_length;
     body->capacity = head->chunked ? CHUNKED_BYTES_FIRST : (size_t)head->content_length;
-    body->data = heap_alloc(server->heap, body->capacity);
+    body->data = heap_alloc(front->heap, body->capacity);
     if (body->data == NULL) {
-        heap_free(server->heap, body, bytes);
+        heap_free(front->heap, body, bytes);
         return NULL;
     }
     return body;
@@ -84,7 +84,7 @@ static void refuse_memory(struct conn *conn) {
 
 void body_begin(struct conn *conn, const struct head *head) {
     INS_ASSERT(conn->body == NULL);
-    struct body *body = body_create(conn->server, head);
+    struct body *body = body_create(conn->front, head);
     if (body == NULL) {
         refuse_memory(conn);
         return;
@@ -102,7 +102,7 @@ static void body_refuse(struct conn *conn, unsigned http) {
     } else if (http == 413) {
         (void)snprintf(message, sizeof(message),
                        "Payload too large: the body has more than %zu bytes",
-                       api_body_max(conn->server->api));
+                       api_body_max(conn->front->api));
         conn_refuse(conn, 413, 0, message);
     } else {
         conn_refuse(conn, 400, 0, "Bad request: the body is not well chunked");
@@ -112,10 +112,10 @@ static void body_refuse(struct conn *conn, unsigned http) {
 /* The API has copied what it keeps when api_dispatch() returns. */
 static void body_dispatch(struct conn *conn) {
     struct body *body = conn->body;
-    struct server *server = conn->server;
+    struct front *front = conn->front;
     conn->body = NULL;
     conn_dispatch(conn, &body->head, (ins_text){body->data, body->size});
-    body_free(server, body);
+    body_free(front, body);
 }
 
 static size_t body_take_chunks(struct conn *conn, const char *data, size_t size) {

@@ -17,13 +17,13 @@
 static void conn_feed_input(struct conn *conn);
 
 static void list_remove(struct conn *conn) {
-    struct conn_list *list = &conn->server->lists[conn->state];
+    struct conn_list *list = &conn->front->lists[conn->state];
     *(conn->previous == NULL ? &list->first : &conn->previous->next) = conn->next;
     *(conn->next == NULL ? &list->last : &conn->next->previous) = conn->previous;
 }
 
 static void list_append(struct conn *conn) {
-    struct conn_list *list = &conn->server->lists[conn->state];
+    struct conn_list *list = &conn->front->lists[conn->state];
     conn->previous = list->last;
     conn->next = NULL;
     *(list->last == NULL ? &list->first : &list->last->next) = conn;
@@ -51,20 +51,21 @@ void conn_enter(struct conn *conn, enum conn_state state) {
     INS_ASSERT((moves[conn->state] >> state & 1u) != 0);
     list_remove(conn);
     conn->state = (uint8_t)state;
-    conn->since_ms = uv_now(&conn->server->loop->uv);
+    conn->since_ms = uv_now(&conn->front->loop->uv);
     list_append(conn);
 }
 
 static void conn_free(struct conn *conn) {
-    struct server *server = conn->server;
+    struct front *front = conn->front;
     list_remove(conn);
-    heap_free(server->heap, conn->input, conn->input_capacity);
-    body_free(server, conn->body);
-    write_free(server, conn->output);
-    heap_free(server->heap, conn, sizeof(*conn));
-    server->conn_count--;
-    if (server->conn_count == 0 && !server->stopping) {
-        (void)uv_timer_stop(&server->sweep);
+    heap_free(front->heap, conn->input, conn->input_capacity);
+    body_free(front, conn->body);
+    write_free(front, conn->output);
+    heap_free(front->heap, conn, sizeof(*conn));
+    (void)atomic_fetch_sub_explicit(&front->server->conn_count, 1, memory_order_relaxed);
+    if (atomic_fetch_sub_explicit(&front->conn_count, 1, memory_order_relaxed) == 1 &&
+        !front->stopping) {
+        (void)uv_timer_stop(&front->sweep);
     }
 }
 
@@ -88,7 +89,7 @@ void conn_close(struct conn *conn) {
 
 /* Keeps `size` bytes for later; false when that is more than a connection may keep. */
 static bool input_append(struct conn *conn, const char *data, size_t size) {
-    struct heap *heap = conn->server->heap;
+    struct heap *heap = conn->front->heap;
     size_t needed = conn->input_size + size;
     if (needed > INPUT_BYTES_MAX) {
         return false;
@@ -117,7 +118,7 @@ static void input_consume(struct conn *conn, size_t size) {
     INS_ASSERT(size <= conn->input_size);
     conn->input_size -= (uint32_t)size;
     if (conn->input_size == 0) {
-        heap_free(conn->server->heap, conn->input, conn->input_capacity);
+        heap_free(conn->front->heap, conn->input, conn->input_capacity);
         conn->input = NULL;
         conn->input_capacity = 0;
     } else if (size != 0) {
@@ -126,7 +127,7 @@ static void input_consume(struct conn *conn, size_t size) {
 }
 
 void conn_refuse(struct conn *conn, unsigned http, uint32_t retry_after_s, const char *message) {
-    body_free(conn->server, conn->body);
+    body_free(conn->front, conn->body);
     conn->body = NULL;
     conn->keep_alive = false;
     conn->head_method = false;
@@ -134,7 +135,7 @@ void conn_refuse(struct conn *conn, unsigned http, uint32_t retry_after_s, const
     if (conn->state != CONN_BUSY) {
         conn_enter(conn, CONN_BUSY);
     }
-    api_refuse(conn->server->api, conn, http, retry_after_s, message);
+    api_refuse(conn->front->api, conn, http, retry_after_s, message);
 }
 
 void conn_dispatch(struct conn *conn, const struct head *head, ins_text body) {
@@ -148,7 +149,7 @@ void conn_dispatch(struct conn *conn, const struct head *head, ins_text body) {
     conn->keep_alive = head->keep_alive;
     conn->head_method = head->is_head_method;
     conn->pending = true;
-    api_dispatch(conn->server->api, &request);
+    api_dispatch(conn->front->api, &request);
 }
 
 /* A page in a browser can post to any server without asking it, but not as JSON: with that asked
@@ -161,7 +162,7 @@ static bool type_allowed(const struct head *head) {
 /* A head is there; `rest` bytes follow it. Returns how many of them it took. */
 static size_t conn_begin(struct conn *conn, const struct head *head, const char *rest,
                          size_t rest_size) {
-    size_t body_max = api_body_max(conn->server->api);
+    size_t body_max = api_body_max(conn->front->api);
     if (!type_allowed(head)) {
         conn_refuse(conn, 400, 0, "Content type error: the body must be application/json");
     } else if (head->content_length > body_max) {
@@ -205,10 +206,10 @@ static size_t conn_take_head(struct conn *conn, const char *data, size_t size) {
     }
     size_t rest_size = size - head_size;
     conn->takes_gzip = head.takes_gzip;
-    conn->cors = head.from_browser && conn->server->cors;
+    conn->cors = head.from_browser && conn->front->server->cors;
     if (head.preflight && conn->cors && head.content_length == 0 && !head.chunked) {
         conn_enter(conn, CONN_BUSY);
-        conn->keep_alive = head.keep_alive && !conn->server->stopping;
+        conn->keep_alive = head.keep_alive && !conn->front->stopping;
         write_preflight(conn, head.wanted_headers);
         return head_size;
     }
@@ -308,11 +309,12 @@ static void conn_take(struct conn *conn, const char *data, size_t size) {
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out_buffer) {
     (void)suggested;
     struct conn *conn = (struct conn *)handle;
-    *out_buffer = uv_buf_init(conn->server->read_buffer, READ_BYTES);
+    *out_buffer = uv_buf_init(conn->front->read_buffer, READ_BYTES);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer) {
     struct conn *conn = (struct conn *)stream;
+    loop_is_awake(conn->front->loop);
     if (size > 0) {
         conn_take(conn, buffer->base, (size_t)size);
     } else if (size == UV_EOF && conn_answers(conn)) {
@@ -354,7 +356,7 @@ static void conn_resume(struct conn *conn) {
 }
 
 void conn_written(struct conn *conn) {
-    if (!conn->keep_alive || conn->server->stopping) {
+    if (!conn->keep_alive || conn->front->stopping) {
         conn_close(conn);
         return;
     }
@@ -369,26 +371,28 @@ void conn_respond(void *user, struct api_response *response) {
     INS_ASSERT(conn->pending);
     conn->pending = false;
     if (conn->state == CONN_CLOSED) {
-        response_free(conn->server, response);
+        response_free(conn->front, response);
         if (conn->unhandled && !conn->feeding) {
             conn_free(conn);
         }
         return;
     }
-    write_response(conn, response, !conn->keep_alive || conn->server->stopping);
+    write_response(conn, response, !conn->keep_alive || conn->front->stopping);
 }
 
 /* ---- Coming and going -------------------------------------------------------------------- */
 
 /* Places are short: idle connections are given up after a while. */
-static bool conn_places_short(const struct server *server) {
-    return server->conn_count > server->conn_max - server->conn_max / 4;
+static bool conn_places_short(const struct front *front) {
+    const struct server *server = front->server;
+    return atomic_load_explicit(&server->conn_count, memory_order_relaxed) >
+           server->conn_max - server->conn_max / 4;
 }
 
 /* Gives the place of the connection that has been idle longest to a new one. */
-static bool conn_evict(struct server *server) {
-    struct conn *idle = server->lists[CONN_IDLE].first;
-    if (idle == NULL || uv_now(&server->loop->uv) - idle->since_ms < IDLE_EVICT_MS) {
+static bool conn_evict(struct front *front) {
+    struct conn *idle = front->lists[CONN_IDLE].first;
+    if (idle == NULL || uv_now(&front->loop->uv) - idle->since_ms < IDLE_EVICT_MS) {
         return false;
     }
     conn_close(idle);
@@ -399,23 +403,34 @@ static void on_sweep(uv_timer_t *timer) {
     conn_sweep(timer->data);
 }
 
-/* Takes `socket`: at the limit an idle connection gives its place, else the client is told; far
- * above it, or without memory, the socket is closed. */
-void conn_open(struct server *server, int socket) {
-    bool full = server->conn_count >= server->conn_max && !conn_evict(server);
-    bool crowded = full && server->conn_count >= server->conn_max + REFUSED_MAX;
-    struct conn *conn = crowded ? NULL : heap_alloc(server->heap, sizeof(*conn));
+static void conn_count_in(struct front *front) {
+    uint32_t sweep_ms = front->server->sweep_ms;
+    (void)atomic_fetch_add_explicit(&front->server->conn_count, 1, memory_order_relaxed);
+    if (atomic_fetch_add_explicit(&front->conn_count, 1, memory_order_relaxed) == 0) {
+        (void)uv_timer_start(&front->sweep, on_sweep, sweep_ms, sweep_ms);
+    }
+}
+
+/* Takes `socket`: at the limit an idle connection gives its place, here or at another front, else
+ * the client is told; far above it, or without memory, the socket is closed. */
+void conn_open(struct front *front, int socket, uint32_t passes) {
+    const struct server *server = front->server;
+    uint32_t count = atomic_load_explicit(&server->conn_count, memory_order_relaxed);
+    bool full = !front->stopping && count >= server->conn_max && !conn_evict(front);
+    if (full && passes + 1 < server->front_count && front_pass(front, socket, passes + 1)) {
+        return;
+    }
+    bool closed = front->stopping || (full && count >= server->conn_max + REFUSED_MAX);
+    struct conn *conn = closed ? NULL : heap_alloc(front->heap, sizeof(*conn));
     if (conn == NULL) {
         (void)close(socket);
         return;
     }
     memset(conn, 0, sizeof(*conn));
-    conn->server = server;
-    conn->since_ms = uv_now(&server->loop->uv);
-    INS_ASSERT(uv_tcp_init(&server->loop->uv, &conn->tcp) == 0);
-    if (server->conn_count++ == 0) {
-        (void)uv_timer_start(&server->sweep, on_sweep, server->sweep_ms, server->sweep_ms);
-    }
+    conn->front = front;
+    conn->since_ms = uv_now(&front->loop->uv);
+    INS_ASSERT(uv_tcp_init(&front->loop->uv, &conn->tcp) == 0);
+    conn_count_in(front);
     list_append(conn);
     if (uv_tcp_open(&conn->tcp, socket) != 0) {
         (void)close(socket);
@@ -450,15 +465,18 @@ static void conn_expire(struct conn *conn) {
     }
 }
 
-void conn_sweep(struct server *server) {
-    uint64_t now_ms = uv_now(&server->loop->uv);
+void conn_sweep(struct front *front) {
+    const struct server *server = front->server;
+    uint64_t now_ms = uv_now(&front->loop->uv);
     for (enum conn_state state = 0; state < CONN_STATE_COUNT; state++) {
+        uint32_t timeout_ms = server->timeouts_ms[state];
+        bool unhurried = state == CONN_IDLE && !server->idle_always && !conn_places_short(front);
         struct conn *conn;
-        if (state == CONN_IDLE && !server->idle_always && !conn_places_short(server)) {
+        if (timeout_ms == 0 || unhurried) {
             continue;
         }
-        while (server->timeouts_ms[state] != 0 && (conn = server->lists[state].first) != NULL &&
-               now_ms - conn->since_ms >= server->timeouts_ms[state]) {
+        while ((conn = front->lists[state].first) != NULL &&
+               now_ms - conn->since_ms >= timeout_ms) {
             conn_expire(conn);
         }
     }
@@ -470,14 +488,14 @@ static void close_list(struct conn_list *list) {
     }
 }
 
-void conn_close_waiting(struct server *server) {
-    close_list(&server->lists[CONN_IDLE]);
-    close_list(&server->lists[CONN_HEAD]);
-    close_list(&server->lists[CONN_BODY]);
+void conn_close_waiting(struct front *front) {
+    close_list(&front->lists[CONN_IDLE]);
+    close_list(&front->lists[CONN_HEAD]);
+    close_list(&front->lists[CONN_BODY]);
 }
 
-void conn_close_all(struct server *server) {
+void conn_close_all(struct front *front) {
     for (enum conn_state state = 0; state < CONN_CLOSED; state++) {
-        close_list(&server->lists[state]);
+        close_list(&front->lists[state]);
     }
 }

@@ -18,16 +18,16 @@ struct gzip {
     char out[GZIP_SCRATCH_BYTES]; /* answers that came in the API's scratch leave from here */
 };
 
-void gzip_close(struct server *server) {
-    heap_free(server->heap, server->gzip, sizeof(*server->gzip));
-    server->gzip = NULL;
+void gzip_close(struct front *front) {
+    heap_free(front->heap, front->gzip, sizeof(*front->gzip));
+    front->gzip = NULL;
 }
 
-static bool gzip_ready(struct server *server) {
-    if (server->gzip == NULL) {
-        server->gzip = heap_alloc(server->heap, sizeof(*server->gzip));
+static bool gzip_ready(struct front *front) {
+    if (front->gzip == NULL) {
+        front->gzip = heap_alloc(front->heap, sizeof(*front->gzip));
     }
-    return server->gzip != NULL;
+    return front->gzip != NULL;
 }
 
 /* Bytes written to out[capacity]; 0 when they do not fit. */
@@ -51,21 +51,21 @@ static size_t gzip_pack(struct gzip *gzip, const char *data, size_t size, char *
     return isal_deflate_stateless(stream) == COMP_OK ? capacity - stream->avail_out : 0;
 }
 
-bool gzip_response(struct server *server, struct api_response *response) {
-    if (response->size < GZIP_BYTES_MIN || response->size > GZIP_BYTES_MAX || !gzip_ready(server)) {
+bool gzip_response(struct front *front, struct api_response *response) {
+    if (response->size < GZIP_BYTES_MIN || response->size > GZIP_BYTES_MAX || !gzip_ready(front)) {
         return false;
     }
     bool scratch = response->size <= GZIP_SCRATCH_BYTES - API_HEAD_SPACE;
     size_t capacity = scratch ? GZIP_SCRATCH_BYTES : API_HEAD_SPACE + response->size;
-    char *memory = scratch ? server->gzip->out : heap_alloc(server->heap, capacity);
+    char *memory = scratch ? front->gzip->out : heap_alloc(front->heap, capacity);
     size_t packed = memory == NULL ? 0
-                                   : gzip_pack(server->gzip, response->body, response->size,
+                                   : gzip_pack(front->gzip, response->body, response->size,
                                                memory + API_HEAD_SPACE, response->size - 1);
     if (packed == 0) {
-        heap_free(server->heap, scratch ? NULL : memory, capacity);
+        heap_free(front->heap, scratch ? NULL : memory, capacity);
         return false;
     }
-    response_free(server, response);
+    response_free(front, response);
     response->memory = memory;
     response->capacity = capacity;
     response->body = memory + API_HEAD_SPACE;

@@ -1,30 +1,31 @@
 #include "server/loop.h"
 
-#include <stdlib.h>
+#include <string.h>
 
 #include "base/assert.h"
-#include "base/limits.h"
+#include "base/lane.h"
 #include "base/status.h"
 
 #define NS_PER_MS 1000000ull
 
-static void loop_post(void *context, uint32_t lane, ins_task *task) {
-    struct loop *loop = context;
-    INS_ASSERT(lane < INS_LANE_COUNT);
-    if (lane != INS_LANE_REQUEST) {
-        lane_post(&loop->lanes[lane], task);
-        return;
-    }
+/* The loop that this thread runs. */
+static _Thread_local struct loop *current;
+
+/* ---- Tasks ------------------------------------------------------------------------------- */
+
+void loop_post(struct loop *loop, ins_task *task) {
     ins_task *head = atomic_load_explicit(&loop->posted, memory_order_relaxed);
     do {
         task->next = head;
-    } while (!atomic_compare_exchange_weak_explicit(&loop->posted, &head, task,
-                                                    memory_order_release, memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak(&loop->posted, &head, task)); /* pairs with run_posted */
 }
 
 /* Runs all that was posted until now, in the order of posting; what is posted meanwhile waits for
- * its own wake, so that sockets get their turn. */
-static void loop_run_posted(struct loop *loop) {
+ * the next round, so that sockets get their turn. */
+static void run_posted(struct loop *loop) {
+    if (atomic_load_explicit(&loop->posted, memory_order_relaxed) == NULL) {
+        return;
+    }
     ins_task *newest = atomic_exchange_explicit(&loop->posted, NULL, memory_order_acquire);
     ins_task *first = NULL;
     while (newest != NULL) {
@@ -40,27 +41,67 @@ static void loop_run_posted(struct loop *loop) {
     }
 }
 
-static void on_async(uv_async_t *async) {
-    loop_run_posted(async->data);
-}
+/* ---- Sleeping and waking ----------------------------------------------------------------- */
 
-static void on_idle(uv_idle_t *idle) {
-    (void)uv_idle_stop(idle);
-    loop_run_posted(idle->data);
-}
-
-static void loop_wake(void *context, uint32_t lane) {
-    struct loop *loop = context;
-    INS_ASSERT(lane < INS_LANE_COUNT);
-    if (lane != INS_LANE_REQUEST) {
-        lane_wake(&loop->lanes[lane]);
-    } else if (pthread_equal(pthread_self(),
-                             atomic_load_explicit(&loop->thread, memory_order_relaxed))) {
-        (void)uv_idle_start(&loop->idle, on_idle);
-    } else {
+static void wake_now(struct loop *loop) {
+    if (atomic_exchange(&loop->asleep, false)) { /* pairs with before_sleep */
         (void)uv_async_send(&loop->async);
     }
 }
+
+static void wake_deferred(struct loop *loop) {
+    for (uint32_t i = 0; loop->wakes != 0 && i < LOOPS_MAX; i++) {
+        if (loop->waked[i] != NULL) {
+            wake_now(loop->waked[i]);
+            loop->waked[i] = NULL;
+        }
+    }
+    loop->wakes = 0;
+}
+
+void loop_wake(struct loop *loop) {
+    struct loop *waker = current;
+    if (waker == NULL) {
+        wake_now(loop);
+    } else if (waker != loop) {
+        waker->waked[loop->index] = loop;
+        if (++waker->wakes == WAKES_DEFERRED) {
+            wake_deferred(waker);
+        }
+    } /* its own tasks run before it sleeps */
+}
+
+static void on_idle(uv_idle_t *idle) {
+    (void)idle;
+}
+
+/* Last of a round. A post that this does not see finds `asleep` and wakes: both sides write before
+ * they read, in one total order. */
+static void before_sleep(uv_prepare_t *prepare) {
+    struct loop *loop = prepare->data;
+    run_posted(loop);
+    wake_deferred(loop);
+    atomic_store(&loop->asleep, true);
+    if (atomic_load(&loop->posted) == NULL) {
+        (void)uv_idle_stop(&loop->idle);
+        return;
+    }
+    atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
+    (void)uv_idle_start(&loop->idle, on_idle);
+}
+
+static void after_sleep(uv_check_t *check) {
+    struct loop *loop = check->data;
+    loop_is_awake(loop);
+    run_posted(loop);
+    wake_deferred(loop);
+}
+
+static void on_async(uv_async_t *async) {
+    (void)async; /* after_sleep() does the work */
+}
+
+/* ---- Timers ------------------------------------------------------------------------------ */
 
 static void on_timer(uv_timer_t *timer);
 
@@ -98,22 +139,14 @@ static void timer_unlink(struct loop *loop, ins_timer *timer) {
     timer->armed = false;
 }
 
-static void loop_timer_stop(void *context, uint32_t lane, ins_timer *timer) {
-    struct loop *loop = context;
-    if (lane != INS_LANE_REQUEST) {
-        lane_timer_stop(&loop->lanes[lane], timer);
-    } else if (timer->armed) {
+void loop_timer_stop(struct loop *loop, ins_timer *timer) {
+    if (timer->armed) {
         timer_unlink(loop, timer);
         loop_arm(loop);
     }
 }
 
-static void loop_timer(void *context, uint32_t lane, ins_timer *timer, uint64_t delay_ns) {
-    struct loop *loop = context;
-    if (lane != INS_LANE_REQUEST) {
-        lane_timer(&loop->lanes[lane], timer, delay_ns);
-        return;
-    }
+void loop_timer(struct loop *loop, ins_timer *timer, uint64_t delay_ns) {
     if (timer->armed) {
         timer_unlink(loop, timer);
     }
@@ -128,57 +161,41 @@ static void loop_timer(void *context, uint32_t lane, ins_timer *timer, uint64_t 
     loop_arm(loop);
 }
 
-static ins_status loop_start_lanes(struct loop *loop, ins_error *error) {
-    static const char *const names[LOOP_THREADS] = {
-        [INS_LANE_LOG] = "insula-log",
-        [INS_LANE_READ] = "insula-read",
-        [INS_LANE_BACKGROUND] = "insula-back",
-    };
-    static const int nice[LOOP_THREADS] = {[INS_LANE_BACKGROUND] = INS_BACKGROUND_NICE};
-    for (uint32_t lane = 0; lane < LOOP_THREADS; lane++) {
-        ins_status status = lane_thread_start(&loop->lanes[lane], names[lane], nice[lane], error);
-        if (status != INS_OK) {
-            return status;
-        }
-        loop->started++;
-    }
-    return INS_OK;
-}
+/* ---- Life -------------------------------------------------------------------------------- */
 
-ins_status loop_open(ins_store *store, struct loop **out_loop, ins_error *error) {
-    struct loop *loop = calloc(1, sizeof(*loop));
-    if (loop == NULL || uv_loop_init(&loop->uv) != 0) {
-        free(loop);
+ins_status loop_init(struct loop *loop, uint32_t index, ins_error *error) {
+    INS_ASSERT(index < LOOPS_MAX);
+    memset(loop, 0, sizeof(*loop));
+    if (uv_loop_init(&loop->uv) != 0) {
         return ins_fail(error, INS_EXHAUSTED, "the system gives no event loop");
     }
+    loop->index = index;
     atomic_store_explicit(&loop->thread, pthread_self(), memory_order_relaxed);
-    loop->async.data = loop->idle.data = loop->timer.data = loop;
+    loop->async.data = loop->prepare.data = loop->check.data = loop;
+    loop->idle.data = loop->timer.data = loop;
+    INS_ASSERT(uv_prepare_init(&loop->uv, &loop->prepare) == 0);
+    INS_ASSERT(uv_check_init(&loop->uv, &loop->check) == 0);
     INS_ASSERT(uv_idle_init(&loop->uv, &loop->idle) == 0);
     INS_ASSERT(uv_timer_init(&loop->uv, &loop->timer) == 0);
-    loop->runtime = (ins_runtime){
-        .context = loop,
-        .store = store,
-        .now_ns = system_now_ns,
-        .random = system_random,
-        .post = loop_post,
-        .wake = loop_wake,
-        .timer = loop_timer,
-        .timer_stop = loop_timer_stop,
-    };
-    ins_status status = uv_async_init(&loop->uv, &loop->async, on_async) == 0
-                            ? loop_start_lanes(loop, error)
-                            : ins_fail(error, INS_EXHAUSTED, "the system gives no eventfd");
-    if (status != INS_OK) {
-        loop_close(loop);
-        return status;
+    (void)uv_prepare_start(&loop->prepare, before_sleep);
+    (void)uv_check_start(&loop->check, after_sleep);
+    if (uv_async_init(&loop->uv, &loop->async, on_async) != 0) {
+        loop_fini(loop);
+        return ins_fail(error, INS_EXHAUSTED, "the system gives no eventfd");
     }
-    *out_loop = loop;
     return INS_OK;
 }
 
 void loop_run(struct loop *loop) {
     atomic_store_explicit(&loop->thread, pthread_self(), memory_order_relaxed);
+    current = loop;
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+    wake_deferred(loop);
+    current = NULL;
+}
+
+void loop_stop(struct loop *loop) {
+    uv_stop(&loop->uv);
 }
 
 static void close_handle(uv_handle_t *handle, void *unused) {
@@ -188,19 +205,8 @@ static void close_handle(uv_handle_t *handle, void *unused) {
     }
 }
 
-void loop_stop_lanes(struct loop *loop) {
-    while (loop->started != 0) {
-        lane_stop(&loop->lanes[--loop->started]);
-    }
-}
-
-void loop_close(struct loop *loop) {
-    if (loop == NULL) {
-        return;
-    }
-    loop_stop_lanes(loop);
+void loop_fini(struct loop *loop) {
     uv_walk(&loop->uv, close_handle, NULL);
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
     INS_ASSERT(uv_loop_close(&loop->uv) == 0);
-    free(loop);
 }

@@ -29,8 +29,29 @@ static uint32_t connections_allowed(uint32_t asked) {
     return room < most ? (uint32_t)room : most;
 }
 
+/* The first connections stay with loop 0, where a request runs to its end without a hand-off. What
+ * comes beyond goes to the loop that has least, where those of loop 0 count more: it has the
+ * engine's work besides. */
+static struct front *front_choose(struct server *server) {
+    struct front *best = &server->fronts[0];
+    uint32_t held = atomic_load_explicit(&best->conn_count, memory_order_relaxed);
+    uint32_t best_load = held * FRONT_ENGINE_WEIGHT * (server->front_count - 1);
+    if (held < server->inline_max) {
+        return best;
+    }
+    for (uint32_t i = 1; i < server->front_count; i++) {
+        struct front *front = &server->fronts[i];
+        uint32_t load = atomic_load_explicit(&front->conn_count, memory_order_relaxed);
+        if (load < best_load) {
+            best = front;
+            best_load = load;
+        }
+    }
+    return best;
+}
+
 static void on_accepted(void *context, int socket) {
-    conn_open(context, socket);
+    front_give(front_choose(context), socket);
 }
 
 static uint32_t or_default(uint32_t value, uint32_t fallback) {
@@ -58,10 +79,9 @@ static void on_signal(uv_signal_t *handle, int number);
 
 static void handles_init(struct server *server, bool handle_signals) {
     static const int numbers[] = {SIGTERM, SIGINT};
-    uv_loop_t *uv = &server->loop->uv;
-    INS_ASSERT(uv_timer_init(uv, &server->sweep) == 0);
+    uv_loop_t *uv = &server->lanes->loops[0].uv;
     INS_ASSERT(uv_async_init(uv, &server->stop, on_stop) == 0);
-    server->sweep.data = server->stop.data = server;
+    server->stop.data = server;
     for (size_t i = 0; handle_signals && i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         INS_ASSERT(uv_signal_init(uv, &server->signals[i]) == 0);
         server->signals[i].data = server;
@@ -69,18 +89,30 @@ static void handles_init(struct server *server, bool handle_signals) {
     }
 }
 
-static ins_status api_start(struct server *server, ins_error *error) {
-    struct api_options options = {
-        .db = server->db, .runtime = &server->loop->runtime, .respond = conn_respond};
-    ins_status status = api_open(&options, &server->api, error);
-    if (status != INS_OK) {
-        return status;
+static ins_status fronts_open(struct server *server, ins_error *error) {
+    ins_status status = INS_OK;
+    api_shared_init(&server->shared, server->db);
+    for (uint32_t i = 0; status == INS_OK && i < server->lanes->loop_count; i++) {
+        status = front_open(&server->fronts[i], server, i, error);
+        server->front_count++;
     }
-    server->heap = api_heap(server->api);
-    server->read_buffer = heap_alloc(server->heap, READ_BYTES);
-    return server->read_buffer == NULL
-               ? ins_fail(error, INS_FULL, "no memory for the read buffer of %zu bytes", READ_BYTES)
-               : INS_OK;
+    return status;
+}
+
+static ins_status engine_open(struct server *server, const struct server_options *options,
+                              ins_error *error) {
+    uint32_t loops = or_default(options->loops, LOOPS_DEFAULT);
+    ins_options db_options = {.memory_budget = options->memory_budget};
+    ins_status status = ins_store_open_directory(options->data_dir, false, &server->store, error);
+    if (status == INS_OK) {
+        status =
+            lanes_open(server->store, loops < LOOPS_MAX ? loops : LOOPS_MAX, &server->lanes, error);
+    }
+    if (status == INS_OK) {
+        handles_init(server, options->handle_signals);
+        status = ins_db_open(&db_options, &server->lanes->runtime, &server->db, error);
+    }
+    return status;
 }
 
 ins_status server_open(const struct server_options *options, struct server **out_server,
@@ -91,26 +123,22 @@ ins_status server_open(const struct server_options *options, struct server **out
     }
     (void)signal(SIGPIPE, SIG_IGN); /* a closed connection is an error of its write, no more */
     server->listener.closed = true;
+    server->listener.accepted = on_accepted;
+    server->listener.context = server;
     server->conn_max = connections_allowed(options->connections_max);
     patience_init(server, &options->patience);
     server->cors = !options->no_cors;
-    ins_options db_options = {.memory_budget = options->memory_budget};
-    ins_status status = ins_store_open_directory(options->data_dir, false, &server->store, error);
+    server->inline_max = or_default(options->inline_max, INLINE_MAX);
+    ins_status status = engine_open(server, options, error);
     if (status == INS_OK) {
-        status = loop_open(server->store, &server->loop, error);
+        status = fronts_open(server, error);
     }
     if (status == INS_OK) {
-        handles_init(server, options->handle_signals);
-        status = ins_db_open(&db_options, &server->loop->runtime, &server->db, error);
-    }
-    if (status == INS_OK) {
-        status = api_start(server, error);
-    }
-    if (status == INS_OK) {
-        server->listener.accepted = on_accepted;
-        server->listener.context = server;
-        status = listener_open(&server->listener, &server->loop->uv, options->host,
+        status = listener_open(&server->listener, &server->lanes->loops[0].uv, options->host,
                                options->http_port, error);
+    }
+    if (status == INS_OK) {
+        status = lanes_start_loops(server->lanes, error);
     }
     if (status != INS_OK) {
         server_close(server);
@@ -132,27 +160,18 @@ void server_stats(struct server *server, ins_stats *out_stats) {
 
 static void on_shutdown_done(ins_call *call) {
     struct server *server = call->user;
-    uv_stop(&server->loop->uv);
+    loop_stop(&server->lanes->loops[0]);
 }
 
-static void shutdown_when_quiet(struct server *server) {
-    if (server->shutdown_begun || api_pending(server->api) != 0) {
+void server_front_quiet(struct server *server) {
+    if (++server->quiet_count != server->front_count) {
         return;
     }
     server->shutdown_begun = true;
-    conn_close_all(server);
     server->shutdown.done = on_shutdown_done;
     server->shutdown.user = server;
     server->shutdown.lane = INS_LANE_REQUEST;
     ins_db_shutdown(server->db, &server->shutdown);
-}
-
-static void on_stopping(uv_timer_t *timer) {
-    struct server *server = timer->data;
-    if (uv_now(&server->loop->uv) - server->stop_ms >= STOP_MS) {
-        conn_close_all(server); /* their requests still end; the answers go nowhere */
-    }
-    shutdown_when_quiet(server);
 }
 
 static void on_stop(uv_async_t *async) {
@@ -161,10 +180,10 @@ static void on_stop(uv_async_t *async) {
         return;
     }
     server->stopping = true;
-    server->stop_ms = uv_now(&server->loop->uv);
     listener_close(&server->listener);
-    conn_close_waiting(server);
-    (void)uv_timer_start(&server->sweep, on_stopping, 0, 5);
+    for (uint32_t i = 0; i < server->front_count; i++) {
+        front_stop(&server->fronts[i]);
+    }
 }
 
 static void on_signal(uv_signal_t *handle, int number) {
@@ -180,7 +199,8 @@ void server_stop(struct server *server) {
 }
 
 ins_status server_run(struct server *server, ins_error *error) {
-    loop_run(server->loop);
+    loop_run(&server->lanes->loops[0]);
+    lanes_stop_loops(server->lanes);
     ins_status status = server->shutdown.status;
     if (status != INS_OK && error != NULL) {
         *error = server->shutdown.error;
@@ -191,33 +211,20 @@ ins_status server_run(struct server *server, ins_error *error) {
     return status;
 }
 
-static void close_handle(uv_handle_t *handle, void *unused) {
-    (void)unused;
-    if (!uv_is_closing(handle)) {
-        uv_close(handle, NULL);
-    }
-}
-
 void server_close(struct server *server) {
     if (server == NULL) {
         return;
     }
-    if (server->loop != NULL) {
-        if (server->api != NULL) {
-            conn_close_all(server);
-        }
+    if (server->lanes != NULL) {
+        lanes_stop_loops(server->lanes);
+        lanes_stop_threads(server->lanes);
         listener_close(&server->listener);
-        uv_walk(&server->loop->uv, close_handle, NULL);
-        (void)uv_run(&server->loop->uv, UV_RUN_DEFAULT);
-        loop_stop_lanes(server->loop);
     }
-    if (server->api != NULL) {
-        heap_free(server->heap, server->read_buffer, READ_BYTES);
-        gzip_close(server);
+    for (uint32_t i = 0; i < server->front_count; i++) {
+        front_close(&server->fronts[i]);
     }
-    api_close(server->api);
     ins_db_close(server->db);
-    loop_close(server->loop);
+    lanes_close(server->lanes);
     ins_store_close(server->store);
     free(server);
 }

@@ -13,6 +13,8 @@
 #define SERVER_CONNECTIONS_LIMIT 1000000u /* what may be asked for */
 #define SERVER_DESCRIPTORS_KEPT 128u      /* for files, the loop, libraries */
 
+#define SERVER_LOOPS_MAX 16u
+
 struct server;
 
 /* Milliseconds of silence after which a connection is given up, by what it is doing; 0 = default.
@@ -32,6 +34,8 @@ struct server_options {
     uint64_t memory_budget;   /* 0 = the engine's default */
     uint32_t connections_max; /* 0 = SERVER_CONNECTIONS_MAX or what the descriptors allow */
     struct server_patience patience;
+    uint32_t loops;      /* event loops, 1 .. SERVER_LOOPS_MAX; 0 = the default */
+    uint32_t inline_max; /* connections that loop 0 takes before others get any; 0 = default */
     bool no_cors;        /* pages of other origins may not read answers */
     bool handle_signals; /* SIGTERM and SIGINT stop; a second one ends the process at once */
 };

@@ -1,10 +1,10 @@
-/* What server.c, conn.c and write.c share. */
+/* What the files of server/ share. */
 #ifndef INS_SERVER_SERVER_PRIVATE_H
 #define INS_SERVER_SERVER_PRIVATE_H
 
 #include "api/api.h"
 #include "server/head.h"
-#include "server/loop.h"
+#include "server/lanes.h"
 #include "server/server.h"
 
 #define READ_BYTES ((size_t)64 << 10) /* one read; the buffer is shared by all connections */
@@ -40,8 +40,13 @@
 #define GZIP_SCRATCH_BYTES ((size_t)64 << 10)
 #define PREFLIGHT_HEADERS_MAX 1024u
 
+#define LOOPS_DEFAULT 1u
+#define INLINE_MAX 8u          /* connections that loop 0 takes before others get any */
+#define FRONT_ENGINE_WEIGHT 2u /* one of loop 0's counts as so many of each other loop's */
+
 #define SWEEP_MS 1000u /* how often expiry is looked at, unless a patience is shorter */
 #define STOP_MS 10000u /* for requests under way at shutdown */
+#define STOP_CHECK_MS 5u
 
 /* idle ──> head ──> body ──> busy ──> write ──> idle      any ──> linger ──> closed
  *   └────────┴────────────────^ └─ left ─^ └─────^           └────────────────^   */
@@ -90,8 +95,8 @@ struct gzip;
 
 struct conn {
     uv_tcp_t tcp; /* first: handles are cast back */
-    struct server *server;
-    struct conn *previous, *next; /* in server->lists[state] */
+    struct front *front;
+    struct conn *previous, *next; /* in front->lists[state] */
     uint64_t since_ms;            /* on the loop's clock */
     char *input;                  /* received, not yet taken; NULL when empty */
     uint32_t input_size, input_capacity;
@@ -124,38 +129,73 @@ INS_MUST_USE ins_status listener_open(struct listener *listener, uv_loop_t *uv, 
 void listener_close(struct listener *listener); /* nothing when `closed` */
 uint16_t listener_port(const struct listener *listener);
 
-struct server {
+/* One event loop's share of the server: connections, and an API of its own. */
+struct front {
+    /* immutable between open and close */
+    struct server *server;
     struct loop *loop;
-    ins_store *store;
-    ins_db *db;
     struct api *api;
     struct heap *heap;
-    struct listener listener;
-    uv_timer_t sweep;
-    uv_async_t stop;
-    uv_signal_t signals[2];
-    ins_call shutdown;
-    struct conn_list lists[CONN_STATE_COUNT];
-    uint32_t timeouts_ms[CONN_STATE_COUNT]; /* 0 = none */
-    uint32_t sweep_ms;
     char *read_buffer; /* [READ_BYTES] */
+    /* the loop's */
+    struct conn_list lists[CONN_STATE_COUNT];
+    uv_timer_t sweep;
     struct gzip *gzip; /* NULL until an answer is compressed */
     uint64_t stop_ms;
-    uint32_t conn_count, conn_max;
-    bool cors, idle_always; /* idle_always: idle connections end also when places are many */
-    bool stopping, shutdown_begun;
+    bool stopping;
+    /* between loop 0 and this one, one way each */
+    ins_task stop, now_quiet;
+    /* any loop */
+    _Atomic uint32_t conn_count; /* written by the loop, read by loop 0 */
 };
 
+struct server {
+    /* immutable between open and close */
+    struct lanes *lanes;
+    ins_store *store;
+    ins_db *db;
+    struct api_shared shared;
+    uint32_t timeouts_ms[CONN_STATE_COUNT]; /* 0 = none */
+    uint32_t sweep_ms, conn_max, inline_max, front_count;
+    bool cors, idle_always; /* idle_always: idle connections end also when places are many */
+    /* loop 0's */
+    struct listener listener;
+    uv_async_t stop; /* but sending it is any thread's */
+    uv_signal_t signals[2];
+    ins_call shutdown;
+    uint32_t quiet_count;
+    bool stopping, shutdown_begun;
+    /* any loop */
+    _Atomic uint32_t conn_count;
+    struct front fronts[LOOPS_MAX];
+};
+
+/* Fronts (front.c). */
+INS_MUST_USE ins_status front_open(struct front *front, struct server *server, uint32_t index,
+                                   ins_error *error);
+/* Hands `socket` to the front, from loop 0. */
+void front_give(struct front *front, int socket);
+/* Hands `socket` on to the next front; false: no memory for that. */
+bool front_pass(struct front *front, int socket, uint32_t passes);
+/* From loop 0: takes no more connections, lets requests under way end, then tells
+ * server_front_quiet(). */
+void front_stop(struct front *front);
+/* No thread may run the loop. */
+void front_close(struct front *front);
+/* On loop 0. */
+void server_front_quiet(struct server *server);
+
 /* Makes a connection of `socket`, which it takes. */
-void conn_open(struct server *server, int socket);
+/* `passes`: how many fronts had no place for it. */
+void conn_open(struct front *front, int socket, uint32_t passes);
 /* The answer of a request: `user` is its connection. */
 void conn_respond(void *user, struct api_response *response);
 /* Gives up what has been silent for too long. */
-void conn_sweep(struct server *server);
+void conn_sweep(struct front *front);
 void conn_close(struct conn *conn);
 /* Those without a request under way. */
-void conn_close_waiting(struct server *server);
-void conn_close_all(struct server *server);
+void conn_close_waiting(struct front *front);
+void conn_close_all(struct front *front);
 /* Moves to `state` and, in it, to the end of the waiting. */
 void conn_enter(struct conn *conn, enum conn_state state);
 void conn_refuse(struct conn *conn, unsigned http, uint32_t retry_after_s, const char *message);
@@ -170,18 +210,18 @@ void write_continue(struct conn *conn);
 /* Tells a browser that pages of any origin may ask, with the headers they want to send. */
 void write_preflight(struct conn *conn, ins_text wanted_headers);
 /* Gives the memory of a response back. */
-void response_free(struct server *server, struct api_response *response);
+void response_free(struct front *front, struct api_response *response);
 
 /* Compresses the body of `response`; false: left as it is (gzip.c). */
-bool gzip_response(struct server *server, struct api_response *response);
-void gzip_close(struct server *server);
-void write_free(struct server *server, struct output *output);
+bool gzip_response(struct front *front, struct api_response *response);
+void gzip_close(struct front *front);
+void write_free(struct front *front, struct output *output);
 
 /* Bodies (body.c). */
 void body_begin(struct conn *conn, const struct head *head);
 /* Takes bytes of a body; returns how many. Answers and leaves CONN_BODY when it is complete. */
 size_t body_take(struct conn *conn, const char *data, size_t size);
-void body_free(struct server *server, struct body *body);
+void body_free(struct front *front, struct body *body);
 /* Hands a whole request to the API. */
 void conn_dispatch(struct conn *conn, const struct head *head, ins_text body);
 

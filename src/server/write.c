@@ -104,34 +104,34 @@ static size_t head_write(const struct conn *conn, const struct api_response *res
     return writer.size;
 }
 
-void write_free(struct server *server, struct output *output) {
+void write_free(struct front *front, struct output *output) {
     if (output != NULL) {
-        heap_free(server->heap, output->memory, output->capacity);
-        heap_free(server->heap, output, sizeof(*output));
+        heap_free(front->heap, output->memory, output->capacity);
+        heap_free(front->heap, output, sizeof(*output));
     }
 }
 
-void response_free(struct server *server, struct api_response *response) {
+void response_free(struct front *front, struct api_response *response) {
     if (!response->shared) {
-        heap_free(server->heap, response->memory, response->capacity);
+        heap_free(front->heap, response->memory, response->capacity);
     }
 }
 
 static void on_shutdown(uv_shutdown_t *request, int status) {
     (void)status;
-    struct server *server = request->data;
-    heap_free(server->heap, request, sizeof(*request));
+    struct front *front = request->data;
+    heap_free(front->heap, request, sizeof(*request));
 }
 
 /* Closing while the peer still sends would reset the connection and could take the answer away
  * before it is read: first only our side ends, and what comes is thrown away for a while. */
 static void conn_linger(struct conn *conn) {
-    struct heap *heap = conn->server->heap;
+    struct heap *heap = conn->front->heap;
     uv_shutdown_t *request = conn->ended ? NULL : heap_alloc(heap, sizeof(*request));
     conn_enter(conn, CONN_LINGER);
     conn_unpause(conn);
     if (request != NULL) {
-        request->data = conn->server;
+        request->data = conn->front;
         if (uv_shutdown(request, (uv_stream_t *)&conn->tcp, on_shutdown) == 0) {
             return;
         }
@@ -153,7 +153,7 @@ static void on_written(uv_write_t *write, int status) {
     struct conn *conn = output->conn;
     INS_ASSERT(conn->output == output);
     conn->output = NULL;
-    write_free(conn->server, output);
+    write_free(conn->front, output);
     if (conn->state == CONN_CLOSED) {
         return;
     }
@@ -166,7 +166,7 @@ static void on_written(uv_write_t *write, int status) {
 
 /* Sends the last `size` bytes, at `rest`, when the socket takes them. */
 static void write_later(struct conn *conn, struct api_response *response, char *rest, size_t size) {
-    struct heap *heap = conn->server->heap;
+    struct heap *heap = conn->front->heap;
     struct output *output = heap_alloc(heap, sizeof(*output));
     char *memory = response->memory;
     size_t capacity = response->capacity;
@@ -180,7 +180,7 @@ static void write_later(struct conn *conn, struct api_response *response, char *
     }
     if (output == NULL || memory == NULL) {
         heap_free(heap, output, sizeof(*output));
-        response_free(conn->server, response);
+        response_free(conn->front, response);
         conn_close(conn);
         return;
     }
@@ -195,7 +195,7 @@ static void write_later(struct conn *conn, struct api_response *response, char *
     int status = uv_write(&output->write, (uv_stream_t *)&conn->tcp, &buffer, 1, on_written);
     if (status != 0) {
         conn->output = NULL;
-        write_free(conn->server, output);
+        write_free(conn->front, output);
         conn_close(conn);
     }
 }
@@ -206,7 +206,7 @@ static void write_bytes(struct conn *conn, struct api_response *response, char *
     uv_buf_t buffer = uv_buf_init(at, (unsigned)size);
     int sent = uv_try_write((uv_stream_t *)&conn->tcp, &buffer, 1);
     if (sent < 0 && sent != UV_EAGAIN) {
-        response_free(conn->server, response);
+        response_free(conn->front, response);
         conn_close(conn);
         return;
     }
@@ -215,13 +215,13 @@ static void write_bytes(struct conn *conn, struct api_response *response, char *
         write_later(conn, response, at + done, size - done);
         return;
     }
-    response_free(conn->server, response);
+    response_free(conn->front, response);
     response_sent(conn, refused);
 }
 
 void write_response(struct conn *conn, struct api_response *response, bool close) {
     INS_ASSERT(conn->output == NULL);
-    bool packed = conn->takes_gzip && gzip_response(conn->server, response);
+    bool packed = conn->takes_gzip && gzip_response(conn->front, response);
     size_t head_size = head_write(conn, response, packed, close);
     size_t size = head_size + (conn->head_method ? 0 : response->size);
     write_bytes(conn, response, response->body - head_size, size);

@@ -124,9 +124,10 @@ static void complete(struct ins_db *db, struct answer *answer) {
     } else if (fake.inside) {
         answer->call->done(answer->call);
     } else {
+        uint32_t lane = answer->call->lane;
         answer->task.run = answer_run;
-        db->runtime->post(db->runtime->context, INS_LANE_REQUEST, &answer->task);
-        db->runtime->wake(db->runtime->context, INS_LANE_REQUEST);
+        db->runtime->post(db->runtime->context, lane, &answer->task);
+        db->runtime->wake(db->runtime->context, lane);
     }
 }
 
@@ -245,6 +246,15 @@ void ins_db_stats(ins_db *db, ins_stats *out_stats) {
     out_stats->isa = "none";
     out_stats->writes_stopped = fake.reason[0] != '\0';
     memcpy(out_stats->reason, fake.reason, sizeof(fake.reason));
+}
+
+void ins_stats_read(ins_db *db, const void *stats_request, ins_call *call) {
+    const ins_stats_request *request = stats_request;
+    struct answer *answer;
+    if (begin(db, call, &answer)) {
+        ins_db_stats(db, request->out_stats);
+        complete(db, answer);
+    }
 }
 
 void *ins_db_alloc(ins_db *db, size_t size) {

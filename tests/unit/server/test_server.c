@@ -601,5 +601,7 @@ int main(void) {
         cmocka_unit_test(test_stop),
         cmocka_unit_test_setup_teardown(test_open_fails, setup, teardown),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("one loop", tests, NULL, NULL);
+    running_loops = 3; /* the same again, with connections on all of them */
+    return failed + cmocka_run_group_tests_name("three loops", tests, NULL, NULL);
 }

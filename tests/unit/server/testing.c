@@ -88,8 +88,12 @@ void rest_open(struct rest *rest) {
     ins_options options = {.memory_budget = 0};
     fake_set_inline(true);
     INS_ASSERT(ins_db_open(&options, &rest->runtime, &rest->db, NULL) == INS_OK);
-    struct api_options api_options = {
-        .db = rest->db, .runtime = &rest->runtime, .respond = rest_respond};
+    api_shared_init(&rest->shared, rest->db);
+    struct api_options api_options = {.db = rest->db,
+                                      .runtime = &rest->runtime,
+                                      .shared = &rest->shared,
+                                      .lane = INS_LANE_REQUEST,
+                                      .respond = rest_respond};
     INS_ASSERT(api_open(&api_options, &rest->api, NULL) == INS_OK);
 }
 
@@ -145,6 +149,8 @@ static void *running_main(void *context) {
     return NULL;
 }
 
+uint32_t running_loops = 1;
+
 void running_start(struct running *running, const struct server_options *given) {
     memset(running, 0, sizeof(*running));
     directory_make(running->directory);
@@ -154,6 +160,10 @@ void running_start(struct running *running, const struct server_options *given) 
     }
     options.data_dir = running->directory;
     options.host = "localhost";
+    if (options.loops == 0) {
+        options.loops = running_loops;
+        options.inline_max = 1;
+    }
     ins_error error;
     ins_status status = server_open(&options, &running->server, &error);
     if (status != INS_OK) {

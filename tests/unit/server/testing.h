@@ -26,6 +26,7 @@ struct rest {
     char *body;       /* terminated */
     ins_timer *timer; /* armed last */
     struct api_ticket ticket;
+    struct api_shared shared;
 };
 
 void rest_open(struct rest *rest);
@@ -35,6 +36,8 @@ unsigned rest_call(struct rest *rest, enum api_method method, const char *target
 /* A raw JSON member of the last answer by its path, "result.points"; NULL-terminated copy in a
  * buffer that the next call reuses; "" when absent. */
 const char *rest_member(struct rest *rest, const char *path);
+
+extern uint32_t running_loops; /* of servers whose options do not say */
 
 struct running {
     struct server *server;
