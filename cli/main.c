@@ -26,7 +26,7 @@ static const struct command commands[] = {
      "  --connections N        clients at once (10240, or what the descriptors allow)\n"
      "  --client-timeout S     seconds for a head, and for each MiB of a body or an answer to be\n"
      "                         sent or taken in (10, 30, 60)\n"
-     "  --loops N              event loops, each a thread (1)\n"
+     "  --loops N              event loops, each a thread (2 on four cores or more, else 1)\n"
      "  --inline N             connections that the engine's loop serves itself before the others\n"
      "                         get any (8)\n"
      "  --cors on|off          whether pages of any origin may ask and read, as in Qdrant (on)\n"

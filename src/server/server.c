@@ -101,7 +101,8 @@ static ins_status fronts_open(struct server *server, ins_error *error) {
 
 static ins_status engine_open(struct server *server, const struct server_options *options,
                               ins_error *error) {
-    uint32_t loops = or_default(options->loops, LOOPS_DEFAULT);
+    uint32_t usual = uv_available_parallelism() >= CORES_FOR_LOOPS ? LOOPS_DEFAULT : 1;
+    uint32_t loops = or_default(options->loops, usual);
     ins_options db_options = {.memory_budget = options->memory_budget};
     ins_status status = ins_store_open_directory(options->data_dir, false, &server->store, error);
     if (status == INS_OK) {

@@ -40,7 +40,8 @@
 #define GZIP_SCRATCH_BYTES ((size_t)64 << 10)
 #define PREFLIGHT_HEADERS_MAX 1024u
 
-#define LOOPS_DEFAULT 1u
+#define LOOPS_DEFAULT 2u /* where there are CORES_FOR_LOOPS, else 1 (decision 0010) */
+#define CORES_FOR_LOOPS 4u
 #define INLINE_MAX 8u          /* connections that loop 0 takes before others get any */
 #define FRONT_ENGINE_WEIGHT 2u /* one of loop 0's counts as so many of each other loop's */
 

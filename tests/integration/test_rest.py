@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """REST of a real `insula serve`: goal and method stand at each test.
 
-Run:  test_rest.py PATH-OF-INSULA [name of a test ...]
+Run:  test_rest.py [--loops=N] PATH-OF-INSULA [name of a test ...]
 Starts the server on a free port and a temporary directory; needs nothing but the standard library.
 """
 import http.client
@@ -20,6 +20,7 @@ import time
 import unittest
 
 PROGRAM = None
+EXTRA = []  # arguments for every server
 
 
 class Server:
@@ -34,7 +35,7 @@ class Server:
     def start(self):
         self.process = subprocess.Popen(
             [PROGRAM, "serve", "--data", self.directory, "--http-port", "0", "--grpc-port", "6334",
-             "--memory-budget", self.budget, *self.arguments], preexec_fn=self.preexec,
+             "--memory-budget", self.budget, *EXTRA, *self.arguments], preexec_fn=self.preexec,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.greeting = [self.process.stdout.readline() for _ in range(4)]
         self.port = int(self.greeting[0].rsplit(":", 1)[1])
@@ -788,6 +789,14 @@ class RestartTest(unittest.TestCase):
             self.assertIn("at least 268435456", error)
 
 
+def take_program():
+    """PATH-OF-INSULA and, before it, --loops=N: every server has N event loops, and connections on
+    all of them."""
+    if sys.argv[1].startswith("--loops="):
+        EXTRA.extend(["--loops", sys.argv.pop(1).split("=")[1], "--inline", "1"])
+    return os.path.abspath(sys.argv.pop(1))
+
+
 if __name__ == "__main__":
-    PROGRAM = os.path.abspath(sys.argv.pop(1))
+    PROGRAM = take_program()
     unittest.main(verbosity=2, warnings="ignore")

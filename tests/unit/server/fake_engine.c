@@ -53,12 +53,12 @@ struct ins_db {
 };
 
 static struct {
-    bool inside, hold;
+    _Atomic bool inside, hold;
     ins_status fail;
     uint32_t retry_after_s;
     char message[INS_ERROR_MESSAGE_MAX];
     char reason[INS_ERROR_MESSAGE_MAX];
-    uint64_t deadline, calls;
+    _Atomic uint64_t deadline, calls;
     struct ins_db *db;
 } fake;
 static uint64_t alloc_countdown;

@@ -121,11 +121,66 @@ static void test_timers(void **state) {
     lanes_close(lanes);
 }
 
+/* A task that goes between two lanes until its hops are used up. */
+struct traveller {
+    ins_task task;
+    struct lanes *lanes;
+    uint32_t lane, hops;
+    _Atomic uint32_t *arrived;
+};
+
+enum { TRAVELLERS = 50, HOPS = 2000 };
+
+static void travel_run(ins_task *task) {
+    struct traveller *traveller = (struct traveller *)(void *)task;
+    struct lanes *lanes = traveller->lanes;
+    if (traveller->hops == 0 && traveller->lane == loop_lane(0)) {
+        if (atomic_fetch_add(traveller->arrived, 1) + 1 == TRAVELLERS) {
+            loop_stop(&lanes->loops[0]);
+        }
+        return;
+    }
+    traveller->hops -= traveller->hops != 0;
+    traveller->lane = traveller->lane + 1 == loop_lane(lanes->loop_count) ? INS_LANE_LOG
+                      : traveller->lane == INS_LANE_LOG                   ? loop_lane(0)
+                                                                          : traveller->lane + 1;
+    uint32_t lane = traveller->lane; /* once posted, it is the other's */
+    lanes->runtime.post(lanes, lane, task);
+    lanes->runtime.wake(lanes, lane);
+}
+
+/* Goal: no wake is lost between loops and threads, however they fall asleep. Method: tasks travel
+ * round three loops and a thread, many at once and then one alone; a lost wake ends in a timeout.
+ */
+static void test_travel(void **state) {
+    (void)state;
+    struct lanes *lanes = NULL;
+    static ins_store *const none = NULL;
+    assert_int_equal(lanes_open(none, 3, &lanes, NULL), INS_OK);
+    assert_int_equal(lanes_start_loops(lanes, NULL), INS_OK);
+    static struct traveller travellers[TRAVELLERS];
+    _Atomic uint32_t arrived = 0;
+    for (int i = 0; i < TRAVELLERS; i++) {
+        travellers[i] = (struct traveller){.task.run = travel_run,
+                                           .lanes = lanes,
+                                           .lane = loop_lane(0),
+                                           .hops = i == 0 ? HOPS * 3 : HOPS / (uint32_t)i,
+                                           .arrived = &arrived};
+        lanes->runtime.post(lanes, loop_lane(0), &travellers[i].task);
+    }
+    lanes->runtime.wake(lanes, loop_lane(0));
+    loop_run(&lanes->loops[0]);
+    assert_int_equal(arrived, TRAVELLERS);
+    lanes_stop_loops(lanes);
+    lanes_close(lanes);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_other_thread),
         cmocka_unit_test(test_timers),
+        cmocka_unit_test(test_travel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
