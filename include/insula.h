@@ -301,7 +301,8 @@ struct ins_call { /* all zero but for what the caller sets */
     /* Set by the engine before done. */
     ins_status status;
     ins_error error;
-    uint64_t lsn; /* of a write */
+    uint64_t lsn;         /* of a write */
+    const uint64_t *lsns; /* of a batch: [count] */
     uint64_t count;
     bool found; /* exists, delete collection: was there */
     ins_points points;
@@ -379,16 +380,29 @@ INS_API void ins_aliases_list(ins_db *db, const void *alias_request, ins_call *c
 
 /* ---- Points ------------------------------------------------------------------------------ */
 
+typedef enum ins_update_mode {
+    INS_MODE_UPSERT = 0,
+    INS_MODE_INSERT_ONLY, /* a point that is there stays as it is */
+    INS_MODE_UPDATE_ONLY, /* a point that is not there is not made */
+} ins_update_mode;
+
 typedef struct ins_points_request {
     ins_text collection;
-    /* upsert: all or nothing */
+    /* upsert, update vectors: all or nothing */
     const ins_point *points;
     size_t point_count;
-    /* get, delete by id */
+    ins_update_mode update_mode;     /* upsert */
+    const ins_filter *update_filter; /* a point that is there and does not pass stays as it is */
+    /* get; delete and changes of payload or vectors by ids */
     const ins_id *ids;
     size_t id_count;
-    /* delete by filter, scroll, count, query */
-    const ins_filter *filter; /* NULL = all */
+    /* changes of payload */
+    ins_text change;      /* set, overwrite: a JSON object */
+    ins_text change_path; /* set: of the object that takes the members; absent = the payload */
+    const ins_text *keys; /* delete payload: paths; delete vectors: names */
+    size_t key_count;
+    /* delete and changes by filter; scroll, count, query */
+    const ins_filter *filter; /* NULL = all; of a delete or a change: by ids */
     /* scroll, query, get */
     uint32_t limit;
     uint32_t offset;     /* query */
@@ -409,6 +423,30 @@ typedef struct ins_points_request {
 
 INS_API void ins_points_upsert(ins_db *db, const void *points_request, ins_call *call);
 INS_API void ins_points_delete(ins_db *db, const void *points_request, ins_call *call);
+/* Changes of points that are there, by ids or by filter. An id that is not there: INS_NOT_FOUND,
+ * and nothing has changed. Set: members of `change` replace those of the same name, null removes
+ * one. The payload that results has at most 1 MiB. A change of the tenant field moves the point. */
+INS_API void ins_points_set_payload(ins_db *db, const void *points_request, ins_call *call);
+INS_API void ins_points_overwrite_payload(ins_db *db, const void *points_request, ins_call *call);
+INS_API void ins_points_delete_payload(ins_db *db, const void *points_request, ins_call *call);
+INS_API void ins_points_clear_payload(ins_db *db, const void *points_request, ins_call *call);
+INS_API void ins_points_update_vectors(ins_db *db, const void *points_request, ins_call *call);
+INS_API void ins_points_delete_vectors(ins_db *db, const void *points_request, ins_call *call);
+
+typedef struct ins_update {
+    ins_start start; /* one of the functions above */
+    ins_points_request request;
+} ins_update;
+
+typedef struct ins_batch_request {
+    const ins_update *updates;
+    size_t update_count;
+} ins_batch_request;
+
+/* Updates in their order: each takes effect behind the one before, all wait for the disk together.
+ * Not all or nothing: the first that fails ends the batch with its error, those before it stand.
+ * Answer: call->lsns, one an update. */
+INS_API void ins_points_batch(ins_db *db, const void *batch_request, ins_call *call);
 INS_API void ins_points_get(ins_db *db, const void *points_request, ins_call *call);
 INS_API void ins_points_scroll(ins_db *db, const void *points_request, ins_call *call);
 INS_API void ins_points_count(ins_db *db, const void *points_request, ins_call *call);

@@ -205,6 +205,38 @@ ins_status decode_filter(struct job *job, struct json_value object, const ins_fi
 /* A condition's object with `key`. */
 ins_status decode_field_condition(struct job *job, struct json_value object, struct json_value key,
                                   ins_condition *out, ins_error *error);
+ins_status decode_filter_field(struct job *job, struct json_value object, const char *key,
+                               const ins_filter **out_filter, ins_error *error);
+/* A payload's text; none for null and for an object without members. `text`: of the value. */
+ins_status decode_payload(struct job *job, struct json_value value, ins_text text, const char *name,
+                          ins_text *out, ins_error *error);
+/* An array of points with id, vector and payload. `text`: of the array. */
+ins_status decode_points(struct job *job, struct json_value array, ins_text text,
+                         ins_points_request *request, ins_error *error);
+/* Body of an upsert: a list of points or columns, and its conditions. */
+ins_status decode_upsert(struct job *job, struct json_value body, ins_text body_text,
+                         ins_points_request *request, ins_error *error);
+
+/* Updates of points (decode_updates.c): each has its own route, and all are operations of a batch.
+ */
+enum update_kind {
+    UPDATE_UPSERT,
+    UPDATE_DELETE,
+    UPDATE_SET_PAYLOAD,
+    UPDATE_OVERWRITE_PAYLOAD,
+    UPDATE_DELETE_PAYLOAD,
+    UPDATE_CLEAR_PAYLOAD,
+    UPDATE_VECTORS,
+    UPDATE_DELETE_VECTORS,
+    UPDATE_KINDS
+};
+
+/* `body` and its text: the object that describes the update. The collection is set as well. */
+ins_status decode_update(struct job *job, enum update_kind kind, struct json_value body,
+                         ins_text text, ins_update *out, ins_error *error);
+ins_status decode_update_batch(struct job *job, struct json_value body, ins_batch_request *out,
+                               ins_error *error);
+
 /* with_payload and with_vector into job->points. */
 ins_status decode_with(struct job *job, struct json_value object, bool payload_default,
                        ins_error *error);
@@ -251,6 +283,13 @@ ins_status index_create(struct job *job, const struct api_request *request, ins_
 ins_status index_delete(struct job *job, const struct api_request *request, ins_error *error);
 ins_status points_upsert(struct job *job, const struct api_request *request, ins_error *error);
 ins_status points_delete(struct job *job, const struct api_request *request, ins_error *error);
+ins_status payload_set(struct job *job, const struct api_request *request, ins_error *error);
+ins_status payload_overwrite(struct job *job, const struct api_request *request, ins_error *error);
+ins_status payload_delete(struct job *job, const struct api_request *request, ins_error *error);
+ins_status payload_clear(struct job *job, const struct api_request *request, ins_error *error);
+ins_status vectors_update(struct job *job, const struct api_request *request, ins_error *error);
+ins_status vectors_delete(struct job *job, const struct api_request *request, ins_error *error);
+ins_status points_batch(struct job *job, const struct api_request *request, ins_error *error);
 ins_status point_get(struct job *job, const struct api_request *request, ins_error *error);
 ins_status points_get(struct job *job, const struct api_request *request, ins_error *error);
 ins_status points_scroll(struct job *job, const struct api_request *request, ins_error *error);
@@ -264,6 +303,7 @@ void encode_found(struct job *job, struct json_writer *writer);
 void encode_exists(struct job *job, struct json_writer *writer);
 void encode_names(struct job *job, struct json_writer *writer);
 void encode_update(struct job *job, struct json_writer *writer);
+void encode_updates(struct job *job, struct json_writer *writer);
 void encode_count(struct job *job, struct json_writer *writer);
 void encode_record(struct job *job, struct json_writer *writer);
 void encode_records(struct job *job, struct json_writer *writer);

@@ -302,12 +302,12 @@ static ins_status filter_decode(struct filter_decoder *decoder, struct json_valu
     return INS_OK;
 }
 
-ins_status decode_filter(struct job *job, struct json_value object, const ins_filter **out_filter,
-                         ins_error *error) {
+ins_status decode_filter_field(struct job *job, struct json_value object, const char *key,
+                               const ins_filter **out_filter, ins_error *error) {
     struct filter_decoder decoder = {.job = job, .error = error};
     struct json_value value;
     *out_filter = NULL;
-    if (!field_get(object, "filter", &value)) {
+    if (!field_get(object, key, &value)) {
         return INS_OK;
     }
     ins_filter *filter = job_alloc(job, sizeof(*filter));
@@ -317,4 +317,9 @@ ins_status decode_filter(struct job *job, struct json_value object, const ins_fi
     ins_status status = filter_decode(&decoder, value, filter);
     *out_filter = status == INS_OK ? filter : NULL;
     return status;
+}
+
+ins_status decode_filter(struct job *job, struct json_value object, const ins_filter **out_filter,
+                         ins_error *error) {
+    return decode_filter_field(job, object, "filter", out_filter, error);
 }

@@ -22,8 +22,8 @@ static bool text_equal(ins_text text, const char *other) {
     return text.size == strlen(other) && memcmp(text.data, other, text.size) == 0;
 }
 
-static ins_status point_payload_decode(struct job *job, struct json_value value, ins_text text,
-                                       const char *name, ins_point *point, ins_error *error) {
+ins_status decode_payload(struct job *job, struct json_value value, ins_text text, const char *name,
+                          ins_text *out, ins_error *error) {
     enum json_type type = json_type_of(value);
     if (type == JSON_NULL) {
         return INS_OK;
@@ -36,7 +36,7 @@ static ins_status point_payload_decode(struct job *job, struct json_value value,
                         "Wrong input: %s has %zu bytes, a payload may have at most %u", name,
                         text.size, INS_PAYLOAD_BYTES_MAX);
     }
-    return json_count(value) == 0 ? INS_OK : job_copy_text(job, text, &point->payload, error);
+    return json_count(value) == 0 ? INS_OK : job_copy_text(job, text, out, error);
 }
 
 enum point_field { POINT_ID = 1, POINT_VECTOR = 2, POINT_PAYLOAD = 4 };
@@ -62,8 +62,8 @@ static ins_status point_field_decode(struct job *job, enum point_field field,
         return decode_point_vectors(job, value, element_name(name, "points", index, "vector"),
                                     index == 0 ? NULL : point - 1, point, error);
     }
-    return point_payload_decode(job, value, text, element_name(name, "points", index, "payload"),
-                                point, error);
+    return decode_payload(job, value, text, element_name(name, "points", index, "payload"),
+                          &point->payload, error);
 }
 
 static ins_status point_decode(struct job *job, struct json_value object, ins_text text,
@@ -115,8 +115,8 @@ static ins_status points_alloc(struct job *job, size_t count, const char *name,
     return *out_points == NULL ? job_no_memory(error) : INS_OK;
 }
 
-static ins_status points_list_decode(struct job *job, struct json_value array, ins_text text,
-                                     ins_error *error) {
+ins_status decode_points(struct job *job, struct json_value array, ins_text text,
+                         ins_points_request *request, ins_error *error) {
     if (json_type_of(array) != JSON_ARRAY) {
         return type_error(error, "points", "an array of points", array);
     }
@@ -134,8 +134,8 @@ static ins_status points_list_decode(struct job *job, struct json_value array, i
         INS_ASSERT(both && points != NULL);
         status = point_decode(job, value, raw, i, &points[i], error);
     }
-    job->points.points = points;
-    job->points.point_count = count;
+    request->points = points;
+    request->point_count = count;
     return status;
 }
 
@@ -195,13 +195,13 @@ static ins_status column_payloads(struct job *job, struct json_value batch, ins_
             return missing_error(error, element_name(name, "batch.payloads", i, ""));
         }
         element_name(name, "batch.payloads", i, "");
-        status = point_payload_decode(job, value, raw, name, &points[i], error);
+        status = decode_payload(job, value, raw, name, &points[i].payload, error);
     }
     return status;
 }
 
 static ins_status points_columns_decode(struct job *job, struct json_value batch, ins_text text,
-                                        ins_error *error) {
+                                        ins_points_request *request, ins_error *error) {
     ins_point *points = NULL;
     size_t count = 0;
     if (json_type_of(batch) != JSON_OBJECT) {
@@ -217,49 +217,50 @@ static ins_status points_columns_decode(struct job *job, struct json_value batch
     if (status == INS_OK) {
         status = column_payloads(job, batch, text, points, count, error);
     }
-    job->points.points = points;
-    job->points.point_count = count;
+    request->points = points;
+    request->point_count = count;
     return status;
 }
 
-static ins_status upsert_options_check(struct json_value body, ins_error *error) {
+static ins_status update_mode_decode(struct json_value body, ins_update_mode *out,
+                                     ins_error *error) {
+    static const char *const modes[] = {[INS_MODE_UPSERT] = "upsert",
+                                        [INS_MODE_INSERT_ONLY] = "insert_only",
+                                        [INS_MODE_UPDATE_ONLY] = "update_only"};
     struct json_value mode;
+    if (!field_get(body, "update_mode", &mode)) {
+        return INS_OK;
+    }
+    for (int i = 0; i < 3 && json_type_of(mode) == JSON_STRING; i++) {
+        if (text_equal(json_string(mode), modes[i])) {
+            *out = (ins_update_mode)i;
+            return INS_OK;
+        }
+    }
+    return type_error(error, "update_mode", "\"upsert\", \"insert_only\" or \"update_only\"", mode);
+}
+
+ins_status decode_upsert(struct job *job, struct json_value body, ins_text body_text,
+                         ins_points_request *request, ins_error *error) {
+    struct json_value value;
+    ins_text text;
     ins_status status = field_refuse(body, "shard_key", error);
     if (status == INS_OK) {
-        status = field_refuse(body, "update_filter", error);
+        status = decode_filter_field(job, body, "update_filter", &request->update_filter, error);
     }
-    if (status == INS_OK && field_get(body, "update_mode", &mode)) {
-        if (json_type_of(mode) != JSON_STRING) {
-            return type_error(error, "update_mode", "a string", mode);
-        }
-        status = text_equal(json_string(mode), "upsert") ? INS_OK
-                                                         : unsupported_error(error, "update_mode");
-    }
-    return status;
-}
-
-ins_status points_upsert(struct job *job, const struct api_request *request, ins_error *error) {
-    struct json_value body, value;
-    ins_text text;
-    ins_status status = body_parse(job, request, &body, error);
     if (status == INS_OK) {
-        status = upsert_options_check(body, error);
+        status = update_mode_decode(body, &request->update_mode, error);
     }
     if (status != INS_OK) {
         return status;
     }
-    job->points.collection = job->params[0];
     if (field_get(body, "points", &value) &&
-        json_text_get_last(job->body, (ins_text){"points", 6}, &text)) {
-        status = points_list_decode(job, value, text, error);
-    } else if (field_get(body, "batch", &value) &&
-               json_text_get_last(job->body, (ins_text){"batch", 5}, &text)) {
-        status = points_columns_decode(job, value, text, error);
-    } else {
-        status = missing_error(error, "points");
+        json_text_get_last(body_text, (ins_text){"points", 6}, &text)) {
+        return decode_points(job, value, text, request, error);
     }
-    if (status == INS_OK) {
-        job_start(job, ins_points_upsert, &job->points, encode_update);
+    if (field_get(body, "batch", &value) &&
+        json_text_get_last(body_text, (ins_text){"batch", 5}, &text)) {
+        return points_columns_decode(job, value, text, request, error);
     }
-    return status;
+    return missing_error(error, "points");
 }

@@ -31,13 +31,25 @@ void encode_names(struct job *job, struct json_writer *writer) {
     json_write_end_object(writer);
 }
 
-void encode_update(struct job *job, struct json_writer *writer) {
+static void encode_lsn(const struct job *job, uint64_t lsn, struct json_writer *writer) {
     json_write_begin_object(writer);
     json_write_key(writer, "operation_id");
-    json_write_u64(writer, job->call.lsn);
+    json_write_u64(writer, lsn);
     json_write_key(writer, "status");
     json_write_string(writer, job->query.wait ? "completed" : "acknowledged");
     json_write_end_object(writer);
+}
+
+void encode_update(struct job *job, struct json_writer *writer) {
+    encode_lsn(job, job->call.lsn, writer);
+}
+
+void encode_updates(struct job *job, struct json_writer *writer) {
+    json_write_begin_array(writer);
+    for (uint64_t i = 0; i < job->call.count; i++) {
+        encode_lsn(job, job->call.lsns[i], writer);
+    }
+    json_write_end_array(writer);
 }
 
 void encode_count(struct job *job, struct json_writer *writer) {

@@ -1,4 +1,4 @@
-/* Operations on points other than upsert: get, delete, scroll, count. */
+/* Reads of points: get, scroll, count. */
 #include "api/api_private.h"
 #include "base/id.h"
 
@@ -51,41 +51,6 @@ ins_status points_get(struct job *job, const struct api_request *request, ins_er
     if (status == INS_OK) {
         job->points.collection = job->params[0];
         job_start(job, ins_points_get, &job->points, encode_records);
-    }
-    return status;
-}
-
-static ins_status delete_selector_decode(struct job *job, struct json_value body,
-                                         ins_error *error) {
-    struct json_value value;
-    bool by_ids = field_get(body, "points", &value);
-    bool by_filter = field_get(body, "filter", &value);
-    if (by_ids && by_filter) {
-        return ins_fail(error, INS_INVALID,
-                        "Format error in JSON body: both `points` and `filter` are given; a "
-                        "delete is by one of them");
-    }
-    if (by_filter) {
-        return decode_filter(job, body, &job->points.filter, error);
-    }
-    if (by_ids && field_get(body, "points", &value)) {
-        return decode_ids(job, value, "points", &job->points.ids, &job->points.id_count, error);
-    }
-    return missing_error(error, "points");
-}
-
-ins_status points_delete(struct job *job, const struct api_request *request, ins_error *error) {
-    struct json_value body;
-    ins_status status = body_parse(job, request, &body, error);
-    if (status == INS_OK) {
-        status = field_refuse(body, "shard_key", error);
-    }
-    if (status == INS_OK) {
-        status = delete_selector_decode(job, body, error);
-    }
-    if (status == INS_OK) {
-        job->points.collection = job->params[0];
-        job_start(job, ins_points_delete, &job->points, encode_update);
     }
     return status;
 }

@@ -81,3 +81,15 @@ bool id_parse_uuid(const char *text, size_t size, ins_id *out) {
     *out = (ins_id){.high = words[0], .low = words[1], .is_uuid = true};
     return true;
 }
+
+bool id_after(const ins_id *id, ins_id *out) {
+    *out = *id;
+    if (++out->low != 0) {
+        return true;
+    }
+    if (id->is_uuid) {
+        return ++out->high != 0;
+    }
+    *out = (ins_id){.is_uuid = true};
+    return true;
+}

@@ -26,6 +26,9 @@ static inline ins_id id_number(uint64_t number) {
     return (ins_id){.low = number};
 }
 
+/* The smallest id behind `id`: numbers before UUIDs. False behind the last UUID. */
+bool id_after(const ins_id *id, ins_id *out);
+
 /* The same value in every process and version: filters on disk are built from it. */
 static inline uint64_t id_hash(const ins_id *id) {
     return hash_u64(id->low + hash_u64(id->high + (id->is_uuid ? 0x9e3779b97f4a7c15ull : 0)));

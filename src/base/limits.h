@@ -36,6 +36,9 @@
     16384u /* points or ids of one write: its tables fit one block each                            \
             */
 
+#define INS_BATCH_UPDATES_MAX                                                                      \
+    4096u /* operations of one batch: a table of some 2 MiB when decoded */
+
 /* Log */
 #define INS_LOG_PAGE 4096u /* a frame is padded to this: the sector of the slowest disk */
 #define INS_LOG_FRAME_BYTES_MAX INS_BLOCK_BYTES_MAX /* one write, from one block of the arena */

@@ -4,8 +4,30 @@
 
 #include "insula.h"
 
-/* Deletes request->ids. Those that were written above `unless_newer` stay (UINT64_MAX: none do). */
-void points_delete_ids(ins_db *db, const ins_points_request *request, uint64_t unless_newer,
-                       ins_call *call);
+enum points_kind {
+    POINTS_UPSERT,
+    POINTS_DELETE,
+    POINTS_SET_PAYLOAD,
+    POINTS_OVERWRITE_PAYLOAD,
+    POINTS_DELETE_PAYLOAD,
+    POINTS_CLEAR_PAYLOAD,
+    POINTS_UPDATE_VECTORS,
+    POINTS_DELETE_VECTORS,
+    POINTS_KINDS
+};
 
+/* For whom a write works. */
+struct points_context {
+    uint64_t unless_newer; /* by filter: ids written above this LSN stay; 0 = by ids */
+    /* Runs once when the write has its place behind those before it: its rows are in the memtable,
+     * or it found nothing to write. Not when it fails. May be NULL. */
+    void (*ordered)(void *user);
+    void *user;
+};
+
+void points_write_start(ins_db *db, enum points_kind kind, const ins_points_request *request,
+                        const struct points_context *context, ins_call *call);
+/* Those whose kind takes ids go by filter when the request has one. */
+void points_filter_start(ins_db *db, enum points_kind kind, const ins_points_request *request,
+                         const struct points_context *context, ins_call *call);
 #endif

@@ -1,11 +1,10 @@
-/* Get by ids, count, and delete by filter (which reads first, then writes). */
+/* Get by ids, and count. */
 #include <string.h>
 
 #include "base/assert.h"
 #include "base/id.h"
 #include "base/status.h"
 #include "engine/names.h"
-#include "engine/points.h"
 #include "engine/walk.h"
 #include "query/sweep.h"
 
@@ -21,13 +20,10 @@ struct points_read {
     /* get */
     ins_point *points;
     size_t point_count, next;
-    /* count, delete by filter */
+    /* count */
     struct sweep sweep;
     bool sweeping;
     uint64_t count;
-    ins_id *ids;
-    size_t id_capacity;
-    bool keep_ids;
 };
 
 static void read_close(struct operation *operation) {
@@ -158,19 +154,12 @@ void ins_points_get(ins_db *db, const void *points_request, ins_call *call) {
     }
 }
 
-/* ---- Count and delete by filter: a sweep over the islands ---- */
+/* ---- Count: a sweep over the islands ---- */
 
 static ins_status count_one(void *context, const ins_id *id, ins_error *error) {
     struct points_read *self = context;
-    if (self->keep_ids) {
-        if (self->count == self->id_capacity) {
-            return ins_fail(error, INS_UNSUPPORTED,
-                            "delete by filter: more than %zu points match; this version deletes at "
-                            "most so many at once (delete by ids, or narrow the filter)",
-                            self->id_capacity);
-        }
-        self->ids[self->count] = *id;
-    }
+    (void)id;
+    (void)error;
     self->count++;
     return INS_OK;
 }
@@ -194,7 +183,7 @@ static ins_status sweep_open(struct points_read *self, bool *out_end, ins_error 
         return status;
     }
     uint64_t known;
-    if (filter == NULL && !self->keep_ids && reader_count_known(&self->reader, &known)) {
+    if (filter == NULL && reader_count_known(&self->reader, &known)) {
         self->count += known;
         reader_close(&self->reader);
         return INS_OK;
@@ -250,76 +239,5 @@ void ins_points_count(ins_db *db, const void *points_request, ins_call *call) {
     struct points_read *self = read_create(db, points_request, call, count_step);
     if (self != NULL) {
         operation_run(&self->operation);
-    }
-}
-
-/* Delete by filter takes effect at the LSN of each island's view: it deletes what matched then and
- * was not written again until its record is sequenced. */
-struct filter_delete {
-    struct points_read read;
-    ins_call inner;
-    ins_points_request by_ids;
-    bool starting, ended; /* the inner call: being started, has answered */
-};
-
-static void filter_delete_done(ins_call *inner) {
-    struct filter_delete *self = inner->user;
-    struct operation *operation = &self->read.operation;
-    operation->call->lsn = inner->lsn;
-    self->ended = true;
-    if (self->starting) {
-        return; /* the step that is running ends the operation */
-    }
-    ins_status status = inner->status;
-    ins_error error = inner->error;
-    ins_call_release(inner);
-    operation_end(operation, status, &error);
-}
-
-static ins_status filter_delete_step(struct operation *operation, ins_error *error) {
-    struct points_read *read = container_of(operation, struct points_read, operation);
-    struct filter_delete *self = container_of(read, struct filter_delete, read);
-    ins_status status = read->scope == NULL ? read_begin(read, error) : INS_OK;
-    if (status == INS_OK && read->ids == NULL) {
-        read->keep_ids = true;
-        read->id_capacity = INS_BATCH_POINTS_MAX;
-        read->ids = pool_alloc(&operation->pool, read->id_capacity * sizeof(*read->ids));
-        status = read->ids == NULL ? ins_fail(error, INS_FULL, "no memory for a delete by filter")
-                                   : INS_OK;
-    }
-    if (status == INS_OK) {
-        status = sweep_islands(read, error);
-    }
-    if (status != INS_OK) {
-        return status;
-    }
-    self->by_ids = (ins_points_request){
-        .collection = read->request->collection, .ids = read->ids, .id_count = read->count};
-    self->inner =
-        (ins_call){.done = filter_delete_done, .user = self, .lane = operation->call->lane};
-    self->starting = true;
-    points_delete_ids(operation->db, &self->by_ids, read->lsn, &self->inner);
-    self->starting = false;
-    operation->sequenced = !self->ended; /* the inner call ends it */
-    if (!self->ended) {
-        return INS_OK;
-    }
-    status = self->inner.status;
-    *error = self->inner.error;
-    ins_call_release(&self->inner);
-    return status;
-}
-
-void ins_points_delete(ins_db *db, const void *points_request, ins_call *call) {
-    const ins_points_request *request = points_request;
-    if (request->filter == NULL) {
-        points_delete_ids(db, request, UINT64_MAX, call);
-        return;
-    }
-    struct filter_delete *self =
-        operation_create(db, call, sizeof(*self), filter_delete_step, read_close, false);
-    if (self != NULL) {
-        self->read.request = request;
-        operation_run(&self->read.operation);
     }
 }

@@ -86,19 +86,6 @@ static ins_status scroll_begin(struct points_scroll *self, ins_error *error) {
                        error);
 }
 
-/* The smallest id behind `id`: numbers before UUIDs. False behind the last UUID. */
-static bool id_after(const ins_id *id, ins_id *out) {
-    *out = *id;
-    if (++out->low != 0) {
-        return true;
-    }
-    if (id->is_uuid) {
-        return ++out->high != 0;
-    }
-    *out = (ins_id){.is_uuid = true};
-    return true;
-}
-
 static uint32_t page_size(const struct points_scroll *self) {
     uint32_t missing = self->wanted - (self->found - self->kept);
     /* A filter throws most away: larger pages then. */

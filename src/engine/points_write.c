@@ -1,9 +1,11 @@
-/* Upsert and delete of points.
+/* Writes of points: upsert, delete, and changes of what is there.
  *
- * Upsert: validate (names, dimensions, finiteness, payload to stored form) -> resolve (which island
- * holds the id now? only scopes with a tenant field ask) -> admit -> sequence. A point whose tenant
- * value changed moves: the same record holds its row in the new island and a tombstone in the old
- * one. A scope without a tenant field needs no resolving: newer rows win, so writes are blind. */
+ * Path: validate (names, dimensions, finiteness, payload to stored form) -> resolve (which island
+ * holds the id now? only scopes with a tenant field ask; writes that change a part of a point or
+ * have a condition look at it) -> admit -> sequence. A point whose tenant value changed moves: the
+ * same record holds its row in the new island and a tombstone in the old one. An upsert without
+ * conditions, or a delete, into a scope without a tenant field needs no resolving: newer rows win,
+ * so such writes are blind. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,41 +13,13 @@
 #include "base/id.h"
 #include "base/status.h"
 #include "engine/directory_view.h"
-#include "engine/holds.h"
-#include "engine/jobs.h"
 #include "engine/names.h"
-#include "engine/points.h"
-#include "engine/text.h"
-
-struct target { /* one id of a write */
-    ins_id id;
-    const ins_point *point; /* upsert; NULL: delete */
-    struct payload_stored payload;
-    uint32_t vector_bytes; /* of its row */
-    uint64_t candidate;    /* island that the id directory names; 0 = none */
-    bool resolved;
-    size_t order; /* place in the request */
-};
-
-struct points_write {
-    struct write write;
-    const ins_points_request *request;
-    struct scope *scope; /* pinned */
-    struct target *targets;
-    size_t target_count;
-    struct holds holds;
-    struct reader directory; /* open while this write waits for bytes of the id directory */
-    uint64_t unless_newer;   /* delete by filter: ids written above this LSN stay */
-    bool is_upsert, validated;
-};
-
-static struct points_write *of(struct operation *operation) {
-    return container_of(operation, struct points_write, write.operation);
-}
+#include "engine/points_write.h"
 
 static void points_write_close(struct operation *operation) {
-    struct points_write *self = of(operation);
+    struct points_write *self = points_write_of(operation);
     reader_close(&self->directory);
+    reader_close(&self->reader);
     holds_release(&self->holds);
     if (self->scope != NULL) {
         self->scope->pins--;
@@ -99,22 +73,83 @@ static bool ids_ascend(const struct target *targets, size_t count) {
     return true;
 }
 
+/* An update of vectors that comes after another one of the same point leaves that one's other
+ * vectors standing. */
+static ins_status keep_earlier(struct points_write *self, struct target *last, size_t count,
+                               ins_error *error) {
+    if (self->kind != POINTS_UPDATE_VECTORS || count == 0) {
+        return INS_OK;
+    }
+    last->earlier = pool_alloc(&self->write.operation.pool, count * sizeof(*last->earlier));
+    if (last->earlier == NULL) {
+        return ins_fail(error, INS_TOO_LARGE, "no memory for a point that comes %zu times", count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        last->earlier[i] = (last - count + i)->point;
+    }
+    last->earlier_count = count;
+    return INS_OK;
+}
+
 /* Of an id that comes several times the last one counts, as if they had been sent one by one. */
-static void drop_repeated(struct points_write *self) {
+static ins_status drop_repeated(struct points_write *self, ins_error *error) {
     struct target *targets = self->targets;
+    ins_status status = INS_OK;
     if (ids_ascend(targets, self->target_count)) {
-        return;
+        return INS_OK;
     }
     qsort(targets, self->target_count, sizeof(*targets), order_targets);
+    for (size_t i = 0, first = 0; i < self->target_count && status == INS_OK; i++) {
+        targets[i].repeated =
+            i + 1 < self->target_count && id_equal(&targets[i].id, &targets[i + 1].id);
+        if (!targets[i].repeated) {
+            status = keep_earlier(self, &targets[i], i - first, error);
+            first = i + 1;
+        }
+    }
     size_t kept = 0;
     for (size_t i = 0; i < self->target_count; i++) {
-        bool last = i + 1 == self->target_count || !id_equal(&targets[i].id, &targets[i + 1].id);
-        if (last) {
+        if (!targets[i].repeated) {
             targets[kept++] = targets[i];
         }
     }
     self->target_count = kept;
     qsort(targets, kept, sizeof(*targets), order_request);
+    return status;
+}
+
+/* Targets from points or from ids. */
+static bool by_points(const struct points_write *self) {
+    return self->kind == POINTS_UPSERT || self->kind == POINTS_UPDATE_VECTORS;
+}
+
+static ins_status make_targets(struct points_write *self, ins_error *error) {
+    const ins_points_request *request = self->request;
+    size_t count = by_points(self) ? request->point_count : request->id_count;
+    if (count > INS_BATCH_POINTS_MAX) {
+        return ins_fail(error, INS_INVALID, "points: %zu in one request, the limit is %u", count,
+                        INS_BATCH_POINTS_MAX);
+    }
+    self->targets = pool_alloc(&self->write.operation.pool, (count + 1) * sizeof(struct target));
+    if (self->targets == NULL) {
+        return ins_fail(error, INS_TOO_LARGE,
+                        "no memory for a request of %zu points; send fewer at once", count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct target *target = &self->targets[self->target_count++];
+        *target = (struct target){.order = i};
+        if (by_points(self)) {
+            target->point = &request->points[i];
+            target->id = target->point->id;
+        } else {
+            target->id = request->ids[i];
+            target->fate = self->kind == POINTS_DELETE ? TARGET_REMOVE : TARGET_PUT;
+        }
+        if (self->scope->directory != NULL) {
+            directory_view_prefetch(self->write.operation.db, self->scope, &target->id);
+        }
+    }
+    return INS_OK;
 }
 
 static ins_status validate(struct points_write *self, ins_error *error) {
@@ -125,37 +160,21 @@ static ins_status validate(struct points_write *self, ins_error *error) {
         return status;
     }
     self->scope->pins++;
-    size_t count = self->is_upsert ? self->request->point_count : self->request->id_count;
-    if (count > INS_BATCH_POINTS_MAX) {
-        return ins_fail(error, INS_INVALID, "points: %zu in one request, the limit is %u", count,
-                        INS_BATCH_POINTS_MAX);
-    }
-    self->targets = pool_alloc(&operation->pool, (count + 1) * sizeof(struct target));
-    if (self->targets == NULL) {
-        return ins_fail(error, INS_TOO_LARGE,
-                        "no memory for a request of %zu points; send fewer at once", count);
-    }
-    for (size_t i = 0; i < count; i++) {
-        struct target *target = &self->targets[self->target_count++];
-        *target = (struct target){.order = i};
-        target->point = self->is_upsert ? &self->request->points[i] : NULL;
-        target->id = self->is_upsert ? target->point->id : self->request->ids[i];
-        if (self->scope->directory != NULL) {
-            directory_view_prefetch(operation->db, self->scope, &target->id);
-        }
-        if (self->is_upsert) {
-            status = check_vectors(self, target, error);
-            if (status == INS_OK) {
-                status = check_payload(self, target, error);
-            }
-        }
-        if (status != INS_OK) {
-            return status;
+    status = make_targets(self, error);
+    for (size_t i = 0; status == INS_OK && by_points(self) && i < self->target_count; i++) {
+        status = check_vectors(self, &self->targets[i], error);
+        if (status == INS_OK && self->kind == POINTS_UPSERT) {
+            status = check_payload(self, &self->targets[i], error);
         }
     }
-    drop_repeated(self);
-    self->validated = true;
-    return INS_OK;
+    if (status == INS_OK) {
+        status = points_check_change(self, error);
+    }
+    if (status == INS_OK) {
+        status = drop_repeated(self, error);
+    }
+    self->validated = status == INS_OK;
+    return status;
 }
 
 /* ---- Resolve ---- */
@@ -206,22 +225,31 @@ static ins_status ask_directory(struct points_write *self, ins_error *error) {
     ins_status result = INS_OK;
     for (size_t i = 0; i < self->target_count; i++) {
         struct target *target = &self->targets[i];
-        if (target->resolved || known_at_home(self, target)) {
-            target->resolved = true;
+        if (target->located || known_at_home(self, target)) {
+            target->located = true;
             continue;
         }
         ins_status status = ask_one(self, target, error);
         if (status != INS_OK && status != INS_AGAIN) {
             return status;
         }
-        target->resolved = status == INS_OK;
+        target->located = status == INS_OK;
         result = status == INS_AGAIN ? INS_AGAIN : result;
     }
     return result;
 }
 
+static ins_status look(struct points_write *self, ins_error *error) {
+    bool need_old = points_need_old(self);
+    ins_status status = need_old ? write_check_open(self->write.operation.db, error) : INS_OK;
+    if (status == INS_OK && self->scope->directory != NULL) {
+        status = ask_directory(self, error);
+    }
+    return status == INS_OK && need_old ? points_take_old(self, error) : status;
+}
+
 static ins_status resolve(struct points_write *self, ins_error *error) {
-    if (self->scope->directory == NULL || self->target_count == 0) {
+    if (self->target_count == 0) {
         return INS_OK;
     }
     struct operation *operation = &self->write.operation;
@@ -230,7 +258,7 @@ static ins_status resolve(struct points_write *self, ins_error *error) {
     bool conflict = holds_conflict(operation->db, &self->holds, scope, ids, sizeof(struct target),
                                    self->target_count);
     if (!conflict) {
-        ins_status status = ask_directory(self, error);
+        ins_status status = look(self, error);
         if (status != INS_AGAIN) {
             return status;
         }
@@ -241,152 +269,20 @@ static ins_status resolve(struct points_write *self, ins_error *error) {
     return status == INS_OK ? INS_AGAIN : status;
 }
 
-/* ---- Admit and sequence ---- */
+/* ---- The operation ---- */
 
-static uint64_t cost_of(const struct points_write *self) {
-    bool directory = self->scope->directory != NULL;
-    uint64_t cost = write_catalog_cost(64); /* the allocator's row */
-    for (size_t i = 0; i < self->target_count; i++) {
-        const struct target *target = &self->targets[i];
-        if (target->point != NULL) {
-            cost += memrow_cost(target->vector_bytes, (uint32_t)target->payload.text.size);
-        }
-        /* A tombstone, a directory entry, and a new tenant's row whose name may be escaped. */
-        if (directory || target->point == NULL) {
-            cost += 2 * memrow_cost(0, 0);
-        }
-        if (target->payload.has_tenant) {
-            cost += write_catalog_cost(64 + 6 * target->payload.tenant.size);
-        }
+/* Later writes may go on before this one is durable: its rows are there for them. */
+static void end_resolving(struct points_write *self) {
+    reader_close(&self->directory);
+    reader_close(&self->reader);
+    holds_release(&self->holds);
+    if (self->context.ordered != NULL) {
+        self->context.ordered(self->context.user);
     }
-    return cost;
-}
-
-/* The log takes at least so much. */
-static uint64_t record_floor(const struct points_write *self) {
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < self->target_count && self->is_upsert; i++) {
-        bytes += self->targets[i].vector_bytes + self->targets[i].payload.text.size;
-    }
-    return bytes;
-}
-
-static ins_status home_of(struct points_write *self, const struct target *target,
-                          struct island **out_island, ins_error *error) {
-    struct scope *scope = self->scope;
-    if (scope->directory == NULL || !target->payload.has_tenant) {
-        *out_island = scope->common;
-        return INS_OK;
-    }
-    struct islands *islands = &self->write.operation.db->islands;
-    *out_island = islands_find_tenant(islands, scope, target->payload.tenant);
-    if (*out_island != NULL) {
-        return INS_OK;
-    }
-    return write_island(&self->write, scope, target->payload.tenant, out_island, error);
-}
-
-/* By the schema that counts now: it may have changed while the request waited. */
-static ins_status put_point(struct points_write *self, const struct target *target,
-                            struct island *home, ins_error *error) {
-    struct row_vectors vectors;
-    row_vectors_begin(&vectors, self->scope->schema);
-    ins_status status = row_vectors_take(&vectors, target->point, error);
-    return status == INS_OK
-               ? write_point(&self->write, home, &target->id, &vectors, target->payload.text, error)
-               : status;
-}
-
-static bool written_above(const struct island *island, const struct target *target, uint64_t lsn) {
-    for (int slot = 0; slot < 2 && lsn != UINT64_MAX; slot++) {
-        const struct memrow *row = memtable_find(island->mem[slot], &target->id, UINT64_MAX);
-        if (row != NULL && row->lsn > lsn) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The rows of one id: the point in its home, and what a move needs. */
-static ins_status put_target(struct points_write *self, const struct target *target,
-                             ins_error *error) {
-    struct ins_db *db = self->write.operation.db;
-    struct scope *scope = self->scope;
-    struct island *home = NULL;
-    ins_status status = INS_OK;
-    if (target->point != NULL) {
-        status = home_of(self, target, &home, error);
-        if (status == INS_OK) {
-            status = put_point(self, target, home, error);
-        }
-    }
-    struct island *old = scope->directory == NULL ? scope->common
-                         : target->candidate == 0 ? NULL
-                                                  : islands_find(&db->islands, target->candidate);
-    bool newer =
-        old != NULL && target->point == NULL && written_above(old, target, self->unless_newer);
-    if (status == INS_OK && old != NULL && old != home && !newer) {
-        status = write_row(&self->write, old, MEMROW_TOMBSTONE, &target->id, 0, 0, (ins_text){0}, 0,
-                           NULL, error);
-    }
-    bool moved = home != NULL && scope->directory != NULL && target->candidate != home->incarnation;
-    if (status == INS_OK && moved) {
-        status = write_row(&self->write, scope->directory, MEMROW_DIRECTORY, &target->id, 0, 0,
-                           (ins_text){0}, home->incarnation, NULL, error);
-    }
-    return status;
-}
-
-static int order_rows(const void *left, const void *right) {
-    const struct memrow *a = *(struct memrow *const *)left, *b = *(struct memrow *const *)right;
-    uint64_t ka = a->owner->incarnation, kb = b->owner->incarnation;
-    return (ka > kb) - (ka < kb);
-}
-
-/* Rows of one island together, so that they share a part of the record; the catalog's come first.
- */
-static void group_rows(struct write *write) {
-    for (size_t i = 1; i < write->row_count; i++) {
-        if (order_rows(&write->rows[i - 1], &write->rows[i]) > 0) {
-            qsort(write->rows, write->row_count, sizeof(*write->rows), order_rows);
-            return;
-        }
-    }
-}
-
-static ins_status sequence(struct points_write *self, ins_error *error) {
-    struct write *write = &self->write;
-    if (self->unless_newer != UINT64_MAX && write->operation.db->landed_lsn > self->unless_newer) {
-        /* Rows that came after the sweep may lie in a segment now, where they are not looked for.
-         */
-        return ins_fail_retry(error, INS_EXHAUSTED, 1,
-                              "a flush ended while the filter was evaluated; try again");
-    }
-    size_t rows = 4 * self->target_count + 4;
-    /* Before its rows take memory that only a flush gives back. */
-    ins_status status = write_check_record(write->operation.db, record_floor(self), error);
-    if (status == INS_OK) {
-        status = write_begin(write, cost_of(self), rows, error);
-    }
-    for (size_t i = 0; i < self->target_count && status == INS_OK; i++) {
-        status = put_target(self, &self->targets[i], error);
-    }
-    if (status == INS_OK && write->row_count == 0) {
-        return write_settle(write, error); /* nothing to delete: nothing to write */
-    }
-    if (status == INS_OK) {
-        group_rows(write);
-        uint64_t lsn;
-        status = write_sequence(write, self->scope->key, &lsn, error);
-    }
-    if (status != INS_OK) {
-        write_undo(write);
-    }
-    return status;
 }
 
 static ins_status points_write_step(struct operation *operation, ins_error *error) {
-    struct points_write *self = of(operation);
+    struct points_write *self = points_write_of(operation);
     if (self->write.settle_lsn != 0) {
         return write_settle(&self->write, error);
     }
@@ -399,33 +295,22 @@ static ins_status points_write_step(struct operation *operation, ins_error *erro
         status = resolve(self, error);
     }
     if (status == INS_OK) {
-        status = sequence(self, error);
+        status = points_sequence(self, error);
     }
     if (status == INS_OK || self->write.settle_lsn != 0) {
-        /* Later writes may go on before this one is durable: its rows are there for them. */
-        reader_close(&self->directory);
-        holds_release(&self->holds);
+        end_resolving(self);
     }
     return status;
 }
 
-static void start(ins_db *db, const ins_points_request *request, ins_call *call, bool is_upsert,
-                  uint64_t unless_newer) {
+void points_write_start(ins_db *db, enum points_kind kind, const ins_points_request *request,
+                        const struct points_context *context, ins_call *call) {
     struct points_write *self =
         operation_create(db, call, sizeof(*self), points_write_step, points_write_close, false);
     if (self != NULL) {
         self->request = request;
-        self->is_upsert = is_upsert;
-        self->unless_newer = unless_newer;
+        self->kind = kind;
+        self->context = *context;
         operation_run(&self->write.operation);
     }
-}
-
-void ins_points_upsert(ins_db *db, const void *points_request, ins_call *call) {
-    start(db, points_request, call, true, UINT64_MAX);
-}
-
-void points_delete_ids(ins_db *db, const ins_points_request *request, uint64_t unless_newer,
-                       ins_call *call) {
-    start(db, request, call, false, unless_newer);
 }

@@ -12,7 +12,7 @@
 
 /* ---- Admission ---- */
 
-static ins_status check_open(struct ins_db *db, ins_error *error) {
+ins_status write_check_open(const struct ins_db *db, ins_error *error) {
     if (!db->writes_stopped) {
         return INS_OK;
     }
@@ -56,7 +56,7 @@ ins_status write_check_record(const struct ins_db *db, uint64_t bytes, ins_error
 
 ins_status write_begin(struct write *write, uint64_t bytes, size_t row_max, ins_error *error) {
     struct ins_db *db = write->operation.db;
-    ins_status status = check_open(db, error);
+    ins_status status = write_check_open(db, error);
     if (status == INS_OK) {
         status = make_room(db, bytes, error);
     }
@@ -241,7 +241,7 @@ ins_status write_settle(struct write *write, ins_error *error) {
         operation->call->lsn = write->settle_lsn;
         return INS_OK;
     }
-    ins_status status = check_open(db, error);
+    ins_status status = write_check_open(db, error);
     if (status != INS_OK) {
         return status;
     }

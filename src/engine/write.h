@@ -25,6 +25,9 @@ struct write {
     void (*durable)(struct write *write, uint64_t lsn);
 };
 
+/* INS_UNAVAILABLE when the log has failed. What was sequenced may be lost then: no answer may rest
+ * on it. */
+INS_MUST_USE ins_status write_check_open(const struct ins_db *db, ins_error *error);
 /* INS_TOO_LARGE when a record of so many bytes can never be written. */
 INS_MUST_USE ins_status write_check_record(const struct ins_db *db, uint64_t bytes,
                                            ins_error *error);

@@ -57,6 +57,26 @@ ins_text payload_restore(struct pool *pool, ins_text text, const struct payload_
  * an empty text "{}". NULL data when memory is out. */
 ins_text payload_select(struct pool *pool, ins_text text, const ins_selector *selector);
 
+/* A change of payloads, made once and applied to many. `object`: the members to set, in stored form
+ * (payload_store without a tenant path); `path` (borrowed, NULL: the payload itself): the object
+ * that takes them. */
+struct payload_patch;
+INS_MUST_USE ins_status payload_patch_create(struct pool *pool, ins_text object,
+                                             const struct payload_path *path,
+                                             struct payload_patch **out, ins_error *error);
+/* Qdrant's set_payload: a member replaces the one of its key, null removes it; what stands on the
+ * way to the path's object and is none becomes one. `text`: a whole payload in stored form, its
+ * tenant field restored; may be empty. *out is in the pool. INS_TOO_LARGE above
+ * INS_PAYLOAD_BYTES_MAX. */
+INS_MUST_USE ins_status payload_merge(struct pool *pool, ins_text text,
+                                      const struct payload_patch *patch, ins_text *out,
+                                      ins_error *error);
+/* The payload without what the paths name; a path that leads nowhere removes nothing. */
+#define PAYLOAD_REMOVE_PATHS_MAX 256u /* each member of an object is compared with all of them */
+INS_MUST_USE ins_status payload_remove(struct pool *pool, ins_text text,
+                                       const struct payload_path *paths, size_t path_count,
+                                       ins_text *out, ins_error *error);
+
 /* A moment as microseconds since 1970 in UTC, finer digits cut: RFC 3339, also with a space for the
  * T, without seconds, offset (UTC) or time of day; hours of an offset may stand alone; white space
  * in front, a space before the offset and "UTC" for it are taken, since Qdrant takes them. Years 0

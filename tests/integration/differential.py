@@ -191,7 +191,9 @@ class Pair:
     def step(self):
         r = self.random
         kind = r.random()
-        if kind < 0.35:
+        if kind < 0.15:
+            self.update()
+        elif kind < 0.35:
             ids = r.sample(self.ids, r.randint(1, 8))
             points = [models.PointStruct(id=i, vector=self.vectors(), payload=self.payload()) for i in ids]
             self.both(lambda c: c.upsert(self.name, points, wait=True))
@@ -214,6 +216,72 @@ class Pair:
         else:
             self.query()
 
+    def known(self, count):
+        """Ids that are there: where one is not, Qdrant changes the others and Insula none."""
+        ids = [p.id for p in self.local.scroll(self.name, limit=100)[0]]
+        return self.random.sample(ids, min(len(ids), self.random.randint(1, count)))
+
+    def change(self):
+        r = self.random
+        changes = {"n": r.randint(0, 9), "who": r.choice(TENANTS), "tags": r.choice([None, ["a"], "b"]),
+                   "deep": r.choice([None, {"er": "p"}, {"x": 1}, 7]), "flag": None, "new": {"a": [1, {"b": 2}]}}
+        return {k: changes[k] for k in r.sample(sorted(changes), r.randint(0, 3))}
+
+    def operation(self, ids):
+        """One update of a batch, and the same as a call."""
+        r, m = self.random, models
+        chosen = None if r.random() < 0.7 else self.filter() or m.Filter(must=[self.condition()])
+        selector = m.PointIdsList(points=ids) if chosen is None else m.FilterSelector(filter=chosen)
+        where = {"points": ids} if chosen is None else {"filter": chosen}
+        kind = r.randint(0, 7)
+        if kind == 7:
+            names = r.sample(self.names, r.randint(1, len(self.names)))
+            return (m.DeleteVectorsOperation(delete_vectors=m.DeleteVectors(vector=names, **where)),
+                    lambda c: c.delete_vectors(self.name, names, selector))
+        if kind == 0:
+            change, key = self.change(), r.choice([None, None, "deep", "deep.er", "who", "new.a", '"x.y".z', "new.a[1]", "new.a[]", "tags[0].u"])
+            return (m.SetPayloadOperation(set_payload=m.SetPayload(payload=change, key=key, **where)),
+                    lambda c: c.set_payload(self.name, change, selector, key=key))
+        if kind == 1:
+            payload = self.payload()
+            return (m.OverwritePayloadOperation(overwrite_payload=m.SetPayload(payload=payload, **where)),
+                    lambda c: c.overwrite_payload(self.name, payload, selector))
+        if kind == 2:
+            keys = r.sample(["n", "who", "deep.er", "deep", "tags", "new.a", "new.a[]", "new.a[1].b", "new.a[0]", "none.such"], r.randint(1, 3))
+            return (m.DeletePayloadOperation(delete_payload=m.DeletePayload(keys=keys, **where)),
+                    lambda c: c.delete_payload(self.name, keys, selector))
+        if kind == 3:
+            return m.ClearPayloadOperation(clear_payload=selector), lambda c: c.clear_payload(self.name, selector)
+        condition = r.choice([None, self.filter()])
+        if kind == 4:
+            points = [m.PointVectors(id=i, vector=self.vectors() or {self.names[0]: self.vector()}) for i in ids]
+            update = m.UpdateVectors(points=points, update_filter=condition)
+            return (m.UpdateVectorsOperation(update_vectors=update),
+                    lambda c: c.update_vectors(self.name, points, update_filter=condition))
+        mode = r.choice([None, *m.UpdateMode])
+        ids = r.sample(self.ids, r.randint(1, 8))
+        if kind == 5:
+            points = [m.PointStruct(id=i, vector=self.vectors(), payload=self.payload()) for i in ids]
+            body = m.PointsList(points=points, update_filter=condition, update_mode=mode)
+        else:
+            column = [self.vector() for _ in ids]
+            points = m.Batch(ids=ids, vectors=column if self.names == [""] else {self.names[0]: column}, payloads=[self.payload() for _ in ids])
+            body = m.PointsBatch(batch=points, update_filter=condition, update_mode=mode)
+        return (m.UpsertOperation(upsert=body),
+                lambda c: c.upsert(self.name, points, update_filter=condition, update_mode=mode))
+
+    def update(self):
+        ids = self.known(6)
+        if not ids:
+            return
+        if self.random.random() < 0.8:
+            self.both(self.operation(ids)[1])
+        else:
+            operations = [self.operation(ids)[0] for _ in range(self.random.randint(1, 5))]
+            self.both(lambda c: c.batch_update_points(self.name, operations))
+        ours, local = self.both(lambda c: c.scroll(self.name, limit=100, with_vectors=True)[0])
+        self.same_points(ours, local)
+
     def scroll(self):
         chosen, size = self.filter(), self.random.randint(1, 9)
         pages = []
@@ -234,7 +302,7 @@ class Pair:
         chosen, limit = self.filter(), r.randint(1, 12)
         using = r.choice(self.names)
         known = [p.id for p in self.local.scroll(self.name, limit=100, with_vectors=True)[0]
-                 if not using or using in (p.vector or {})]
+                 if (using in (p.vector or {}) if using else p.vector)]
         query = r.choice(known) if known and r.random() < 0.3 else self.vector()
         threshold = round(r.uniform(-0.5, 2.5), 2) if r.random() < 0.3 else None
         ours, local = self.both(

@@ -141,7 +141,7 @@ class RestTest(unittest.TestCase):
         code, _, response = self.client.call("POST", "/collections")
         self.assertEqual((code, response.headers["Allow"]), (405, "GET"))
         self.assertIn("Prometheus", self.client.error(501, "GET", "/metrics"))
-        self.assertIn("payload", self.client.error(501, "POST", self.path + "/points/payload", {}))
+        self.assertIn("audit", self.client.error(501, "POST", "/audit/logs", {}))
 
     # -- collections
 

@@ -312,15 +312,34 @@ void sim_check_store(struct sim *sim, const char *when) {
     }
 }
 
+/* A delete by filter has any LSN that nobody else has, and as many as it took records. */
 static const struct model_write *unsure_at(const struct sim *sim, uint64_t lsn) {
     const struct model_write *any = NULL;
     for (uint32_t i = 0; i < sim->unsure_count; i++) {
-        if (sim->unsure_lsn[i] == lsn) {
+        bool by_filter = sim->unsure[i].kind == WRITE_DELETE_FILTER;
+        if (sim->unsure_lsn[i] == lsn && !by_filter) {
             return &sim->unsure[i];
         }
-        any = sim->unsure_lsn[i] == 0 ? &sim->unsure[i] : any;
+        any = by_filter ? &sim->unsure[i] : any;
     }
     return any;
+}
+
+/* How far a delete by filter came whose end nobody heard: the points themselves tell. */
+static void tighten(struct sim *sim) {
+    for (uint32_t name = 0; name < MODEL_NAMES; name++) {
+        struct model_collection *collection = sim->model.current[name];
+        bool there[MODEL_IDS] = {false};
+        for (uint32_t id = 0; collection != NULL && collection->loose && id < MODEL_IDS; id++) {
+            const struct model_version *newest = model_newest(&collection->points[id]);
+            if (newest != NULL && model_is_loose(collection, id, newest)) {
+                there[id] = sim_point_exists(sim, name, id);
+            }
+        }
+        if (collection != NULL && collection->loose) {
+            model_tighten(&sim->model, collection, there);
+        }
+    }
 }
 
 /* What the log kept of the writes that had no answer. */
@@ -334,7 +353,9 @@ static void reconcile(struct sim *sim) {
     for (uint64_t lsn = sim->model.lsn + 1; lsn <= stats.lsn_durable; lsn++) {
         const struct model_write *write = unsure_at(sim, lsn);
         const char *reason = "no write had it";
-        if (write == NULL || !model_apply(&sim->model, write, lsn, &reason)) {
+        if (write != NULL && write->kind == WRITE_DELETE_FILTER) {
+            sim->model.lsn = lsn; /* a piece of it */
+        } else if (write == NULL || !model_apply(&sim->model, write, lsn, &reason)) {
             sim_fail(sim, "LSN %llu came back from the log, but %s", (unsigned long long)lsn,
                      reason);
         }
@@ -345,6 +366,7 @@ static void reconcile(struct sim *sim) {
     }
     sim->unsure_count = 0;
     memset(sim->ddl_busy, 0, sizeof(sim->ddl_busy));
+    tighten(sim);
     model_settle(&sim->model);
 }
 

@@ -40,6 +40,9 @@ static struct span span_of(const struct sim_slot *slot, uint32_t id, uint64_t to
         span.possible = true;
         island = now;
     }
+    if (span.count > 0 && model_is_loose(collection, id, &span.versions[span.count - 1])) {
+        span.always = false;
+    }
     return span;
 }
 
@@ -69,7 +72,7 @@ static bool vector_equals(const struct sim_slot *slot, const struct model_versio
                           const ins_point *point) {
     const struct model_shape *shape = &slot->collection->shape;
     float expect[MODEL_DIM_MAX];
-    model_vector(shape, version->seed, expect);
+    model_vector(shape, version->vector_seed, expect);
     double norm = 1;
     if (shape->distance == INS_DISTANCE_COSINE) {
         norm = 0;
@@ -254,7 +257,7 @@ static uint32_t certain_before(const struct sim *sim, const struct sim_slot *slo
         struct span span = span_of(slot, id, sim->model.lsn);
         bool all = span.always;
         for (uint32_t i = 0; i < span.count && all; i++) {
-            double own = model_score(shape, slot->vector, span.versions[i].seed);
+            double own = model_score(shape, slot->vector, span.versions[i].vector_seed);
             all = may_hit(slot, id, own + sign * slack(own)) &&
                   better(shape, own + sign * slack(own), score - sign * slack(score));
         }
@@ -285,7 +288,7 @@ static void check_query(const struct sim *sim, const struct sim_slot *slot) {
     for (size_t i = 0; i < hits->count; i++) {
         const struct model_version *version;
         uint32_t id = check_point(sim, slot, &hits->items[i], &version);
-        double expect = model_score(shape, slot->vector, version->seed);
+        double expect = model_score(shape, slot->vector, version->vector_seed);
         double score = (double)hits->items[i].score;
         double sign = shape->distance == INS_DISTANCE_EUCLID ? -1 : 1;
         if (fabs(score - expect) > slack(expect)) {
@@ -392,16 +395,39 @@ void sim_check_read(struct sim *sim, struct sim_slot *slot) {
     sim_check_view(sim, slot);
 }
 
+/* A change was refused since a point was not there: it is so, or was so when it looked, or a write
+ * without an answer may have made it so. */
+static bool may_miss_point(const struct sim *sim, const struct sim_slot *slot) {
+    const struct model_collection *collection = sim->model.current[slot->write.name];
+    bool may = slot->write.kind < WRITE_SET_WHO ? false : collection->loose;
+    for (uint32_t i = 0; i < SIM_SLOTS && slot->write.kind >= WRITE_SET_WHO; i++) {
+        const struct sim_slot *other = &sim->slots[i];
+        may |= other != slot && other->busy && other->is_write &&
+               other->write.name == slot->write.name;
+    }
+    for (uint32_t i = 0; i < slot->write.count && slot->write.kind >= WRITE_SET_WHO; i++) {
+        const struct model_version *versions;
+        bool absent;
+        uint32_t count = model_window(&collection->points[slot->write.ids[i]], slot->from_lsn,
+                                      sim->model.lsn, &versions, &absent);
+        may |= absent;
+        for (uint32_t j = 0; j < count; j++) {
+            may |= !versions[j].live;
+        }
+    }
+    return may;
+}
+
 static bool write_error_allowed(const struct sim *sim, const struct sim_slot *slot) {
     uint32_t name = slot->write.name;
     bool changing = sim->ddl_busy[name] > (slot->write.kind <= WRITE_DROP) ||
                     sim->ddl_count[name] != slot->ddl_from;
     ins_status status = slot->call.status;
     if (status == INS_EXHAUSTED || status == INS_TOO_LARGE) {
-        return slot->call.lsn == 0;
+        return slot->call.lsn == 0 || slot->write.kind == WRITE_DELETE_FILTER;
     }
     if (status == INS_NOT_FOUND) {
-        return changing || sim->model.current[name] == NULL;
+        return changing || sim->model.current[name] == NULL || may_miss_point(sim, slot);
     }
     if (status == INS_INVALID) {
         return changing; /* of another shape than the writer believed */
@@ -437,9 +463,17 @@ static void write_answered(struct sim *sim, struct sim_slot *slot) {
 
 void sim_check_write(struct sim *sim, struct sim_slot *slot) {
     const ins_call *call = &slot->call;
+    struct model_collection *collection = sim->model.current[slot->write.name];
+    bool by_filter = slot->write.kind == WRITE_DELETE_FILTER;
+    if (by_filter && collection != NULL && (call->status == INS_OK || call->lsn == 0)) {
+        collection->loose = false;
+    }
     if (call->status == INS_OK) {
         write_answered(sim, slot);
         return;
+    }
+    if (by_filter && call->status != INS_UNAVAILABLE && call->lsn > sim->model.lsn) {
+        sim->model.lsn = call->lsn; /* a piece of it that is durable */
     }
     sim->counts.refused++;
     if (!write_error_allowed(sim, slot)) {

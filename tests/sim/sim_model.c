@@ -44,16 +44,30 @@ static uint32_t value_n(uint64_t seed) {
     return (uint32_t)(sim_mix(seed) >> 33);
 }
 
+static void who_value(int who, char out[static 320]) {
+    char name[16];
+    if (who == WHO_LONG) { /* too long for an island */
+        (void)snprintf(out, 320, "\"%0256d\"", 1);
+    } else if (who >= 0) {
+        (void)snprintf(out, 320, "\"%s\"", model_who_text(who, name));
+    } else {
+        (void)snprintf(out, 320, "%s",
+                       who == WHO_ARRAY    ? "[\"t1\",\"t2\"]"
+                       : who == WHO_NUMBER ? "7"
+                                           : "null");
+    }
+}
+
+size_t model_who_object(const struct model_version *version, char *out, size_t capacity) {
+    char value[320];
+    who_value(version->who, value);
+    return (size_t)snprintf(out, capacity, "{\"who\":%s}", value);
+}
+
 size_t model_payload(const struct model_version *version, char *out, size_t capacity) {
-    char name[16], who[320] = "";
-    if (version->who == WHO_LONG) { /* too long for an island */
-        (void)snprintf(who, sizeof(who), ",\"who\":\"%0256d\"", 1);
-    } else if (version->who >= 0) {
-        (void)snprintf(who, sizeof(who), ",\"who\":\"%s\"", model_who_text(version->who, name));
-    } else if (version->who != WHO_MISSING) {
-        const char *value = version->who == WHO_NULL    ? "null"
-                            : version->who == WHO_ARRAY ? "[\"t1\",\"t2\"]"
-                                                        : "7";
+    char value[320], who[340] = "";
+    if (version->who != WHO_MISSING) {
+        who_value(version->who, value);
         (void)snprintf(who, sizeof(who), ",\"who\":%s", value);
     }
     int head = snprintf(out, capacity, "{\"n\":%u,\"k\":%u,\"pad\":\"", value_n(version->seed),
@@ -192,10 +206,50 @@ static bool is_empty(const struct model_collection *collection) {
     return true;
 }
 
+/* The point as it was before a write at `lsn`, or NULL. */
+static const struct model_version *live_before(const struct model_point *point, uint64_t lsn) {
+    const struct model_version *newest = NULL;
+    for (uint32_t i = 0; i < point->count && point->versions[i].lsn < lsn; i++) {
+        newest = &point->versions[i];
+    }
+    return newest != NULL && newest->live ? newest : NULL;
+}
+
+static bool is_change(enum model_kind kind) {
+    return kind >= WRITE_SET_WHO && kind <= WRITE_UPDATE_VECTORS;
+}
+
+/* What becomes of a point; false: it stays as it is. */
+static bool changed(const struct model_write *write, uint32_t i, const struct model_version *old,
+                    struct model_version *out) {
+    const struct model_version *sent = &write->versions[i];
+    *out = *sent;
+    if (write->kind == WRITE_INSERT_ONLY) {
+        return old == NULL;
+    }
+    if (write->kind == WRITE_UPDATE_ONLY || write->kind == WRITE_UPSERT) {
+        return old != NULL || write->kind == WRITE_UPSERT;
+    }
+    if (old == NULL) {
+        return false;
+    }
+    *out = *old;
+    if (write->kind == WRITE_SET_WHO) {
+        out->who = write->versions[0].who;
+    } else if (write->kind == WRITE_UPDATE_VECTORS) {
+        out->vector_seed = sent->vector_seed;
+    } else {
+        *out = write->versions[0];
+        out->vector_seed = old->vector_seed;
+    }
+    return true;
+}
+
 static void apply_points(struct model_collection *collection, const struct model_write *write,
                          uint64_t lsn) {
     const struct model_version gone = {0};
     if (write->kind == WRITE_DELETE_FILTER) {
+        collection->tight_lsn = lsn;
         for (uint32_t id = 0; id < collection->shape.id_count; id++) {
             const struct model_version *newest = model_newest(&collection->points[id]);
             if (newest != NULL && model_matches(&write->filter, id, newest)) {
@@ -205,18 +259,47 @@ static void apply_points(struct model_collection *collection, const struct model
         return;
     }
     for (uint32_t i = 0; i < write->count; i++) {
-        uint32_t id = write->ids[i];
-        if (write->kind == WRITE_UPSERT) {
-            put(collection, id, &write->versions[i], lsn);
-        } else if (model_newest(&collection->points[id]) != NULL) {
-            put(collection, id, &gone, lsn);
+        struct model_point *point = &collection->points[write->ids[i]];
+        const struct model_version *old = live_before(point, lsn);
+        struct model_version next;
+        if (write->kind == WRITE_DELETE && old != NULL) {
+            put(collection, write->ids[i], &gone, lsn);
+        } else if (write->kind != WRITE_DELETE && changed(write, i, old, &next)) {
+            put(collection, write->ids[i], &next, lsn);
         }
     }
 }
 
-/* A delete that found nothing tells the LSN at which it looked. */
-static bool deletes_nothing(const struct model_collection *collection,
-                            const struct model_write *write, uint64_t lsn) {
+/* Each id of a change was there, or it would have been refused. */
+static bool all_there(const struct model_collection *collection, const struct model_write *write,
+                      uint64_t lsn) {
+    bool all = true;
+    for (uint32_t i = 0; i < write->count && is_change(write->kind); i++) {
+        all = all && live_before(&collection->points[write->ids[i]], lsn) != NULL;
+    }
+    return all;
+}
+
+bool model_is_loose(const struct model_collection *collection, uint32_t id,
+                    const struct model_version *version) {
+    return collection->loose && version->live &&
+           model_matches(&collection->loose_filter, id, version);
+}
+
+void model_tighten(struct model *model, struct model_collection *collection, const bool *there) {
+    const struct model_version gone = {0};
+    for (uint32_t id = 0; id < collection->shape.id_count; id++) {
+        const struct model_version *newest = model_newest(&collection->points[id]);
+        if (newest != NULL && !there[id] && model_is_loose(collection, id, newest)) {
+            put(collection, id, &gone, model->lsn);
+        }
+    }
+    collection->loose = false;
+}
+
+/* A write that found nothing to do tells the LSN at which it looked. */
+static bool does_nothing(const struct model_collection *collection, const struct model_write *write,
+                         uint64_t lsn) {
     for (uint32_t id = 0; id < collection->shape.id_count; id++) {
         const struct model_version *version;
         bool absent, named = write->kind == WRITE_DELETE_FILTER;
@@ -224,8 +307,10 @@ static bool deletes_nothing(const struct model_collection *collection,
         for (uint32_t i = 0; i < write->count && !named; i++) {
             named = write->ids[i] == id;
         }
-        if (named && count > 0 && version->live &&
-            (write->kind == WRITE_DELETE || model_matches(&write->filter, id, version))) {
+        bool live = count > 0 && version->live && !model_is_loose(collection, id, version);
+        bool passes = write->kind != WRITE_DELETE_FILTER ||
+                      (live && model_matches(&write->filter, id, version));
+        if (named && passes && live == (write->kind != WRITE_INSERT_ONLY)) {
             return false;
         }
     }
@@ -235,11 +320,12 @@ static bool deletes_nothing(const struct model_collection *collection,
 bool model_apply(struct model *model, const struct model_write *write, uint64_t lsn,
                  const char **out_reason) {
     struct model_collection *collection = model->current[write->name];
-    bool deletes = write->kind == WRITE_DELETE || write->kind == WRITE_DELETE_FILTER;
-    if (lsn <= model->lsn && deletes) {
-        *out_reason = "at that LSN there was something to delete";
+    bool may_do_nothing = write->kind == WRITE_DELETE || write->kind == WRITE_DELETE_FILTER ||
+                          write->kind == WRITE_INSERT_ONLY || write->kind == WRITE_UPDATE_ONLY;
+    if (lsn <= model->lsn && may_do_nothing) {
+        *out_reason = "at that LSN there was something to do";
         return collection == NULL || collection->create_lsn > lsn ||
-               deletes_nothing(collection, write, lsn);
+               does_nothing(collection, write, lsn);
     }
     if (lsn <= model->lsn && write->kind == WRITE_ALIAS) {
         return true; /* it found nothing to change */
@@ -252,6 +338,10 @@ bool model_apply(struct model *model, const struct model_write *write, uint64_t 
     if (!needs_none && (collection == NULL) != (write->kind == WRITE_CREATE)) {
         *out_reason = collection == NULL ? "its collection was not there"
                                          : "a collection of that name was there";
+        return false;
+    }
+    if (collection != NULL && write->kind > WRITE_DROP && !all_there(collection, write, lsn)) {
+        *out_reason = "it changed a point that was not there";
         return false;
     }
     model->lsn = lsn;

@@ -23,7 +23,8 @@ enum model_who { WHO_MISSING = -1, WHO_NULL = -2, WHO_ARRAY = -3, WHO_NUMBER = -
 
 struct model_version {
     uint64_t lsn;
-    uint64_t seed; /* of vector and payload */
+    uint64_t seed; /* of the payload */
+    uint64_t vector_seed;
     int who;
     uint32_t pad; /* bytes that make the payload longer */
     bool live;    /* false: a tombstone */
@@ -39,32 +40,6 @@ struct model_shape {
     ins_distance distance;
     uint32_t id_count, pad_max;
     bool uuids; /* half of the ids are UUIDs */
-};
-
-struct model_collection {
-    struct model_collection *next; /* dropped ones, until all is quiet */
-    struct model_shape shape;
-    uint64_t create_lsn, drop_lsn; /* 0 = not dropped */
-    bool islands;                  /* an is_tenant index was made while it was empty */
-    struct model_point points[MODEL_IDS];
-};
-
-struct model {
-    struct model_collection *current[MODEL_NAMES];
-    struct model_collection *dropped;
-    struct model_collection *aliases[MODEL_ALIASES]; /* NULL: there is none */
-    uint64_t lsn;                                    /* of the last write that was applied */
-};
-
-enum model_kind {
-    WRITE_CREATE,
-    WRITE_DROP,
-    WRITE_INDEX, /* is_tenant on "who" */
-    WRITE_INDEX_DROP,
-    WRITE_ALIAS, /* made for the collection, or deleted */
-    WRITE_UPSERT,
-    WRITE_DELETE,
-    WRITE_DELETE_FILTER,
 };
 
 enum model_filter_kind {
@@ -84,6 +59,42 @@ struct model_filter {
     int a, b;
 };
 
+struct model_collection {
+    struct model_collection *next; /* dropped ones, until all is quiet */
+    struct model_shape shape;
+    uint64_t create_lsn, drop_lsn; /* 0 = not dropped */
+    bool islands;                  /* an is_tenant index was made while it was empty */
+    /* A delete by filter is under way, or ended without saying how far it came: any of the points
+     * that pass it may be gone. It has the collection to itself, so nothing else changes them. */
+    bool loose;
+    uint64_t tight_lsn; /* at which the last one ended */
+    struct model_filter loose_filter;
+    struct model_point points[MODEL_IDS];
+};
+
+struct model {
+    struct model_collection *current[MODEL_NAMES];
+    struct model_collection *dropped;
+    struct model_collection *aliases[MODEL_ALIASES]; /* NULL: there is none */
+    uint64_t lsn;                                    /* of the last write that was applied */
+};
+
+enum model_kind {
+    WRITE_CREATE,
+    WRITE_DROP,
+    WRITE_INDEX, /* is_tenant on "who" */
+    WRITE_INDEX_DROP,
+    WRITE_ALIAS, /* made for the collection, or deleted */
+    WRITE_UPSERT,
+    WRITE_DELETE,
+    WRITE_DELETE_FILTER,
+    WRITE_SET_WHO,           /* set payload: another tenant, else the same */
+    WRITE_OVERWRITE_PAYLOAD, /* all with the first version's payload */
+    WRITE_UPDATE_VECTORS,
+    WRITE_INSERT_ONLY, /* conditional upserts */
+    WRITE_UPDATE_ONLY,
+};
+
 struct model_write {
     enum model_kind kind;
     uint32_t name;
@@ -100,6 +111,11 @@ struct model_write {
  * accepted: its collection is not there, or its LSN is not above those before. */
 bool model_apply(struct model *model, const struct model_write *write, uint64_t lsn,
                  const char **out_reason);
+/* Forgets a delete by filter that was under way when the process ended, but for what it did: of the
+ * points that pass, those are gone that are not `there` [MODEL_IDS]. */
+void model_tighten(struct model *model, struct model_collection *collection, const bool *there);
+bool model_is_loose(const struct model_collection *collection, uint32_t id,
+                    const struct model_version *version);
 /* Forgets all but the newest version of every point, and dropped collections. */
 void model_settle(struct model *model);
 void model_fini(struct model *model);
@@ -121,6 +137,8 @@ uint32_t model_id_number(const struct model_shape *shape, const ins_id *id);
 void model_vector(const struct model_shape *shape, uint64_t seed, float *out);
 /* The payload as the engine must give it back; its length. */
 size_t model_payload(const struct model_version *version, char *out, size_t capacity);
+/* An object with the version's tenant field alone; null where it has none. */
+size_t model_who_object(const struct model_version *version, char *out, size_t capacity);
 /* The tenant's text; `out` has room for 16 bytes. */
 const char *model_who_text(int who, char *out);
 /* The score of `version` for `query` as the engine counts it. */

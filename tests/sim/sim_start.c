@@ -160,17 +160,23 @@ static enum model_kind any_kind(struct sim *sim, uint32_t name, bool there) {
     if (dice < (young ? 60 : 8)) {
         return WRITE_INDEX;
     }
-    if (dice < 14 && !name_has_write(sim, name, false) && !name_has_write(sim, UINT32_MAX, true)) {
+    bool loose = collection != NULL && collection->loose;
+    if (dice < 14 && collection != NULL && !loose && !name_has_write(sim, name, false) &&
+        !name_has_write(sim, UINT32_MAX, true)) {
         return WRITE_DELETE_FILTER; /* its effect is exact only when nobody else writes there */
     }
-    return dice < 27 ? WRITE_DELETE : WRITE_UPSERT;
+    if (dice < 42) {
+        return (enum model_kind)(WRITE_SET_WHO + sim_below(random, 5));
+    }
+    return dice < 52 ? WRITE_DELETE : WRITE_UPSERT;
 }
 
-static void fill_upsert(struct sim *sim, struct sim_slot *slot, const struct model_shape *shape) {
+static void fill_versions(struct sim *sim, struct sim_slot *slot, const struct model_shape *shape) {
     struct model_write *write = &slot->write;
     for (uint32_t i = 0; i < write->count; i++) {
         struct model_version *version = &write->versions[i];
         *version = (struct model_version){.seed = ++sim->next_seed,
+                                          .vector_seed = sim->next_seed,
                                           .who = any_who(&sim->random),
                                           .pad = sim_below(&sim->random, shape->pad_max + 1),
                                           .live = true};
@@ -182,8 +188,15 @@ static void fill_upsert(struct sim *sim, struct sim_slot *slot, const struct mod
                                       .dim = shape->dim,
                                       .payload = {.data = payload, .size = size}};
     }
-    slot->points_request.points = slot->points;
-    slot->points_request.point_count = write->count;
+}
+
+/* {"who": ...}; a null would take it out, which the model says by "missing". */
+static void fill_set_who(struct sim *sim, struct sim_slot *slot) {
+    struct model_version *version = &slot->write.versions[0];
+    version->who = any_who(&sim->random);
+    version->who = version->who == WHO_NULL ? WHO_MISSING : version->who;
+    size_t size = model_who_object(version, slot->payloads, MODEL_PAYLOAD_MAX);
+    slot->points_request.change = (ins_text){.data = slot->payloads, .size = size};
 }
 
 static void fill_points_write(struct sim *sim, struct sim_slot *slot,
@@ -196,28 +209,51 @@ static void fill_points_write(struct sim *sim, struct sim_slot *slot,
         write->ids[i] = sim_below(random, shape->id_count);
         slot->point_ids[i] = model_id(shape, write->ids[i]);
     }
-    if (write->kind == WRITE_UPSERT) {
-        fill_upsert(sim, slot, shape);
-    } else {
-        slot->points_request.ids = slot->point_ids;
-        slot->points_request.id_count = write->count;
+    fill_versions(sim, slot, shape);
+    bool insert = write->kind == WRITE_INSERT_ONLY, update = write->kind == WRITE_UPDATE_ONLY;
+    if (write->kind == WRITE_UPSERT || write->kind == WRITE_UPDATE_VECTORS || insert || update) {
+        slot->points_request.points = slot->points;
+        slot->points_request.point_count = write->count;
+        slot->points_request.update_mode = insert   ? INS_MODE_INSERT_ONLY
+                                           : update ? INS_MODE_UPDATE_ONLY
+                                                    : INS_MODE_UPSERT;
+        return;
+    }
+    slot->points_request.ids = slot->point_ids;
+    slot->points_request.id_count = write->count;
+    if (write->kind == WRITE_SET_WHO) {
+        fill_set_who(sim, slot);
+    } else if (write->kind == WRITE_OVERWRITE_PAYLOAD) {
+        slot->points_request.change = slot->points[0].payload;
     }
 }
 
 static void start_points_write(struct sim *sim, struct sim_slot *slot,
                                const struct model_shape *shape) {
     slot->points_request.collection = text(sim_name(slot->write.name));
+    static const ins_start starts[] = {
+        [WRITE_UPSERT] = ins_points_upsert,
+        [WRITE_DELETE] = ins_points_delete,
+        [WRITE_DELETE_FILTER] = ins_points_delete,
+        [WRITE_SET_WHO] = ins_points_set_payload,
+        [WRITE_OVERWRITE_PAYLOAD] = ins_points_overwrite_payload,
+        [WRITE_UPDATE_VECTORS] = ins_points_update_vectors,
+        [WRITE_INSERT_ONLY] = ins_points_upsert,
+        [WRITE_UPDATE_ONLY] = ins_points_upsert,
+    };
     if (slot->write.kind == WRITE_DELETE_FILTER) {
         slot->write.filter = any_filter(&sim->random, shape);
         if (slot->write.filter.kind == FILTER_NONE) {
             slot->write.filter.kind = FILTER_WHO;
         }
         sim_filter_fill(slot, &slot->write.filter, shape);
+        struct model_collection *collection = sim->model.current[slot->write.name];
+        collection->loose = true;
+        collection->loose_filter = slot->write.filter;
     } else {
         fill_points_write(sim, slot, shape);
     }
-    (slot->write.kind == WRITE_UPSERT ? ins_points_upsert : ins_points_delete)(
-        sim->db, &slot->points_request, &slot->call);
+    starts[slot->write.kind](sim->db, &slot->points_request, &slot->call);
 }
 
 static void start_alias(struct sim *sim, struct sim_slot *slot) {
@@ -266,6 +302,11 @@ static void start_collection_write(struct sim *sim, struct sim_slot *slot) {
     case WRITE_UPSERT:
     case WRITE_DELETE:
     case WRITE_DELETE_FILTER:
+    case WRITE_SET_WHO:
+    case WRITE_OVERWRITE_PAYLOAD:
+    case WRITE_UPDATE_VECTORS:
+    case WRITE_INSERT_ONLY:
+    case WRITE_UPDATE_ONLY:
         request->field = text(sim_once_in(&sim->random, 2) ? "k" : "who");
         ins_index_delete(sim->db, request, &slot->call);
         break;
@@ -301,7 +342,7 @@ static void fill_query(struct sim *sim, struct sim_slot *slot, const struct mode
         if (quiet && own != NULL) { /* else its vector may change under the query */
             request->by_id = true;
             request->query_id = model_id(shape, slot->ids[0]);
-            model_vector(shape, own->seed, slot->vector);
+            model_vector(shape, own->vector_seed, slot->vector);
         }
     }
     if (!request->by_id) {

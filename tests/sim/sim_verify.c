@@ -8,12 +8,8 @@ static void verify_done(ins_call *call) {
     ((struct sim_slot *)call->user)->busy = false;
 }
 
-/* Runs one read of slot 0 and compares it. */
-static void ask(struct sim *sim, struct sim_slot *slot, enum sim_read_kind kind, ins_start start,
-                const void *request) {
+static void run_read(struct sim *sim, struct sim_slot *slot, ins_start start, const void *request) {
     slot->busy = true;
-    slot->kind = kind;
-    slot->from_lsn = sim->model.lsn;
     slot->call = (ins_call){.done = verify_done, .user = slot, .lane = INS_LANE_REQUEST};
     start(sim->db, request, &slot->call);
     while (slot->busy && (sim_step(&sim->lanes) || sim_run_timer(&sim->lanes))) {
@@ -21,8 +17,36 @@ static void ask(struct sim *sim, struct sim_slot *slot, enum sim_read_kind kind,
     if (slot->busy) {
         sim_fail(sim, "a read waits for ever");
     }
+}
+
+/* Runs one read of slot 0 and compares it. */
+static void ask(struct sim *sim, struct sim_slot *slot, enum sim_read_kind kind, ins_start start,
+                const void *request) {
+    slot->kind = kind;
+    slot->from_lsn = sim->model.lsn;
+    run_read(sim, slot, start, request);
     sim_check_read(sim, slot);
     ins_call_release(&slot->call);
+}
+
+bool sim_point_exists(struct sim *sim, uint32_t name, uint32_t id) {
+    struct sim_slot *slot = &sim->slots[0];
+    bool exists = true, failed = true;
+    for (uint32_t tries = 0; failed && tries < 100; tries++) { /* a fault may be set already */
+        slot->point_ids[0] = model_id(&sim->model.current[name]->shape, id);
+        slot->points_request =
+            (ins_points_request){.collection = {.data = sim_name(name), .size = 4},
+                                 .ids = slot->point_ids,
+                                 .id_count = 1};
+        run_read(sim, slot, ins_points_get, &slot->points_request);
+        failed = slot->call.status != INS_OK;
+        exists = slot->call.points.count > 0;
+        ins_call_release(&slot->call);
+    }
+    if (failed) {
+        sim_fail(sim, "point %u of %s cannot be read", id, sim_name(name));
+    }
+    return exists;
 }
 
 static void verify_filter(struct sim *sim, struct sim_slot *slot,

@@ -1,0 +1,135 @@
+/* Admit and sequence: the rows of all targets in one record. */
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "engine/points_write.h"
+
+static uint64_t cost_of(const struct points_write *self) {
+    bool directory = self->scope->directory != NULL;
+    uint64_t cost = write_catalog_cost(64); /* the allocator's row */
+    for (size_t i = 0; i < self->target_count; i++) {
+        const struct target *target = &self->targets[i];
+        if (target->fate == TARGET_SKIP) {
+            continue;
+        }
+        if (target->fate == TARGET_PUT) {
+            cost += memrow_cost(target->vector_bytes, (uint32_t)target->payload.text.size);
+        }
+        /* A tombstone, a directory entry, and a new tenant's row whose name may be escaped. */
+        if (directory || target->fate == TARGET_REMOVE) {
+            cost += 2 * memrow_cost(0, 0);
+        }
+        if (target->payload.has_tenant) {
+            cost += write_catalog_cost(64 + 6 * target->payload.tenant.size);
+        }
+    }
+    return cost;
+}
+
+/* The log takes at least so much. */
+static uint64_t record_floor(const struct points_write *self) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < self->target_count; i++) {
+        if (self->targets[i].fate == TARGET_PUT) {
+            bytes += self->targets[i].vector_bytes + self->targets[i].payload.text.size;
+        }
+    }
+    return bytes;
+}
+
+static ins_status home_of(struct points_write *self, const struct target *target,
+                          struct island **out_island, ins_error *error) {
+    struct scope *scope = self->scope;
+    if (scope->directory == NULL || !target->payload.has_tenant) {
+        *out_island = scope->common;
+        return INS_OK;
+    }
+    struct islands *islands = &self->write.operation.db->islands;
+    *out_island = islands_find_tenant(islands, scope, target->payload.tenant);
+    if (*out_island != NULL) {
+        return INS_OK;
+    }
+    return write_island(&self->write, scope, target->payload.tenant, out_island, error);
+}
+
+static ins_status put_point(struct points_write *self, const struct target *target,
+                            struct island *home, ins_error *error) {
+    struct row_vectors vectors;
+    ins_status status = points_row_vectors(self, target, &vectors, error);
+    return status == INS_OK
+               ? write_point(&self->write, home, &target->id, &vectors, target->payload.text, error)
+               : status;
+}
+
+/* The rows of one id: the point in its home, and what a move needs. */
+static ins_status put_target(struct points_write *self, const struct target *target,
+                             ins_error *error) {
+    struct ins_db *db = self->write.operation.db;
+    struct scope *scope = self->scope;
+    struct island *home = NULL;
+    ins_status status = INS_OK;
+    if (target->fate == TARGET_PUT) {
+        status = home_of(self, target, &home, error);
+        if (status == INS_OK) {
+            status = put_point(self, target, home, error);
+        }
+    }
+    struct island *old = scope->directory == NULL ? scope->common
+                         : target->candidate == 0 ? NULL
+                                                  : islands_find(&db->islands, target->candidate);
+    if (status == INS_OK && old != NULL && old != home) {
+        status = write_row(&self->write, old, MEMROW_TOMBSTONE, &target->id, 0, 0, (ins_text){0}, 0,
+                           NULL, error);
+    }
+    bool moved = home != NULL && scope->directory != NULL && target->candidate != home->incarnation;
+    if (status == INS_OK && moved) {
+        status = write_row(&self->write, scope->directory, MEMROW_DIRECTORY, &target->id, 0, 0,
+                           (ins_text){0}, home->incarnation, NULL, error);
+    }
+    return status;
+}
+
+static int order_rows(const void *left, const void *right) {
+    const struct memrow *a = *(struct memrow *const *)left, *b = *(struct memrow *const *)right;
+    uint64_t ka = a->owner->incarnation, kb = b->owner->incarnation;
+    return (ka > kb) - (ka < kb);
+}
+
+/* Rows of one island together, so that they share a part of the record; the catalog's come first.
+ */
+static void group_rows(struct write *write) {
+    for (size_t i = 1; i < write->row_count; i++) {
+        if (order_rows(&write->rows[i - 1], &write->rows[i]) > 0) {
+            qsort(write->rows, write->row_count, sizeof(*write->rows), order_rows);
+            return;
+        }
+    }
+}
+
+ins_status points_sequence(struct points_write *self, ins_error *error) {
+    struct write *write = &self->write;
+    size_t rows = 4 * self->target_count + 4;
+    /* Before its rows take memory that only a flush gives back. */
+    ins_status status = write_check_record(write->operation.db, record_floor(self), error);
+    if (status == INS_OK) {
+        status = write_begin(write, cost_of(self), rows, error);
+    }
+    for (size_t i = 0; i < self->target_count && status == INS_OK; i++) {
+        if (self->targets[i].fate != TARGET_SKIP) {
+            status = put_target(self, &self->targets[i], error);
+        }
+    }
+    if (status == INS_OK && write->row_count == 0) {
+        return write_settle(write, error); /* nothing to change: nothing to write */
+    }
+    if (status == INS_OK) {
+        group_rows(write);
+        uint64_t lsn;
+        status = write_sequence(write, self->scope->key, &lsn, error);
+    }
+    if (status != INS_OK) {
+        write_undo(write);
+    }
+    return status;
+}

@@ -1,0 +1,91 @@
+/* Writes of points: what the files of one operation share.
+ *
+ * points_write.c (the operation: validate, resolve) -> points_old.c (the points as they are, for
+ * those writes that need them) -> points_update.c (the points as they shall be) -> points_put.c
+ * (admit and sequence). */
+#ifndef INS_ENGINE_POINTS_WRITE_H
+#define INS_ENGINE_POINTS_WRITE_H
+
+#include "engine/holds.h"
+#include "engine/points.h"
+
+enum target_fate {
+    TARGET_PUT = 0, /* the row that is described here */
+    TARGET_REMOVE,
+    TARGET_SKIP, /* nothing: a condition does not hold */
+};
+
+struct target { /* one id of a write */
+    ins_id id;
+    const ins_point *point;    /* as it was sent; NULL: by id only */
+    const ins_point **earlier; /* [earlier_count] update vectors: sent before it, same id */
+    size_t earlier_count;
+    struct payload_stored payload; /* of the new row */
+    const void *kept;              /* packed: [kept_count] vectors of the old row */
+    uint32_t kept_count;
+    uint32_t vector_bytes; /* of the new row */
+    enum target_fate fate;
+    uint64_t candidate; /* island that the id directory names; 0 = none */
+    bool located, repeated;
+    size_t order; /* place in the request */
+};
+
+struct points_write {
+    struct write write;
+    const ins_points_request *request;
+    enum points_kind kind;
+    struct points_context context;
+    struct scope *scope; /* pinned */
+    struct target *targets;
+    size_t target_count;
+    struct holds holds;
+    struct reader directory; /* open while this write waits for bytes of the id directory */
+    bool validated;
+    /* Writes that look at the old points. */
+    struct reader reader;
+    struct target **by_island; /* [target_count], those of one island together */
+    size_t next;               /* of by_island: not looked at yet */
+    struct filter *condition;  /* update_filter, or NULL */
+    struct payload_patch *patch;
+    struct payload_path patch_path;
+    struct payload_path *removed_paths; /* [request->key_count] */
+    struct payload_stored overwriting;
+};
+
+/* A point as it is. Everything is borrowed until the reader is asked again. */
+struct old_point {
+    bool exists;
+    bool passes;                            /* the condition, if there is one */
+    const struct payload_path *tenant_path; /* of a tenant's island, or NULL */
+    ins_text tenant;
+    ins_text payload;           /* stored form */
+    struct vector_ref *vectors; /* [vector_count] */
+    uint32_t vector_count;
+};
+
+static inline struct points_write *points_write_of(struct operation *operation) {
+    return container_of(operation, struct points_write, write.operation);
+}
+
+/* True when the kind decides by what is there. */
+bool points_need_old(const struct points_write *self);
+
+/* points_update.c: what a kind brings with it, checked once. */
+INS_MUST_USE ins_status points_check_change(struct points_write *self, ins_error *error);
+/* What becomes of the target; its new row. */
+INS_MUST_USE ins_status points_change(struct points_write *self, struct target *target,
+                                      const struct old_point *old, ins_error *error);
+
+/* The vectors of the target's new row, by the schema that counts now. */
+INS_MUST_USE ins_status points_row_vectors(const struct points_write *self,
+                                           const struct target *target, struct row_vectors *out,
+                                           ins_error *error);
+
+/* points_old.c: every target's point is looked at and changed. The targets' islands are known and
+ * their ids are held when this waits. */
+INS_MUST_USE ins_status points_take_old(struct points_write *self, ins_error *error);
+
+/* points_put.c: rows of all targets in one record. */
+INS_MUST_USE ins_status points_sequence(struct points_write *self, ins_error *error);
+
+#endif
