@@ -18,6 +18,7 @@ import tempfile
 
 import cpu
 import memory
+import world
 import writers
 from harness import Others, Result, Setup, Skip
 
@@ -31,6 +32,7 @@ GATES = {
     "1.3c": writers.gate_rival,
     "1.4": cpu.gate_1_4,
     "1.5": cpu.gate_1_5,
+    "3.7": world.gate_3_7,
 }
 
 

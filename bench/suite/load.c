@@ -234,26 +234,30 @@ static bool wait_searchable(struct load *load) {
 
 /* ---- Report ---- */
 
-/* Least squares of bytes on disk over tenants and points while it grew: what one of each costs. */
+/* Least squares of bytes on disk over tenants and points while it grew: what one of each costs,
+ * above what lies there at the beginning (log files made beforehand). */
 static void report_fit(const struct load *load) {
     double tt = 0, tp = 0, pp = 0, td = 0, pd = 0;
+    double begin = load->sample_count == 0 ? 0.0 : load->samples[0].disk;
     for (uint32_t i = 0; i < load->sample_count; i++) {
         const struct sample *s = &load->samples[i];
         tt += s->tenants * s->tenants;
         tp += s->tenants * s->points;
         pp += s->points * s->points;
-        td += s->tenants * s->disk;
-        pd += s->points * s->disk;
+        td += s->tenants * (s->disk - begin);
+        pd += s->points * (s->disk - begin);
     }
     double determinant = tt * pp - tp * tp;
-    if (load->sample_count < 10 || determinant < 1e-3 * tt * pp) {
-        report_absent(load->report, "disk_fit_tenant", "disk bytes a tenant, fitted");
+    double tenant = (td * pp - pd * tp) / determinant, point = (pd * tt - td * tp) / determinant;
+    if (load->sample_count < 30 || determinant < 1e-3 * tt * pp || tenant < 0.0 || point < 0.0) {
+        report_absent(load->report, "disk_fit_tenant",
+                      "disk bytes a tenant, fitted (too few samples, or no fit)");
         return;
     }
     report_number(load->report, "disk_fit_tenant", "disk bytes a tenant, fitted while it grew",
-                  (td * pp - pd * tp) / determinant);
+                  tenant);
     report_number(load->report, "disk_fit_point", "disk bytes a point, fitted while it grew",
-                  (pd * tt - td * tp) / determinant);
+                  point);
 }
 
 static void report_cpu(const struct load *load, const struct target_look *before,

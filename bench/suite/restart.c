@@ -95,6 +95,7 @@ static bool search_until_steady(struct restart *restart, uint64_t start_ns) {
     uint64_t now_ns = bench_now_ns();
     uint64_t end_ns = now_ns + (uint64_t)(suite_seconds(suite, 30.0) * (double)BENCH_NS);
     const struct asker_plan plan = {.rate = suite_rate(suite),
+                                    .bursts = true,
                                     .number = suite->streams++,
                                     .start_ns = now_ns,
                                     .begin_ns = now_ns,

@@ -16,6 +16,7 @@ struct storm {
     struct writer writer;
     struct asker *asking; /* of the three */
     bool writing;
+    uint64_t stream;
     double *write_p99; /* [ASKER_SECONDS_MAX], ms */
     uint32_t ticks;
     struct traffic traffic;
@@ -41,7 +42,8 @@ static bool run_phase(struct storm *storm, struct asker *asker, const char *what
     uint64_t start_ns = bench_now_ns();
     uint64_t end_ns = start_ns + (uint64_t)(seconds * (double)BENCH_NS);
     const struct asker_plan plan = {.rate = suite_rate(suite) / 5.0,
-                                    .number = suite->streams++,
+                                    .bursts = true,
+                                    .number = storm->stream, /* the same tenants in each phase */
                                     .start_ns = start_ns,
                                     .begin_ns = start_ns,
                                     .end_ns = end_ns};
@@ -193,6 +195,7 @@ bool workload_storm(struct suite *suite, struct report *report) {
     if (good) {
         storm->suite = suite;
         storm->report = report;
+        storm->stream = suite->streams++;
         storm->write_p99 = calloc(ASKER_SECONDS_MAX, sizeof(double));
         good = storm->write_p99 != NULL && measure(storm);
         asker_close(&storm->before);
