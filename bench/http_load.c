@@ -356,6 +356,10 @@ static bool run_loop(struct run *run) {
     run->heard_ns = run->tick_ns = bench_now_ns();
     while (!run->load->lost) {
         if (open && !send_due(run, &due_ns)) {
+            run->load->lost = run->load->end_on_loss; /* nobody listens any more */
+            if (run->load->lost) {
+                return true;
+            }
             (void)bench_fail("cannot send to %s: %s", run->load->server->host, strerror(errno));
             return false;
         }
