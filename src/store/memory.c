@@ -9,6 +9,12 @@
 #include "base/hash.h"
 #include "base/status.h"
 #include "store/memory_private.h"
+#include "store/objects.h"
+
+/* The memory behind a handle of store_memory_open. */
+static struct memory_store *twin_of(ins_store *handle) {
+    return memory_of(store_is_over_objects(handle) ? store_over_objects_below(handle) : handle);
+}
 
 void memory_lock(struct memory_store *store) {
     int result = pthread_mutex_lock(&store->lock);
@@ -59,12 +65,16 @@ ins_status store_memory_open(const struct store_memory_options *options, ins_sto
     store->random_state = options->seed;
     store->log.sink.ops = &memory_log_ops;
     (void)pthread_mutex_init(&store->lock, NULL);
+    store->objects_only = options->objects_only;
+    if (options->objects_only) {
+        return store_over_objects_open(&store->store, out_store);
+    }
     *out_store = &store->store;
     return INS_OK;
 }
 
 static void restart(ins_store *handle, bool power_cut) {
-    struct memory_store *store = memory_of(handle);
+    struct memory_store *store = twin_of(handle);
     memory_lock(store);
     store->sync_failed = false;
     store->faults.fail_call = 0;
@@ -72,6 +82,9 @@ static void restart(ins_store *handle, bool power_cut) {
     memory_cells_restart(store, power_cut);
     memory_log_restart(store, power_cut);
     memory_unlock(store);
+    if (store_is_over_objects(handle)) {
+        store_over_objects_restart(handle);
+    }
 }
 
 void store_memory_crash(ins_store *store) {
@@ -86,7 +99,7 @@ void store_memory_fail_at(ins_store *handle, uint64_t countdown, bool only_write
                           ins_status status, bool sticky) {
     INS_ASSERT(countdown > 0);
     INS_ASSERT(status != INS_OK);
-    struct memory_store *store = memory_of(handle);
+    struct memory_store *store = twin_of(handle);
     memory_lock(store);
     struct memory_faults *faults = &store->faults;
     faults->fail_call = (only_writes ? faults->write_calls : faults->calls) + countdown;
@@ -97,14 +110,14 @@ void store_memory_fail_at(ins_store *handle, uint64_t countdown, bool only_write
 }
 
 void store_memory_fail_off(ins_store *handle) {
-    struct memory_store *store = memory_of(handle);
+    struct memory_store *store = twin_of(handle);
     memory_lock(store);
     store->faults.fail_call = 0;
     memory_unlock(store);
 }
 
 uint64_t store_memory_calls(ins_store *handle, bool only_writes) {
-    struct memory_store *store = memory_of(handle);
+    struct memory_store *store = twin_of(handle);
     memory_lock(store);
     uint64_t calls = only_writes ? store->faults.write_calls : store->faults.calls;
     memory_unlock(store);
@@ -118,11 +131,24 @@ typedef bool (*raw_visit)(void *context, const char *raw_name, struct memory_byt
 
 #define RAW_NAME_MAX (STORE_NAME_MAX + 16)
 
+/* Of cells and logs made of objects: as without them, with the rest of their names behind. */
+static void raw_object_name(const struct memory_store *store, const struct memory_object *object,
+                            char out[RAW_NAME_MAX]) {
+    static const char *const kinds[][2] = {{"o-", ""}, {"c-", "cell:"}, {"l-", "log:"}};
+    (void)snprintf(out, RAW_NAME_MAX, "%s", object->name);
+    for (size_t i = 0; store->objects_only && i < 3; i++) {
+        if (strncmp(object->name, kinds[i][0], 2) == 0) {
+            (void)snprintf(out, RAW_NAME_MAX, "%s%s", kinds[i][1], object->name + 2);
+        }
+    }
+}
+
 /* Calls visit for everything that rests, until it returns false. Under lock. */
 static void raw_each(struct memory_store *store, raw_visit visit, void *context) {
     char name[RAW_NAME_MAX];
     for (struct memory_object *object = store->objects; object != NULL; object = object->next) {
-        if (!object->removed && !visit(context, object->name, &object->bytes)) {
+        raw_object_name(store, object, name);
+        if (!object->removed && !visit(context, name, &object->bytes)) {
             return;
         }
     }
@@ -156,7 +182,7 @@ static bool raw_match(void *context, const char *raw_name, struct memory_bytes *
 }
 
 bool store_memory_flip(ins_store *handle, const char *name, uint64_t offset, uint8_t mask) {
-    struct memory_store *store = memory_of(handle);
+    struct memory_store *store = twin_of(handle);
     struct raw_find find = {name, NULL};
     memory_lock(store);
     raw_each(store, raw_match, &find);
@@ -166,7 +192,7 @@ bool store_memory_flip(ins_store *handle, const char *name, uint64_t offset, uin
 }
 
 bool store_memory_truncate(ins_store *handle, const char *name, uint64_t size) {
-    struct memory_store *store = memory_of(handle);
+    struct memory_store *store = twin_of(handle);
     struct raw_find find = {name, NULL};
     memory_lock(store);
     raw_each(store, raw_match, &find);
@@ -177,7 +203,7 @@ bool store_memory_truncate(ins_store *handle, const char *name, uint64_t size) {
 
 bool store_memory_read_raw(ins_store *handle, const char *name, uint64_t offset, void *out,
                            size_t size) {
-    struct memory_store *store = memory_of(handle);
+    struct memory_store *store = twin_of(handle);
     struct raw_find find = {name, NULL};
     memory_lock(store);
     raw_each(store, raw_match, &find);
@@ -204,7 +230,7 @@ static bool raw_tell(void *context, const char *raw_name, struct memory_bytes *b
 ins_status store_memory_list_raw(ins_store *handle,
                                  void (*visit)(void *context, const char *name, uint64_t size),
                                  void *context) {
-    struct memory_store *store = memory_of(handle);
+    struct memory_store *store = twin_of(handle);
     struct raw_list list = {visit, context};
     memory_lock(store); /* visit may not call the store */
     raw_each(store, raw_tell, &list);

@@ -172,7 +172,9 @@ static ins_status commit_locked(struct store_writer *writer, ins_error *error) {
         return ins_fail(error, INS_EXISTS, "object %s exists", writer->name);
     }
     ins_status failure = memory_call(store, true, "put_commit", error);
-    if (failure != INS_OK && memory_random(store, 2) == 0) {
+    /* For want of space an object storage puts nothing. */
+    bool never = store->objects_only && failure == INS_FULL;
+    if (failure != INS_OK && (never || memory_random(store, 2) == 0)) {
         return failure; /* the sync of the object failed: it was never named */
     }
     status = object_add(store, writer, error);
@@ -180,12 +182,12 @@ static ins_status commit_locked(struct store_writer *writer, ins_error *error) {
         return status;
     }
     store->store.sync_count += 2;
-    if (failure != INS_OK) { /* the sync of its directory failed */
+    if (failure != INS_OK && !store->objects_only) { /* the sync of its directory failed */
         store->sync_failed = true;
         return failure;
     }
     objects_sync(store);
-    return INS_OK;
+    return failure; /* of an object storage: it happened, and the answer was lost */
 }
 
 ins_status memory_put_commit(struct store_writer *writer, ins_error *error) {
@@ -288,6 +290,9 @@ ins_status memory_remove(ins_store *handle, const char *name, ins_error *error) 
         struct memory_object *object = object_find(store, name);
         if (object != NULL) {
             object->removed = true;
+        }
+        if (store->objects_only) {
+            objects_sync(store);
         }
     }
     memory_unlock(store);

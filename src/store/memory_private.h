@@ -80,7 +80,8 @@ struct memory_store {
     struct store_writer *writers;
     struct memory_cell *cells;
     struct memory_log log;
-    bool sync_failed; /* as in the directory store: nothing is committed until a restart */
+    bool objects_only; /* constant */
+    bool sync_failed;  /* as in the directory store: nothing is committed until a restart */
 };
 
 static inline struct memory_store *memory_of(ins_store *store) {

@@ -3,7 +3,7 @@
  *
  * Implementations: directory.c (local files: tmp name, fdatasync, rename, directory sync; O_DIRECT
  * where the file system has it), memory.c (the simulator's: keeps unsynced state apart, loses it at
- * a crash, fails on purpose).
+ * a crash, fails on purpose), objects.c (over another store's objects alone).
  * Names: [a-z0-9/._-]{1,100}, at most one '/', no leading dot.
  * Threads: every call may come from any lane; a writer belongs to one thread at a time.
  * Failure: INS_IO or INS_FULL with the name and the system's words; INS_NOT_FOUND; INS_EXISTS. */
@@ -36,7 +36,8 @@ struct store_ops {
     ins_status (*get)(ins_store *store, const char *name, uint64_t offset, void *out, size_t size,
                       ins_error *error);
     ins_status (*size)(ins_store *store, const char *name, uint64_t *out_size, ins_error *error);
-    /* Calls visit for every object whose name begins with `prefix`, in any order. */
+    /* Calls visit for every object whose name begins with `prefix`, in any order. visit may read
+     * and remove objects. */
     ins_status (*list)(ins_store *store, const char *prefix,
                        ins_status (*visit)(void *context, const char *name, uint64_t size),
                        void *context, ins_error *error);
@@ -113,6 +114,9 @@ bool store_name_valid(const char *name);
 /* The simulator's store. Everything in memory; deterministic from `seed`. */
 struct store_memory_options {
     uint64_t seed;
+    /* A twin of object storage: what happened is durable, a put that fails happened or not, and
+     * cells and log are made of objects (objects.h). */
+    bool objects_only;
 };
 ins_status store_memory_open(const struct store_memory_options *options, ins_store **out_store);
 /* Power cut: what was not synced is kept, lost or torn at 4 KiB granularity (512 B sectors within a

@@ -14,8 +14,10 @@
 
 #include "store/store.h"
 
+enum place_kind { PLACE_MEMORY, PLACE_OBJECTS, PLACE_DIRECTORY };
+
 struct place { /* a test's state */
-    bool is_memory;
+    enum place_kind kind;
     char path[64]; /* of the directory store */
     ins_store *store;
 };
@@ -44,8 +46,9 @@ static inline void place_remove(const char *path) {
 
 static inline void place_open(struct place *place) {
     ins_error error = {0};
-    if (place->is_memory) {
-        struct store_memory_options options = {.seed = 1};
+    if (place->kind != PLACE_DIRECTORY) {
+        struct store_memory_options options = {.seed = 1,
+                                               .objects_only = place->kind == PLACE_OBJECTS};
         assert_int_equal(store_memory_open(&options, &place->store), INS_OK);
         return;
     }
@@ -58,7 +61,7 @@ static inline void place_open(struct place *place) {
 
 /* Closes and opens again; the simulator's store is killed instead. */
 static inline void place_reopen(struct place *place) {
-    if (place->is_memory) {
+    if (place->kind != PLACE_DIRECTORY) {
         store_memory_kill(place->store);
         return;
     }
@@ -66,11 +69,11 @@ static inline void place_reopen(struct place *place) {
     place_open(place);
 }
 
-static inline int place_setup(void **state, bool is_memory) {
+static inline int place_setup(void **state, enum place_kind kind) {
     struct place *place = calloc(1, sizeof(*place));
-    place->is_memory = is_memory;
+    place->kind = kind;
     (void)snprintf(place->path, sizeof(place->path), "test-store-XXXXXX");
-    if (!is_memory && mkdtemp(place->path) == NULL) {
+    if (kind == PLACE_DIRECTORY && mkdtemp(place->path) == NULL) {
         return -1;
     }
     place_open(place);
@@ -79,25 +82,30 @@ static inline int place_setup(void **state, bool is_memory) {
 }
 
 static inline int place_setup_memory(void **state) {
-    return place_setup(state, true);
+    return place_setup(state, PLACE_MEMORY);
+}
+
+static inline int place_setup_objects(void **state) {
+    return place_setup(state, PLACE_OBJECTS);
 }
 
 static inline int place_setup_directory(void **state) {
-    return place_setup(state, false);
+    return place_setup(state, PLACE_DIRECTORY);
 }
 
 static inline int place_teardown(void **state) {
     struct place *place = *state;
     ins_store_close(place->store);
-    if (!place->is_memory) {
+    if (place->kind == PLACE_DIRECTORY) {
         place_remove(place->path);
     }
     free(place);
     return 0;
 }
 
-#define ON_BOTH(test)                                                                              \
-    {#test " (memory)", test, place_setup_memory, place_teardown, NULL}, {                         \
+#define ON_ALL(test)                                                                               \
+    {#test " (memory)", test, place_setup_memory, place_teardown, NULL},                           \
+        {#test " (objects)", test, place_setup_objects, place_teardown, NULL}, {                   \
 #test " (directory)", test, place_setup_directory, place_teardown, NULL                    \
     }
 

@@ -1,5 +1,6 @@
-/* Goal: both stores keep the contract of store.h. Method: each test runs over the simulator's store
- * and over the directory store, with a restart (kill or close and open) where durability shows. */
+/* Goal: all stores keep the contract of store.h. Method: each test runs over the simulator's store,
+ * over objects alone, and over the directory store, with a restart (kill or close and open) where
+ * durability shows. */
 #include "fixture.h"
 
 static void test_names(void **state) {
@@ -37,7 +38,8 @@ static void test_put_get(void **state) {
     uint64_t seen;
     assert_int_equal(store->ops->size(store, "seg/one", &seen, NULL), INS_NOT_FOUND);
     assert_int_equal(store->ops->put_commit(writer, NULL), INS_OK);
-    assert_int_equal(store->sync_count - syncs, 2);
+    bool objects = place->kind == PLACE_OBJECTS; /* a put is one request */
+    assert_int_equal(store->sync_count - syncs, objects ? 1 : 2);
     assert_int_equal(store->write_bytes, size);
     for (int round = 0; round < 2; round++) {
         assert_int_equal(store->ops->size(store, "seg/one", &seen, NULL), INS_OK);
@@ -79,7 +81,8 @@ static void test_put_if_absent(void **state) {
     assert_int_equal(store->ops->put_commit(second, NULL), INS_EXISTS);
     ins_error error;
     assert_int_equal(put_object(store, "a", "3", 1, &error), INS_EXISTS);
-    assert_non_null(strstr(error.message, "object a"));
+    assert_non_null(
+        strstr(error.message, place->kind == PLACE_OBJECTS ? "object o-a" : "object a"));
     char out;
     assert_int_equal(store_get(store, "a", 0, &out, 1, NULL), INS_OK);
     assert_int_equal(out, '1');
@@ -178,7 +181,7 @@ static void test_cells(void **state) {
                          INS_EXISTS);
         uint64_t syncs = store->sync_count;
         assert_int_equal(store->ops->cell_swap(store, "m", i, data, sizes[i], NULL), INS_OK);
-        assert_int_equal(store->sync_count - syncs, i == 0 ? 2 : 1);
+        assert_int_equal(store->sync_count - syncs, i == 0 && place->kind != PLACE_OBJECTS ? 2 : 1);
         if (i % 2 == 1) {
             place_reopen(place);
             store = place->store;
@@ -211,6 +214,7 @@ static void test_log_sink(void **state) {
     uint8_t *page = aligned_alloc(4096, 8192), *out = malloc(FILE_BYTES);
     struct log_file files[8];
     size_t count;
+    bool objects = place->kind == PLACE_OBJECTS;
     assert_int_equal(sink->ops->files(sink, files, 8, &count, NULL), INS_OK);
     assert_int_equal(count, 0);
     assert_int_equal(sink->ops->prepare(sink, FILE_BYTES, NULL), INS_OK);
@@ -218,10 +222,12 @@ static void test_log_sink(void **state) {
         fill(page, 4096, id);
         uint64_t syncs = sink->sync_count;
         assert_int_equal(sink->ops->rotate(sink, id, FILE_BYTES, page, NULL), INS_OK);
-        assert_int_equal(sink->sync_count - syncs, id == 1 ? 2 : 3); /* the first had a spare */
+        /* The first had a spare. Over objects a put is one request, and nothing lies ready. */
+        uint64_t rotate_syncs = objects ? 1 : id == 1 ? 2 : 3;
+        assert_int_equal(sink->sync_count - syncs, rotate_syncs);
         fill(page, 8192, id + 100);
         assert_int_equal(sink->ops->append(sink, 4096, page, 8192, NULL), INS_OK);
-        assert_int_equal(sink->sync_count - syncs, id == 1 ? 3 : 4);
+        assert_int_equal(sink->sync_count - syncs, rotate_syncs + 1);
     }
     assert_int_equal(sink->write_bytes, 4 * 8192);
     place_reopen(place);
@@ -261,7 +267,7 @@ static void test_log_sink(void **state) {
     for (size_t i = 4096; i < 12288; i++) {
         stale = stale || out[i] != 0;
     }
-    assert_true(stale);
+    assert_int_equal(stale, !objects);
     assert_int_equal(sink->ops->rotate(sink, 6, 2 * FILE_BYTES, page, NULL), INS_OK);
     assert_int_equal(sink->ops->files(sink, files, 8, &count, NULL), INS_OK);
     assert_int_equal(count, 3);
@@ -272,9 +278,9 @@ static void test_log_sink(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names), ON_BOTH(test_put_get),      ON_BOTH(test_put_if_absent),
-        ON_BOTH(test_list_remove),    ON_BOTH(test_many_objects), ON_BOTH(test_cells),
-        ON_BOTH(test_log_sink),
+        cmocka_unit_test(test_names), ON_ALL(test_put_get),      ON_ALL(test_put_if_absent),
+        ON_ALL(test_list_remove),     ON_ALL(test_many_objects), ON_ALL(test_cells),
+        ON_ALL(test_log_sink),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -158,7 +158,7 @@ static void test_idle(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(test_group_commit),
+        ON_ALL(test_group_commit),
         {"test_idle", test_idle, place_setup_directory, place_teardown, NULL},
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
