@@ -348,6 +348,10 @@ typedef struct ins_collection_request {
 } ins_collection_request;
 
 INS_API void ins_collection_create(ins_db *db, const void *collection_request, ins_call *call);
+/* Merges into what the collection has: `settings` and each of `vectors`' settings (their dimension
+ * and distance stay as they are) by members, and by members of members that are objects; `metadata`
+ * by members. null takes a member out. */
+INS_API void ins_collection_update(ins_db *db, const void *collection_request, ins_call *call);
 INS_API void ins_collection_delete(ins_db *db, const void *collection_request, ins_call *call);
 INS_API void ins_collection_get(ins_db *db, const void *collection_request, ins_call *call);
 INS_API void ins_collection_exists(ins_db *db, const void *collection_request, ins_call *call);

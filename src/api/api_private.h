@@ -262,6 +262,8 @@ ins_status decode_vector_name(struct job *job, struct json_value object, const c
 
 /* Settings of a new collection (settings.c): fills job->collection. */
 ins_status decode_collection(struct job *job, struct json_value body, ins_error *error);
+/* Changes of one that is there, as the engine merges them. */
+ins_status decode_collection_update(struct job *job, struct json_value body, ins_error *error);
 ins_status decode_index(struct job *job, struct json_value body, ins_error *error);
 void encode_collection_info(struct job *job, struct json_writer *writer);
 
@@ -274,6 +276,7 @@ ins_status service_flush(struct job *job, const struct api_request *request, ins
 ins_status collections_list(struct job *job, const struct api_request *request, ins_error *error);
 ins_status collection_get(struct job *job, const struct api_request *request, ins_error *error);
 ins_status collection_create(struct job *job, const struct api_request *request, ins_error *error);
+ins_status collection_update(struct job *job, const struct api_request *request, ins_error *error);
 ins_status collection_delete(struct job *job, const struct api_request *request, ins_error *error);
 ins_status collection_exists(struct job *job, const struct api_request *request, ins_error *error);
 ins_status aliases_change(struct job *job, const struct api_request *request, ins_error *error);

@@ -42,6 +42,8 @@ static const struct config_default params_defaults[] = {
     {"sharding_method", NULL},
     {"replication_factor", "1"},
     {"write_consistency_factor", "1"},
+    {"read_fan_out_factor", NULL},
+    {"read_fan_out_delay_ms", NULL},
     {"on_disk_payload", "true"},
     {"payload", NULL},
     {NULL, NULL},

@@ -66,6 +66,15 @@ ins_status collection_create(struct job *job, const struct api_request *request,
     return status == INS_OK ? collection_start(job, ins_collection_create, encode_true) : status;
 }
 
+ins_status collection_update(struct job *job, const struct api_request *request, ins_error *error) {
+    struct json_value body;
+    ins_status status = body_parse(job, request, &body, error);
+    if (status == INS_OK) {
+        status = decode_collection_update(job, body, error);
+    }
+    return status == INS_OK ? collection_start(job, ins_collection_update, encode_true) : status;
+}
+
 ins_status index_create(struct job *job, const struct api_request *request, ins_error *error) {
     struct json_value body;
     ins_status status = body_parse(job, request, &body, error);

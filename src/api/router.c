@@ -31,7 +31,7 @@ static const struct route routes[] = {
     {API_GET, "/aliases", "list aliases", NULL, aliases_list},
     {API_GET, C, "get a collection", NULL, collection_get},
     {API_PUT, C, "create a collection", NULL, collection_create},
-    {API_PATCH, C, "update a collection", NULL, NULL},
+    {API_PATCH, C, "update a collection", NULL, collection_update},
     {API_DELETE, C, "delete a collection", NULL, collection_delete},
     {API_GET, C "/exists", "collection exists", NULL, collection_exists},
     {API_GET, C "/aliases", "list aliases of a collection", NULL, collection_aliases},

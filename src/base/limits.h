@@ -25,7 +25,10 @@
 #define INS_FIELDS_MAX 64     /* payload fields with an index in one collection */
 #define INS_ALIASES_MAX 1024u /* of one collection: they are dropped with it, in one record */
 #define INS_ALIAS_CHANGES_MAX                                                                      \
-    256u                        /* in one request: each is compared with those before it           \
+    256u /* in one request: each is compared with those before it                                  \
+          */
+#define INS_MERGE_MEMBERS_MAX                                                                      \
+    2048u                       /* of metadata that is merged: each is compared with all           \
                                  */
 #define INS_FILTER_DEPTH_MAX 16 /* nested filters */
 #define INS_FILTER_CONDITIONS_MAX 4096

@@ -4,24 +4,13 @@
 #include "base/assert.h"
 #include "base/id.h"
 #include "base/status.h"
+#include "engine/collection_write.h"
 #include "engine/jobs.h"
 #include "engine/names.h"
 #include "engine/text.h"
-#include "engine/write.h"
-
-struct collection_write {
-    struct write write;
-    const ins_collection_request *request;
-    struct scope *scope;   /* created, or changed (pinned) */
-    struct schema *schema; /* next one of a changed scope */
-    uint64_t schema_key;
-    struct island *directory; /* created by an is_tenant index */
-    ins_text metadata;
-    struct reader reader; /* of the catalog: the scope's row, for its metadata */
-};
 
 static struct collection_write *of(struct operation *operation) {
-    return container_of(operation, struct collection_write, write.operation);
+    return collection_write_of(operation);
 }
 
 static void collection_write_close(struct operation *operation) {
@@ -33,8 +22,9 @@ static void collection_write_close(struct operation *operation) {
     }
 }
 
-static struct collection_write *begin(ins_db *db, const void *request, ins_call *call,
-                                      ins_status (*step)(struct operation *, ins_error *)) {
+struct collection_write *collection_write_create(ins_db *db, const void *request, ins_call *call,
+                                                 ins_status (*step)(struct operation *,
+                                                                    ins_error *)) {
     struct collection_write *self =
         operation_create(db, call, sizeof(*self), step, collection_write_close, false);
     if (self != NULL) {
@@ -173,7 +163,8 @@ static ins_status create_step(struct operation *operation, ins_error *error) {
 }
 
 void ins_collection_create(ins_db *db, const void *collection_request, ins_call *call) {
-    struct collection_write *self = begin(db, collection_request, call, create_step);
+    struct collection_write *self =
+        collection_write_create(db, collection_request, call, create_step);
     if (self != NULL) {
         operation_run(&self->write.operation);
     }
@@ -220,13 +211,14 @@ static ins_status delete_step(struct operation *operation, ins_error *error) {
 }
 
 void ins_collection_delete(ins_db *db, const void *collection_request, ins_call *call) {
-    struct collection_write *self = begin(db, collection_request, call, delete_step);
+    struct collection_write *self =
+        collection_write_create(db, collection_request, call, delete_step);
     if (self != NULL) {
         operation_run(&self->write.operation);
     }
 }
 
-/* ---- Indexes ---- */
+/* ---- Changes ---- */
 
 /* A scope's metadata lies in its catalog row only; a row that replaces it must carry it on. */
 static ins_status load_metadata(struct collection_write *self, ins_error *error) {
@@ -278,6 +270,7 @@ static ins_status draft_fields(struct collection_write *self, struct schema_draf
         return ins_fail(error, INS_FULL, "no memory for %u fields", old->field_count);
     }
     draft->fields = fields;
+    draft->field_count = 0;
     for (uint32_t i = 0; i < old->field_count; i++) {
         if (!text_equal(old->fields[i].name, request->field)) {
             fields[draft->field_count++] = old->fields[i];
@@ -307,9 +300,17 @@ static ins_status draft_fields(struct collection_write *self, struct schema_draf
     return INS_OK;
 }
 
-static ins_status index_begin(struct collection_write *self, ins_error *error) {
+static ins_status check_path(struct collection_write *self, ins_error *error) {
     struct operation *operation = &self->write.operation;
     struct payload_path path;
+    /* Tenants' islands hang on one value of a point: no place in an array has that. */
+    return self->request->is_tenant
+               ? payload_path_parse_keys(self->request->field, &operation->pool, &path, error)
+               : payload_path_parse(self->request->field, &operation->pool, &path, error);
+}
+
+static ins_status change_begin(struct collection_write *self, ins_error *error) {
+    struct operation *operation = &self->write.operation;
     ins_status status =
         names_find_scope(operation->db, self->request->collection, true, &self->scope, error);
     if (status != INS_OK) {
@@ -317,25 +318,24 @@ static ins_status index_begin(struct collection_write *self, ins_error *error) {
         return status;
     }
     self->scope->pins++;
-    /* Tenants' islands hang on one value of a point: no place in an array has that. */
-    return self->request->is_tenant
-               ? payload_path_parse_keys(self->request->field, &operation->pool, &path, error)
-               : payload_path_parse(self->request->field, &operation->pool, &path, error);
+    return INS_OK;
 }
 
 /* The schema that the scope will have: *out_forms says that it forms islands. */
-static ins_status next_schema(struct collection_write *self, bool remove, bool *out_forms,
-                              ins_error *error) {
+static ins_status next_schema(struct collection_write *self, collection_draft draft_change,
+                              bool *out_forms, ins_error *error) {
     struct operation *operation = &self->write.operation;
     const struct schema *old = self->scope->schema;
     struct schema_draft draft = {.vectors = old->vectors,
                                  .vector_count = old->vector_count,
                                  .vector_next = old->vector_next,
                                  .settings = old->settings,
+                                 .fields = old->fields,
+                                 .field_count = old->field_count,
                                  .has_tenant_field = old->has_tenant_field,
                                  .tenant_is_uuid = old->tenant_is_uuid,
                                  .tenant_field = old->tenant_text};
-    ins_status status = draft_fields(self, &draft, remove, error);
+    ins_status status = draft_change(self, &draft, error);
     *out_forms = draft.has_tenant_field;
     return status == INS_OK
                ? schema_get(&operation->db->catalog, &draft, &operation->pool, &self->schema, error)
@@ -355,7 +355,7 @@ static ins_status make_directory(struct collection_write *self, uint64_t *out_in
     return self->directory == NULL ? catalog_full(db, error) : INS_OK;
 }
 
-static ins_status write_index(struct collection_write *self, bool forms, ins_error *error) {
+static ins_status write_change(struct collection_write *self, bool forms, ins_error *error) {
     struct write *write = &self->write;
     struct scope *scope = self->scope;
     uint64_t bytes = self->schema->text_size + self->metadata.size + 6ul * scope->name_size + 1024;
@@ -377,11 +377,12 @@ static ins_status write_index(struct collection_write *self, bool forms, ins_err
     return status == INS_OK ? write_sequence(write, SYSTEM_SCOPE, &lsn, error) : status;
 }
 
-static ins_status index_step(struct operation *operation, bool remove, ins_error *error) {
+ins_status collection_change(struct operation *operation, collection_draft draft,
+                             ins_error *error) {
     struct collection_write *self = of(operation);
     struct ins_db *db = operation->db;
     bool forms;
-    ins_status status = self->scope == NULL ? index_begin(self, error) : INS_OK;
+    ins_status status = self->scope == NULL ? change_begin(self, error) : INS_OK;
     if (status == INS_OK) {
         status = load_metadata(self, error);
     }
@@ -389,12 +390,12 @@ static ins_status index_step(struct operation *operation, bool remove, ins_error
         status = names_absent(self->request->collection, error);
     }
     if (status == INS_OK) {
-        status = next_schema(self, remove, &forms, error);
+        status = next_schema(self, draft, &forms, error);
     }
     if (status != INS_OK) {
         return status;
     }
-    status = write_index(self, forms, error);
+    status = write_change(self, forms, error);
     if (status != INS_OK) {
         write_undo(&self->write);
         if (self->directory != NULL) {
@@ -411,26 +412,41 @@ static ins_status index_step(struct operation *operation, bool remove, ins_error
     if (self->directory != NULL) {
         self->scope->directory = self->directory;
     }
+    self->scope->has_metadata = self->metadata.data != NULL;
     return INS_OK;
 }
 
+static ins_status draft_add_field(struct collection_write *self, struct schema_draft *draft,
+                                  ins_error *error) {
+    ins_status status = check_path(self, error);
+    return status == INS_OK ? draft_fields(self, draft, false, error) : status;
+}
+
+static ins_status draft_remove_field(struct collection_write *self, struct schema_draft *draft,
+                                     ins_error *error) {
+    ins_status status = check_path(self, error);
+    return status == INS_OK ? draft_fields(self, draft, true, error) : status;
+}
+
 static ins_status index_create_step(struct operation *operation, ins_error *error) {
-    return index_step(operation, false, error);
+    return collection_change(operation, draft_add_field, error);
 }
 
 static ins_status index_delete_step(struct operation *operation, ins_error *error) {
-    return index_step(operation, true, error);
+    return collection_change(operation, draft_remove_field, error);
 }
 
 void ins_index_create(ins_db *db, const void *collection_request, ins_call *call) {
-    struct collection_write *self = begin(db, collection_request, call, index_create_step);
+    struct collection_write *self =
+        collection_write_create(db, collection_request, call, index_create_step);
     if (self != NULL) {
         operation_run(&self->write.operation);
     }
 }
 
 void ins_index_delete(ins_db *db, const void *collection_request, ins_call *call) {
-    struct collection_write *self = begin(db, collection_request, call, index_delete_step);
+    struct collection_write *self =
+        collection_write_create(db, collection_request, call, index_delete_step);
     if (self != NULL) {
         operation_run(&self->write.operation);
     }

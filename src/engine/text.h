@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/json_text.h"
 #include "base/json_write.h"
 #include "mem/mem.h"
 
@@ -34,5 +35,11 @@ static inline ins_text text_written(const struct json_writer *writer) {
     return (ins_text){.data = writer->failed ? NULL : writer->data,
                       .size = writer->failed ? 0 : writer->size};
 }
+
+/* The JSON object `base` (may be absent) with the members of `patch` in it: null takes a member
+ * out; with depth > 1 a member that is an object on both sides is merged alike, else the patch's
+ * replaces it. Both were validated. NULL data when memory is out. Cost: every member of one with
+ * every member of the other: callers bound the sizes. */
+ins_text text_merge(struct pool *pool, ins_text base, ins_text patch, uint32_t depth);
 
 #endif

@@ -204,6 +204,55 @@ class RestTest(unittest.TestCase):
         self.assertIn("`t`", self.client.ok("GET", self.path)["warnings"][0]["message"])
         self.assertEqual(self.count({"must": [{"key": "t", "match": {"value": "a"}}]}), 1)
 
+    def test_update(self):
+        """Goal: PATCH merges as Qdrant does, keeps what it does not name, and outlives a restart of
+        the schema in memory. Method: settings before and after each change; refusals change nothing."""
+        self.create(hnsw_config={"m": 8, "ef_construct": 64}, metadata={"a": 1, "b": {"c": [1, 2]}},
+                    quantization_config={"scalar": {"type": "int8"}}, wal_config={"wal_capacity_mb": 7})
+        patch = lambda **body: self.assertIs(self.client.ok("PATCH", self.path, body), True)
+        config = lambda: self.client.ok("GET", self.path)["config"]
+        before = config()
+        patch()
+        self.assertEqual(config(), before)
+        patch(hnsw_config={"m": 24, "ef_construct": None, "on_disk": True})
+        self.assertEqual([config()["hnsw_config"][key] for key in ("m", "ef_construct", "on_disk")], [24, 64, True])
+        patch(optimizers_config={"indexing_threshold": 5, "max_optimization_threads": "auto"},
+              params={"replication_factor": 2, "read_fan_out_factor": 3, "on_disk_payload": False})
+        after = config()
+        self.assertEqual(after["optimizer_config"]["indexing_threshold"], 5)
+        self.assertEqual([after["params"][key] for key in ("replication_factor", "read_fan_out_factor", "on_disk_payload")],
+                         [2, 3, False])
+        self.assertEqual(after["wal_config"]["wal_capacity_mb"], 7)
+        patch(quantization_config={"product": {"compression": "x16"}})
+        self.assertEqual(config()["quantization_config"], {"product": {"compression": "x16"}})
+        patch(quantization_config="Disabled")
+        self.assertIsNone(config()["quantization_config"])
+        patch(metadata={"a": None, "b": {"d": 1}, "e\u00e9": "x"})
+        self.assertEqual(config()["metadata"], {"b": {"d": 1}, "e\u00e9": "x"})
+        patch(vectors={"": {"on_disk": True, "hnsw_config": {"m": 3}, "quantization_config": {"scalar": {"type": "int8"}}}})
+        patch(vectors={"": {"hnsw_config": {"ef_construct": 5}, "quantization_config": "Disabled"}})
+        vectors = config()["params"]["vectors"]
+        self.assertEqual(vectors["hnsw_config"], {"m": 3, "ef_construct": 5})
+        self.assertEqual((vectors["size"], vectors["on_disk"]), (4, True))
+        self.assertNotIn("quantization_config", vectors)
+        patch(vectors={"": {"hnsw_config": {}}})
+        self.assertNotIn("hnsw_config", config()["params"]["vectors"])
+        patch(strict_mode_config={"enabled": False, "max_query_limit": 9})
+        self.assertEqual(config()["strict_mode_config"], {"enabled": False, "max_query_limit": 9})
+        before = config()
+        for code, body in ((422, {"hnsw_config": {"ef_construct": 1}}), (400, {"hnsw_config": 7}), (400, {"vectors": [1]}),
+                           (400, {"vectors": {"x": {}}}), (400, {"vectors": {"": 7}}), (400, {"metadata": 7}),
+                           (400, {"quantization_config": "Off"}), (400, {"quantization_config": {}}), (400, {"params": 1}),
+                           (422, {"params": {"replication_factor": 0}}), (501, {"sparse_vectors": {"s": {}}}),
+                           (501, {"strict_mode_config": {"enabled": True}}),
+                           (413, {"metadata": {"long": "x" * 300000}}),
+                           (413, {"metadata": {str(i): i for i in range(2100)}})):
+            self.client.error(code, "PATCH", self.path, body)
+            self.assertEqual(config(), before, body)
+        self.client.error(404, "PATCH", "/collections/absent", {})
+        self.upsert([{"id": 1, "vector": wave(1)}])
+        self.assertEqual(self.count(), 1)
+
     # -- aliases
 
     def aliases(self, *actions):

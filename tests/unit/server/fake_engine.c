@@ -794,3 +794,8 @@ void ins_aliases_list(ins_db *db, const void *alias_request, ins_call *call) {
     (void)alias_request;
     refuse(db, call);
 }
+
+void ins_collection_update(ins_db *db, const void *collection_request, ins_call *call) {
+    (void)collection_request;
+    refuse(db, call);
+}

@@ -1,0 +1,34 @@
+/* Writes to collections: rows of the catalog. */
+#ifndef INS_ENGINE_COLLECTION_WRITE_H
+#define INS_ENGINE_COLLECTION_WRITE_H
+
+#include "engine/write.h"
+
+struct collection_write {
+    struct write write;
+    const ins_collection_request *request;
+    struct scope *scope;   /* created, or changed (pinned) */
+    struct schema *schema; /* next one of a changed scope */
+    uint64_t schema_key;
+    struct island *directory; /* created by an is_tenant index */
+    ins_text metadata;
+    struct reader reader; /* of the catalog: the scope's row, for its metadata */
+};
+
+/* Turns the draft of what the scope has into what it will have; may replace self->metadata. */
+typedef ins_status (*collection_draft)(struct collection_write *self, struct schema_draft *draft,
+                                       ins_error *error);
+
+static inline struct collection_write *collection_write_of(struct operation *operation) {
+    return container_of(operation, struct collection_write, write.operation);
+}
+
+struct collection_write *collection_write_create(ins_db *db, const void *request, ins_call *call,
+                                                 ins_status (*step)(struct operation *,
+                                                                    ins_error *));
+/* One step of an operation that gives the scope of request->collection another schema or metadata.
+ */
+INS_MUST_USE ins_status collection_change(struct operation *operation, collection_draft draft,
+                                          ins_error *error);
+
+#endif
