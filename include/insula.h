@@ -262,9 +262,11 @@ typedef struct ins_points {
 
 typedef struct ins_field_info {
     ins_text name;
-    ins_text schema; /* JSON as given: "keyword" or {"type": "keyword", ...} */
-    bool is_tenant;  /* asked for */
-    bool islands;    /* and in force: this field partitions the collection */
+    ins_text schema;   /* JSON as given: "keyword" or {"type": "keyword", ...} */
+    bool is_tenant;    /* asked for */
+    bool islands;      /* and in force: this field partitions the collection */
+    uint64_t points;   /* that have the field */
+    bool points_exact; /* else it is the number of all points, an upper bound */
 } ins_field_info;
 
 /* One vector of a collection. */
@@ -289,6 +291,8 @@ typedef struct ins_collection_info {
     uint64_t point_count;
     bool point_count_exact;
     uint64_t run_count, tenant_count;
+    ins_text writes_stopped; /* why writes are refused; absent: they are not */
+    uint64_t queued_islands, queued_runs, queued_rows; /* that wait for a merge or are in one */
 } ins_collection_info;
 
 struct ins_call { /* all zero but for what the caller sets */

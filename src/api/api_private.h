@@ -265,12 +265,19 @@ ins_status decode_collection(struct job *job, struct json_value body, ins_error 
 /* Changes of one that is there, as the engine merges them. */
 ins_status decode_collection_update(struct job *job, struct json_value body, ins_error *error);
 ins_status decode_index(struct job *job, struct json_value body, ins_error *error);
+void encode_optimizations(struct job *job, struct json_writer *writer);
+void encode_collection_cluster(struct job *job, struct json_writer *writer);
 void encode_collection_info(struct job *job, struct json_writer *writer);
 
 /* Handlers. */
 void service_root(struct api *api, const struct api_request *request);
 void service_health(struct api *api, const struct api_request *request);
 ins_status service_ready(struct job *job, const struct api_request *request, ins_error *error);
+void service_cluster(struct api *api, const struct api_request *request);
+ins_status service_metrics(struct job *job, const struct api_request *request, ins_error *error);
+ins_status service_telemetry(struct job *job, const struct api_request *request, ins_error *error);
+/* Room for statistics in job->stats. */
+ins_status stats_start(struct job *job, ins_error *error);
 ins_status service_stats(struct job *job, const struct api_request *request, ins_error *error);
 ins_status service_flush(struct job *job, const struct api_request *request, ins_error *error);
 ins_status collections_list(struct job *job, const struct api_request *request, ins_error *error);
@@ -278,6 +285,9 @@ ins_status collection_get(struct job *job, const struct api_request *request, in
 ins_status collection_create(struct job *job, const struct api_request *request, ins_error *error);
 ins_status collection_update(struct job *job, const struct api_request *request, ins_error *error);
 ins_status collection_delete(struct job *job, const struct api_request *request, ins_error *error);
+ins_status collection_optimizations(struct job *job, const struct api_request *request,
+                                    ins_error *error);
+ins_status collection_cluster(struct job *job, const struct api_request *request, ins_error *error);
 ins_status collection_exists(struct job *job, const struct api_request *request, ins_error *error);
 ins_status aliases_change(struct job *job, const struct api_request *request, ins_error *error);
 ins_status aliases_list(struct job *job, const struct api_request *request, ins_error *error);

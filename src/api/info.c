@@ -156,7 +156,6 @@ static void write_config(const ins_collection_info *info, struct json_writer *wr
     json_write_end_object(writer);
 }
 
-/* Fields are not counted one by one in this version: the collection's points stand for them. */
 static void write_schema(const ins_collection_info *info, struct json_writer *writer) {
     json_write_key(writer, "payload_schema");
     json_write_begin_object(writer);
@@ -176,7 +175,7 @@ static void write_schema(const ins_collection_info *info, struct json_writer *wr
             json_write_value(writer, field->schema);
         }
         json_write_key(writer, "points");
-        json_write_u64(writer, info->point_count);
+        json_write_u64(writer, field->points);
         json_write_end_object(writer);
     }
     json_write_end_object(writer);
@@ -204,26 +203,87 @@ static void write_warnings(const ins_collection_info *info, struct json_writer *
     json_write_end_array(writer);
 }
 
+/* Red with the reason when the log has failed, yellow while islands wait for a merge. */
+static void write_status(const ins_collection_info *info, struct json_writer *writer) {
+    bool stopped = info->writes_stopped.data != NULL;
+    json_write_key(writer, "status");
+    json_write_string(writer, stopped ? "red" : info->queued_islands > 0 ? "yellow" : "green");
+    json_write_key(writer, "optimizer_status");
+    if (!stopped) {
+        json_write_string(writer, "ok");
+        return;
+    }
+    json_write_begin_object(writer);
+    json_write_key(writer, "error");
+    json_write_text(writer, info->writes_stopped);
+    json_write_end_object(writer);
+}
+
 void encode_collection_info(struct job *job, struct json_writer *writer) {
     const ins_collection_info *info = job->call.info;
     json_write_begin_object(writer);
-    json_write_key(writer, "status");
-    json_write_string(writer, "green");
-    json_write_key(writer, "optimizer_status");
-    json_write_string(writer, "ok");
+    write_status(info, writer);
     write_warnings(info, writer);
-    json_write_key(writer, "indexed_vectors_count"); /* every search is exact and needs no index */
-    json_write_u64(writer, info->vector_count == 0 ? 0 : info->point_count);
+    json_write_key(writer, "indexed_vectors_count");
+    json_write_u64(writer, 0); /* no vector lies in a graph: searches are exact scans */
     json_write_key(writer, "points_count");
     json_write_u64(writer, info->point_count);
     json_write_key(writer, "segments_count");
     json_write_u64(writer, info->run_count);
     write_config(info, writer);
     write_schema(info, writer);
-    json_write_key(writer, "update_queue");
+    json_write_key(writer, "update_queue"); /* what is acknowledged is applied: none waits */
     json_write_begin_object(writer);
     json_write_key(writer, "length");
     json_write_u64(writer, 0);
     json_write_end_object(writer);
+    json_write_end_object(writer);
+}
+
+/* ---- Other views of a collection ---- */
+
+static void write_count(struct json_writer *writer, const char *key, uint64_t value) {
+    json_write_key(writer, key);
+    json_write_u64(writer, value);
+}
+
+/* A merge of an island is an optimization, a run a segment. Which of the queue is under way now,
+ * the engine does not say: all stand in the queue. */
+void encode_optimizations(struct job *job, struct json_writer *writer) {
+    const ins_collection_info *info = job->call.info;
+    json_write_begin_object(writer);
+    json_write_key(writer, "summary");
+    json_write_begin_object(writer);
+    write_count(writer, "queued_optimizations", info->queued_islands);
+    write_count(writer, "queued_segments", info->queued_runs);
+    write_count(writer, "queued_points", info->queued_rows);
+    write_count(writer, "idle_segments", info->run_count - info->queued_runs);
+    json_write_end_object(writer);
+    json_write_key(writer, "running");
+    json_write_begin_array(writer);
+    json_write_end_array(writer);
+    json_write_end_object(writer);
+}
+
+/* One peer, one shard. */
+void encode_collection_cluster(struct job *job, struct json_writer *writer) {
+    json_write_begin_object(writer);
+    write_count(writer, "peer_id", 0);
+    write_count(writer, "shard_count", 1);
+    json_write_key(writer, "local_shards");
+    json_write_begin_array(writer);
+    json_write_begin_object(writer);
+    write_count(writer, "shard_id", 0);
+    write_count(writer, "points_count", job->call.info->point_count);
+    json_write_key(writer, "state");
+    json_write_string(writer, "Active");
+    json_write_end_object(writer);
+    json_write_end_array(writer);
+    json_write_key(writer, "remote_shards");
+    json_write_begin_array(writer);
+    json_write_end_array(writer);
+    json_write_key(writer, "shard_transfers");
+    json_write_begin_array(writer);
+    json_write_end_array(writer);
     json_write_end_object(writer);
 }

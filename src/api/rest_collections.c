@@ -42,6 +42,20 @@ ins_status collection_get(struct job *job, const struct api_request *request, in
     return collection_start(job, ins_collection_get, encode_collection_info);
 }
 
+ins_status collection_optimizations(struct job *job, const struct api_request *request,
+                                    ins_error *error) {
+    (void)request;
+    (void)error;
+    return collection_start(job, ins_collection_get, encode_optimizations);
+}
+
+ins_status collection_cluster(struct job *job, const struct api_request *request,
+                              ins_error *error) {
+    (void)request;
+    (void)error;
+    return collection_start(job, ins_collection_get, encode_collection_cluster);
+}
+
 ins_status collection_exists(struct job *job, const struct api_request *request, ins_error *error) {
     (void)request;
     (void)error;

@@ -21,7 +21,7 @@ void service_health(struct api *api, const struct api_request *request) {
     answer_fixed(api, request->user, 200, "text/plain; charset=utf-8", text, sizeof(text) - 1);
 }
 
-static ins_status stats_start(struct job *job, ins_error *error) {
+ins_status stats_start(struct job *job, ins_error *error) {
     ins_stats *stats = job_alloc(job, sizeof(*stats));
     if (stats == NULL) {
         return job_no_memory(error);

@@ -19,9 +19,16 @@ struct collection_read {
     /* The points are counted by a call of its own. */
     ins_call count_call;
     ins_points_request count_request;
-    bool counted, starting;
+    ins_field_info *fields; /* of info */
+    ins_condition field_empty;
+    ins_filter field_there;
+    size_t calls; /* that were begun: all points first, then each field's */
+    bool starting;
 };
 
+/* Points that are looked at to count those of each field: one look costs less than 1 us. Above it
+ * all points stand for them, as an upper bound. */
+#define INFO_FIELD_POINTS_MAX 50000u
 #define INFO_COUNT_ISLANDS_MAX 1000u /* more are summed up from their runs and memtables */
 
 static void collection_close(struct operation *operation) {
@@ -51,6 +58,7 @@ static ins_status fill_fields(struct collection_read *self, ins_error *error) {
             return ins_fail(error, INS_FULL, "no memory for %u fields", schema->field_count);
         }
     }
+    self->fields = fields;
     self->info->fields = fields;
     self->info->field_count = schema->field_count;
     return INS_OK;
@@ -90,6 +98,12 @@ static void fill_counts(struct collection_read *self) {
          island = island->scope_next) {
         info->run_count += island->run_count;
         info->tenant_count += island_is_tenant(island);
+        bool queued = (island->flags & ISLAND_MERGING) != 0;
+        info->queued_islands += queued;
+        for (uint32_t i = 0; i < island->run_count && queued; i++) {
+            info->queued_runs++;
+            info->queued_rows += island->runs[i].rows;
+        }
         if ((island->flags & ISLAND_DIRECTORY) != 0) {
             continue;
         }
@@ -118,6 +132,10 @@ static ins_status collection_begin(struct collection_read *self, ins_error *erro
     }
     self->info->name = text_copy(&operation->pool, scope_name(self->scope));
     self->info->settings = text_copy(&operation->pool, schema->settings);
+    if (operation->db->writes_stopped) {
+        self->info->writes_stopped =
+            text_copy(&operation->pool, text_of(operation->db->failure.message));
+    }
     fill_counts(self);
     status = fill_vectors(self, error);
     return status == INS_OK ? fill_fields(self, error) : status;
@@ -153,9 +171,12 @@ static ins_status read_metadata(struct collection_read *self, ins_error *error) 
 
 static void count_done(ins_call *call) {
     struct collection_read *self = call->user;
-    if (call->status == INS_OK) {
+    if (call->status == INS_OK && self->calls == 1) {
         self->info->point_count = call->count;
         self->info->point_count_exact = true;
+    } else if (call->status == INS_OK) {
+        self->fields[self->calls - 2].points = call->count;
+        self->fields[self->calls - 2].points_exact = true;
     }
     ins_call_release(call);
     self->operation.parked = false;
@@ -165,33 +186,60 @@ static void count_done(ins_call *call) {
     }
 }
 
+/* Is there something left to count that costs little? */
+static bool wants_count(const struct collection_read *self) {
+    const ins_collection_info *info = self->info;
+    if (self->scope->island_count > INFO_COUNT_ISLANDS_MAX) {
+        return false;
+    }
+    if (self->calls == 0) {
+        return info->point_count <= 1000000;
+    }
+    return self->calls <= info->field_count && info->point_count_exact &&
+           info->point_count * info->field_count <= INFO_FIELD_POINTS_MAX;
+}
+
+/* INS_AGAIN: parked until the count has come. */
+static ins_status begin_count(struct collection_read *self, ins_error *error) {
+    struct operation *operation = &self->operation;
+    if (!scope_readable(self->scope, operation->db->reading.durable_lsn)) {
+        /* Dropped while it waited: another collection may have the name now. */
+        return names_absent(self->request->collection, error);
+    }
+    self->count_request = (ins_points_request){.collection = self->request->collection};
+    if (self->calls > 0) {
+        self->field_empty =
+            (ins_condition){.kind = INS_IS_EMPTY, .key = self->fields[self->calls - 1].name};
+        self->field_there = (ins_filter){.must_not = &self->field_empty, .must_not_count = 1};
+        self->count_request.filter = &self->field_there;
+    }
+    self->count_call = (ins_call){.done = count_done,
+                                  .user = self,
+                                  .lane = operation->call->lane,
+                                  .deadline_ns = operation->call->deadline_ns};
+    self->calls++; /* whatever comes of it */
+    operation->parked = true;
+    self->starting = true;
+    ins_points_count(operation->db, &self->count_request, &self->count_call);
+    self->starting = false;
+    return operation->parked ? INS_AGAIN : INS_OK;
+}
+
 static ins_status collection_step(struct operation *operation, ins_error *error) {
     struct collection_read *self = container_of(operation, struct collection_read, operation);
     ins_status status = self->scope == NULL ? collection_begin(self, error) : INS_OK;
     if (status == INS_OK && self->scope->has_metadata && self->info->metadata.data == NULL) {
         status = read_metadata(self, error);
     }
+    while (status == INS_OK && wants_count(self)) {
+        status = begin_count(self, error);
+    }
     if (status != INS_OK) {
         return status;
     }
-    if (!self->counted && self->scope->island_count <= INFO_COUNT_ISLANDS_MAX &&
-        self->info->point_count <= 1000000) {
-        if (!scope_readable(self->scope, operation->db->reading.durable_lsn)) {
-            /* Dropped while it waited: another collection may have the name now. */
-            return names_absent(self->request->collection, error);
-        }
-        self->count_request = (ins_points_request){.collection = self->request->collection};
-        self->count_call = (ins_call){.done = count_done,
-                                      .user = self,
-                                      .lane = operation->call->lane,
-                                      .deadline_ns = operation->call->deadline_ns};
-        self->counted = true; /* whatever comes of it */
-        operation->parked = true;
-        self->starting = true;
-        ins_points_count(operation->db, &self->count_request, &self->count_call);
-        self->starting = false;
-        if (operation->parked) {
-            return INS_AGAIN;
+    for (size_t i = 0; i < self->info->field_count; i++) {
+        if (!self->fields[i].points_exact) {
+            self->fields[i].points = self->info->point_count;
         }
     }
     operation->call->info = self->info;

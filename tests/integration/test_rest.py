@@ -140,7 +140,7 @@ class RestTest(unittest.TestCase):
         self.client.error(404, "GET", "/nothing")
         code, _, response = self.client.call("POST", "/collections")
         self.assertEqual((code, response.headers["Allow"]), (405, "GET"))
-        self.assertIn("Prometheus", self.client.error(501, "GET", "/metrics"))
+        self.assertIn("list issues", self.client.error(501, "GET", "/issues"))
         self.assertIn("audit", self.client.error(501, "POST", "/audit/logs", {}))
 
     # -- collections
@@ -203,6 +203,39 @@ class RestTest(unittest.TestCase):
             "field_name": "t", "field_schema": {"type": "keyword", "is_tenant": True}})
         self.assertIn("`t`", self.client.ok("GET", self.path)["warnings"][0]["message"])
         self.assertEqual(self.count({"must": [{"key": "t", "match": {"value": "a"}}]}), 1)
+
+    def test_info(self):
+        """Goal: counts and states are true. Method: a field that some points lack, and what tools ask."""
+        self.create()
+        for field, schema in (("a", "integer"), ("b", "keyword")):
+            self.client.ok("PUT", self.path + "/index?wait=true", {"field_name": field, "field_schema": schema})
+        self.upsert([{"id": i, "vector": wave(i), "payload": {"a": i} if i % 3 else {"b": "x", "a": []}} for i in range(30)])
+        info = self.client.ok("GET", self.path)
+        self.assertEqual({name: field["points"] for name, field in info["payload_schema"].items()}, {"a": 20, "b": 10})
+        self.assertEqual((info["status"], info["optimizer_status"], info["points_count"]), ("green", "ok", 30))
+        self.assertEqual(info["update_queue"]["length"], 0)
+        self.client.ok("POST", "/insula/flush")
+        optimizations = self.client.ok("GET", self.path + "/optimizations")
+        self.assertEqual(optimizations["summary"]["queued_optimizations"], 0)
+        self.assertEqual(optimizations["summary"]["idle_segments"], self.client.ok("GET", self.path)["segments_count"])
+        cluster = self.client.ok("GET", self.path + "/cluster")
+        self.assertEqual([(s["points_count"], s["state"]) for s in cluster["local_shards"]], [(30, "Active")])
+        self.assertEqual(self.client.ok("GET", "/cluster"), {"status": "disabled"})
+        for path in ("/optimizations", "/cluster"):
+            self.client.error(404, "GET", "/collections/absent" + path)
+        self.assertGreaterEqual(self.client.ok("GET", "/telemetry")["collections"]["number_of_collections"], 1)
+        code, text, response = self.client.call("GET", "/metrics")
+        self.assertEqual(code, 200)
+        self.assertTrue(response.headers["Content-Type"].startswith("text/plain"))
+        values = {}
+        for line in text.splitlines():
+            if not line.startswith("#"):
+                name, value = line.rsplit(" ", 1)
+                self.assertNotIn(name, values)
+                values[name] = int(value)
+        self.assertGreaterEqual(values["collections_total"], 1)
+        self.assertGreater(values["insula_log_records_total"], 1)
+        self.assertGreaterEqual(values['insula_memory_limit_bytes{purpose="cache"}'], 1 << 20)
 
     def test_update(self):
         """Goal: PATCH merges as Qdrant does, keeps what it does not name, and outlives a restart of

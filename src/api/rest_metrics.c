@@ -1,0 +1,158 @@
+/* What the server tells about itself to tools: Prometheus text, telemetry, cluster. Only what is
+ * true and has a meaning here, under Qdrant's names where it is the same thing, else insula_*. The
+ * number of lines is fixed: nothing is counted by collection or tenant. */
+#include <stdio.h>
+#include <string.h>
+
+#include "api/api_private.h"
+#include "base/assert.h"
+
+#define METRICS_BYTES (16u << 10)
+
+struct metrics {
+    char text[METRICS_BYTES];
+    size_t size;
+};
+
+static void metric_head(struct metrics *metrics, const char *name, const char *type,
+                        const char *help) {
+    int size = snprintf(metrics->text + metrics->size, METRICS_BYTES - metrics->size,
+                        "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+    metrics->size += (size_t)size;
+    INS_ASSERT(metrics->size < METRICS_BYTES);
+}
+
+static void metric_value(struct metrics *metrics, const char *name, const char *labels,
+                         uint64_t value) {
+    int size = snprintf(metrics->text + metrics->size, METRICS_BYTES - metrics->size, "%s%s %llu\n",
+                        name, labels, (unsigned long long)value);
+    metrics->size += (size_t)size;
+    INS_ASSERT(metrics->size < METRICS_BYTES);
+}
+
+static void metric(struct metrics *metrics, const char *name, const char *type, const char *help,
+                   uint64_t value) {
+    metric_head(metrics, name, type, help);
+    metric_value(metrics, name, "", value);
+}
+
+static void memory_metrics(struct metrics *metrics, const ins_stats *stats) {
+    static const char *const purposes[] = {
+#define PURPOSE_LABEL(name, text) "{purpose=\"" text "\"}",
+        INS_MEM_PURPOSES(PURPOSE_LABEL)
+#undef PURPOSE_LABEL
+    };
+    metric(metrics, "memory_active_bytes", "gauge", "bytes of the arena that are committed",
+           stats->arena_committed);
+    metric(metrics, "memory_allocated_bytes", "gauge", "bytes of the arena that are in use",
+           stats->arena_used);
+    metric(metrics, "insula_memory_budget_bytes", "gauge", "budget of the whole process",
+           stats->memory_budget);
+    metric_head(metrics, "insula_memory_used_bytes", "gauge", "bytes in use, by purpose");
+    for (size_t i = 0; i < INS_MEM_PURPOSE_COUNT; i++) {
+        metric_value(metrics, "insula_memory_used_bytes", purposes[i], stats->mem_used[i]);
+    }
+    metric_head(metrics, "insula_memory_limit_bytes", "gauge", "share of the budget, by purpose");
+    for (size_t i = 0; i < INS_MEM_PURPOSE_COUNT; i++) {
+        metric_value(metrics, "insula_memory_limit_bytes", purposes[i], stats->mem_limit[i]);
+    }
+}
+
+static void work_metrics(struct metrics *metrics, const ins_stats *stats) {
+    metric(metrics, "insula_log_syncs_total", "counter", "syncs of the log", stats->log_syncs);
+    metric(metrics, "insula_log_bytes_total", "counter", "bytes written to the log",
+           stats->log_bytes);
+    metric(metrics, "insula_log_records_total", "counter", "records written to the log",
+           stats->log_records);
+    metric(metrics, "insula_lsn_durable", "gauge", "newest LSN on disk", stats->lsn_durable);
+    metric(metrics, "insula_lsn_flushed", "gauge", "newest LSN in segments", stats->lsn_flushed);
+    metric(metrics, "insula_flushes_total", "counter", "flushes that landed", stats->flushes);
+    metric(metrics, "insula_merges_total", "counter", "merges that landed", stats->merges);
+    metric(metrics, "insula_files", "gauge", "segment files", stats->files);
+    metric(metrics, "insula_runs", "gauge", "runs of all islands", stats->runs);
+    metric(metrics, "insula_cold_reads_total", "counter", "blocks read from disk",
+           stats->cold_reads);
+    metric(metrics, "insula_cold_bytes_total", "counter", "bytes read from disk",
+           stats->cold_bytes);
+    metric(metrics, "insula_cache_hits_total", "counter", "blocks found in the cache",
+           stats->cache_hits);
+    metric(metrics, "insula_writes_stopped", "gauge", "1: the log failed, writes are refused",
+           stats->writes_stopped);
+}
+
+static void metrics_finish(struct job *job) {
+    const ins_stats *stats = job->stats.out_stats;
+    struct metrics metrics;
+    metrics.size = 0;
+    metric_head(&metrics, "app_info", "gauge", "name and version");
+    metric_value(&metrics, "app_info", "{name=\"insula\",version=\"" INS_VERSION "\"}", 1);
+    metric(&metrics, "cluster_enabled", "gauge", "1: many nodes", 0);
+    metric(&metrics, "collections_total", "gauge", "number of collections", stats->collections);
+    metric(&metrics, "insula_tenants", "gauge", "tenants of all collections", stats->tenants);
+    memory_metrics(&metrics, stats);
+    work_metrics(&metrics, stats);
+    answer_fixed(job->api, job->user, 200, "text/plain; version=0.0.4; charset=utf-8", metrics.text,
+                 metrics.size);
+}
+
+ins_status service_metrics(struct job *job, const struct api_request *request, ins_error *error) {
+    (void)request;
+    ins_status status = stats_start(job, error);
+    if (status == INS_OK) {
+        job->finish = metrics_finish;
+        job_start(job, ins_stats_read, &job->stats, NULL);
+    }
+    return status;
+}
+
+static void write_count(struct json_writer *writer, const char *key, uint64_t value) {
+    json_write_key(writer, key);
+    json_write_u64(writer, value);
+}
+
+static void encode_telemetry(struct job *job, struct json_writer *writer) {
+    const ins_stats *stats = job->stats.out_stats;
+    json_write_begin_object(writer);
+    json_write_key(writer, "app");
+    json_write_begin_object(writer);
+    json_write_key(writer, "name");
+    json_write_string(writer, "insula");
+    json_write_key(writer, "version");
+    json_write_string(writer, INS_VERSION);
+    json_write_end_object(writer);
+    json_write_key(writer, "collections");
+    json_write_begin_object(writer);
+    write_count(writer, "number_of_collections", stats->collections);
+    json_write_end_object(writer);
+    json_write_key(writer, "cluster");
+    json_write_begin_object(writer);
+    json_write_key(writer, "enabled");
+    json_write_bool(writer, false);
+    json_write_end_object(writer);
+    json_write_key(writer, "memory");
+    json_write_begin_object(writer);
+    write_count(writer, "active_bytes", stats->arena_committed);
+    write_count(writer, "allocated_bytes", stats->arena_used);
+    json_write_end_object(writer);
+    json_write_end_object(writer);
+}
+
+ins_status service_telemetry(struct job *job, const struct api_request *request, ins_error *error) {
+    (void)request;
+    ins_status status = stats_start(job, error);
+    if (status == INS_OK) {
+        job_start(job, ins_stats_read, &job->stats, encode_telemetry);
+    }
+    return status;
+}
+
+void service_cluster(struct api *api, const struct api_request *request) {
+    struct json_writer writer;
+    uint64_t start_ns = api->runtime->now_ns(api->runtime->context);
+    answer_begin(api, &writer);
+    json_write_begin_object(&writer);
+    json_write_key(&writer, "status");
+    json_write_string(&writer, "disabled");
+    json_write_end_object(&writer);
+    answer_end(api, request->user, start_ns, &writer);
+}
