@@ -528,7 +528,7 @@ static const struct bad bad_bodies[] = {
     {API_POST, "/collections", "{}", 405, "GET"},
     {API_GET, "/issues", NULL, 501, "Prometheus metrics"},
     {API_POST, POINTS "/query/batch", "{\"searches\":[]}", 501, "batch query"},
-    {API_PATCH, C, "{}", 501, "update a collection"},
+    {API_GET, "/quotas", NULL, 501, "show quotas"},
 };
 
 /* Goal: each bad request has its code and a message that names field, value or limit, and changes
