@@ -526,7 +526,7 @@ static const struct bad bad_bodies[] = {
     /* Not here. */
     {API_GET, "/nothing", NULL, 404, "/nothing"},
     {API_POST, "/collections", "{}", 405, "GET"},
-    {API_GET, "/issues", NULL, 501, "Prometheus metrics"},
+    {API_GET, "/issues", NULL, 501, "list issues"},
     {API_POST, POINTS "/query/batch", "{\"searches\":[]}", 501, "batch query"},
     {API_GET, "/quotas", NULL, 501, "show quotas"},
 };
