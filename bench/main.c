@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ann.h"
 #include "bench.h"
 
 static const struct workload {
@@ -30,6 +31,8 @@ static const char help_text[] =
     "--pid\n"
     "               the server's CPU per request\n"
     "  start        starts --server on --data, measures until its first right answer\n"
+    "  ann          the index on files of vectors: --base, --query, --truth, --metric l2|cos|ip,\n"
+    "               --type f32|f16|u8, --json F; recall and CPU time a query, bytes a row\n"
     "\n"
     "Workloads on a made world of tenants (scale S: 500 tenants, 100,000 points; M: 5,000 and\n"
     "1,000,000; L: 50,000 and 10,000,000); each loads it first when --data holds none\n"
@@ -290,6 +293,9 @@ static int usage(const char *reason, const char *what) {
 }
 
 int main(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], "ann") == 0) {
+        return ann_main(argc - 1, argv + 1); /* files and options of its own */
+    }
     struct bench_options options = {.sample = BENCH_SAMPLE,
                                     .kind = "healthz",
                                     .tenants = 1,

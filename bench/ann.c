@@ -1,0 +1,508 @@
+/* `ann`: recall and speed of the index on files, one thread, one query at a time, beside hnswlib.
+ *
+ *     insula-bench ann --base F --query F --truth F --metric l2|cos|ip --type f32|f16|u8
+ *                      [--rounds N] [--limit K] [--rows N] [--effort N] [--alpha X] [--peer]
+ *                      [--json F]
+ *
+ * Files: u32 count, u32 dimensions, then rows of the type; truth: u32 queries, u32 k, ids, f32
+ * distances (l2 squared, cos = 1 - cosine, ip = -product). A result is right when its distance is
+ * at most the k-th exact one * (1 + 1e-5).
+ * Rounds alternate between all rivals and their efforts; a figure is the median over rounds of the
+ * CPU time of this thread. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ann.h"
+#include "index/graph.h"
+
+#define ROUNDS_MAX 99
+#define EFFORTS 14
+#define LIMIT_MAX 100u
+#define HALF_SAFE 1024.0f /* half floats reach 65,504; sums of squares stay accurate below this */
+
+struct matrix {
+    uint32_t count, dim;
+    float *values;
+};
+
+struct truth {
+    uint32_t count, k;
+    const uint32_t *ids;
+    const float *distances;
+};
+
+struct ann {
+    const char *base, *query, *truth_file, *json, *metric_name, *type_name;
+    enum index_metric metric;
+    bool cosine, with_peer;
+    enum row_type type;
+    uint32_t limit, rows, rounds, effort;
+    double alpha;
+    struct matrix rows_in, queries;
+    struct truth truth;
+    struct graph *graph;
+    struct graph_scratch *scratch;
+    void *peer;
+    double build_s, peer_build_s;
+    uint64_t peer_bytes;
+};
+
+struct point_of_curve {
+    uint32_t effort;
+    double recall, us[ROUNDS_MAX];
+};
+
+struct curve {
+    const char *name;
+    struct point_of_curve points[EFFORTS];
+    uint32_t count;
+};
+
+static double cpu_s(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static int complain(const char *what, const char *name) {
+    (void)fprintf(stderr, "insula-bench ann: %s: %s\n", name, what);
+    return 1;
+}
+
+/* ---- Files ---- */
+
+static const void *map_file(const char *name, size_t *out_size) {
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    struct stat stat;
+    if (fd < 0 || fstat(fd, &stat) != 0) {
+        (void)complain(strerror(errno), name);
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+        return NULL;
+    }
+    void *data = mmap(NULL, (size_t)stat.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    (void)close(fd);
+    *out_size = (size_t)stat.st_size;
+    return data == MAP_FAILED ? NULL : data;
+}
+
+static bool read_matrix(const struct ann *ann, const char *name, uint32_t count_max,
+                        struct matrix *out) {
+    static const size_t sizes[] = {[ROW_F32] = 4, [ROW_F16] = 2, [ROW_U8] = 1};
+    size_t size;
+    const uint8_t *data = map_file(name, &size);
+    uint32_t head[2];
+    if (data == NULL) {
+        return false;
+    }
+    memcpy(head, data, sizeof(head));
+    if (head[1] == 0 || size < 8 + (size_t)head[0] * head[1] * sizes[ann->type]) {
+        (void)complain("shorter than its head says, or another type", name);
+        return false;
+    }
+    out->count = count_max != 0 && count_max < head[0] ? count_max : head[0];
+    out->dim = head[1];
+    size_t total = (size_t)out->count * out->dim;
+    out->values = malloc(total * sizeof(float));
+    if (out->values == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < total; i++) {
+        const uint8_t *at = data + 8 + i * sizes[ann->type];
+        uint16_t half;
+        if (ann->type == ROW_F32) {
+            memcpy(&out->values[i], at, sizeof(float));
+        } else if (ann->type == ROW_F16) {
+            memcpy(&half, at, sizeof(half));
+            out->values[i] = kernel_f32_from_f16(half);
+        } else {
+            out->values[i] = *at;
+        }
+    }
+    for (uint32_t row = 0; row < out->count && ann->cosine; row++) {
+        float *values = out->values + (size_t)row * out->dim;
+        kernel_normalize_f32(values, out->dim, values);
+    }
+    (void)munmap((void *)(uintptr_t)data, size);
+    return true;
+}
+
+static bool read_truth(struct ann *ann) {
+    size_t size;
+    const uint8_t *data = map_file(ann->truth_file, &size);
+    uint32_t head[2];
+    if (data == NULL) {
+        return false;
+    }
+    memcpy(head, data, sizeof(head));
+    size_t total = (size_t)head[0] * head[1];
+    if (size < 8 + total * 8 || head[1] < ann->limit || head[0] < ann->queries.count) {
+        (void)complain("too few queries or neighbours", ann->truth_file);
+        return false;
+    }
+    ann->truth = (struct truth){.count = head[0],
+                                .k = head[1],
+                                .ids = (const uint32_t *)(const void *)(data + 8),
+                                .distances = (const float *)(const void *)(data + 8 + total * 4)};
+    return true;
+}
+
+/* ---- Recall ---- */
+
+static double exact_distance(const struct ann *ann, uint32_t query, uint32_t row) {
+    uint32_t dim = ann->queries.dim;
+    const float *q = ann->queries.values + (size_t)query * dim;
+    const float *x = ann->rows_in.values + (size_t)row * dim;
+    double product = 0, l2 = 0;
+    for (uint32_t i = 0; i < dim; i++) {
+        double difference = (double)q[i] - (double)x[i];
+        product += (double)q[i] * (double)x[i];
+        l2 += difference * difference;
+    }
+    return ann->cosine ? 1 - product : ann->metric == INDEX_DOT ? -product : l2;
+}
+
+static uint32_t right_ones(const struct ann *ann, uint32_t query, const uint32_t *ids,
+                           uint32_t count) {
+    double last = (double)ann->truth.distances[(size_t)query * ann->truth.k + ann->limit - 1];
+    double bound = last + fabs(last) * 1e-5 + 1e-9;
+    const uint32_t *true_ids = ann->truth.ids + (size_t)query * ann->truth.k;
+    uint32_t right = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bool named = false;
+        for (uint32_t j = 0; j < ann->limit; j++) {
+            named = named || true_ids[j] == ids[i];
+        }
+        right += named || exact_distance(ann, query, ids[i]) <= bound;
+    }
+    return right;
+}
+
+/* ---- One slice ---- */
+
+static void ours(struct ann *ann, struct point_of_curve *point, uint32_t round, uint32_t rerank) {
+    uint32_t *ids = malloc((size_t)ann->queries.count * ann->limit * sizeof(uint32_t));
+    uint32_t *counts = malloc(ann->queries.count * sizeof(uint32_t));
+    double begin = cpu_s();
+    for (uint32_t q = 0; q < ann->queries.count; q++) {
+        struct graph_hit hits[LIMIT_MAX];
+        counts[q] = graph_search(ann->graph, ann->scratch,
+                                 ann->queries.values + (size_t)q * ann->queries.dim, ann->limit,
+                                 point->effort, rerank, hits);
+        for (uint32_t i = 0; i < counts[q]; i++) {
+            ids[(size_t)q * ann->limit + i] = hits[i].id;
+        }
+    }
+    point->us[round] = (cpu_s() - begin) * 1e6 / ann->queries.count;
+    uint64_t right = 0;
+    for (uint32_t q = 0; q < ann->queries.count && round == 0; q++) {
+        right += right_ones(ann, q, ids + (size_t)q * ann->limit, counts[q]);
+    }
+    if (round == 0) {
+        point->recall = (double)right / ((double)ann->queries.count * ann->limit);
+    }
+    free(ids);
+    free(counts);
+}
+
+#ifdef BENCH_ANN_PEERS
+static void theirs(struct ann *ann, struct point_of_curve *point, uint32_t round) {
+    uint32_t *ids = calloc((size_t)ann->queries.count * ann->limit, sizeof(uint32_t));
+    double begin = cpu_s();
+    ann_peer_search(ann->peer, ann->queries.values, ann->queries.count, ann->limit, point->effort,
+                    ids);
+    point->us[round] = (cpu_s() - begin) * 1e6 / ann->queries.count;
+    uint64_t right = 0;
+    for (uint32_t q = 0; q < ann->queries.count && round == 0; q++) {
+        right += right_ones(ann, q, ids + (size_t)q * ann->limit, ann->limit);
+    }
+    if (round == 0) {
+        point->recall = (double)right / ((double)ann->queries.count * ann->limit);
+    }
+    free(ids);
+}
+
+#endif
+
+/* ---- Report ---- */
+
+static int order_doubles(const void *left, const void *right) {
+    double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+static double median(const double *values, uint32_t count) {
+    double sorted[ROUNDS_MAX];
+    memcpy(sorted, values, count * sizeof(double));
+    qsort(sorted, count, sizeof(double), order_doubles);
+    return sorted[count / 2];
+}
+
+/* Microseconds at a recall, between the two points around it; 0 when the curve does not reach it.
+ */
+static double us_at(const struct curve *curve, double recall, uint32_t rounds) {
+    for (uint32_t i = 0; i < curve->count; i++) {
+        if (curve->points[i].recall < recall) {
+            continue;
+        }
+        double here = median(curve->points[i].us, rounds);
+        if (i == 0) {
+            return here;
+        }
+        double before = median(curve->points[i - 1].us, rounds);
+        double low = curve->points[i - 1].recall, high = curve->points[i].recall;
+        return before + (here - before) * (recall - low) / (high - low);
+    }
+    return 0;
+}
+
+static void print_curve(const struct ann *ann, const struct curve *curve) {
+    for (uint32_t i = 0; i < curve->count; i++) {
+        const struct point_of_curve *point = &curve->points[i];
+        double us = median(point->us, ann->rounds);
+        (void)printf("  %-10s effort %4u  recall@%u %.4f  %8.1f us  %8.0f queries/s\n", curve->name,
+                     point->effort, ann->limit, point->recall, us, 1e6 / us);
+    }
+}
+
+static void print_ratios(const struct ann *ann, const struct curve *mine,
+                         const struct curve *peer) {
+    static const double recalls[] = {0.90, 0.95, 0.99, 0.999};
+    for (size_t i = 0; i < sizeof(recalls) / sizeof(recalls[0]); i++) {
+        double a = us_at(mine, recalls[i], ann->rounds);
+        double b = peer->count == 0 ? 0 : us_at(peer, recalls[i], ann->rounds);
+        (void)printf("recall %.3f: insula %.1f us, hnswlib %.1f us, ratio %.2f\n", recalls[i], a, b,
+                     a == 0 ? 0 : b / a);
+    }
+}
+
+static void write_curve(FILE *out, const struct ann *ann, const struct curve *curve, double build_s,
+                        uint64_t bytes, bool last) {
+    (void)fprintf(out, "{\"name\":\"%s\",\"build_cpu_s\":%.3f,\"bytes\":%llu,\"curve\":[",
+                  curve->name, build_s, (unsigned long long)bytes);
+    for (uint32_t i = 0; i < curve->count; i++) {
+        double us = median(curve->points[i].us, ann->rounds);
+        (void)fprintf(out, "%s{\"effort\":%u,\"recall\":%.5f,\"cpu_us\":%.2f,\"qps\":%.1f}",
+                      i == 0 ? "" : ",", curve->points[i].effort, curve->points[i].recall, us,
+                      1e6 / us);
+    }
+    (void)fprintf(out, "]}%s", last ? "" : ",");
+}
+
+static int write_json(const struct ann *ann, const struct curve *mine, const struct curve *peer) {
+    FILE *out = fopen(ann->json, "w");
+    if (out == NULL) {
+        return complain(strerror(errno), ann->json);
+    }
+    (void)fprintf(out,
+                  "{\"workload\":\"ann\",\"rows\":%u,\"dim\":%u,\"queries\":%u,\"k\":%u,"
+                  "\"metric\":\"%s\",\"type\":\"%s\",\"isa\":\"%s\",\"rounds\":%u,\"rivals\":[",
+                  ann->rows_in.count, ann->rows_in.dim, ann->queries.count, ann->limit,
+                  ann->metric_name, ann->type_name, code_kernels_get()->isa, ann->rounds);
+    write_curve(out, ann, mine, ann->build_s, graph_bytes(ann->graph), peer->count == 0);
+    if (peer->count > 0) {
+        write_curve(out, ann, peer, ann->peer_build_s, ann->peer_bytes, true);
+    }
+    (void)fprintf(out, "]}\n");
+    return fclose(out) == 0 ? 0 : complain(strerror(errno), ann->json);
+}
+
+/* ---- The whole ---- */
+
+static const float *row_of(void *context, uint32_t row) {
+    const struct ann *ann = context;
+    return ann->rows_in.values + (size_t)row * ann->rows_in.dim;
+}
+
+/* Half floats keep what ranking needs, unless values leave their range. */
+static enum row_type stored_type(const struct ann *ann) {
+    if (ann->type == ROW_U8 && !ann->cosine) {
+        return ROW_U8;
+    }
+    size_t total = (size_t)ann->rows_in.count * ann->rows_in.dim;
+    for (size_t i = 0; i < total; i++) {
+        if (fabsf(ann->rows_in.values[i]) > HALF_SAFE) {
+            return ROW_F32;
+        }
+    }
+    return ROW_F16;
+}
+
+static bool build(struct ann *ann) {
+    struct arena *arena;
+    ins_error error;
+    uint64_t bytes = (uint64_t)ann->rows_in.count * (ann->rows_in.dim * 6ull + 1024) + (512u << 20);
+    bytes = (bytes + (2u << 20) - 1) / (2u << 20) * (2u << 20);
+    struct arena_options options = {.limit_bytes = 3 * bytes};
+    options.purpose_limit_bytes[INS_MEM_CACHE] = bytes;
+    options.purpose_limit_bytes[INS_MEM_JOB] = bytes;
+    options.purpose_limit_bytes[INS_MEM_QUERY] = bytes;
+    struct graph_options graph_options = {.dim = ann->rows_in.dim,
+                                          .metric = ann->metric,
+                                          .type = stored_type(ann),
+                                          .build_effort = ann->effort,
+                                          .alpha = (float)ann->alpha,
+                                          .seed = 1};
+    double begin = cpu_s();
+    if (arena_open(&options, &arena, &error) != INS_OK ||
+        graph_build(&graph_options, ann->rows_in.count, row_of, ann, arena, &ann->graph, &error) !=
+            INS_OK ||
+        graph_scratch_make(ann->graph, 4096, &ann->scratch, &error) != INS_OK) {
+        (void)complain(error.message, "build");
+        return false;
+    }
+    ann->build_s = cpu_s() - begin;
+#ifdef BENCH_ANN_PEERS
+    if (ann->with_peer) {
+        begin = cpu_s();
+        ann->peer = ann_peer_build(ann->rows_in.values, ann->rows_in.count, ann->rows_in.dim,
+                                   ann->metric == INDEX_DOT, &ann->peer_bytes);
+        ann->peer_build_s = cpu_s() - begin;
+    }
+#endif
+    return true;
+}
+
+static int measure(struct ann *ann) {
+    static const uint32_t efforts[EFFORTS] = {10,  14,  20,  28,  40,  56,   80,
+                                              112, 160, 240, 360, 640, 1200, 2400};
+    static struct curve mine = {.name = "compact"}, peer = {.name = "hnswlib"};
+    for (uint32_t i = 0; i < EFFORTS; i++) {
+        if (efforts[i] >= ann->limit) {
+            mine.points[mine.count++].effort = efforts[i];
+        }
+    }
+    memcpy(peer.points, mine.points, sizeof(peer.points));
+    peer.count = ann->peer != NULL ? mine.count : 0;
+    for (uint32_t round = 0; round < ann->rounds; round++) {
+        for (uint32_t i = 0; i < mine.count; i++) {
+            ours(ann, &mine.points[i], round, 0);
+#ifdef BENCH_ANN_PEERS
+            if (ann->peer != NULL) {
+                theirs(ann, &peer.points[i], round);
+            }
+#endif
+        }
+    }
+    (void)printf("%u rows of %u dimensions, %s, %s; %s kernels; median of %u rounds\n",
+                 ann->rows_in.count, ann->rows_in.dim, ann->metric_name, ann->type_name,
+                 code_kernels_get()->isa, ann->rounds);
+    (void)printf("insula: %.1f s of CPU to build, %.0f bytes a row\n", ann->build_s,
+                 (double)graph_bytes(ann->graph) / ann->rows_in.count);
+    if (ann->peer != NULL) {
+        (void)printf("hnswlib: %.1f s of CPU to build, %.0f bytes a row\n", ann->peer_build_s,
+                     (double)ann->peer_bytes / ann->rows_in.count);
+    }
+    print_curve(ann, &mine);
+    print_curve(ann, &peer);
+    print_ratios(ann, &mine, &peer);
+    return ann->json == NULL ? 0 : write_json(ann, &mine, &peer);
+}
+
+static bool names(struct ann *ann) {
+    static const char *const types[] = {[ROW_F32] = "f32", [ROW_F16] = "f16", [ROW_U8] = "u8"};
+    bool known = false;
+    for (int i = 0; i < 3; i++) {
+        if (ann->type_name != NULL && strcmp(ann->type_name, types[i]) == 0) {
+            ann->type = (enum row_type)i;
+            known = true;
+        }
+    }
+    if (!known) {
+        (void)complain("f32, f16 or u8", "--type");
+        return false;
+    }
+    const char *metric = ann->metric_name == NULL ? "" : ann->metric_name;
+    ann->cosine = strcmp(metric, "cos") == 0;
+    ann->metric = strcmp(metric, "ip") == 0 ? INDEX_DOT : INDEX_L2;
+    if (!ann->cosine && ann->metric != INDEX_DOT && strcmp(metric, "l2") != 0) {
+        (void)complain("l2, cos or ip", "--metric");
+        return false;
+    }
+    return true;
+}
+
+int ann_main(int argc, char **argv) {
+    static const struct option options[] = {{"base", required_argument, NULL, 'b'},
+                                            {"query", required_argument, NULL, 'q'},
+                                            {"truth", required_argument, NULL, 't'},
+                                            {"metric", required_argument, NULL, 'm'},
+                                            {"type", required_argument, NULL, 'y'},
+                                            {"json", required_argument, NULL, 'j'},
+                                            {"rounds", required_argument, NULL, 'r'},
+                                            {"limit", required_argument, NULL, 'k'},
+                                            {"rows", required_argument, NULL, 'n'},
+                                            {"effort", required_argument, NULL, 'e'},
+                                            {"alpha", required_argument, NULL, 'a'},
+                                            {"peer", no_argument, NULL, 'p'},
+                                            {NULL, 0, NULL, 0}};
+    struct ann ann = {.limit = 10, .rounds = 7};
+    int option;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (option) {
+        case 'b':
+            ann.base = optarg;
+            break;
+        case 'q':
+            ann.query = optarg;
+            break;
+        case 't':
+            ann.truth_file = optarg;
+            break;
+        case 'm':
+            ann.metric_name = optarg;
+            break;
+        case 'y':
+            ann.type_name = optarg;
+            break;
+        case 'j':
+            ann.json = optarg;
+            break;
+        case 'r':
+            ann.rounds = (uint32_t)strtoul(optarg, NULL, 10);
+            break;
+        case 'k':
+            ann.limit = (uint32_t)strtoul(optarg, NULL, 10);
+            break;
+        case 'n':
+            ann.rows = (uint32_t)strtoul(optarg, NULL, 10);
+            break;
+        case 'e':
+            ann.effort = (uint32_t)strtoul(optarg, NULL, 10);
+            break;
+        case 'a':
+            ann.alpha = strtod(optarg, NULL);
+            break;
+        case 'p':
+#ifndef BENCH_ANN_PEERS
+            return complain("built without hnswlib; ./dev bench-ann builds with it", "--peer");
+#endif
+            ann.with_peer = true;
+            break;
+        default:
+            return 2;
+        }
+    }
+    if (ann.base == NULL || ann.query == NULL || ann.truth_file == NULL || ann.rounds == 0 ||
+        ann.rounds > ROUNDS_MAX || ann.limit == 0 || ann.limit > LIMIT_MAX) {
+        return complain(
+                   "--base, --query and --truth are needed; --rounds 1 .. 99, --limit 1 .. 100",
+                   "usage") +
+               1;
+    }
+    if (!names(&ann) || !read_matrix(&ann, ann.base, ann.rows, &ann.rows_in) ||
+        !read_matrix(&ann, ann.query, 0, &ann.queries) || !read_truth(&ann) || !build(&ann)) {
+        return 1;
+    }
+    return measure(&ann);
+}

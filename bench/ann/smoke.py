@@ -1,0 +1,106 @@
+"""Test: `insula-bench ann` on small sets of every metric and type, and what it says to bad files.
+
+Method: rows and queries drawn by seed, truth by brute force here; recall at the largest effort must
+be near 1, figures must be there.
+usage: smoke.py BUILD"""
+
+import json
+import random
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+BENCH = Path(sys.argv[1]) / "bench" / "insula-bench"
+ROWS, QUERIES, K, DIM = 400, 20, 10, 24
+CODES = {"f32": "f", "f16": "e", "u8": "B"}
+
+
+def draw(random_source, kind):
+    if kind == "u8":
+        return [random_source.randrange(256) for _ in range(DIM)]
+    values = [random_source.gauss(0, 1) for _ in range(DIM)]
+    return list(struct.unpack(f"<{DIM}e", struct.pack(f"<{DIM}e", *values)))
+
+
+def unit(row):
+    norm = sum(value * value for value in row) ** 0.5
+    return [value / norm for value in row]
+
+
+def distance(metric, a, b):
+    if metric == "l2":
+        return sum((x - y) ** 2 for x, y in zip(a, b))
+    if metric == "cos":
+        a, b = unit(a), unit(b)
+    product = sum(x * y for x, y in zip(a, b))
+    return 1 - product if metric == "cos" else -product
+
+
+def write_rows(path, kind, rows):
+    with open(path, "wb") as file:
+        file.write(struct.pack("<II", len(rows), DIM))
+        for row in rows:
+            file.write(struct.pack(f"<{DIM}{CODES[kind]}", *row))
+
+
+def write_truth(path, metric, rows, queries):
+    lists = [sorted((distance(metric, query, row), i) for i, row in enumerate(rows))[:K]
+             for query in queries]
+    with open(path, "wb") as file:
+        file.write(struct.pack("<II", len(queries), K))
+        for near in lists:
+            file.write(struct.pack(f"<{K}I", *(i for _, i in near)))
+        for near in lists:
+            file.write(struct.pack(f"<{K}f", *(d for d, _ in near)))
+
+
+def run(folder, metric, kind, *options):
+    return subprocess.run(
+        [BENCH, "ann", "--base", folder / "base", "--query", folder / "query", "--truth",
+         folder / "truth", "--metric", metric, "--type", kind, "--rounds", "1", "--json",
+         folder / "json", *options], capture_output=True, text=True, check=False)
+
+
+def check_set(folder, metric, kind):
+    source = random.Random(f"{metric} {kind}")
+    rows = [draw(source, kind) for _ in range(ROWS)]
+    queries = [draw(source, kind) for _ in range(QUERIES)]
+    write_rows(folder / "base", kind, rows)
+    write_rows(folder / "query", kind, queries)
+    write_truth(folder / "truth", metric, rows, queries)
+    result = run(folder, metric, kind)
+    assert result.returncode == 0, result.stderr
+    rival = json.loads((folder / "json").read_text())["rivals"][0]
+    assert rival["curve"][-1]["recall"] >= 0.99, (metric, kind, rival["curve"][-1])
+    assert all(point["cpu_us"] > 0 for point in rival["curve"])
+    assert rival["bytes"] > ROWS * DIM
+
+
+def check_refusals(folder):
+    for options, says in (
+            (("l2", "f64"), "--type"), (("hamming", "f32"), "--metric"),
+            (("l2", "f32", "--base", folder / "none"), "none"),
+            (("l2", "f32", "--truth", folder / "query"), "too few"),
+            (("l2", "f32", "--limit", "0"), "--limit")):
+        result = run(folder, *options)
+        assert result.returncode != 0 and says in result.stderr, (options, result.stderr)
+    data = (folder / "base").read_bytes()
+    (folder / "base").write_bytes(data[:-1])
+    result = run(folder, "l2", "f32")
+    assert result.returncode != 0 and "shorter" in result.stderr, result.stderr
+
+
+def main():
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for metric in ("l2", "cos", "ip"):
+            for kind in CODES:
+                check_set(folder, metric, kind)
+        check_set(folder, "l2", "f32")
+        check_refusals(folder)
+    print("nine sets, six refusals")
+
+
+main()

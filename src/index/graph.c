@@ -1,0 +1,280 @@
+/* Searching a graph. Built by graph_build.c. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "index/graph_private.h"
+
+#define LINE_BYTES 64u
+#define AHEAD_LINES 8u /* of a row that is ranked soon; what follows is a stream of its own */
+#define AHEAD_ROWS 4u
+
+/* ---- Scratch ---- */
+
+static void *take(struct arena *arena, size_t size) {
+    return arena_alloc(arena, INS_MEM_QUERY, size);
+}
+
+ins_status graph_scratch_make(const struct graph *graph, uint32_t effort_max,
+                              struct graph_scratch **out_scratch, ins_error *error) {
+    INS_ASSERT(effort_max > 0);
+    INS_ASSERT(effort_max <= GRAPH_EFFORT_MAX);
+    struct graph_scratch *scratch = arena_alloc_zero(graph->arena, INS_MEM_QUERY, sizeof(*scratch));
+    if (scratch == NULL) {
+        return ins_fail(error, INS_FULL, "no memory for a search in a graph");
+    }
+    scratch->arena = graph->arena;
+    scratch->effort_max = effort_max;
+    scratch->padded = graph->rotation.padded;
+    scratch->visited_words = graph->capacity / 64 + 1;
+    scratch->met_capacity = 64 * effort_max < 65536 ? 64 * effort_max : 65536;
+    scratch->beam.entries = take(graph->arena, (effort_max + 1) * sizeof(*scratch->beam.entries));
+    scratch->visited =
+        arena_alloc_zero(graph->arena, INS_MEM_QUERY, scratch->visited_words * sizeof(uint64_t));
+    scratch->met = take(graph->arena, scratch->met_capacity * sizeof(uint32_t));
+    scratch->rotated = take(graph->arena, scratch->padded * sizeof(float));
+    scratch->query.values = take(graph->arena, code4_slots(scratch->padded));
+    scratch->hits = take(graph->arena, effort_max * sizeof(*scratch->hits));
+    if (scratch->beam.entries == NULL || scratch->visited == NULL || scratch->met == NULL ||
+        scratch->rotated == NULL || scratch->query.values == NULL || scratch->hits == NULL) {
+        graph_scratch_free(scratch);
+        return ins_fail(error, INS_FULL, "no memory for a search of effort %u", effort_max);
+    }
+    *out_scratch = scratch;
+    return INS_OK;
+}
+
+void graph_scratch_free(struct graph_scratch *scratch) {
+    if (scratch == NULL) {
+        return;
+    }
+    struct arena *arena = scratch->arena;
+    uint32_t effort = scratch->effort_max;
+    arena_free(arena, INS_MEM_QUERY, scratch->beam.entries,
+               (effort + 1) * sizeof(*scratch->beam.entries));
+    arena_free(arena, INS_MEM_QUERY, scratch->visited, scratch->visited_words * sizeof(uint64_t));
+    arena_free(arena, INS_MEM_QUERY, scratch->met, scratch->met_capacity * sizeof(uint32_t));
+    arena_free(arena, INS_MEM_QUERY, scratch->rotated, scratch->padded * sizeof(float));
+    arena_free(arena, INS_MEM_QUERY, scratch->query.values, code4_slots(scratch->padded));
+    arena_free(arena, INS_MEM_QUERY, scratch->hits, effort * sizeof(*scratch->hits));
+    arena_free(arena, INS_MEM_QUERY, scratch, sizeof(*scratch));
+}
+
+/* ---- Visited rows ---- */
+
+/* True when the row is met for the first time. */
+static inline bool meet(struct graph_scratch *scratch, uint32_t row) {
+    uint64_t *word = &scratch->visited[row / 64], bit = 1ull << (row % 64);
+    if ((*word & bit) != 0) {
+        return false;
+    }
+    *word |= bit;
+    if (scratch->met_count < scratch->met_capacity) {
+        scratch->met[scratch->met_count] = row;
+    }
+    scratch->met_count++;
+    return true;
+}
+
+static void forget(struct graph_scratch *scratch) {
+    if (scratch->met_count > scratch->met_capacity) {
+        memset(scratch->visited, 0, scratch->visited_words * sizeof(uint64_t));
+    } else {
+        for (uint32_t i = 0; i < scratch->met_count; i++) {
+            scratch->visited[scratch->met[i] / 64] = 0;
+        }
+    }
+    scratch->met_count = 0;
+}
+
+/* ---- Estimates ---- */
+
+void graph_prepare(const struct graph *graph, struct graph_scratch *scratch, const float *query) {
+    const float *centre = graph->options.metric == INDEX_L2 ? graph->centre : NULL;
+    rotation_apply(&graph->rotation, query, centre, scratch->rotated);
+    code_query_make(scratch->rotated, graph->rotation.padded, &scratch->query);
+}
+
+/* Estimated distances of at most GRAPH_DEGREE rows, but for a constant of the query. */
+static void estimate(const struct graph *graph, struct graph_scratch *scratch, const uint32_t *rows,
+                     uint32_t count, float *out) {
+    const uint8_t *codes[GRAPH_DEGREE] = {NULL};
+    int32_t sums[GRAPH_DEGREE];
+    for (uint32_t i = 0; i < count; i++) {
+        codes[i] = row_at(&graph->codes, rows[i]);
+    }
+    graph->code_kernels->code4_dots(scratch->query.values, codes, count, graph->rotation.padded,
+                                    sums);
+    float step = scratch->query.step, offset = scratch->query.offset;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct code_factors *factors = row_at(&graph->factors, rows[i]);
+        out[i] = factors->norm + factors->scale * (step * (float)sums[i] + offset);
+    }
+    if (scratch->augment != NULL) {
+        for (uint32_t i = 0; i < count; i++) {
+            float added = scratch->augment[rows[i]] - scratch->query_augment;
+            out[i] += added * added;
+        }
+    }
+    scratch->distances += count;
+}
+
+/* ---- The beam ---- */
+
+static inline float beam_bound(const struct beam *beam, uint32_t effort) {
+    return beam->count < effort ? __builtin_inff() : beam->entries[beam->count - 1].distance;
+}
+
+static inline void beam_put(struct beam *beam, uint32_t effort, float distance, uint32_t id) {
+    uint32_t begin = 0, end = beam->count;
+    while (begin < end) {
+        uint32_t middle = (begin + end) / 2;
+        if (beam->entries[middle].distance <= distance) {
+            begin = middle + 1;
+        } else {
+            end = middle;
+        }
+    }
+    uint32_t moved = beam->count - begin - (beam->count == effort ? 1 : 0);
+    memmove(&beam->entries[begin + 1], &beam->entries[begin], moved * sizeof(*beam->entries));
+    beam->entries[begin] = (struct beam_entry){distance, id};
+    beam->count += beam->count < effort ? 1 : 0;
+    beam->next = begin < beam->next ? begin : beam->next;
+}
+
+static void offer(struct beam *beam, uint32_t effort, const uint32_t *rows, const float *distances,
+                  uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (distances[i] < beam_bound(beam, effort)) {
+            beam_put(beam, effort, distances[i], rows[i]);
+        }
+    }
+}
+
+static inline void prefetch_lines(const void *from, size_t bytes) {
+    for (size_t at = 0; at < bytes; at += LINE_BYTES) {
+        __builtin_prefetch((const char *)from + at);
+    }
+}
+
+/* The next entry to expand, GRAPH_NONE when all are. */
+static uint32_t beam_take(struct beam *beam) {
+    while (beam->next < beam->count && (beam->entries[beam->next].id & EXPANDED) != 0) {
+        beam->next++;
+    }
+    if (beam->next == beam->count) {
+        return GRAPH_NONE;
+    }
+    uint32_t id = beam->entries[beam->next].id;
+    beam->entries[beam->next].id |= EXPANDED;
+    return id;
+}
+
+/* What the next two hops will read first. */
+static void look_ahead(const struct graph *graph, const struct beam *beam) {
+    uint32_t found = 0;
+    for (uint32_t i = beam->next; i < beam->count && found < 2; i++) {
+        if ((beam->entries[i].id & EXPANDED) == 0) {
+            prefetch_lines(links_of(graph, beam->entries[i].id), GRAPH_DEGREE * sizeof(uint32_t));
+            found++;
+        }
+    }
+}
+
+static uint32_t take_new(const struct graph *graph, struct graph_scratch *scratch,
+                         const uint32_t *links, uint32_t *out) {
+    uint32_t count = 0;
+    size_t bytes = graph->codes.stride;
+    bytes = bytes < AHEAD_LINES * LINE_BYTES ? bytes : AHEAD_LINES * LINE_BYTES;
+    for (uint32_t i = 0; i < GRAPH_DEGREE && links[i] != GRAPH_NONE; i++) {
+        if (meet(scratch, links[i])) {
+            prefetch_lines(row_at(&graph->codes, links[i]), bytes);
+            __builtin_prefetch(row_at(&graph->factors, links[i]));
+            out[count++] = links[i];
+        }
+    }
+    return count;
+}
+
+void graph_walk(const struct graph *graph, struct graph_scratch *scratch, const uint32_t *starts,
+                uint32_t start_count, uint32_t effort) {
+    struct beam *beam = &scratch->beam;
+    uint32_t fresh[GRAPH_DEGREE];
+    float distances[GRAPH_DEGREE];
+    beam->count = beam->next = 0;
+    scratch->hops = scratch->distances = 0;
+    for (uint32_t at = 0; at < start_count; at += GRAPH_DEGREE) {
+        uint32_t count = start_count - at < GRAPH_DEGREE ? start_count - at : GRAPH_DEGREE;
+        uint32_t kept = 0;
+        for (uint32_t i = 0; i < count; i++) {
+            if (meet(scratch, starts[at + i])) {
+                fresh[kept++] = starts[at + i];
+            }
+        }
+        estimate(graph, scratch, fresh, kept, distances);
+        offer(beam, effort, fresh, distances, kept);
+    }
+    for (uint32_t id = beam_take(beam); id != GRAPH_NONE; id = beam_take(beam)) {
+        uint32_t count = take_new(graph, scratch, links_of(graph, id), fresh);
+        estimate(graph, scratch, fresh, count, distances);
+        offer(beam, effort, fresh, distances, count);
+        look_ahead(graph, beam);
+        scratch->hops++;
+    }
+    forget(scratch);
+}
+
+/* ---- The last word ---- */
+
+static int order_hits(const void *left, const void *right) {
+    const struct graph_hit *a = left, *b = right;
+    if (a->distance != b->distance) {
+        return a->distance < b->distance ? -1 : 1;
+    }
+    return (a->id > b->id) - (a->id < b->id);
+}
+
+static void prefetch_exact(const struct graph *graph, const struct beam *beam, uint32_t at,
+                           uint32_t count) {
+    if (at < count) {
+        size_t bytes = graph->rows.stride;
+        prefetch_lines(row_at(&graph->rows, beam->entries[at].id & ~EXPANDED),
+                       bytes < AHEAD_LINES * LINE_BYTES ? bytes : AHEAD_LINES * LINE_BYTES);
+    }
+}
+
+uint32_t graph_search(const struct graph *graph, struct graph_scratch *scratch, const float *query,
+                      uint32_t limit, uint32_t effort, uint32_t rerank, struct graph_hit *out) {
+    INS_ASSERT(effort >= limit);
+    INS_ASSERT(effort <= scratch->effort_max);
+    if (graph->count == 0 || limit == 0) {
+        return 0;
+    }
+    graph_prepare(graph, scratch, query);
+    graph_walk(graph, scratch, graph->sample, graph->sample_count, effort);
+    const struct beam *beam = &scratch->beam;
+    uint32_t count = rerank == 0 || rerank > beam->count ? beam->count : rerank;
+    for (uint32_t i = 0; i < AHEAD_ROWS; i++) {
+        prefetch_exact(graph, beam, i, count);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        prefetch_exact(graph, beam, i + AHEAD_ROWS, count);
+        uint32_t id = beam->entries[i].id & ~EXPANDED;
+        scratch->hits[i] = (struct graph_hit){
+            .distance = row_distance(graph, graph->options.metric, query, id), .id = id};
+    }
+    qsort(scratch->hits, count, sizeof(*scratch->hits), order_hits);
+    count = count < limit ? count : limit;
+    memcpy(out, scratch->hits, count * sizeof(*out));
+    return count;
+}
+
+uint64_t graph_bytes(const struct graph *graph) {
+    const struct row_blocks *all[] = {&graph->rows, &graph->codes, &graph->factors, &graph->links};
+    uint64_t bytes = 0;
+    for (int i = 0; i < 4; i++) {
+        bytes += (uint64_t)graph->count * all[i]->stride;
+    }
+    return bytes;
+}

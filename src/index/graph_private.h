@@ -1,0 +1,68 @@
+/* What building and searching a graph share. */
+#ifndef INS_INDEX_GRAPH_PRIVATE_H
+#define INS_INDEX_GRAPH_PRIVATE_H
+
+#include "index/graph.h"
+
+#define EXPANDED 0x80000000u /* in beam_entry.id: its neighbours were looked at */
+
+struct beam_entry {
+    float distance; /* estimated */
+    uint32_t id;
+};
+
+/* The nearest rows met so far, ascending by estimated distance. */
+struct beam {
+    struct beam_entry *entries; /* [capacity + 1] */
+    uint32_t count, capacity;
+    uint32_t next; /* the first that may not be expanded */
+};
+
+struct graph_scratch {
+    struct arena *arena;
+    uint32_t effort_max, padded;
+    struct beam beam;
+    uint64_t *visited; /* a bit a row; all zero between searches */
+    uint32_t visited_words;
+    uint32_t
+        *met; /* rows whose bit is set, [met_capacity]; beyond that the bits are cleared whole */
+    uint32_t met_count, met_capacity;
+    float *rotated; /* [padded] */
+    struct code_query query;
+    struct graph_hit *hits; /* [effort_max] */
+    const float *augment; /* building for dot products: the dimension added to each row, or NULL */
+    float query_augment;
+    uint64_t hops, distances; /* of the last search */
+};
+
+/* Fills scratch->beam with rows near the prepared query, among those linked so far. `starts`: rows
+ * to begin from, at least one. */
+void graph_walk(const struct graph *graph, struct graph_scratch *scratch, const uint32_t *starts,
+                uint32_t start_count, uint32_t effort);
+/* Rotates and rounds `query`, moved by the centre for Euclidean distances. */
+void graph_prepare(const struct graph *graph, struct graph_scratch *scratch, const float *query);
+
+static inline uint32_t *links_of(const struct graph *graph, uint32_t row) {
+    return row_at(&graph->links, row);
+}
+
+/* Exact: squared Euclidean distance, or the negated dot product. */
+static inline float row_distance(const struct graph *graph, enum index_metric metric,
+                                 const float *query, uint32_t row) {
+    const void *stored = row_at(&graph->rows, row);
+    uint32_t dim = graph->options.dim;
+    const struct code_kernels *codes = graph->code_kernels;
+    bool dot = metric == INDEX_DOT;
+    switch (graph->options.type) {
+    case ROW_F16:
+        return dot ? -codes->dot_f16(query, stored, dim) : codes->l2_f16(query, stored, dim);
+    case ROW_U8:
+        return dot ? -codes->dot_u8(query, stored, dim) : codes->l2_u8(query, stored, dim);
+    case ROW_F32:
+        break;
+    }
+    const struct kernels *kernels = graph->kernels;
+    return dot ? -kernels->dot_f32(query, stored, dim) : kernels->l2_f32(query, stored, dim);
+}
+
+#endif

@@ -1,0 +1,243 @@
+/* Goal: a graph finds what is near, for every metric, type of row, dimension and size.
+ * Method: clustered rows and queries drawn by seed, recall against brute force over the same rows;
+ * tiny and degenerate sets; every allocation made to fail. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "index/graph.h"
+
+#define LIMIT 10u
+#define QUERIES 40u
+
+struct world {
+    uint32_t count, dim;
+    float *rows, *queries;
+    struct arena *arena;
+};
+
+static double uniform(uint64_t *seed) {
+    *seed = hash_u64(*seed + 1);
+    return ((double)(*seed >> 11) + 0.5) * 0x1p-53;
+}
+
+static float normal(uint64_t *seed) {
+    return (float)(sqrt(-2 * log(uniform(seed))) * cos(2 * M_PI * uniform(seed)));
+}
+
+/* Points around some 30 places on a subspace; bytes: 0 .. 255 and whole. */
+static void draw(float *out, uint32_t dim, bool bytes, bool unit, uint64_t *seed) {
+    uint64_t place = hash_u64((uint64_t)(uniform(seed) * 30) + 1);
+    for (uint32_t i = 0; i < dim; i++) {
+        float value = 0.7f * normal(&place) + 0.5f * normal(seed);
+        out[i] = bytes ? roundf(fminf(255, fmaxf(0, 128 + 50 * value))) : value;
+    }
+    if (unit) {
+        kernel_normalize_f32(out, dim, out);
+    }
+}
+
+static void world_open(struct world *world, uint32_t count, uint32_t dim, bool bytes, bool unit,
+                       uint64_t seed) {
+    struct arena_options options = {.limit_bytes = 256u << 20, .plain_pages = true};
+    options.purpose_limit_bytes[INS_MEM_CACHE] = 64u << 20;
+    options.purpose_limit_bytes[INS_MEM_JOB] = 64u << 20;
+    options.purpose_limit_bytes[INS_MEM_QUERY] = 64u << 20;
+    *world = (struct world){.count = count, .dim = dim};
+    world->rows = malloc((size_t)count * dim * sizeof(float));
+    world->queries = malloc((size_t)QUERIES * dim * sizeof(float));
+    assert_non_null(world->rows);
+    assert_non_null(world->queries);
+    assert_int_equal(arena_open(&options, &world->arena, NULL), INS_OK);
+    for (uint32_t i = 0; i < count; i++) {
+        draw(world->rows + (size_t)i * dim, dim, bytes, unit, &seed);
+    }
+    for (uint32_t i = 0; i < QUERIES; i++) {
+        draw(world->queries + (size_t)i * dim, dim, bytes, unit, &seed);
+    }
+}
+
+static void world_close(struct world *world) {
+    struct arena_usage usage;
+    arena_get_usage(world->arena, &usage);
+    assert_int_equal(usage.used, 0); /* everything was given back */
+    arena_close(world->arena);
+    free(world->rows);
+    free(world->queries);
+}
+
+static const float *row_of(void *context, uint32_t row) {
+    const struct world *world = context;
+    return world->rows + (size_t)row * world->dim;
+}
+
+static double distance(const struct world *world, enum index_metric metric, const float *query,
+                       uint32_t row) {
+    double dot = 0, l2 = 0;
+    for (uint32_t i = 0; i < world->dim; i++) {
+        double a = (double)query[i], b = (double)world->rows[(size_t)row * world->dim + i];
+        dot += a * b;
+        l2 += (a - b) * (a - b);
+    }
+    return metric == INDEX_DOT ? -dot : l2;
+}
+
+static int order_doubles(const void *left, const void *right) {
+    double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+static double recall_of(struct world *world, const struct graph_options *options, uint32_t effort) {
+    struct graph *graph;
+    struct graph_scratch *scratch;
+    assert_int_equal(graph_build(options, world->count, row_of, world, world->arena, &graph, NULL),
+                     INS_OK);
+    assert_int_equal(graph_scratch_make(graph, effort, &scratch, NULL), INS_OK);
+    double *all = malloc(world->count * sizeof(double));
+    assert_non_null(all);
+    uint32_t limit = world->count < LIMIT ? world->count : LIMIT, right = 0;
+    for (uint32_t q = 0; q < QUERIES; q++) {
+        const float *query = world->queries + (size_t)q * world->dim;
+        struct graph_hit hits[LIMIT];
+        for (uint32_t i = 0; i < world->count; i++) {
+            all[i] = distance(world, options->metric, query, i);
+        }
+        qsort(all, world->count, sizeof(double), order_doubles);
+        uint32_t found = graph_search(graph, scratch, query, LIMIT, effort, 0, hits);
+        assert_int_equal(found, limit);
+        double tolerance = fabs(all[limit - 1]) * 2e-3 + 1e-6; /* half floats */
+        for (uint32_t i = 0; i < found; i++) {
+            double exact = distance(world, options->metric, query, hits[i].id);
+            right += exact <= all[limit - 1] + tolerance;
+            assert_true(fabs(exact - (double)hits[i].distance) <= fabs(exact) * 0.01 + 0.02);
+            assert_true(i == 0 || hits[i - 1].distance <= hits[i].distance);
+            for (uint32_t j = 0; j < i; j++) {
+                assert_int_not_equal(hits[i].id, hits[j].id);
+            }
+        }
+    }
+    free(all);
+    graph_scratch_free(scratch);
+    graph_free(graph);
+    return (double)right / (QUERIES * limit);
+}
+
+static void expect_recall(uint32_t count, uint32_t dim, enum index_metric metric, bool unit,
+                          enum row_type type, double floor_recall) {
+    struct world world;
+    world_open(&world, count, dim, type == ROW_U8, unit, count * 31 + dim);
+    struct graph_options options = {.dim = dim, .metric = metric, .type = type, .seed = dim};
+    double recall = recall_of(&world, &options, 100);
+    if (recall < floor_recall) {
+        fail_msg("%u rows of %u, metric %d, type %d: recall %.3f, at least %.3f is asked for",
+                 count, dim, (int)metric, (int)type, recall, floor_recall);
+    }
+    world_close(&world);
+}
+
+static void test_recall(void **state) {
+    (void)state;
+    static const uint32_t dims[] = {2, 7, 33, 100, 128};
+    for (size_t i = 0; i < sizeof(dims) / sizeof(dims[0]); i++) {
+        for (int type = 0; type < 3; type++) {
+            expect_recall(1500, dims[i], INDEX_L2, false, (enum row_type)type, 0.97);
+        }
+        expect_recall(1500, dims[i], INDEX_L2, true, ROW_F16, 0.97);
+        expect_recall(1500, dims[i], INDEX_DOT, false, ROW_F32, 0.93);
+    }
+    expect_recall(600, 784, INDEX_L2, false, ROW_U8, 0.97);
+    expect_recall(400, 1536, INDEX_L2, true, ROW_F32, 0.97);
+}
+
+/* Sets that fit into the beam are found whole. */
+static void test_small(void **state) {
+    (void)state;
+    static const uint32_t counts[] = {1, 2, 3, 9, 10, 31, 33, 64, 65, 100};
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        expect_recall(counts[i], 16, INDEX_L2, false, ROW_F32, 1.0);
+        expect_recall(counts[i], 5, INDEX_DOT, false, ROW_F32, 1.0);
+    }
+    expect_recall(50, 1, INDEX_L2, false, ROW_F32, 1.0);
+}
+
+/* Goal: equal rows, and rows of zeros, do no harm. Method: three values for 300 rows. */
+static void test_equal(void **state) {
+    (void)state;
+    struct world world;
+    world_open(&world, 300, 24, false, false, 3);
+    for (uint32_t i = 0; i < 300; i++) {
+        for (uint32_t d = 0; d < 24; d++) {
+            world.rows[i * 24 + d] = (float)(i % 3);
+        }
+    }
+    struct graph_options options = {.dim = 24, .metric = INDEX_L2, .type = ROW_F32, .seed = 1};
+    assert_true(recall_of(&world, &options, 100) == 1.0);
+    world_close(&world);
+}
+
+static void test_same_twice(void **state) {
+    (void)state;
+    struct world world;
+    world_open(&world, 500, 40, false, false, 11);
+    struct graph_options options = {.dim = 40, .metric = INDEX_L2, .type = ROW_F16, .seed = 5};
+    struct graph *graphs[2];
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(graph_build(&options, 500, row_of, &world, world.arena, &graphs[i], NULL),
+                         INS_OK);
+    }
+    for (uint32_t row = 0; row < 500; row++) {
+        assert_memory_equal(row_at(&graphs[0]->links, row), row_at(&graphs[1]->links, row),
+                            GRAPH_DEGREE * sizeof(uint32_t));
+        assert_memory_equal(row_at(&graphs[0]->codes, row), row_at(&graphs[1]->codes, row), 24);
+    }
+    graph_free(graphs[0]);
+    graph_free(graphs[1]);
+    world_close(&world);
+}
+
+static void test_no_memory(void **state) {
+    (void)state;
+    struct world world;
+    world_open(&world, 200, 20, false, false, 13);
+    struct graph_options options = {.dim = 20, .metric = INDEX_DOT, .type = ROW_F32, .seed = 5};
+    struct graph *graph = NULL;
+    ins_status status = INS_FULL;
+    for (uint64_t at = 1; status != INS_OK; at++) {
+        struct arena_usage usage;
+        assert_true(at < 100);
+        arena_fail_at(world.arena, at);
+        status = graph_build(&options, 200, row_of, &world, world.arena, &graph, NULL);
+        arena_fail_at(world.arena, 0);
+        assert_true(status == INS_OK || status == INS_FULL);
+        arena_get_usage(world.arena, &usage);
+        assert_true(status == INS_OK || usage.used == 0);
+    }
+    struct graph_scratch *scratch = NULL;
+    status = INS_FULL;
+    for (uint64_t at = 1; status != INS_OK; at++) {
+        arena_fail_at(world.arena, at);
+        status = graph_scratch_make(graph, 50, &scratch, NULL);
+        arena_fail_at(world.arena, 0);
+        assert_true(at < 20);
+    }
+    graph_scratch_free(scratch);
+    graph_free(graph);
+    world_close(&world);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_recall),    cmocka_unit_test(test_small),
+        cmocka_unit_test(test_equal),     cmocka_unit_test(test_same_twice),
+        cmocka_unit_test(test_no_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
