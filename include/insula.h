@@ -399,7 +399,6 @@ typedef struct ins_points_request {
     /* upsert, update vectors: all or nothing */
     const ins_point *points;
     size_t point_count;
-    ins_update_mode update_mode;     /* upsert */
     const ins_filter *update_filter; /* a point that is there and does not pass stays as it is */
     /* get; delete and changes of payload or vectors by ids */
     const ins_id *ids;
@@ -412,21 +411,22 @@ typedef struct ins_points_request {
     /* delete and changes by filter; scroll, count, query */
     const ins_filter *filter; /* NULL = all; of a delete or a change: by ids */
     /* scroll, query, get */
-    uint32_t limit;
-    uint32_t offset;     /* query */
-    bool has_start;      /* scroll */
-    ins_id start;        /* scroll: first id */
-    const float *vector; /* query: [dim], or */
-    uint32_t dim;
+    ins_id start;         /* scroll: first id */
+    const float *vector;  /* query: [dim], or */
     ins_text vector_name; /* query: which vector is searched; absent or "" = the unnamed one */
-    bool by_id;           /* query: nearest to the stored vector of query_id, which is left out */
     ins_id query_id;
-    bool has_score_threshold;
-    float score_threshold;
     ins_selector payload;
-    bool with_vector;             /* answers carry vectors: */
-    const ins_text *vector_names; /* these [vector_name_count]; NULL = all */
+    const ins_text *vector_names; /* answers carry these [vector_name_count]; NULL = all */
     size_t vector_name_count;
+    uint32_t limit;
+    uint32_t offset; /* query */
+    uint32_t dim;
+    float score_threshold;
+    ins_update_mode update_mode; /* upsert */
+    bool has_start;              /* scroll */
+    bool by_id; /* query: nearest to the stored vector of query_id, which is left out */
+    bool has_score_threshold;
+    bool with_vector; /* answers carry vectors */
 } ins_points_request;
 
 INS_API void ins_points_upsert(ins_db *db, const void *points_request, ins_call *call);

@@ -382,7 +382,7 @@ static ins_status build_begin(struct build *build, ins_error *error) {
         return status;
     }
     build->candidate_max = graph->options.build_effort;
-    build->order = malloc(count * sizeof(uint32_t));
+    build->order = calloc(count, sizeof(uint32_t));
     build->augment = graph->options.metric == INDEX_DOT ? malloc(count * sizeof(float)) : NULL;
     build->candidates =
         arena_alloc(arena, INS_MEM_JOB, build->candidate_max * sizeof(struct graph_hit));

@@ -13,8 +13,8 @@ static size_t list_sets(const struct code_kernels *out[static SETS_MAX]) {
     out[count++] = &code_kernels_scalar;
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-        __builtin_cpu_supports("f16c")) {
+    /* Every CPU with AVX2 has F16C, of which compilers know no name to ask for. */
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
         out[count++] = &code_kernels_avx2;
         if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
             __builtin_cpu_supports("avx512vnni")) {
