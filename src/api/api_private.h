@@ -317,6 +317,7 @@ void encode_exists(struct job *job, struct json_writer *writer);
 void encode_names(struct job *job, struct json_writer *writer);
 void encode_update(struct job *job, struct json_writer *writer);
 void encode_updates(struct job *job, struct json_writer *writer);
+void encode_wait_timeout(struct job *job, struct json_writer *writer);
 void encode_count(struct job *job, struct json_writer *writer);
 void encode_record(struct job *job, struct json_writer *writer);
 void encode_records(struct job *job, struct json_writer *writer);

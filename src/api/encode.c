@@ -31,23 +31,46 @@ void encode_names(struct job *job, struct json_writer *writer) {
     json_write_end_object(writer);
 }
 
-static void encode_lsn(const struct job *job, uint64_t lsn, struct json_writer *writer) {
+static void encode_operation(const uint64_t *lsn, const char *status, struct json_writer *writer) {
     json_write_begin_object(writer);
     json_write_key(writer, "operation_id");
-    json_write_u64(writer, lsn);
+    if (lsn == NULL) {
+        json_write_null(writer);
+    } else {
+        json_write_u64(writer, *lsn);
+    }
     json_write_key(writer, "status");
-    json_write_string(writer, job->query.wait ? "completed" : "acknowledged");
+    json_write_string(writer, status);
     json_write_end_object(writer);
 }
 
+static const char *update_status(const struct job *job) {
+    return job->query.wait ? "completed" : "acknowledged";
+}
+
 void encode_update(struct job *job, struct json_writer *writer) {
-    encode_lsn(job, job->call.lsn, writer);
+    encode_operation(&job->call.lsn, update_status(job), writer);
 }
 
 void encode_updates(struct job *job, struct json_writer *writer) {
     json_write_begin_array(writer);
     for (uint64_t i = 0; i < job->call.count; i++) {
-        encode_lsn(job, job->call.lsns[i], writer);
+        encode_operation(&job->call.lsns[i], update_status(job), writer);
+    }
+    json_write_end_array(writer);
+}
+
+/* Of updates whose end was not seen: they may still take effect. The call is the engine's yet, so
+ * nothing of it is read. */
+void encode_wait_timeout(struct job *job, struct json_writer *writer) {
+    if (job->encode == encode_update) {
+        encode_operation(NULL, "wait_timeout", writer);
+        return;
+    }
+    const ins_batch_request *batch = job->request;
+    json_write_begin_array(writer);
+    for (size_t i = 0; i < batch->update_count; i++) {
+        encode_operation(NULL, "wait_timeout", writer);
     }
     json_write_end_array(writer);
 }

@@ -184,16 +184,10 @@ static void job_answer_timeout(struct job *job) {
     answer_error(job->api, job->user, 408, 0, NULL, job->start_ns, message);
 }
 
-/* A write whose end was not seen: it may still take effect. */
 static void job_answer_wait_timeout(struct job *job) {
     struct json_writer writer;
     answer_begin(job->api, &writer);
-    json_write_begin_object(&writer);
-    json_write_key(&writer, "operation_id");
-    json_write_null(&writer);
-    json_write_key(&writer, "status");
-    json_write_string(&writer, "wait_timeout");
-    json_write_end_object(&writer);
+    encode_wait_timeout(job, &writer);
     answer_end(job->api, job->user, job->start_ns, &writer);
 }
 
@@ -214,7 +208,7 @@ static void job_detach(struct job *job) {
 
 static void job_late(struct job *job) {
     job_detach(job);
-    if (job->encode == encode_update) {
+    if (job->encode == encode_update || job->encode == encode_updates) {
         job_answer_wait_timeout(job);
     } else {
         ins_call_cancel(&job->call); /* when it is a read */

@@ -161,6 +161,47 @@ class HttpTest(unittest.TestCase):
             peer.close()
         self.healthy(server)
 
+    def test_no_descriptor(self):
+        """Goal: when the system gives no descriptor, a client is turned away at once and the server
+        goes on when there are some again. Method: the limit is lowered under a running server."""
+        server = self.serve()
+        first = connect(server)
+        first.sendall(HEALTH)
+        self.assertEqual(read_answer(first)[0], 200)
+        pid = server.process.pid
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        highest = max(int(number) for number in os.listdir(f"/proc/{pid}/fd"))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest + 1, before[1]))
+        peers = [connect(server) for _ in range(40)]  # some find a free number below
+        for peer in peers[20:]:
+            self.assertIsNotNone(closed_within(peer, 5))
+        first.sendall(HEALTH)
+        self.assertEqual(read_answer(first)[0], 200)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        self.healthy(server)
+
+    def test_stop(self):
+        """Goal: a clean stop lets answers on their way arrive whole. Method: SIGTERM while clients
+        have megabytes to read, idle ones and a half sent request beside them."""
+        server = self.serve()
+        fill(server, "q", 2000, dim=64, text="x" * 1000)
+        scroll = request("POST", "/collections/q/points/scroll",
+                         json.dumps({"limit": 2000, "with_vector": True}).encode())
+        peers = [connect(server, small=True) for _ in range(4)]
+        for peer in peers:
+            peer.sendall(scroll)
+        idle, half = connect(server), connect(server)
+        half.sendall(scroll[:50])
+        time.sleep(0.5)
+        server.process.send_signal(test_rest.signal.SIGTERM)
+        self.assertIsNotNone(closed_within(idle, 5))
+        self.assertIsNotNone(closed_within(half, 5))
+        for peer in peers:
+            code, headers, body = read_answer(peer)
+            self.assertEqual(code, 200)
+            self.assertEqual(len(json.loads(body)["result"]["points"]), 2000)
+        self.assertEqual(server.process.wait(20), 0)
+
     def test_slow(self):
         """Goal: heads and bodies that do not come in time get 408 and an end; others are not
         disturbed. Method: a second's patience; nothing more, and a byte every 100 ms."""

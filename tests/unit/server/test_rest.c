@@ -811,10 +811,20 @@ static void test_late(void **state) {
     assert_string_equal(rest_member(rest, "result.status"), "\"wait_timeout\"");
     assert_string_equal(rest_member(rest, "result.operation_id"), "null");
 
-    assert_int_equal(api_pending(rest->api), 2); /* they go on */
+    (void)rest_call(rest, API_POST, "/collections/c/points/batch?timeout=1",
+                    "{\"operations\":[{\"delete\":{\"points\":[1]}},"
+                    "{\"clear_payload\":{\"points\":[2]}}]}");
+    time_passes(rest);
+    assert_int_equal(rest->answers, answers + 3);
+    assert_int_equal(rest->http, 200);
+    assert_string_equal(rest_member(rest, "result"),
+                        "[{\"operation_id\":null,\"status\":\"wait_timeout\"},"
+                        "{\"operation_id\":null,\"status\":\"wait_timeout\"}]");
+
+    assert_int_equal(api_pending(rest->api), 3); /* they go on */
     fake_hold(false);
     assert_int_equal(api_pending(rest->api), 0);
-    assert_int_equal(rest->answers, answers + 2);
+    assert_int_equal(rest->answers, answers + 3);
     assert_false(rest->timer->armed); /* nobody waits: it is not armed again */
     rest->later = false;
     assert_int_equal(rest_call(rest, API_POST, COUNT "?timeout=1", "{}"), 200);

@@ -494,6 +494,32 @@ static void test_gzip(void **state) {
     (void)close(client);
 }
 
+/* Goal: without memory for compressing, the answer leaves as it is. Method: each allocation of such
+ * a request fails in turn. */
+static void test_gzip_no_memory(void **state) {
+    static struct answer_read answer;
+    static char body[4096];
+    int client = client_connect(*state);
+    (void)snprintf(
+        body, sizeof(body),
+        "{\"vectors\":{\"size\":2,\"distance\":\"Dot\"},\"metadata\":{\"a\":\"%02000d\"}}", 7);
+    send_body(client, "PUT", "/collections/zz", body);
+    expect(client, 200, "true");
+    int plain = 0, packed = 0;
+    for (uint64_t countdown = 1; countdown < 5; countdown++) {
+        fake_alloc_fail(countdown);
+        client_send_text(client, "GET /collections/zz HTTP/1.1\r\nAccept-Encoding: gzip\r\n\r\n");
+        client_read(client, &answer);
+        assert_true(answer.http == 200 || answer.http == 429);
+        plain += answer.http == 200 && strstr(answer.head, "Content-Encoding") == NULL;
+        packed += answer.http == 200 && strstr(answer.head, "Content-Encoding") != NULL;
+    }
+    fake_alloc_fail(0);
+    assert_true(plain >= 1);
+    assert_true(packed >= 1);
+    (void)close(client);
+}
+
 /* Goal: pages of any origin may ask, after asking whether they may; a list of headers that could
  * end the line is not repeated; without CORS nothing is said. Method: preflights and plain
  * requests. */
@@ -597,6 +623,7 @@ int main(void) {
         cmocka_unit_test(test_evict),
         cmocka_unit_test_setup_teardown(test_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gzip, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_gzip_no_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cors, setup, teardown),
         cmocka_unit_test(test_stop),
         cmocka_unit_test_setup_teardown(test_open_fails, setup, teardown),
