@@ -59,7 +59,7 @@ static void note_object(void *context, const char *name, uint64_t size) {
 
 /* Flushes, a merge, several log files; then writes that only the log has. */
 static void build(struct scene *scene, uint64_t seed) {
-    struct sim_config config = {.seed = seed, .name_count = 2};
+    struct sim_config config = {.seed = seed, .objects = sim_on_objects(seed), .name_count = 2};
     struct sim *sim = scene->sim;
     sim_init(sim, &config);
     sim->options.log_file_bytes = 256u << 10;

@@ -56,7 +56,8 @@ static void run(uint64_t seed, const struct fault *fault, uint64_t *out_calls) {
     char label[64];
     (void)snprintf(label, sizeof(label), "%s call %llu, status %d, end %d,", names[fault->phase],
                    (unsigned long long)fault->call, (int)fault->status, (int)fault->end);
-    struct sim_config config = {.seed = seed, .name_count = 3, .label = label};
+    struct sim_config config = {
+        .seed = seed, .objects = sim_on_objects(seed), .name_count = 3, .label = label};
     struct sim *sim = malloc(sizeof(*sim));
     if (sim == NULL) {
         abort();

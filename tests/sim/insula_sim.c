@@ -147,6 +147,7 @@ static void print_counts(const struct plan *plan, const struct sim_counts *count
 static uint64_t run_seed(const struct plan *plan, uint64_t seed, struct sim_counts *counts) {
     struct sim_random traits = {sim_mix(seed)};
     struct sim_config config = {.seed = seed,
+                                .objects = sim_on_objects(seed),
                                 .views = sim_once_in(&traits, 3),
                                 .faults = !plan->power_cuts && sim_once_in(&traits, 2),
                                 .flips = !plan->power_cuts && sim_once_in(&traits, 4),

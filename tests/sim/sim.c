@@ -49,9 +49,8 @@ const char *sim_alias(uint32_t alias) {
 
 void sim_init(struct sim *sim, const struct sim_config *config) {
     *sim = (struct sim){.config = *config, .random = {config->seed}};
-    /* A quarter of the lives is spent on object storage. */
     struct store_memory_options options = {.seed = sim_next(&sim->random),
-                                           .objects_only = config->seed % 4 == 3};
+                                           .objects_only = config->objects};
     if (store_memory_open(&options, &sim->store) != INS_OK) {
         sim_fail(sim, "no memory for a store");
     }

@@ -52,10 +52,11 @@ struct sim_slot { /* one operation in flight */
 
 struct sim_config {
     uint64_t seed;
-    bool memory; /* allocations that fail now and then */
-    bool faults; /* failing store calls now and then */
-    bool flips;  /* damaged bytes that heal */
-    bool views;  /* whole answers among writes: large limits, lanes held back more often */
+    bool objects; /* the store has nothing but objects below it */
+    bool memory;  /* allocations that fail now and then */
+    bool faults;  /* failing store calls now and then */
+    bool flips;   /* damaged bytes that heal */
+    bool views;   /* whole answers among writes: large limits, lanes held back more often */
     bool verbose;
     uint32_t name_count; /* collections in use, <= MODEL_NAMES */
     const char *label;   /* printed with a failure; may be NULL */
@@ -88,6 +89,11 @@ struct sim {
     bool deaf;           /* answers of writes are not heard: they stay unsure */
     struct sim_counts counts;
 };
+
+/* A quarter of the seeds. */
+static inline bool sim_on_objects(uint64_t seed) {
+    return seed % 4 == 3;
+}
 
 /* Opens an empty store; the database is not there yet: sim_recover makes it. */
 void sim_init(struct sim *sim, const struct sim_config *config);
