@@ -117,6 +117,7 @@ struct process_sample {
     uint64_t peak_bytes;     /* VmHWM */
     uint64_t descriptors, mappings, threads;
     uint64_t segment_descriptors; /* of them: segment files, of which a bounded number stay open */
+    uint64_t sockets;             /* of them: connections, which the load decides */
     double cpu_s;                 /* utime + stime of all its threads */
     uint64_t read_bytes;          /* what its read calls returned */
     uint64_t write_bytes;         /* what it sent towards the disk, by /proc/PID/io */

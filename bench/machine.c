@@ -82,10 +82,12 @@ static uint64_t proc_lines(pid_t pid, const char *name) {
     return count;
 }
 
-static bool is_segment(int directory, const char *name) {
+static void count_descriptor(int directory, const char *name, struct process_sample *out_sample) {
     char target[512];
     ssize_t size = readlinkat(directory, name, target, sizeof(target));
-    return size > 4 && memcmp(target + size - 4, ".seg", 4) == 0;
+    out_sample->descriptors++;
+    out_sample->segment_descriptors += size > 4 && memcmp(target + size - 4, ".seg", 4) == 0;
+    out_sample->sockets += size > 7 && memcmp(target, "socket:", 7) == 0;
 }
 
 static void proc_descriptors(pid_t pid, struct process_sample *out_sample) {
@@ -95,8 +97,7 @@ static void proc_descriptors(pid_t pid, struct process_sample *out_sample) {
     const struct dirent *entry;
     while (directory != NULL && (entry = readdir(directory)) != NULL) {
         if (entry->d_name[0] != '.') {
-            out_sample->descriptors++;
-            out_sample->segment_descriptors += is_segment(dirfd(directory), entry->d_name);
+            count_descriptor(dirfd(directory), entry->d_name, out_sample);
         }
     }
     if (directory != NULL) {

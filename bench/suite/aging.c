@@ -157,7 +157,8 @@ static bool measure(struct aging *aging) {
     report_target(report, "<= 0.01", first.recall - worst <= 0.01);
     report_growth(report, "resident_growth", "resident after the cycles over before",
                   first.resident, last.resident);
-    report_growth(report, "disk_growth", "disk after the cycles over before, settled", first.disk,
+    report_growth(report, "disk_growth",
+                  "disk after the cycles over before, settled, log files included", first.disk,
                   last.disk);
     answers_report(&aging->suite->answers, report);
     return true;

@@ -313,7 +313,7 @@ static double held_value(const struct churn *churn, enum held held, uint32_t i) 
     case HELD_RESIDENT:
         return (double)churn->samples[i].resident_bytes / 1048576.0;
     case HELD_DESCRIPTORS:
-        return (double)churn->samples[i].descriptors;
+        return (double)(churn->samples[i].descriptors - churn->samples[i].sockets);
     case HELD_THREADS:
         return (double)churn->samples[i].threads;
     case HELD_DISK:
@@ -339,7 +339,7 @@ static void report_held(const struct churn *churn) {
     static const struct {
         const char *key, *label;
     } texts[HELD_COUNT] = {{"resident", "resident MiB"},
-                           {"descriptors", "descriptors"},
+                           {"descriptors", "descriptors but sockets"},
                            {"threads", "threads"},
                            {"disk", "MiB on disk"}};
     for (int held = 0; held < (int)HELD_COUNT; held++) {
@@ -354,8 +354,8 @@ static void report_held(const struct churn *churn) {
         }
         report_number(churn->report, key, label, last);
         (void)snprintf(key, sizeof(key), "%s_growth", texts[held].key);
-        report_number(churn->report, key, "  gate: over the highest of the second third",
-                      last / second);
+        (void)snprintf(label, sizeof(label), "gate: %s, last third over second", texts[held].label);
+        report_number(churn->report, key, label, last / second);
         report_target(churn->report, "<= 1.05", last / second <= 1.05);
     }
 }
@@ -395,7 +395,8 @@ static void report_all(struct churn *churn, double seconds) {
     report_number(report, "ask_p99_ms", "search a tenant that lives: p99, ms",
                   (double)latency_quantile(churn->asking, 0.99) * ms);
     report_number(report, "ghosts_asked", "deleted tenants asked for", (double)churn->ghosts_asked);
-    report_number(report, "ghosts", "  of them that answered with a point", (double)churn->ghosts);
+    report_number(report, "ghosts", "deleted tenants that answered with a point",
+                  (double)churn->ghosts);
     report_target(report, "0", churn->ghosts == 0);
     report_held(churn);
     traffic_report(&churn->traffic, report);

@@ -137,7 +137,8 @@ static void report_overload(struct overload *overload, const struct step *step, 
     report_number(report, "accepted_p99_ms", "gate: p99 of the answered ones, ms", step->p99_ms);
     report_target(report, "<= 100", step->p99_ms <= 100.0);
     report_number(report, "refused", "refused (429, 503)", (double)asker->refused);
-    report_number(report, "refused_told", "  of them with Retry-After", (double)asker->retry_after);
+    report_number(report, "refused_told", "refused ones that were told when to retry",
+                  (double)asker->retry_after);
     report_target(report, "all", asker->retry_after == asker->refused);
     report_number(report, "failed", "failed otherwise", (double)asker->failed);
     report_target(report, "0", asker->failed == 0);

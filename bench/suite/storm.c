@@ -83,7 +83,8 @@ static void report_writes(struct storm *storm, double seconds) {
                   (double)latency_quantile(writer->latency, 0.99) * ms);
     report_number(report, "write_max_ms", "write: max, ms", (double)writer->latency->max_ns * ms);
     report_number(report, "read_back", "writes searched for at once", (double)writer->read_back);
-    report_number(report, "read_back_wrong", "  of them not seen as they should",
+    report_number(report, "read_back_wrong",
+                  "writes searched for at once and not seen as they should",
                   (double)writer->read_back_wrong);
     report_target(report, "0", writer->read_back_wrong == 0);
 }
