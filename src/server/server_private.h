@@ -200,6 +200,9 @@ void conn_close_all(struct front *front);
 /* Moves to `state` and, in it, to the end of the waiting. */
 void conn_enter(struct conn *conn, enum conn_state state);
 void conn_refuse(struct conn *conn, unsigned http, uint32_t retry_after_s, const char *message);
+/* Frees a connection whose handle is closed and that no answer is owed to. */
+void conn_free(struct conn *conn);
+void conn_read_start(struct conn *conn);
 /* Reads again after too much input. */
 void conn_unpause(struct conn *conn);
 /* After an answer has left whole. */
