@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/status.h"
 #include "engine/directory_view.h"
+#include "engine/field_columns.h"
 #include "engine/jobs.h"
 
 /* One entry an island, as the background lane wrote it. */
@@ -28,6 +29,7 @@ struct flush {
     const struct memrow *next;
     struct vector_shape shapes[INS_VECTORS_MAX]; /* what the island's schema has */
     uint32_t shape_count;
+    struct field_columns columns; /* background lane */
     enum extent_need need;
     uint32_t vector; /* that the pass is about */
 };
@@ -138,6 +140,7 @@ static ins_status write_island_extent(struct flush *flush, struct segment_writer
     }
     flush->mem = mem;
     take_shapes(flush, mem);
+    field_columns_of(&flush->columns, mem->directory ? NULL : mem->schema);
     struct extent_source source = {.context = flush,
                                    .scope = mem->scope,
                                    .incarnation = mem->incarnation,
@@ -145,6 +148,8 @@ static ins_status write_island_extent(struct flush *flush, struct segment_writer
                                    .version_high = flush->version_high,
                                    .vectors = flush->shapes,
                                    .vector_count = flush->shape_count,
+                                   .columns = flush->columns.tables,
+                                   .column_table_count = flush->columns.table_count,
                                    .directory = mem->directory,
                                    .rewind = source_rewind,
                                    .next = source_next};
@@ -158,7 +163,7 @@ static ins_status write_island_extent(struct flush *flush, struct segment_writer
     return status;
 }
 
-static ins_status write_file(struct flush *flush, ins_error *error) {
+static ins_status write_islands(struct flush *flush, ins_error *error) {
     struct ins_db *db = flush->db;
     uint8_t random_id[16];
     uint64_t file = manifest_next_file(db, random_id);
@@ -179,6 +184,13 @@ static ins_status write_file(struct flush *flush, ins_error *error) {
         }
     }
     return segment_writer_commit(writer, &flush->info, error);
+}
+
+static ins_status write_file(struct flush *flush, ins_error *error) {
+    field_columns_init(&flush->columns, flush->db->arena);
+    ins_status status = write_islands(flush, error);
+    field_columns_fini(&flush->columns);
+    return status;
 }
 
 static void flush_write(struct flush *flush) {

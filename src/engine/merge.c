@@ -1,6 +1,7 @@
 #include "engine/merge.h"
 
 #include "engine/directory_view.h"
+#include "engine/field_columns.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -49,8 +50,9 @@ struct merge {
     uint32_t input_count;
     struct vector_shape shapes[INS_VECTORS_MAX]; /* what the island's schema has */
     uint32_t shape_count;
-    uint64_t sparse; /* as struct extent_source has it */
-    uint32_t taken;  /* input whose row the writer holds; UINT32_MAX: none */
+    struct field_columns columns; /* background lane */
+    uint64_t sparse;              /* as struct extent_source has it */
+    uint32_t taken;               /* input whose row the writer holds; UINT32_MAX: none */
 };
 
 /* ---- Background lane ---- */
@@ -169,6 +171,7 @@ static ins_status write_item(struct merge *merge, struct segment_writer *writer,
     uint64_t low, high;
     ins_status status = open_inputs(merge, &low, &high, error);
     if (status == INS_OK) {
+        field_columns_of(&merge->columns, item->directory ? NULL : item->schema);
         /* Low 0: the merged run takes the place of everything older, entries without bytes too. */
         struct extent_source source = {.context = merge,
                                        .scope = item->scope,
@@ -177,6 +180,8 @@ static ins_status write_item(struct merge *merge, struct segment_writer *writer,
                                        .version_high = high,
                                        .vectors = merge->shapes,
                                        .vector_count = merge->shape_count,
+                                       .columns = merge->columns.tables,
+                                       .column_table_count = merge->columns.table_count,
                                        .sparse = merge->sparse,
                                        .directory = item->directory,
                                        .rewind = source_rewind,
@@ -187,7 +192,7 @@ static ins_status write_item(struct merge *merge, struct segment_writer *writer,
     return status;
 }
 
-static ins_status write_file(struct merge *merge, ins_error *error) {
+static ins_status write_islands(struct merge *merge, ins_error *error) {
     struct ins_db *db = merge->db;
     uint8_t random_id[16];
     uint64_t file = manifest_next_file(db, random_id);
@@ -206,6 +211,13 @@ static ins_status write_file(struct merge *merge, ins_error *error) {
         }
     }
     return segment_writer_commit(writer, &merge->info, error);
+}
+
+static ins_status write_file(struct merge *merge, ins_error *error) {
+    field_columns_init(&merge->columns, merge->db->arena);
+    ins_status status = write_islands(merge, error);
+    field_columns_fini(&merge->columns);
+    return status;
 }
 
 /* ---- Landing ---- */

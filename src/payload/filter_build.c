@@ -35,15 +35,15 @@ static bool leads_to_tenant(const struct building *building, const struct payloa
            payload_path_equal(&keys, building->tenant_path);
 }
 
-static ins_status build_steps(struct building *building, const struct payload_path *path,
-                              struct filter_condition *out) {
+static ins_status build_steps(const struct payload_path *path, struct pool *pool,
+                              struct filter_field *out, ins_error *error) {
     out->step_count = path->part_count - path->key_count;
     if (out->step_count == 0) {
         return INS_OK;
     }
-    struct filter_step *steps = pool_alloc(building->pool, out->step_count * sizeof(*steps));
+    struct filter_step *steps = pool_alloc(pool, out->step_count * sizeof(*steps));
     if (steps == NULL) {
-        return payload_no_memory(building->error, "a filter");
+        return payload_no_memory(error, "a filter");
     }
     for (uint32_t i = 0; i < out->step_count; i++) {
         ins_text part = path->parts[path->key_count + i];
@@ -57,28 +57,48 @@ static ins_status build_steps(struct building *building, const struct payload_pa
     return INS_OK;
 }
 
+ins_status filter_field_build(struct filter_scope *scope, const struct payload_path *path,
+                              struct pool *pool, struct filter_field *out, ins_error *error) {
+    struct path_node *node = path_tree_add(&scope->paths, path, path->key_count, pool);
+    if (node == NULL) {
+        return payload_no_memory(error, "a filter");
+    }
+    if (node->field == PATH_FIELD_NONE) {
+        node->field = scope->field_count++;
+    }
+    out->field = node->field;
+    return build_steps(path, pool, out, error);
+}
+
+ins_status filter_scope_finish(struct filter_scope *scope, struct pool *pool, ins_error *error) {
+    scope->values = pool_alloc(pool, (scope->field_count + 1) * sizeof(ins_text));
+    return scope->values != NULL ? INS_OK : payload_no_memory(error, "a filter");
+}
+
 static ins_status build_field(struct building *building, const ins_condition *source,
                               struct filter_condition *out) {
     struct payload_path path;
-    ins_status status = payload_path_parse(source->key, building->pool, &path, building->error);
+    ins_text key = source->key;
+    if (key.size > 0 && key.size <= INS_PAYLOAD_BYTES_MAX) {
+        key.data = pool_copy(building->pool, key.data, key.size);
+        if (key.data == NULL) {
+            return payload_no_memory(building->error, "a filter");
+        }
+    }
+    ins_status status = payload_path_parse(key, NULL, &path, building->error);
     if (status != INS_OK) {
         return status;
     }
     if (source->kind == INS_NESTED_ELEMENT && path.kinds[path.part_count - 1] == PART_ALL) {
         path.part_count--; /* "a[]" is "a" here: the elements of the array are looked at anyway */
     }
-    struct filter_scope *scope = building->scope;
-    struct path_node *node = path_tree_add(&scope->paths, &path, path.key_count, building->pool);
-    if (node == NULL) {
-        return payload_no_memory(building->error, "a filter");
-    }
-    if (node->field == PATH_FIELD_NONE) {
-        node->field = scope->field_count++;
-    }
-    out->field = node->field;
     out->is_tenant = leads_to_tenant(building, &path);
     building->filter->needs_payload = true; /* rows of the common island have no tenant */
-    return build_steps(building, &path, out);
+    if (!in_element(building) && (source->kind == INS_MATCH_ANY || source->kind == INS_RANGE)) {
+        out->probe = building->filter->probe_count++;
+        out->key = key;
+    }
+    return filter_field_build(building->scope, &path, building->pool, &out->at, building->error);
 }
 
 /* ---- Values -------------------------------------------------------------------------------- */
@@ -166,11 +186,6 @@ static ins_status build_vector(struct building *building, const ins_condition *s
 static ins_status build_group(struct building *building, const ins_filter *source, bool drop_pins,
                               struct filter_group *out);
 
-static ins_status scope_init(struct filter_scope *scope, struct pool *pool, ins_error *error) {
-    scope->values = pool_alloc(pool, (scope->field_count + 1) * sizeof(ins_text));
-    return scope->values != NULL ? INS_OK : payload_no_memory(error, "a filter");
-}
-
 static ins_status build_element(struct building *building, const ins_condition *source,
                                 struct filter_condition *out) {
     struct filter_element *element = pool_alloc_zero(building->pool, sizeof(*element));
@@ -183,7 +198,7 @@ static ins_status build_element(struct building *building, const ins_condition *
     ins_status status = build_group(building, source->filter, false, &element->group);
     building->scope = outside;
     if (status == INS_OK) {
-        status = scope_init(&element->scope, building->pool, building->error);
+        status = filter_scope_finish(&element->scope, building->pool, building->error);
     }
     out->kind = FILTER_ELEMENT;
     out->as.element = element;
@@ -301,7 +316,7 @@ static ins_status build_list(struct building *building, const ins_condition *sou
         if (items == NULL) {
             return payload_no_memory(building->error, "a filter");
         }
-        struct filter_condition built = {.kind = FILTER_GROUP};
+        struct filter_condition built = {.kind = FILTER_GROUP, .probe = PROBE_NONE};
         status = build_condition(building, &source[i], drop_pins, &built);
         if (status != INS_OK) {
             return status;
@@ -370,7 +385,7 @@ ins_status filter_build(struct pool *pool, const ins_filter *source,
         *out_filter = NULL;
         return INS_OK;
     }
-    status = scope_init(&filter->scope, pool, error);
+    status = filter_scope_finish(&filter->scope, pool, error);
     if (status == INS_OK) {
         *out_filter = filter;
     }

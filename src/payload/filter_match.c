@@ -47,16 +47,20 @@ static void collect(const struct path_node *node, ins_text object, ins_text *val
     }
 }
 
+void filter_scope_collect(const struct filter_scope *scope, ins_text object) {
+    memset(scope->values, 0, scope->field_count * sizeof(ins_text));
+    uint32_t missing = scope->field_count;
+    if (object.size > 0) {
+        collect(&scope->paths, object, scope->values, &missing);
+    }
+}
+
 /* The field's value as text; size 0 when it is missing. */
 static ins_text field_value(struct matching *matching, uint32_t field) {
     const struct filter_scope *scope = matching->scope;
     if (!matching->walked) {
-        memset(scope->values, 0, scope->field_count * sizeof(ins_text));
-        uint32_t missing = scope->field_count;
-        if (matching->object.size > 0) {
-            collect(&scope->paths, matching->object, scope->values, &missing);
-            *matching->work += matching->object.size;
-        }
+        filter_scope_collect(scope, matching->object);
+        *matching->work += matching->object.size;
         matching->walked = true;
     }
     return scope->values[field];
@@ -84,23 +88,6 @@ static bool element_holds(const struct filter_condition *condition, ins_text arr
     return false;
 }
 
-/* Visits what a condition's steps select until a value passes. */
-struct visit {
-    const struct filter_condition *condition;
-    uint64_t *work;
-    bool wanted; /* values that hold pass, or those that do not */
-    bool any;    /* something was selected */
-};
-
-static bool visit_value(struct visit *visit, ins_text value) {
-    visit->any = true;
-    *visit->work += value.size;
-    bool holds = visit->condition->kind == FILTER_ELEMENT
-                     ? element_holds(visit->condition, value, visit->work)
-                     : filter_value_holds(visit->condition, value);
-    return holds == visit->wanted;
-}
-
 /* The element number `index`; false when the array is shorter. */
 static bool element_at(ins_text array, uint64_t index, ins_text *out) {
     struct json_text_iterator iterator = json_text_begin(array);
@@ -112,51 +99,65 @@ static bool element_at(ins_text array, uint64_t index, ins_text *out) {
 }
 
 /* Recurses no deeper than a path has parts. */
-static bool visit_step(struct visit *visit, ins_text value, uint32_t step) {
-    if (step == visit->condition->step_count) {
-        return visit_value(visit, value);
-    }
-    const struct filter_step *here = &visit->condition->steps[step];
+bool filter_steps_visit(const struct filter_step *steps, uint32_t count, ins_text value,
+                        bool (*visit)(void *context, ins_text value), void *context) {
     ins_text next;
-    if (value.data[0] != (here->kind == PART_KEY ? '{' : '[')) {
+    if (count == 0) {
+        return visit(context, value);
+    }
+    if (value.data[0] != (steps->kind == PART_KEY ? '{' : '[')) {
         return false;
     }
-    *visit->work += value.size;
-    if (here->kind == PART_KEY) {
-        return json_text_get_last(value, here->key, &next) && visit_step(visit, next, step + 1);
+    if (steps->kind == PART_KEY) {
+        return json_text_get_last(value, steps->key, &next) &&
+               filter_steps_visit(steps + 1, count - 1, next, visit, context);
     }
-    if (here->kind == PART_INDEX) {
-        return element_at(value, here->index, &next) && visit_step(visit, next, step + 1);
+    if (steps->kind == PART_INDEX) {
+        return element_at(value, steps->index, &next) &&
+               filter_steps_visit(steps + 1, count - 1, next, visit, context);
     }
     struct json_text_iterator iterator = json_text_begin(value);
     while (json_text_next(&iterator, &next)) {
-        if (visit_step(visit, next, step + 1)) {
+        if (filter_steps_visit(steps + 1, count - 1, next, visit, context)) {
             return true;
         }
     }
     return false;
 }
 
+/* Looks at what a condition's path selects until a value passes. */
+struct looking {
+    const struct filter_condition *condition;
+    uint64_t *work;
+    bool wanted; /* values that hold pass, or those that do not */
+    bool any;    /* something was selected */
+};
+
+static bool look(void *context, ins_text value) {
+    struct looking *looking = context;
+    looking->any = true;
+    *looking->work += value.size;
+    bool holds = looking->condition->kind == FILTER_ELEMENT
+                     ? element_holds(looking->condition, value, looking->work)
+                     : filter_value_holds(looking->condition, value);
+    return holds == looking->wanted;
+}
+
 /* A condition on a field. Nothing selected has no values, and is empty. */
 static bool field_holds(struct matching *matching, const struct filter_condition *condition) {
     bool all = condition->kind == FILTER_EMPTY;
-    struct visit visit = {.condition = condition, .work = matching->work, .wanted = !all};
-    ins_text value = field_value(matching, condition->field);
-    bool passed = value.size > 0 && visit_step(&visit, value, 0);
-    if (condition->kind == FILTER_COUNT && !visit.any) {
+    const struct filter_field *at = &condition->at;
+    struct looking looking = {.condition = condition, .work = matching->work, .wanted = !all};
+    ins_text value = field_value(matching, at->field);
+    bool passed = false;
+    if (value.size > 0) {
+        *matching->work += (uint64_t)at->step_count * value.size;
+        passed = filter_steps_visit(at->steps, at->step_count, value, look, &looking);
+    }
+    if (condition->kind == FILTER_COUNT && !looking.any) {
         return condition->as.range.integer_low <= 0 && condition->as.range.integer_high >= 0;
     }
     return passed != all;
-}
-
-/* The same where the tenant's value, a text, stands: steps lead nowhere. */
-static bool tenant_holds(const struct filter_condition *condition, ins_text tenant) {
-    if (condition->step_count == 0) {
-        return filter_tenant_holds(condition, tenant);
-    }
-    return condition->kind == FILTER_EMPTY ||
-           (condition->kind == FILTER_COUNT && condition->as.range.integer_low <= 0 &&
-            condition->as.range.integer_high >= 0);
 }
 
 /* ---- Conditions ---------------------------------------------------------------------------- */
@@ -198,7 +199,7 @@ static bool condition_holds(struct matching *matching, const struct filter_condi
         break;
     }
     if (condition->is_tenant && row->has_tenant) {
-        return tenant_holds(condition, row->tenant);
+        return filter_tenant_holds(condition, row->tenant);
     }
     return *matching->work <= INS_FILTER_ROW_BYTES_MAX && field_holds(matching, condition);
 }

@@ -145,6 +145,10 @@ bool filter_value_holds(const struct filter_condition *condition, ins_text value
 bool filter_tenant_holds(const struct filter_condition *condition, ins_text tenant) {
     int64_t micros;
     bool among;
+    if (condition->at.step_count > 0) { /* a text has no places: nothing is selected */
+        return condition->kind == FILTER_EMPTY ||
+               (condition->kind == FILTER_COUNT && integer_within(&condition->as.range, 0));
+    }
     switch (condition->kind) {
     case FILTER_MATCH:
     case FILTER_EXCEPT:

@@ -116,10 +116,10 @@ ins_status payload_path_parse(ins_text text, struct pool *pool, struct payload_p
     if (text.data == NULL || text.size == 0) {
         return path_invalid((ins_text){"", 0}, 0, "an empty part", error);
     }
+    if (text.size > INS_PAYLOAD_BYTES_MAX) {
+        return path_invalid(text, INS_PAYLOAD_BYTES_MAX, "too long", error);
+    }
     if (pool != NULL) {
-        if (text.size > INS_PAYLOAD_BYTES_MAX) {
-            return path_invalid(text, INS_PAYLOAD_BYTES_MAX, "too long", error);
-        }
         text.data = pool_copy(pool, text.data, text.size);
         if (text.data == NULL) {
             return payload_no_memory(error, "a field path");

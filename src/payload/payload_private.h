@@ -3,7 +3,7 @@
 #define INS_PAYLOAD_PAYLOAD_PRIVATE_H
 
 #include "base/json_text.h"
-#include "payload/payload.h"
+#include "payload/fields.h"
 
 /* "No memory for ..." as INS_EXHAUSTED. */
 ins_status payload_no_memory(ins_error *error, const char *what);
@@ -48,6 +48,9 @@ void value_set_add(struct value_set *set, const void *item); /* within the capac
 void value_set_sort(struct value_set *set, value_order order);
 /* `order(key, item)` must agree with the one that sorted. */
 bool value_set_has(const struct value_set *set, const void *key, value_order order);
+
+/* Item number `index`; in order of values inside a block only. */
+const void *value_set_at(const struct value_set *set, size_t index);
 
 /* By bytes, then by size. */
 int text_order(const void *left, const void *right);
@@ -113,12 +116,21 @@ struct filter_step {
     uint64_t index;
 };
 
-struct filter_condition {
-    enum filter_kind kind;
-    bool is_tenant;                  /* looks at the row's tenant when it has one */
-    uint32_t field;                  /* in the scope; conditions on fields only */
+/* Where the values of a path are. */
+struct filter_field {
+    uint32_t field;                  /* in the scope */
     uint32_t step_count;             /* from the field's value on */
     const struct filter_step *steps; /* [step_count] */
+};
+
+#define PROBE_NONE UINT32_MAX
+
+struct filter_condition {
+    enum filter_kind kind;
+    bool is_tenant;         /* looks at the row's tenant when it has one */
+    uint32_t probe;         /* its number among those that columns can decide, or PROBE_NONE */
+    struct filter_field at; /* conditions on fields only */
+    ins_text key;           /* the path as it was given; of probes */
     union {
         struct filter_values match; /* also EXCEPT */
         struct filter_range range;  /* also MOMENT, COUNT */
@@ -136,8 +148,22 @@ struct filter {
     struct filter_group root;
     struct filter_scope scope;
     bool needs_payload, needs_vectors;
+    uint32_t probe_count;
     uint64_t *work; /* bytes walked since filter_take_work() */
 };
+
+/* Adds a path to the scope. */
+INS_MUST_USE ins_status filter_field_build(struct filter_scope *scope,
+                                           const struct payload_path *path, struct pool *pool,
+                                           struct filter_field *out, ins_error *error);
+/* Makes room for the values, when all fields are there. */
+INS_MUST_USE ins_status filter_scope_finish(struct filter_scope *scope, struct pool *pool,
+                                            ins_error *error);
+/* Values of all fields; size 0 where there is none. */
+void filter_scope_collect(const struct filter_scope *scope, ins_text object);
+/* Everything that the steps select in a value, until `visit` says true. */
+bool filter_steps_visit(const struct filter_step *steps, uint32_t count, ins_text value,
+                        bool (*visit)(void *context, ins_text value), void *context);
 
 /* What must be true of a condition whatever it is compiled into: INS_INVALID and INS_UNSUPPORTED
  * with the list and the place in it. */

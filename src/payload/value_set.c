@@ -65,6 +65,12 @@ bool value_set_has(const struct value_set *set, const void *key, value_order ord
     return found;
 }
 
+const void *value_set_at(const struct value_set *set, size_t index) {
+    INS_ASSERT(index < set->count);
+    return set->blocks[index / VALUE_SET_BLOCK_ITEMS] +
+           index % VALUE_SET_BLOCK_ITEMS * set->item_size;
+}
+
 int text_order(const void *left, const void *right) {
     const ins_text *a = left;
     const ins_text *b = right;

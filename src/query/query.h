@@ -11,6 +11,7 @@
 
 #include "index/index.h"
 #include "payload/payload.h"
+#include "query/plan.h"
 #include "tenant/reader.h"
 
 /* What answers carry of a point. */
@@ -65,6 +66,8 @@ struct search {
     bool in_run, has_vector;         /* values are those of the run, which has some */
     struct extent_vector run_vector; /* of search->run */
     uint32_t position;               /* of the next of its values */
+    struct plan plan;                /* of the filter */
+    bool group_dense;                /* most rows of its group may pass */
     uint64_t rows_scanned;
 };
 

@@ -64,6 +64,7 @@ void search_begin_island(struct search *search, struct reader *reader, const str
     search->next_row = reader->mem[0] != NULL ? reader->mem[0]->first : NULL;
     search->run = 0;
     search->in_run = false;
+    plan_begin(&search->plan, reader, filter, tenant_path);
 }
 
 static float search_bound(const struct search *search) {
@@ -100,6 +101,10 @@ struct batch {
     uint16_t selected[FLAT_BATCH];
     struct place places[FLAT_BATCH];
     uint32_t count;
+    /* Of runs. */
+    bool gathered;                  /* items stand at `positions`, else one behind the other */
+    uint32_t positions[FLAT_BATCH]; /* of the vector's values */
+    bool sure[FLAT_BATCH];          /* places that pass the filter by its plan alone */
 };
 
 /* Next rows of the memtables that count; false when there are none left. */
@@ -160,23 +165,34 @@ static ins_status scan_memtables(struct search *search, uint64_t *budget, ins_er
 
 /* ---- Runs ---- */
 
-/* Of the selected rows those whose id no newer source has; their places in batch->places. */
+static uint32_t position_of(const struct search *search, const struct batch *batch, uint32_t at) {
+    return batch->gathered ? batch->positions[at] : search->position + at;
+}
+
+/* Of the selected rows those that may pass and whose id no newer source has; their places in
+ * batch->places. */
 static ins_status keep_newest(struct search *search, struct batch *batch, uint32_t selected,
                               uint32_t *out_kept, ins_error *error) {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < selected; i++) {
         uint32_t at = batch->selected[i];
-        struct place place = {.run = search->run, .run_row = search->position + at};
+        uint32_t position = position_of(search, batch, at);
+        struct place place = {.run = search->run, .run_row = position};
         if (search->run_vector.rows_slot != SLOT_NONE) {
             ins_status status = reader_vector_row(search->reader, search->run, &search->run_vector,
-                                                  search->position + at, &place.run_row, error);
+                                                  position, &place.run_row, error);
             if (status != INS_OK) {
                 return status;
             }
         }
+        bool planned = search->plan.useful;
+        if (planned && !plan_may_pass(&search->plan, place.run_row)) {
+            continue;
+        }
         ins_id id = reader_id(search->reader, &place);
         if (!reader_superseded(search->reader, search->run, &id)) {
             batch->selected[kept] = (uint16_t)at;
+            batch->sure[kept] = planned && plan_is_sure(&search->plan, place.run_row);
             batch->places[kept++] = place;
         }
     }
@@ -197,6 +213,9 @@ static ins_status bring_payloads(struct search *search, const struct batch *batc
             break;
         }
         ins_text payload;
+        if (batch->sure[i]) {
+            continue;
+        }
         ins_status status = reader_payload(search->reader, &batch->places[i], &payload, error);
         if (status != INS_OK && status != INS_AGAIN) {
             return status;
@@ -216,19 +235,64 @@ static uint32_t batch_rows(const struct search *search, uint32_t left) {
     return left < most ? left : most;
 }
 
-/* One batch of one chunk: distances, selection, newest, filter, offers. *count: rows there are;
- * then how many of them are done. */
-static ins_status scan_batch(struct search *search, const float *rows, uint32_t *count,
-                             ins_error *error) {
-    struct batch batch;
-    flat_distances(search->kernels, search->metric, search->query, rows, search->dim, *count,
-                   search->dim, batch.distances);
-    uint32_t selected = flat_select(batch.distances, *count, search_bound(search), batch.selected);
+/* The values that a batch is of: a part of one chunk, and of one group of rows where the filter is
+ * planned. */
+struct span {
+    const uint8_t *data; /* of the chunk */
+    uint32_t first,
+        end; /* positions: of the chunk's first value; behind the last one of the span */
+};
+
+static const float *value_at(const struct search *search, const struct span *span,
+                             uint32_t position) {
+    size_t offset = (size_t)(position - span->first) * search->run_vector.row_bytes;
+    return (const float *)(const void *)(span->data + offset);
+}
+
+/* Rows-first: only those that may pass. Returns how many positions were gone through. */
+static uint32_t gather(struct search *search, const struct span *span, struct batch *batch) {
+    const float *vectors[FLAT_BATCH];
+    uint32_t most = batch_rows(search, FLAT_BATCH);
+    uint32_t position = plan_next(&search->plan, search->position, span->end);
+    batch->gathered = true;
+    batch->count = 0;
+    while (position < span->end && batch->count < most) {
+        batch->positions[batch->count] = position;
+        vectors[batch->count++] = value_at(search, span, position);
+        position = plan_next(&search->plan, position + 1, span->end);
+    }
+    flat_distances_gather(search->kernels, search->metric, search->query, vectors, batch->count,
+                          search->dim, batch->distances);
+    return position - search->position;
+}
+
+static uint32_t scan(struct search *search, const struct span *span, struct batch *batch) {
+    batch->gathered = false;
+    batch->count = batch_rows(search, span->end - search->position);
+    flat_distances(search->kernels, search->metric, search->query,
+                   value_at(search, span, search->position), search->dim, batch->count, search->dim,
+                   batch->distances);
+    return batch->count;
+}
+
+/* What is left of a batch when *brought of its kept rows are done: positions. */
+static uint32_t done_before(const struct search *search, const struct batch *batch,
+                            uint32_t brought) {
+    return position_of(search, batch, batch->selected[brought]) - search->position;
+}
+
+/* One batch: distances, selection, newest, filter, offers. *out_done: positions gone through. */
+static ins_status scan_batch(struct search *search, const struct span *span, struct batch *batch,
+                             uint32_t *out_done, ins_error *error) {
+    bool rows_first = search->plan.useful && !search->group_dense;
+    *out_done = rows_first ? gather(search, span, batch) : scan(search, span, batch);
+    uint32_t selected =
+        flat_select(batch->distances, batch->count, search_bound(search), batch->selected);
     if (selected == 0) {
         return INS_OK;
     }
     uint32_t kept = 0;
-    ins_status newest = keep_newest(search, &batch, selected, &kept, error);
+    ins_status newest = keep_newest(search, batch, selected, &kept, error);
     if (newest != INS_OK) {
         return newest;
     }
@@ -240,18 +304,18 @@ static ins_status scan_batch(struct search *search, const float *rows, uint32_t 
     }
     if (search->filter != NULL && filter_needs_payload(search->filter)) {
         uint32_t brought = kept;
-        ins_status status = bring_payloads(search, &batch, &brought, error);
+        ins_status status = bring_payloads(search, batch, &brought, error);
         if (status != INS_OK) {
             return status;
         }
-        *count = brought < kept ? batch.selected[brought] : *count;
+        *out_done = brought < kept ? done_before(search, batch, brought) : *out_done;
         kept = brought;
     }
     for (uint32_t i = 0; i < kept; i++) {
-        float distance = batch.distances[batch.selected[i]];
+        float distance = batch->distances[batch->selected[i]];
         bool match = distance <= search_bound(search);
-        if (match && search->filter != NULL) {
-            ins_status status = place_matches(search->reader, &batch.places[i], search->filter,
+        if (match && search->filter != NULL && !batch->sure[i]) {
+            ins_status status = place_matches(search->reader, &batch->places[i], search->filter,
                                               search->tenant_path, search->parser, &match, error);
             INS_ASSERT(status != INS_AGAIN);
             if (status != INS_OK) {
@@ -259,8 +323,8 @@ static ins_status scan_batch(struct search *search, const float *rows, uint32_t 
             }
         }
         if (match) {
-            ins_id id = reader_id(search->reader, &batch.places[i]);
-            offer(search, distance, &id, &batch.places[i]);
+            ins_id id = reader_id(search->reader, &batch->places[i]);
+            offer(search, distance, &id, &batch->places[i]);
         }
     }
     struct place here = {.run = search->run};
@@ -268,28 +332,51 @@ static ins_status scan_batch(struct search *search, const float *rows, uint32_t 
     return INS_OK;
 }
 
-static ins_status scan_run(struct search *search, uint64_t *budget, ins_error *error) {
+/* The chunk of the next value; of a planned run no more than its group of rows, whose verdict is
+ * made. */
+static ins_status open_span(struct search *search, struct span *out, uint64_t *cost,
+                            ins_error *error) {
     const struct extent_vector *vector = &search->run_vector;
-    while (*budget > 0 && search->position < vector->count) {
-        uint32_t chunk = search->position / vector->rows_per_chunk;
-        const uint8_t *data = NULL;
-        ins_status status =
-            reader_chunk(search->reader, search->run, vector->slot, chunk, &data, error);
+    uint32_t chunk = search->position / vector->rows_per_chunk;
+    ins_status status =
+        reader_chunk(search->reader, search->run, vector->slot, chunk, &out->data, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    reader_release_chunks(search->reader, search->run, vector->slot, chunk);
+    out->first = chunk * vector->rows_per_chunk;
+    uint32_t left = vector->count - out->first;
+    out->end = out->first + (left < vector->rows_per_chunk ? left : vector->rows_per_chunk);
+    if (search->plan.useful) {
+        uint32_t group = search->position / ROW_GROUP;
+        uint64_t group_end = ((uint64_t)group + 1) * ROW_GROUP;
+        bool fresh = !search->plan.has_group || search->plan.group != group;
+        out->end = out->end < group_end ? out->end : (uint32_t)group_end;
+        status = plan_group(&search->plan, group, error);
+        if (status == INS_OK && fresh) {
+            *cost += plan_group_cost(&search->plan);
+            /* When most rows may pass, reading them in order is cheaper than picking. */
+            search->group_dense = plan_count(&search->plan) > ROW_GROUP / 4 * 3;
+        }
+    }
+    return status;
+}
+
+static ins_status scan_run(struct search *search, uint64_t *budget, ins_error *error) {
+    struct batch batch;
+    while (*budget > 0 && search->position < search->run_vector.count) {
+        struct span span;
+        uint64_t cost = 0;
+        uint32_t done = 0;
+        ins_status status = open_span(search, &span, &cost, error);
+        if (status == INS_OK) {
+            status = scan_batch(search, &span, &batch, &done, error);
+        }
         if (status != INS_OK) {
             return status;
         }
-        reader_release_chunks(search->reader, search->run, vector->slot, chunk);
-        uint32_t first = chunk * vector->rows_per_chunk;
-        uint32_t left = vector->count - first;
-        uint32_t end = first + (left < vector->rows_per_chunk ? left : vector->rows_per_chunk);
-        uint32_t count = batch_rows(search, end - search->position);
-        const uint8_t *rows = data + (size_t)(search->position - first) * vector->row_bytes;
-        status = scan_batch(search, (const float *)(const void *)rows, &count, error);
-        if (status != INS_OK) {
-            return status;
-        }
-        search->position += count;
-        uint64_t cost = count + filter_rows_worth(search->reader);
+        search->position += done;
+        cost += batch.count + filter_rows_worth(search->reader);
         search->rows_scanned += cost;
         budget_charge(budget, cost);
     }
@@ -300,6 +387,16 @@ static ins_status scan_run(struct search *search, uint64_t *budget, ins_error *e
 static ins_status enter_run(struct search *search, ins_error *error) {
     ins_status status = reader_run_vector(search->reader, search->run, &search->vector->shape,
                                           &search->run_vector, &search->has_vector, error);
+    /* A plan speaks of rows: of a vector that some lack, values stand elsewhere. */
+    bool whole =
+        status == INS_OK && search->has_vector && search->run_vector.rows_slot == SLOT_NONE;
+    search->plan.useful = false;
+    if (whole) {
+        status = plan_enter(&search->plan, search->run, error);
+    }
+    if (status == INS_OK && search->has_vector) {
+        reader_find_overlaps(search->reader, search->run);
+    }
     if (status == INS_OK) {
         search->in_run = true;
         search->position = 0;

@@ -8,6 +8,7 @@ void sweep_begin(struct sweep *sweep) {
     sweep->next_row = sweep->reader->mem[0] != NULL ? sweep->reader->mem[0]->first : NULL;
     sweep->run = 0;
     sweep->row = 0;
+    plan_begin(&sweep->plan, sweep->reader, sweep->filter, sweep->tenant_path);
 }
 
 static ins_status look(struct sweep *sweep, const struct place *place, const ins_id *id,
@@ -23,8 +24,8 @@ static ins_status look(struct sweep *sweep, const struct place *place, const ins
     return match ? sweep->match(sweep->context, id, error) : INS_OK;
 }
 
-static void charge(struct sweep *sweep, uint64_t *budget) {
-    uint64_t cost = SWEEP_ROW_COST + filter_rows_worth(sweep->reader);
+static void charge(struct sweep *sweep, uint64_t cost, uint64_t *budget) {
+    cost += filter_rows_worth(sweep->reader);
     sweep->cost += cost;
     budget_charge(budget, cost);
 }
@@ -47,36 +48,97 @@ static ins_status sweep_memtables(struct sweep *sweep, uint64_t *budget, ins_err
             }
         }
         sweep->next_row = row->island_next;
-        charge(sweep, budget);
+        charge(sweep, SWEEP_ROW_COST, budget);
     }
     return INS_OK;
 }
 
-/* A row is passed only when it was looked at whole, so a repeated step meets none twice. */
+static void leave_run(struct sweep *sweep) {
+    if (sweep->reader->runs[sweep->run].loaded) {
+        reader_release_chunks(sweep->reader, sweep->run, SECTION_PAYLOAD, UINT32_MAX);
+        reader_release_chunks(sweep->reader, sweep->run, SECTION_PAYLOAD_OFFSETS, UINT32_MAX);
+    }
+    sweep->run++;
+    sweep->row = 0;
+}
+
+/* How far the verdict goes that counts from the row at hand on: of a planned run to the end of its
+ * group, else to the run's end. */
+static ins_status open_span(struct sweep *sweep, uint64_t *budget, uint32_t *out_end,
+                            ins_error *error) {
+    uint32_t rows = sweep->reader->runs[sweep->run].extent.row_count;
+    *out_end = rows;
+    if (!sweep->plan.useful) {
+        return INS_OK;
+    }
+    uint32_t group = sweep->row / ROW_GROUP;
+    uint32_t left = rows - group * ROW_GROUP;
+    bool fresh = !sweep->plan.has_group || sweep->plan.group != group;
+    *out_end = group * ROW_GROUP + (left < ROW_GROUP ? left : ROW_GROUP);
+    ins_status status = plan_group(&sweep->plan, group, error);
+    if (status == INS_OK && fresh) {
+        charge(sweep, plan_group_cost(&sweep->plan), budget);
+    }
+    return status;
+}
+
+/* The row at hand. It is passed only when it was looked at whole, so a repeated step meets none
+ * twice. */
+static ins_status sweep_row(struct sweep *sweep, ins_error *error) {
+    struct place place = {.run = sweep->run, .run_row = sweep->row};
+    ins_id id = reader_id(sweep->reader, &place);
+    if (reader_superseded(sweep->reader, sweep->run, &id)) {
+        return INS_OK;
+    }
+    bool sure = sweep->plan.useful && plan_is_sure(&sweep->plan, sweep->row);
+    if (sure) {
+        return sweep->match(sweep->context, &id, error);
+    }
+    ins_status status = look(sweep, &place, &id, error);
+    if (status == INS_OK) {
+        reader_trim(sweep->reader, &place);
+    }
+    return status;
+}
+
+static ins_status sweep_span(struct sweep *sweep, uint32_t end, uint64_t *budget,
+                             ins_error *error) {
+    while (*budget > 0 && sweep->row < end) {
+        if (sweep->plan.useful) {
+            sweep->row = plan_next(&sweep->plan, sweep->row, end);
+            if (sweep->row == end) {
+                break;
+            }
+        }
+        ins_status status = sweep_row(sweep, error);
+        if (status != INS_OK) {
+            return status;
+        }
+        sweep->row++;
+        charge(sweep, SWEEP_ROW_COST, budget);
+    }
+    return INS_OK;
+}
+
 static ins_status sweep_runs(struct sweep *sweep, uint64_t *budget, ins_error *error) {
     while (sweep->run<sweep->reader->run_count && * budget> 0) {
         const struct reader_run *run = &sweep->reader->runs[sweep->run];
         if (!run->loaded || sweep->row == run->extent.row_count) {
-            if (run->loaded) {
-                reader_release_chunks(sweep->reader, sweep->run, SECTION_PAYLOAD, UINT32_MAX);
-                reader_release_chunks(sweep->reader, sweep->run, SECTION_PAYLOAD_OFFSETS,
-                                      UINT32_MAX);
-            }
-            sweep->run++;
-            sweep->row = 0;
+            leave_run(sweep);
             continue;
         }
-        struct place place = {.run = sweep->run, .run_row = sweep->row};
-        ins_id id = reader_id(sweep->reader, &place);
-        if (!reader_superseded(sweep->reader, sweep->run, &id)) {
-            ins_status status = look(sweep, &place, &id, error);
-            if (status != INS_OK) {
-                return status;
-            }
-            reader_trim(sweep->reader, &place);
+        uint32_t end;
+        ins_status status = plan_enter(&sweep->plan, sweep->run, error);
+        if (status == INS_OK) {
+            status = open_span(sweep, budget, &end, error);
         }
-        sweep->row++;
-        charge(sweep, budget);
+        if (status == INS_OK) {
+            reader_find_overlaps(sweep->reader, sweep->run);
+            status = sweep_span(sweep, end, budget, error);
+        }
+        if (status != INS_OK) {
+            return status;
+        }
     }
     return INS_OK;
 }

@@ -2,6 +2,7 @@
 #ifndef INS_QUERY_SWEEP_H
 #define INS_QUERY_SWEEP_H
 
+#include "query/plan.h"
 #include "query/query.h"
 
 #define SWEEP_ROW_COST                                                                             \
@@ -20,6 +21,7 @@ struct sweep {
     uint32_t which;
     const struct memrow *next_row;
     uint32_t run, row;
+    struct plan plan;
     uint64_t cost; /* so far, as rows of a step's budget; the caller may set it to 0 */
 };
 

@@ -212,5 +212,5 @@ ins_status check_rows(struct check *check, const struct extent *extent, ins_erro
     if (status == INS_OK && extent->sections[SECTION_PAYLOAD].present) {
         status = check_bytes(check, extent, SECTION_PAYLOAD, "payload", error);
     }
-    return status;
+    return status == INS_OK ? check_fields(check, extent, error) : status;
 }

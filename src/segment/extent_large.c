@@ -1,7 +1,7 @@
 /* A large extent: section after section, each from a pass over the source of its own.
  *
- * Passes: ids, versions, tombstones, then each vector's values and rows, payload, offsets. Payload
- * stands before its offsets, since their width follows from its size. */
+ * Passes: ids, versions, tombstones, then each vector's values and rows, payload, offsets, field
+ * indexes. Payload stands before its offsets, since their width follows from its size. */
 #include "segment/segment_private.h"
 
 #define PAYLOAD_SIZES_BYTES (1u << 20)
@@ -276,6 +276,18 @@ static ins_status large_payloads(struct large_write *write, ins_error *error) {
     return status;
 }
 
+/* Field indexes, as far as there is memory to make them. */
+static ins_status large_fields(struct large_write *write, ins_error *error) {
+    const struct extent_source *source = write->source;
+    ins_status status = INS_OK;
+    bool written = true;
+    for (uint32_t i = 0; i < source->column_table_count && written && status == INS_OK; i++) {
+        status = fields_write(write->writer, write->start, source, write->counts->rows, i, &written,
+                              error);
+    }
+    return status;
+}
+
 ins_status large_rows_write(struct segment_writer *writer, const struct extent_source *source,
                             const struct extent_counts *counts, struct run *out_run,
                             ins_error *error) {
@@ -298,6 +310,9 @@ ins_status large_rows_write(struct segment_writer *writer, const struct extent_s
     }
     if (status == INS_OK && counts->rows != 0) {
         status = large_payloads(&write, error);
+    }
+    if (status == INS_OK && write.payload_bytes != 0) {
+        status = large_fields(&write, error);
     }
     if (status != INS_OK) {
         return status;

@@ -115,8 +115,9 @@ static bool section_expect(const struct extent *extent, bool directory, enum sec
     case SECTION_CODES:
     case SECTION_GRAPH:
     case SECTION_SPARSE:
-    case SECTION_FIELD:
         break;
+    case SECTION_FIELD: /* its sizes: field_table_parse, field_block_parse */
+        return rows != 0 && !extent->small;
     }
     return false;
 }
@@ -146,7 +147,7 @@ struct section_bounds {
 };
 
 static bool kind_has_numbers(uint32_t kind) {
-    return kind == SECTION_DENSE || kind == SECTION_VECTOR_ROWS;
+    return kind == SECTION_DENSE || kind == SECTION_VECTOR_ROWS || kind == SECTION_FIELD;
 }
 
 static struct section section_decode(const uint8_t *from) {
@@ -283,6 +284,22 @@ static const char *parse_vectors(const struct extent *extent) {
     return wrong;
 }
 
+/* Tables and blocks of field indexes: numbers from 0 on, without a gap. */
+static const char *parse_fields(const struct extent *extent) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < extent->section_count; i++) {
+        const uint8_t *entry = table_at(extent, i);
+        if (load_u16(entry) != SECTION_FIELD) {
+            continue;
+        }
+        if (load_u16(entry + 2) != count) {
+            return "field indexes with a gap";
+        }
+        count++;
+    }
+    return count % 2 == 0 && count <= 2 * FIELD_TABLES_MAX ? NULL : "field indexes without blocks";
+}
+
 /* What must be there together. */
 static const char *parse_complete(const struct extent *extent, bool directory) {
     const struct section *sections = extent->sections;
@@ -309,7 +326,8 @@ static const char *parse_complete(const struct extent *extent, bool directory) {
     if (sections[SECTION_PAYLOAD].present != sections[SECTION_PAYLOAD_OFFSETS].present) {
         return "payload without offsets, or offsets without payload";
     }
-    return parse_vectors(extent);
+    const char *wrong = parse_vectors(extent);
+    return wrong == NULL ? parse_fields(extent) : wrong;
 }
 
 ins_status extent_parse(const struct run *run, uint64_t file, struct slice bytes,

@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "index/vectors.h"
 #include "mem/mem.h"
+#include "payload/fields.h"
 #include "store/store.h"
 
 /* ---- Blocks: the unit of reading, hashing, caching ---------------------------------------- */
@@ -78,7 +79,7 @@ enum section_kind {
 
 struct section {
     bool present;
-    uint16_t kind, number; /* number: the vector's id (dense, vector rows), else 0 */
+    uint16_t kind, number; /* number: the vector's id (dense, vector rows), fields.h, else 0 */
     uint16_t encoding;
     uint64_t offset; /* from the extent's start */
     uint64_t size;
@@ -235,6 +236,9 @@ struct extent_source {
     uint32_t vector_count;
     uint64_t sparse; /* bit i: `present` of vectors[i] comes with PRESENCE only, not with KEYS */
     bool directory;  /* rows are id directory entries */
+    /* What a large extent is indexed by, in tables of at most FIELD_COLUMNS_MAX columns. */
+    struct payload_columns *const *columns; /* [column_table_count] */
+    uint32_t column_table_count;
     /* `vector`: which of `vectors` a pass with VECTOR or PRESENCE is about. */
     ins_status (*rewind)(void *context, enum extent_need need, uint32_t vector, ins_error *error);
     /* *out_end at the end. What `out` points to lives until the next call. */

@@ -6,7 +6,7 @@
 #include "base/assert.h"
 #include "base/id.h"
 #include "base/status.h"
-#include "segment/segment.h"
+#include "segment/fields.h"
 
 #define SEGMENT_FORMAT 1u
 #define SEGMENT_PAGE 4096u
@@ -49,7 +49,7 @@ _Static_assert(SEGMENT_SCOPES_PER_PIECE *SEGMENT_SCOPE_BYTES <= SEGMENT_PIECE_BY
 #define EXTENT_HEADER_BYTES 80u
 #define EXTENT_SECTION_BYTES 40u
 #define EXTENT_HEADER_BYTES_MAX (1u << 20) /* a header is one block */
-#define EXTENT_SECTION_COUNT_MAX (SECTION_SLOTS - 1 + 2 * INS_VECTORS_MAX)
+#define EXTENT_SECTION_COUNT_MAX (SECTION_SLOTS - 1 + 2 * INS_VECTORS_MAX + 2 * FIELD_TABLES_MAX)
 #define EXTENT_HASHES_MAX                                                                          \
     ((EXTENT_HEADER_BYTES_MAX - EXTENT_HEADER_BYTES -                                              \
       EXTENT_SECTION_COUNT_MAX * EXTENT_SECTION_BYTES) /                                           \
@@ -161,6 +161,25 @@ INS_MUST_USE ins_status directory_encoder_add(struct directory_encoder *encoder,
                                               ins_error *error);
 INS_MUST_USE ins_status directory_encoder_finish(struct directory_encoder *encoder,
                                                  ins_error *error);
+
+/* ---- Field indexes (field_write.c, field_read.c) --------------------------------------------- */
+
+#define FIELD_TABLE_HEADER 16u
+#define FIELD_BLOCK_HEADER 16u
+
+struct field_block_layout {
+    uint64_t postings, rows, heap, size; /* where they begin; all of it */
+};
+/* By the counts of a block. */
+struct field_block_layout field_block_layout(const struct field_block *block,
+                                             enum payload_domain domain);
+uint32_t field_group_count(uint32_t row_count);
+struct segment_writer;
+/* Writes both sections of table `table` of source->columns. *out_written false: there is no memory
+ * for it, and nothing was written. */
+INS_MUST_USE ins_status fields_write(struct segment_writer *to, uint64_t extent_start,
+                                     const struct extent_source *source, uint32_t row_count,
+                                     uint32_t table, bool *out_written, ins_error *error);
 
 /* ---- Writer -------------------------------------------------------------------------------- */
 
@@ -356,6 +375,10 @@ INS_MUST_USE ins_status check_rows(struct check *check, const struct extent *ext
                                    ins_error *error);
 INS_MUST_USE ins_status check_directory_run(struct check *check, const struct extent *extent,
                                             ins_error *error);
+
+/* Its field indexes; called by check_rows. */
+INS_MUST_USE ins_status check_fields(struct check *check, const struct extent *extent,
+                                     ins_error *error);
 
 /* One section read chunk by chunk, in order; one chunk is held. */
 struct section_cursor {

@@ -296,6 +296,30 @@ ins_status reader_load(struct reader *reader, ins_error *error) {
 
 /* ---- Looking ---- */
 
+/* NULL when nothing of the section was ever asked for. */
+static const struct reader_chunks *held_chunks(const struct reader_run *run, uint32_t slot) {
+    if (slot < SECTION_SLOTS) {
+        return &run->sections[slot];
+    }
+    return run->more == NULL ? NULL : &run->more[slot - SECTION_SLOTS];
+}
+
+struct chunks reader_slot_chunks(const struct reader *reader, uint32_t run, uint32_t slot) {
+    const struct reader_chunks *held = held_chunks(&reader->runs[run], slot);
+    if (held == NULL) {
+        return (struct chunks){.chunks = NULL};
+    }
+    return (struct chunks){.chunks = held->chunks,
+                           .chunk_bytes =
+                               extent_slot_section(&reader->runs[run].extent, slot).chunk_bytes,
+                           .chunk_count = held->count};
+}
+
+uint32_t reader_slot_pinned(const struct reader *reader, uint32_t run, uint32_t slot) {
+    const struct reader_chunks *held = held_chunks(&reader->runs[run], slot);
+    return held == NULL ? 0 : held->pinned;
+}
+
 static struct chunks chunks_of(const struct reader_run *run, enum section_kind kind) {
     const struct reader_chunks *section = &run->sections[kind];
     return (struct chunks){.chunks = section->chunks,
@@ -341,14 +365,54 @@ bool reader_superseded(const struct reader *reader, uint32_t run, const ins_id *
     if (memtables_have(reader, id)) {
         return true;
     }
-    for (uint32_t newer = 0; newer < run; newer++) {
+    uint32_t newer = (uint32_t)((1ull << run) - 1);
+    if (run < reader->run_count && reader->runs[run].overlaps_known) {
+        newer &= reader->runs[run].overlaps;
+    }
+    for (; newer != 0; newer &= newer - 1) {
+        const struct reader_run *other = &reader->runs[__builtin_ctz(newer)];
         uint32_t row;
-        if (run_has_row(&reader->runs[newer], id, &row) ||
-            run_has_tombstone(&reader->runs[newer], id)) {
+        if (run_has_row(other, id, &row) || run_has_tombstone(other, id)) {
             return true;
         }
     }
     return false;
+}
+
+/* First and last id of what a run has, rows or tombstones. False: it has nothing. */
+static bool id_range(const struct reader_run *run, ins_id *out_first, ins_id *out_last) {
+    bool any = run->loaded && run->extent.row_count > 0;
+    if (any) {
+        struct chunks ids = chunks_of(run, SECTION_IDS);
+        *out_first = extent_id(&run->extent, &ids, 0);
+        *out_last = extent_id(&run->extent, &ids, run->extent.row_count - 1);
+    }
+    if (run->loaded && run->extent.tombstone_count > 0) {
+        struct chunks dead = chunks_of(run, SECTION_TOMBSTONES);
+        ins_id first = extent_tombstone_id(&run->extent, &dead, 0);
+        ins_id last = extent_tombstone_id(&run->extent, &dead, run->extent.tombstone_count - 1);
+        *out_first = !any || id_compare(&first, out_first) < 0 ? first : *out_first;
+        *out_last = !any || id_compare(&last, out_last) > 0 ? last : *out_last;
+        any = true;
+    }
+    return any;
+}
+
+void reader_find_overlaps(struct reader *reader, uint32_t run_index) {
+    struct reader_run *run = &reader->runs[run_index];
+    ins_id first, last, other_first, other_last;
+    if (run->overlaps_known || !id_range(run, &first, &last)) {
+        return;
+    }
+    INS_ASSERT(reader->run_count <= 32);
+    run->overlaps = 0;
+    for (uint32_t newer = 0; newer < run_index; newer++) {
+        bool any = id_range(&reader->runs[newer], &other_first, &other_last);
+        if (any && id_compare(&other_first, &last) <= 0 && id_compare(&first, &other_last) <= 0) {
+            run->overlaps |= 1u << newer;
+        }
+    }
+    run->overlaps_known = true;
 }
 
 bool reader_row_counts(const struct reader *reader, uint32_t which, const struct memrow *row) {

@@ -38,6 +38,8 @@ struct reader_run {
     struct run run;
     struct block *first;
     bool loaded; /* extent is parsed */
+    bool overlaps_known;
+    uint32_t overlaps; /* bit i: runs[i], which is newer, may have ids of this run */
     struct extent extent;
     struct reader_chunks sections[SECTION_SLOTS]; /* by slot; those above it: */
     struct reader_chunks *more; /* [extent.section_count] from slot SECTION_SLOTS on; or NULL */
@@ -87,6 +89,10 @@ INS_MUST_USE ins_status reader_chunk(struct reader *reader, uint32_t run, uint32
 /* Unpins the section's chunks except `keep` (UINT32_MAX: all go). Small extents stay whole. */
 void reader_release_chunks(struct reader *reader, uint32_t run, uint32_t slot, uint32_t keep);
 
+/* The section's chunks as they are held; how many. */
+struct chunks reader_slot_chunks(const struct reader *reader, uint32_t run, uint32_t slot);
+uint32_t reader_slot_pinned(const struct reader *reader, uint32_t run, uint32_t slot);
+
 /* Unpins versions, vectors and payloads of the place's run where more than a few chunks are held:
  * call it when a row has been dealt with, so that a read of many rows never holds the whole cache.
  */
@@ -95,6 +101,9 @@ void reader_trim(struct reader *reader, const struct place *place);
 /* After reader_load: true when a source newer than run `run` has the id. run = run_count: any run;
  * memtables are always newer than runs. */
 bool reader_superseded(const struct reader *reader, uint32_t run, const ins_id *id);
+/* After reader_load: leaves out of that question what newer runs cannot have, by their first and
+ * last ids. Worth it before many rows of the run are asked about. */
+void reader_find_overlaps(struct reader *reader, uint32_t run);
 /* A row of mem[which]: visible, newest, and a point. */
 bool reader_row_counts(const struct reader *reader, uint32_t which, const struct memrow *row);
 /* Newest version; false when there is none or it is a tombstone. */

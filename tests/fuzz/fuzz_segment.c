@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "segment/fields.h"
 #include "segment/segment_private.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -119,6 +120,68 @@ static void try_extent(const uint8_t *data, size_t size, bool directory) {
         }
     }
     free(bytes);
+}
+
+/* ---- Field indexes ------------------------------------------------------------------------------
+ */
+
+/* One block, asked for what is in it and what is not: no row beyond the group is ever set. */
+static void use_field_block(const uint8_t *data, size_t size, enum payload_domain domain,
+                            uint32_t row_count) {
+    struct field_block block;
+    struct row_bits bits = {{0}};
+    uint8_t *exact = exact_copy(data, size);
+    if (field_block_parse((struct slice){.data = exact, .size = size}, domain, row_count, &block)) {
+        for (uint64_t i = 0; i < 16; i++) {
+            if (domain == DOMAIN_TEXT) {
+                char text[] = {(char)('a' + i)};
+                (void)field_block_text(&block, (ins_text){text, i % 2}, &bits);
+                (void)field_block_text(&block, (ins_text){text, 1}, &bits);
+            } else {
+                (void)field_block_keys(&block, i << 60, UINT64_MAX - i, &bits);
+                (void)field_block_keys(&block, i, i, &bits);
+            }
+        }
+        (void)field_block_undecided(&block, &bits);
+    }
+    for (uint32_t row = row_count; row < ROW_GROUP; row++) {
+        INS_ASSERT(!row_bits_has(&bits, row));
+    }
+    free(exact);
+}
+
+static void use_field_table(const uint8_t *data, size_t size) {
+    struct field_table table;
+    uint8_t *exact = exact_copy(data, size);
+    uint32_t rows = size < 8 ? 1 : load_u32(data + 4) % 8 * ROW_GROUP + 1;
+    struct slice first = {.data = exact, .size = size};
+    if (field_table_parse(first, size, rows, &table)) {
+        const uint8_t *chunk = exact;
+        struct chunks chunks = {.chunks = &chunk, .chunk_bytes = INS_CHUNK_BYTES, .chunk_count = 1};
+        for (uint32_t group = 0; group < table.group_count; group++) {
+            for (uint32_t column = 0; column < table.column_count; column++) {
+                uint64_t begin;
+                uint32_t block_size;
+                if (field_block_place(&table, &chunks, group, column, 1000000, &begin,
+                                      &block_size)) {
+                    INS_ASSERT(begin + block_size <= 1000000);
+                }
+            }
+        }
+    }
+    free(exact);
+}
+
+static void try_fields(const uint8_t *data, size_t size) {
+    if (size < 2 || size > INS_CHUNK_BYTES) {
+        return;
+    }
+    uint32_t domain = data[0] % 6;
+    if (domain == 0) {
+        use_field_table(data + 1, size - 1);
+    } else {
+        use_field_block(data + 2, size - 2, (enum payload_domain)domain, 1u + data[1] * 16u);
+    }
 }
 
 /* ---- Files --------------------------------------------------------------------------------------
@@ -238,7 +301,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     const uint8_t *rest = data + 1;
     size_t left = size - 1;
-    switch (data[0] % 5) {
+    switch (data[0] % 6) {
     case 0:
         try_extent(rest, left, false);
         break;
@@ -256,6 +319,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         free(exact);
         break;
     }
+    case 5:
+        try_fields(rest, left);
+        break;
     default:
         try_file(rest, left);
         break;

@@ -4,11 +4,12 @@ import struct
 from dataclasses import dataclass, field
 
 import data_directory
+import data_fields
 from data_base import (PAGE, hash64, number_id, require, u16, u32, u64, up, uuid_id, words, zero)
 
 SMALL, DIRECTORY = 1, 2  # flags of a directory entry
 IDS, VERSIONS, TOMBSTONES, DENSE, OFFSETS, PAYLOAD, BLOCKS, INDEX, FILTER = range(1, 10)
-VECTOR_ROWS = 17
+FIELD, VECTOR_ROWS = 16, 17
 SMALL_MAX, SMALL_FEW, SMALL_FEW_MAX = 64 << 10, 64, 1 << 20
 
 
@@ -138,7 +139,8 @@ class Extent:
             self.points(sections)
 
     def sections(self):
-        """kind → (encoding, bytes), chunks and gaps verified; of vectors (kind, number) → the same."""
+        """kind → (encoding, bytes), chunks and gaps verified; of vectors and field indexes
+        (kind, number) → the same."""
         head, found, ends = self.header, {}, []
         count, chunk_count = u16(head, 68), u32(head, 64)
         hashes = words(head, 80 + 40 * count, chunk_count)
@@ -147,9 +149,9 @@ class Extent:
             kind, number, encoding, flags, at, size, source, chunk, first = struct.unpack_from(
                 "<4H3Q2I", head, 80 + 40 * i)
             place = f"{self.place} section {kind}"
-            of_vector = kind in (DENSE, VECTOR_ROWS)
+            numbered = kind in (DENSE, VECTOR_ROWS, FIELD)
             require((kind, number) > before and flags == source == 0 and size > 0 and
-                    (number == 0 or of_vector), place, "its entry")
+                    (number == 0 or numbered), place, "its entry")
             require(at + size <= len(self.data), place, "its place")
             before = kind, number
             data = self.data[at:at + size]
@@ -162,7 +164,7 @@ class Extent:
                         place, "hash of a chunk")
                 used += len(pieces)
             ends.append((at, at + size))
-            found[(kind, number) if of_vector else kind] = encoding, data
+            found[(kind, number) if numbered else kind] = encoding, data
         require(used == chunk_count, self.place, "chunk hashes")
         self.gaps(ends, 80 + 40 * count + 8 * chunk_count)
         return found
@@ -224,6 +226,7 @@ class Extent:
             ids, end = self.ids(sections[IDS][1], self.rows, self.numbers)
             require(end == len(sections[IDS][1]), self.place, "size of the ids")
             versions = self.versions(sections[VERSIONS][1], 0, self.rows)
+            self.fields(sections)
             require(sections[VERSIONS][0] == width, self.place, "encoding of the versions")
             run.points = dict(zip(ids, zip(versions, self.vectors(sections), self.payloads(sections))))
         if self.dead > 0:
@@ -233,6 +236,14 @@ class Extent:
             require(encoding == width, self.place, "encoding of the tombstones")
             run.tombstones = dict(zip(ids, self.versions(data, up(end, 8), self.dead)))
         require(not run.points.keys() & run.tombstones.keys(), self.place, "a dead id among the rows")
+
+    def fields(self, sections):
+        numbers = sorted(one[1] for one in sections if isinstance(one, tuple) and one[0] == FIELD)
+        require(numbers == list(range(len(numbers))) and len(numbers) % 2 == 0 and
+                not (self.small and numbers), self.place, "numbers of the field indexes")
+        for number in numbers[::2]:
+            data_fields.verify(sections[FIELD, number][1], sections[FIELD, number + 1][1],
+                               self.payloads(sections), f"{self.place} field index {number // 2}")
 
     def payloads(self, sections):
         if OFFSETS not in sections:
