@@ -262,10 +262,11 @@ typedef struct ins_points {
 
 typedef struct ins_field_info {
     ins_text name;
-    ins_text schema;   /* JSON as given: "keyword" or {"type": "keyword", ...} */
-    bool is_tenant;    /* asked for */
-    bool islands;      /* and in force: this field partitions the collection */
-    uint64_t points;   /* that have the field */
+    ins_text schema; /* JSON as given: "keyword" or {"type": "keyword", ...} */
+    bool is_tenant;  /* asked for */
+    bool islands;    /* and in force: this field partitions the collection */
+    bool late;       /* made on a collection with files: their large extents lack it until merged */
+    uint64_t points; /* that have the field */
     bool points_exact; /* else it is the number of all points, an upper bound */
 } ins_field_info;
 

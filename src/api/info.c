@@ -181,24 +181,35 @@ static void write_schema(const ins_collection_info *info, struct json_writer *wr
     json_write_end_object(writer);
 }
 
+static void write_warning(const char *about, ins_text field, const char *what,
+                          struct json_writer *writer) {
+    char message[600];
+    int shown = field.size <= INS_NAME_BYTES_MAX ? (int)field.size : 0;
+    (void)snprintf(message, sizeof(message), "%s `%.*s` %s", about, shown, field.data, what);
+    json_write_begin_object(writer);
+    json_write_key(writer, "message");
+    json_write_string(writer, message);
+    json_write_end_object(writer);
+}
+
 static void write_warnings(const ins_collection_info *info, struct json_writer *writer) {
     json_write_key(writer, "warnings");
     json_write_begin_array(writer);
     for (size_t i = 0; i < info->field_count; i++) {
         const ins_field_info *field = &info->fields[i];
-        char message[512];
-        if (!field->is_tenant || field->islands) {
-            continue;
+        if (field->is_tenant && !field->islands) {
+            write_warning("The index on", field->name,
+                          "asked for is_tenant but does not set tenants apart: it was made when "
+                          "the collection already had points, or another field came first. Answers "
+                          "are right; searches in one tenant read more than they need.",
+                          writer);
+        } else if (field->late && !field->islands) {
+            write_warning("The index on", field->name,
+                          "was made when the collection already had files: large extents from "
+                          "before are searched without it until their next merge. Answers are "
+                          "right.",
+                          writer);
         }
-        (void)snprintf(message, sizeof(message),
-                       "The index on `%.*s` asked for is_tenant but does not set tenants apart: it "
-                       "was made when the collection already had points, or another field came "
-                       "first. Answers are right; searches in one tenant read more than they need.",
-                       (int)(field->name.size < 255 ? field->name.size : 0), field->name.data);
-        json_write_begin_object(writer);
-        json_write_key(writer, "message");
-        json_write_string(writer, message);
-        json_write_end_object(writer);
     }
     json_write_end_array(writer);
 }

@@ -53,7 +53,8 @@ static ins_status fill_fields(struct collection_read *self, ins_error *error) {
         fields[i] = (ins_field_info){.name = text_copy(pool, field->name),
                                      .schema = text_copy(pool, field->schema),
                                      .is_tenant = field->is_tenant,
-                                     .islands = field->islands};
+                                     .islands = field->islands,
+                                     .late = field->late};
         if (fields[i].name.data == NULL || fields[i].schema.data == NULL) {
             return ins_fail(error, INS_FULL, "no memory for %u fields", schema->field_count);
         }

@@ -260,6 +260,16 @@ static bool island_is_empty(const struct island *island) {
     return empty;
 }
 
+static bool has_files(const struct scope *scope) {
+    for (const struct island *island = scope->islands; island != NULL;
+         island = island->scope_next) {
+        if (island->run_count > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static ins_status draft_fields(struct collection_write *self, struct schema_draft *draft,
                                bool remove, ins_error *error) {
     const struct schema *old = self->scope->schema;
@@ -286,8 +296,10 @@ static ins_status draft_fields(struct collection_write *self, struct schema_draf
                         INS_FIELDS_MAX);
     }
     struct schema_field *field = &fields[draft->field_count++];
-    *field = (struct schema_field){
-        .name = request->field, .schema = request->schema, .is_tenant = request->is_tenant};
+    *field = (struct schema_field){.name = request->field,
+                                   .schema = request->schema,
+                                   .is_tenant = request->is_tenant,
+                                   .late = has_files(self->scope)};
     bool same_path = draft->has_tenant_field && text_equal(draft->tenant_field, request->field);
     bool first =
         request->is_tenant && !draft->has_tenant_field && island_is_empty(self->scope->common);

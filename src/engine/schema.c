@@ -30,6 +30,8 @@ static ins_text schema_text(struct pool *pool, const struct schema_draft *draft)
         json_write_bool(&writer, field->is_tenant);
         json_write_key(&writer, "islands");
         json_write_bool(&writer, field->islands);
+        json_write_key(&writer, "late");
+        json_write_bool(&writer, field->late);
         json_write_end_object(&writer);
     }
     json_write_end_array(&writer);
@@ -62,20 +64,22 @@ static ins_status parse_fields(struct schema *schema, struct json_value fields, 
                                char **at, ins_error *error) {
     struct json_iterator iterator = json_begin(fields);
     struct json_text_iterator raw = json_text_begin(raw_fields);
-    struct json_value field, name, tenant, islands;
+    struct json_value field, name, tenant, islands, late;
     ins_text raw_field;
     for (uint32_t i = 0; i < schema->field_count; i++) {
         if (!json_next(&iterator, &field) || !json_text_next(&raw, &raw_field) ||
             json_type_of(field) != JSON_OBJECT || !json_get(field, "name", &name) ||
             json_type_of(name) != JSON_STRING || !json_get(field, "tenant", &tenant) ||
             json_type_of(tenant) != JSON_BOOL || !json_get(field, "islands", &islands) ||
-            json_type_of(islands) != JSON_BOOL) {
+            json_type_of(islands) != JSON_BOOL || !json_get(field, "late", &late) ||
+            json_type_of(late) != JSON_BOOL) {
             return schema_damaged(error, "fields");
         }
         struct schema_field *out = &schema->fields[i];
         out->name = schema_keep(at, json_string(name));
         out->is_tenant = json_bool(tenant);
         out->islands = json_bool(islands);
+        out->late = json_bool(late);
         if (!json_text_get_last(raw_field, text_of("schema"), &out->schema)) {
             return schema_damaged(error, "fields[].schema");
         }

@@ -145,7 +145,7 @@ ins_status payload_path_parse(ins_text text, struct pool *pool, struct payload_p
 
 ins_status payload_path_parse_keys(ins_text text, struct pool *pool, struct payload_path *out_path,
                                    ins_error *error) {
-    struct payload_path path;
+    struct payload_path path = {.part_count = 0};
     ins_status status = payload_path_parse(text, pool, &path, error);
     if (status == INS_OK && path.key_count < path.part_count) {
         int shown = text.size > 100 ? 100 : (int)text.size;

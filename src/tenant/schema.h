@@ -21,6 +21,8 @@ struct schema_field {
     ins_text name;   /* slices of the schema's text */
     ins_text schema; /* JSON as the client gave it */
     bool is_tenant, islands;
+    bool
+        late; /* made when extents had been written: large ones may lack it until they are merged */
 };
 
 struct schema {

@@ -202,6 +202,14 @@ class RestTest(unittest.TestCase):
         self.client.ok("PUT", self.path + "/index?wait=true", {
             "field_name": "t", "field_schema": {"type": "keyword", "is_tenant": True}})
         self.assertIn("`t`", self.client.ok("GET", self.path)["warnings"][0]["message"])
+        index = {"field_name": "n", "field_schema": "integer"}
+        self.client.ok("PUT", self.path + "/index?wait=true", index)
+        self.assertEqual(len(self.client.ok("GET", self.path)["warnings"]), 1)  # nothing is in files yet
+        self.client.ok("POST", "/insula/flush", {})
+        self.client.ok("PUT", self.path + "/index?wait=true", {**index, "field_name": "m"})
+        warnings = [one["message"] for one in self.client.ok("GET", self.path)["warnings"]]
+        self.assertEqual(len(warnings), 2)
+        self.assertIn("`m` was made when the collection already had files", warnings[1])
         self.assertEqual(self.count({"must": [{"key": "t", "match": {"value": "a"}}]}), 1)
 
     def test_info(self):
