@@ -201,7 +201,7 @@ bool report_load(struct report *report, const char *path) {
     char *text = malloc(FILE_BYTES_MAX);
     struct json_parser *parser = json_parser_create(FILE_BYTES_MAX, 8);
     ins_error error = {.message = "cannot be read"};
-    struct json_value root;
+    struct json_value root = {0};
     bool good = false;
     if (file != NULL && text != NULL && parser != NULL) {
         size_t size = fread(text, 1, FILE_BYTES_MAX, file);

@@ -160,6 +160,7 @@ static void plot_steps(const struct overload *overload) {
                 next = i;
             }
         }
+        INS_ASSERT(next < STEPS_MAX); /* one of them is left in each turn */
         drawn[next] = true;
         plot_point(line, overload->steps[next].rate, overload->steps[next].p99_ms);
     }

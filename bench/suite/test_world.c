@@ -76,7 +76,7 @@ static void test_ids(void **state) {
 static void test_vectors(void **state) {
     (void)state;
     struct world world;
-    float first[BENCH_DIM], again[BENCH_DIM], other[BENCH_DIM];
+    float first[BENCH_DIM] = {0}, again[BENCH_DIM], other[BENCH_DIM];
     char text[VECTOR_TEXT_MAX];
     open_world(&world, "tiny", BENCH_STYLE_KEY);
     for (uint32_t tenant = 0; tenant < world.tenant_count; tenant++) {
