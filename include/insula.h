@@ -258,7 +258,18 @@ typedef struct ins_points {
     size_t count;
     bool has_next;
     ins_id next; /* scroll: where the next page begins */
+    const struct ins_number *order_values; /* [count] of INS_RANK_ORDER, else NULL */
 } ins_points;
+
+typedef struct ins_group {
+    ins_value value;
+    ins_points points;
+} ins_group;
+
+typedef struct ins_facet {
+    ins_value value;
+    uint64_t count; /* points that have it */
+} ins_facet;
 
 typedef struct ins_field_info {
     ins_text name;
@@ -316,6 +327,10 @@ struct ins_call { /* all zero but for what the caller sets */
     size_t name_count;
     const struct ins_alias *aliases;
     size_t alias_count;
+    const ins_group *groups;
+    size_t group_count;
+    const ins_facet *facets;
+    size_t facet_count;
     /* The engine's own. */
     void *owner;
     ins_task task; /* brings done to another lane */
@@ -429,6 +444,56 @@ typedef struct ins_points_request {
     bool has_score_threshold;
     bool with_vector; /* answers carry vectors */
 } ins_points_request;
+
+/* ---- Points by other orders than nearness, values, groups ---- */
+
+typedef enum ins_rank_kind {
+    INS_RANK_NEAREST,  /* to positive[0] */
+    INS_RANK_AVERAGE,  /* to the mean of positive, moved away from the mean of negative */
+    INS_RANK_BEST,     /* by the best of the positive, or of the negative where that is nearer */
+    INS_RANK_SUM,      /* by the sum over positive less the sum over negative */
+    INS_RANK_DISCOVER, /* by pairs (positive[i], negative[i]), then by nearness to target */
+    INS_RANK_CONTEXT,  /* by how little it is nearer to negative[i] than to positive[i] */
+    INS_RANK_ORDER,    /* by the value at `key`: numbers or moments; others do not come */
+    INS_RANK_SAMPLE,   /* at random */
+    INS_RANK_ID,       /* by id */
+    INS_RANK_FACET     /* no points: the values at `key` and how many points have each */
+} ins_rank_kind;
+
+typedef struct ins_example { /* a vector, or the stored one of a point, which is left out then */
+    bool by_id;
+    ins_id id;
+    const float *vector; /* [dim] */
+    uint32_t dim;
+} ins_example;
+
+typedef struct ins_number {
+    bool is_real;
+    int64_t integer;
+    double real;
+} ins_number;
+
+#define INS_RANK_LIMIT_MAX 16384u   /* limit + offset; limit * group_size */
+#define INS_RANK_EXAMPLES_MAX 1024u /* of all lists together */
+
+typedef struct ins_rank_request {
+    /* collection, filter, limit, offset, score threshold, vector_name, what answers carry */
+    ins_points_request points;
+    ins_rank_kind kind;
+    const ins_example *positive, *negative, *target;
+    size_t positive_count, negative_count;
+    ins_text key;
+    bool descending, has_start; /* ORDER: from `start` on, itself included */
+    ins_number start;
+    /* Not 0: the best `limit` groups of points with equal values at `group_key`, of each the best
+     * `group_size`. Integers and strings make groups; of an array each element does. */
+    uint32_t group_size;
+    ins_text group_key;
+} ins_rank_request;
+
+/* Exact over every island that the filter does not rule out. call->points (ORDER: with
+ * order_values), call->groups or call->facets, best first. */
+INS_API void ins_points_rank(ins_db *db, const void *rank_request, ins_call *call);
 
 INS_API void ins_points_upsert(ins_db *db, const void *points_request, ins_call *call);
 INS_API void ins_points_delete(ins_db *db, const void *points_request, ins_call *call);

@@ -135,6 +135,9 @@ void ins_call_release(ins_call *call) {
     }
     call->owner = NULL;
     struct arena *arena = operation->db->arena;
+    if (operation->inner != NULL) {
+        ins_call_release(operation->inner);
+    }
     pool_fini(&operation->pool);
     arena_free(arena, INS_MEM_QUERY, operation, operation->size);
 }

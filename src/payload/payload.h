@@ -83,6 +83,11 @@ INS_MUST_USE ins_status payload_remove(struct pool *pool, ins_text text,
  * to 9999. False: no such text. */
 bool payload_moment_parse(ins_text text, int64_t *out_micros);
 
+/* Each value that stands at the path, as its text; of an array that stands there its elements. The
+ * walk ends when `visit` says false. `payload` is a stored form. */
+void payload_values(ins_text payload, const struct payload_path *path,
+                    bool (*visit)(void *context, ins_text value), void *context);
+
 /* Filters: compiled once an operation, matched per row. Semantics are Qdrant's, see ins_condition:
  * a condition on an array holds when any element does; integers match only integers, keywords only
  * strings, bools only bools; a range takes numbers, or strings that are moments. */

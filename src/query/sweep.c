@@ -21,6 +21,7 @@ static ins_status look(struct sweep *sweep, const struct place *place, const ins
             return status;
         }
     }
+    sweep->place = place;
     return match ? sweep->match(sweep->context, id, error) : INS_OK;
 }
 

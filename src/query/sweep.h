@@ -14,9 +14,11 @@ struct sweep {
     const struct filter *filter; /* NULL: all */
     const struct payload_path *tenant_path;
     struct json_parser *parser;
-    /* One point that passes. An error ends the sweep. */
+    /* One point that passes; sweep->place says where it lies. INS_AGAIN when it waits for bytes: it
+     * comes once more. An error ends the sweep. */
     ins_status (*match)(void *context, const ins_id *id, ins_error *error);
     void *context;
+    const struct place *place; /* while `match` runs */
     enum { SWEEP_LOAD, SWEEP_MEMTABLES, SWEEP_RUNS } stage;
     uint32_t which;
     const struct memrow *next_row;

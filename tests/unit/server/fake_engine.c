@@ -799,3 +799,8 @@ void ins_collection_update(ins_db *db, const void *collection_request, ins_call 
     (void)collection_request;
     refuse(db, call);
 }
+
+void ins_points_rank(ins_db *db, const void *rank_request, ins_call *call) {
+    (void)rank_request;
+    refuse(db, call);
+}

@@ -1,0 +1,358 @@
+/* Points by any order but nearness to one vector alone, groups of points, and values with counts.
+ *
+ * Path: examples by id are fetched -> every island that the filter leaves is swept, each point is
+ * scored and offered to bounded heaps -> the points of the answer are fetched by their ids.
+ * The last step reads what is there then: a point that was deleted meanwhile is left out, one that
+ * was overwritten comes as it is now, with the score that it had. Memory: heaps of at most
+ * INS_RANK_LIMIT_MAX hits; groups and values as far as the operation's memory goes. */
+#include "engine/points_rank.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/id.h"
+#include "base/status.h"
+#include "engine/names.h"
+
+static struct points_rank *of(struct operation *operation) {
+    return container_of(operation, struct points_rank, operation);
+}
+
+static void rank_close(struct operation *operation) {
+    struct points_rank *self = of(operation);
+    reader_close(&self->reader);
+    islands_walk_close(&self->walk);
+    schema_release(&operation->db->catalog, self->schema);
+    if (self->scope != NULL) {
+        self->scope->pins--;
+    }
+}
+
+/* ---- Begin ---- */
+
+static ins_status check_limits(const ins_rank_request *request, ins_error *error) {
+    const ins_points_request *points = &request->points;
+    uint64_t each = request->group_size > 0 ? request->group_size : 1;
+    uint64_t wanted =
+        request->group_size > 0 ? points->limit * each : (uint64_t)points->limit + points->offset;
+    if (points->limit == 0 || wanted > INS_RANK_LIMIT_MAX) {
+        return ins_fail(error, INS_UNPROCESSABLE,
+                        "limit: %u, offset: %u, group_size: %u; this kind of query answers from 1 "
+                        "to %u points, those before the offset included",
+                        points->limit, points->offset, request->group_size, INS_RANK_LIMIT_MAX);
+    }
+    return INS_OK;
+}
+
+static ins_status parse_keys(struct points_rank *self, ins_error *error) {
+    const ins_rank_request *request = self->request;
+    struct pool *pool = &self->operation.pool;
+    ins_status status = INS_OK;
+    if (request->kind == INS_RANK_ORDER || request->kind == INS_RANK_FACET) {
+        status = payload_path_parse(request->key, pool, &self->key, error);
+    }
+    if (status == INS_OK && request->group_size > 0) {
+        status = payload_path_parse(request->group_key, pool, &self->group_key, error);
+    }
+    bool tallies = request->group_size > 0 || request->kind == INS_RANK_FACET;
+    if (status == INS_OK && tallies && !tally_init(&self->tally, pool)) {
+        status = ins_fail(error, INS_FULL, "no memory for groups");
+    }
+    return status;
+}
+
+static void init_order(struct points_rank *self) {
+    const ins_rank_request *request = self->request;
+    struct ins_db *db = self->operation.db;
+    self->order = request->kind != INS_RANK_ORDER ? RANK_SCORE
+                  : request->descending           ? RANK_DESCENDING
+                                                  : RANK_ASCENDING;
+    self->heap.capacity = request->points.limit + request->points.offset;
+    if (request->kind == INS_RANK_SAMPLE) {
+        db->runtime->random(db->runtime->context, &self->random, sizeof(self->random));
+    }
+}
+
+static ins_status rank_begin(struct points_rank *self, ins_error *error) {
+    const ins_rank_request *request = self->request;
+    struct operation *operation = &self->operation;
+    ins_status status =
+        names_find_scope(operation->db, request->points.collection, false, &self->scope, error);
+    if (status != INS_OK) {
+        self->scope = NULL;
+        return status;
+    }
+    self->scope->pins++;
+    self->schema = schema_hold(self->scope->schema);
+    status = check_limits(request, error);
+    if (status == INS_OK) {
+        status = parse_keys(self, error);
+    }
+    if (status == INS_OK) {
+        status =
+            islands_walk_init(&self->walk, operation, self->scope, request->points.filter, error);
+    }
+    init_order(self);
+    self->stage = RANK_EXAMPLES;
+    return status == INS_OK ? rank_examples_begin(self, error) : status;
+}
+
+/* ---- Calls of its own ---- */
+
+static void inner_done(ins_call *call) {
+    struct points_rank *self = call->user;
+    self->inner_busy = false;
+    self->operation.parked = false;
+    if (!self->starting) {
+        db_run(self->operation.db, INS_LANE_REQUEST, &self->operation.waiter.task);
+    }
+}
+
+static ins_status inner_get(struct points_rank *self) {
+    struct operation *operation = &self->operation;
+    self->inner = (ins_call){.done = inner_done,
+                             .user = self,
+                             .lane = operation->call->lane,
+                             .deadline_ns = operation->call->deadline_ns};
+    self->inner_busy = true;
+    operation->parked = true;
+    self->starting = true;
+    ins_points_get(operation->db, &self->inner_request, &self->inner);
+    self->starting = false;
+    return self->inner_busy ? INS_AGAIN : INS_OK;
+}
+
+static ins_status inner_status(const struct points_rank *self, ins_error *error) {
+    if (self->inner.status != INS_OK) {
+        *error = self->inner.error;
+    }
+    return self->inner.status;
+}
+
+/* ---- Sweep ---- */
+
+static ins_status sweep_open(struct points_rank *self, bool *out_end, ins_error *error) {
+    struct operation *operation = &self->operation;
+    const struct filter *filter;
+    const struct payload_path *path;
+    if (islands_walk_lost(&self->walk)) {
+        return names_absent(self->request->points.collection, error);
+    }
+    struct island *island = islands_walk_next(&self->walk, &filter, &path);
+    *out_end = island == NULL;
+    if (island == NULL) {
+        return INS_OK;
+    }
+    ins_status status = reader_open(&self->reader, &operation->db->reading, island,
+                                    operation->db->reading.durable_lsn, &operation->pool,
+                                    &operation->waiter, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    self->sweep = (struct sweep){.reader = &self->reader,
+                                 .filter = filter,
+                                 .tenant_path = path,
+                                 .parser = operation->db->parser,
+                                 .match = rank_row,
+                                 .context = self,
+                                 .cost = self->sweep.cost};
+    sweep_begin(&self->sweep);
+    self->sweeping = true;
+    return INS_OK;
+}
+
+/* INS_OK when every island was swept. */
+static ins_status sweep_islands(struct points_rank *self, ins_error *error) {
+    self->sweep.cost = 0;
+    for (uint32_t steps = 0; steps < 1024 && self->sweep.cost < STEP_ROWS; steps++) {
+        bool done = true;
+        if (!self->sweeping) {
+            ins_status status = sweep_open(self, &done, error);
+            if (status != INS_OK || done) {
+                return status;
+            }
+            continue;
+        }
+        ins_status status = sweep_step(&self->sweep, STEP_ROWS, &done, error);
+        if (status != INS_OK) {
+            return status;
+        }
+        if (!done) {
+            return INS_AGAIN; /* let others pass */
+        }
+        reader_close(&self->reader);
+        self->sweeping = false;
+    }
+    return INS_AGAIN;
+}
+
+/* ---- Which points and values the answer has ---- */
+
+static int order_facets(const void *left, const void *right) {
+    const struct tally_value *a = *(struct tally_value *const *)left;
+    const struct tally_value *b = *(struct tally_value *const *)right;
+    int by = (a->count < b->count) - (a->count > b->count);
+    return by != 0 ? by : value_compare(&a->value, &b->value);
+}
+
+static ins_status finish_facets(struct points_rank *self, ins_error *error) {
+    struct tally_value **list = tally_list(&self->tally);
+    uint32_t limit = self->request->points.limit;
+    uint32_t count = self->tally.count < limit ? self->tally.count : limit;
+    ins_facet *facets = pool_alloc(&self->operation.pool, (count + 1) * sizeof(*facets));
+    if (list == NULL || facets == NULL) {
+        return ins_fail(error, INS_FULL, "no memory for %u values", self->tally.count);
+    }
+    qsort(list, self->tally.count, sizeof(struct tally_value *), order_facets);
+    for (uint32_t i = 0; i < count; i++) {
+        facets[i] = (ins_facet){.value = list[i]->value, .count = list[i]->count};
+    }
+    self->operation.call->facets = facets;
+    self->operation.call->facet_count = count;
+    return INS_OK;
+}
+
+static int order_groups(const void *left, const void *right, void *order) {
+    const struct tally_value *a = *(struct tally_value *const *)left;
+    const struct tally_value *b = *(struct tally_value *const *)right;
+    int by = rank_compare(*(enum rank_order *)order, &a->heap.hits[0], &b->heap.hits[0]);
+    return by != 0 ? by : value_compare(&a->value, &b->value);
+}
+
+static ins_status pick_groups(struct points_rank *self, ins_error *error) {
+    self->chosen = tally_list(&self->tally);
+    if (self->chosen == NULL) {
+        return ins_fail(error, INS_FULL, "no memory for %u groups", self->tally.count);
+    }
+    for (uint32_t i = 0; i < self->tally.count; i++) {
+        rank_sort(&self->chosen[i]->heap, self->order);
+    }
+    qsort_r(self->chosen, self->tally.count, sizeof(struct tally_value *), order_groups,
+            &self->order);
+    uint32_t limit = self->request->points.limit;
+    self->chosen_count = self->tally.count < limit ? self->tally.count : limit;
+    return INS_OK;
+}
+
+static ins_status pick(struct points_rank *self, ins_error *error) {
+    uint32_t capacity = self->request->group_size > 0
+                            ? self->request->points.limit * self->request->group_size
+                            : self->heap.capacity;
+    ins_status status = self->request->group_size > 0 ? pick_groups(self, error) : INS_OK;
+    if (status != INS_OK) {
+        return status;
+    }
+    self->fetch_ids = pool_alloc(&self->operation.pool, (capacity + 1) * sizeof(ins_id));
+    if (self->fetch_ids == NULL) {
+        return ins_fail(error, INS_FULL, "no memory for %u points", capacity);
+    }
+    rank_sort(&self->heap, self->order);
+    for (uint32_t i = self->request->points.offset; i < self->heap.count; i++) {
+        self->fetch_ids[self->fetch_count++] = self->heap.hits[i].id;
+    }
+    for (uint32_t i = 0; i < self->chosen_count; i++) {
+        for (uint32_t k = 0; k < self->chosen[i]->heap.count; k++) {
+            self->fetch_ids[self->fetch_count++] = self->chosen[i]->heap.hits[k].id;
+        }
+    }
+    self->inner_request = self->request->points;
+    self->inner_request.ids = self->fetch_ids;
+    self->inner_request.id_count = self->fetch_count;
+    self->stage = RANK_FETCH;
+    return inner_get(self);
+}
+
+/* ---- The answer ---- */
+
+/* The points of some hits, from *at on of those that were fetched, in the same order. */
+static ins_status take_points(struct points_rank *self, const struct rank_hit *hits, uint32_t count,
+                              size_t *at, ins_points *out, ins_error *error) {
+    struct pool *pool = &self->operation.pool;
+    ins_point *points = pool_alloc(pool, (count + 1) * sizeof(*points));
+    ins_number *values = pool_alloc(pool, (count + 1) * sizeof(*values));
+    if (points == NULL || values == NULL) {
+        return ins_fail(error, INS_FULL, "no memory for %u points", count);
+    }
+    *out = (ins_points){.items = points};
+    for (uint32_t i = 0; i < count && *at < self->inner.points.count; i++) {
+        const ins_point *fetched = &self->inner.points.items[*at];
+        if (!id_equal(&fetched->id, &hits[i].id)) {
+            continue; /* gone since */
+        }
+        points[out->count] = *fetched;
+        points[out->count].score = score_shown(&self->scorer, hits[i].score);
+        values[out->count++] = hits[i].order;
+        (*at)++;
+    }
+    out->order_values = self->request->kind == INS_RANK_ORDER ? values : NULL;
+    return INS_OK;
+}
+
+static ins_status answer(struct points_rank *self, ins_error *error) {
+    ins_call *call = self->operation.call;
+    size_t at = 0;
+    ins_status status = inner_status(self, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    if (self->request->group_size == 0) {
+        uint32_t offset = self->request->points.offset;
+        uint32_t count = self->heap.count > offset ? self->heap.count - offset : 0;
+        return take_points(self, self->heap.hits + (count > 0 ? offset : 0), count, &at,
+                           &call->points, error);
+    }
+    ins_group *groups =
+        pool_alloc(&self->operation.pool, (self->chosen_count + 1) * sizeof(*groups));
+    if (groups == NULL) {
+        return ins_fail(error, INS_FULL, "no memory for %u groups", self->chosen_count);
+    }
+    for (uint32_t i = 0; i < self->chosen_count && status == INS_OK; i++) {
+        const struct tally_value *chosen = self->chosen[i];
+        ins_group *group = &groups[call->group_count];
+        group->value = chosen->value;
+        status =
+            take_points(self, chosen->heap.hits, chosen->heap.count, &at, &group->points, error);
+        call->group_count += status == INS_OK && group->points.count > 0;
+    }
+    call->groups = groups;
+    return status;
+}
+
+static ins_status rank_step(struct operation *operation, ins_error *error) {
+    struct points_rank *self = of(operation);
+    ins_status status = INS_OK;
+    if (self->stage == RANK_BEGIN) {
+        status = rank_begin(self, error);
+        if (status == INS_OK && self->id_count > 0) {
+            status = inner_get(self);
+        }
+    }
+    if (status == INS_OK && self->stage == RANK_EXAMPLES) {
+        status = self->id_count > 0 ? inner_status(self, error) : INS_OK;
+        status = status == INS_OK ? rank_examples_end(self, error) : status;
+        ins_call_release(&self->inner);
+        self->stage = RANK_SWEEP;
+    }
+    if (status == INS_OK && self->stage == RANK_SWEEP) {
+        status = sweep_islands(self, error);
+        if (status == INS_OK && self->request->kind == INS_RANK_FACET) {
+            return finish_facets(self, error);
+        }
+        self->stage = status == INS_OK ? RANK_PICK : RANK_SWEEP;
+    }
+    if (status == INS_OK && self->stage == RANK_PICK) {
+        operation->inner = &self->inner; /* its answer is part of this one */
+        status = pick(self, error);
+    }
+    return status == INS_OK ? answer(self, error) : status;
+}
+
+void ins_points_rank(ins_db *db, const void *rank_request, ins_call *call) {
+    struct points_rank *self =
+        operation_create(db, call, sizeof(*self), rank_step, rank_close, true);
+    if (self != NULL) {
+        self->request = rank_request;
+        operation_run(&self->operation);
+    }
+}

@@ -1,0 +1,219 @@
+/* Examples of a ranking: fetched by id, normalised as stored vectors are, averaged. */
+#include <string.h>
+
+#include "base/id.h"
+#include "base/status.h"
+#include "engine/points_rank.h"
+
+static bool needs_vectors(ins_rank_kind kind) {
+    return kind < INS_RANK_ORDER;
+}
+
+static size_t example_count(const ins_rank_request *request) {
+    return request->positive_count + request->negative_count + (request->target != NULL);
+}
+
+/* In the order of self->vectors: positive, negative, target. */
+static const ins_example *example_at(const ins_rank_request *request, size_t index) {
+    if (index < request->positive_count) {
+        return &request->positive[index];
+    }
+    index -= request->positive_count;
+    return index < request->negative_count ? &request->negative[index] : request->target;
+}
+
+static ins_status check_counts(const ins_rank_request *request, ins_error *error) {
+    bool pairs = request->kind == INS_RANK_DISCOVER || request->kind == INS_RANK_CONTEXT;
+    bool wants_target = request->kind == INS_RANK_DISCOVER;
+    if (example_count(request) > INS_RANK_EXAMPLES_MAX) {
+        return ins_fail(error, INS_INVALID, "%zu examples, the limit is %u", example_count(request),
+                        INS_RANK_EXAMPLES_MAX);
+    }
+    if (pairs && request->positive_count != request->negative_count) {
+        return ins_fail(error, INS_INVALID, "context: every pair has a positive and a negative");
+    }
+    if (wants_target && request->target == NULL) {
+        return ins_fail(error, INS_INVALID, "discover: there is no target");
+    }
+    if ((request->kind == INS_RANK_AVERAGE || request->kind == INS_RANK_NEAREST) &&
+        request->positive_count == 0) {
+        return ins_fail(error, INS_INVALID,
+                        "At least one positive vector ID required with this strategy");
+    }
+    if ((request->kind == INS_RANK_BEST || request->kind == INS_RANK_SUM) &&
+        request->positive_count + request->negative_count == 0) {
+        return ins_fail(error, INS_INVALID, "No positive or negative vector or id was given");
+    }
+    return INS_OK;
+}
+
+static ins_status check_vector(const struct points_rank *self, const ins_example *example,
+                               ins_error *error) {
+    uint32_t dim = self->vector->shape.dim;
+    size_t at;
+    if (example->dim != dim) {
+        return ins_fail(error, INS_INVALID, "Vector dimension error: expected dim: %u, got %u", dim,
+                        example->dim);
+    }
+    return kernel_all_finite_f32(example->vector, dim, &at)
+               ? INS_OK
+               : ins_fail(error, INS_INVALID, "Vector value error: example[%zu] is not finite", at);
+}
+
+static void want_ids(struct points_rank *self) {
+    const ins_rank_request *request = self->request;
+    self->inner_request = (ins_points_request){.collection = request->points.collection,
+                                               .ids = self->ids,
+                                               .id_count = self->id_count,
+                                               .with_vector = true,
+                                               .vector_names = &self->vector->name,
+                                               .vector_name_count = 1};
+}
+
+ins_status rank_examples_begin(struct points_rank *self, ins_error *error) {
+    const ins_rank_request *request = self->request;
+    struct pool *pool = &self->operation.pool;
+    if (!needs_vectors(request->kind)) {
+        return INS_OK;
+    }
+    ins_text name = request->points.vector_name;
+    self->vector = schema_vector_named(self->schema, name);
+    if (self->vector == NULL) {
+        return ins_fail(error, INS_INVALID, "Not existing vector name error: %.*s", (int)name.size,
+                        name.size == 0 ? "" : name.data);
+    }
+    ins_status status = check_counts(request, error);
+    size_t count = example_count(request);
+    if (status == INS_OK) {
+        self->ids = pool_alloc(pool, (count + 1) * sizeof(ins_id));
+        self->vectors = pool_alloc_zero(pool, (count + 1) * sizeof(float *));
+        self->row = pool_alloc_aligned(pool, self->vector->shape.dim * sizeof(float), 64);
+        status = self->ids == NULL || self->vectors == NULL || self->row == NULL
+                     ? ins_fail(error, INS_FULL, "no memory for %zu examples", count)
+                     : INS_OK;
+    }
+    for (size_t i = 0; i < count && status == INS_OK; i++) {
+        const ins_example *example = example_at(request, i);
+        if (example->by_id) {
+            self->ids[self->id_count++] = example->id;
+        } else {
+            status = check_vector(self, example, error);
+        }
+    }
+    if (status == INS_OK && self->id_count > 0) {
+        want_ids(self);
+    }
+    return status;
+}
+
+/* ---- When those by id have come ---- */
+
+static ins_status absent(const ins_id *id, const ins_point *point, ins_error *error) {
+    char text[ID_TEXT_MAX];
+    (void)id_format(id, text);
+    return point == NULL
+               ? ins_fail(error, INS_NOT_FOUND, "No point with id %s found", text)
+               : ins_fail(error, INS_NOT_FOUND, "Point %s does not have the vector", text);
+}
+
+/* The answer has the points in the order of the ids, without those that are not there. */
+static ins_status take_example(struct points_rank *self, const ins_example *example, size_t *at,
+                               const float **out, ins_error *error) {
+    if (!example->by_id) {
+        *out = example->vector;
+        return INS_OK;
+    }
+    const ins_points *got = &self->inner.points;
+    const ins_point *point = *at < got->count ? &got->items[*at] : NULL;
+    if (point == NULL || !id_equal(&point->id, &example->id)) {
+        return absent(&example->id, NULL, error);
+    }
+    (*at)++;
+    *out = point->vector != NULL     ? point->vector
+           : point->vector_count > 0 ? point->vectors[0].values
+                                     : NULL;
+    uint32_t dim = point->vector != NULL     ? point->dim
+                   : point->vector_count > 0 ? point->vectors[0].dim
+                                             : 0;
+    return *out == NULL || dim != self->vector->shape.dim ? absent(&example->id, point, error)
+                                                          : INS_OK;
+}
+
+static void average(const struct points_rank *self, float *out) {
+    const ins_rank_request *request = self->request;
+    const float **negative = self->vectors + request->positive_count;
+    for (uint32_t d = 0; d < self->vector->shape.dim; d++) {
+        double mean = 0, away = 0;
+        for (size_t i = 0; i < request->positive_count; i++) {
+            mean += (double)self->vectors[i][d];
+        }
+        for (size_t i = 0; i < request->negative_count; i++) {
+            away += (double)negative[i][d];
+        }
+        mean /= (double)request->positive_count;
+        if (request->negative_count > 0) {
+            mean += mean - away / (double)request->negative_count;
+        }
+        out[d] = (float)mean;
+    }
+}
+
+/* A copy as stored vectors are; NULL when memory is out. */
+static float *as_stored(struct points_rank *self, const float *vector) {
+    uint32_t dim = self->vector->shape.dim;
+    float *copy = pool_alloc_aligned(&self->operation.pool, dim * sizeof(float), 64);
+    if (copy != NULL && self->vector->distance == INS_DISTANCE_COSINE) {
+        kernel_normalize_f32(vector, dim, copy);
+    } else if (copy != NULL) {
+        memcpy(copy, vector, dim * sizeof(float));
+    }
+    return copy;
+}
+
+static ins_status keep_vectors(struct points_rank *self, ins_error *error) {
+    const ins_rank_request *request = self->request;
+    size_t count = example_count(request);
+    bool one = request->kind == INS_RANK_AVERAGE || request->kind == INS_RANK_NEAREST;
+    if (one) {
+        float *mean =
+            pool_alloc_aligned(&self->operation.pool, self->vector->shape.dim * sizeof(float), 64);
+        if (mean != NULL) {
+            average(self, mean);
+            self->scorer.target = as_stored(self, mean);
+        }
+        return self->scorer.target != NULL ? INS_OK
+                                           : ins_fail(error, INS_FULL, "no memory for a mean");
+    }
+    for (size_t i = 0; i < count; i++) {
+        self->vectors[i] = as_stored(self, self->vectors[i]);
+        if (self->vectors[i] == NULL) {
+            return ins_fail(error, INS_FULL, "no memory for %zu examples", count);
+        }
+    }
+    self->scorer.target = request->target != NULL ? self->vectors[count - 1] : NULL;
+    return INS_OK;
+}
+
+ins_status rank_examples_end(struct points_rank *self, ins_error *error) {
+    const ins_rank_request *request = self->request;
+    self->scorer = (struct scorer){.kind = request->kind};
+    if (self->vector == NULL) {
+        return INS_OK;
+    }
+    size_t at = 0;
+    for (size_t i = 0; i < example_count(request); i++) {
+        ins_status status =
+            take_example(self, example_at(request, i), &at, &self->vectors[i], error);
+        if (status != INS_OK) {
+            return status;
+        }
+    }
+    self->scorer.kernels = kernels_get();
+    self->scorer.metric = index_metric_of(self->vector->distance);
+    self->scorer.dim = self->vector->shape.dim;
+    self->scorer.positive = self->vectors;
+    self->scorer.positive_count = (uint32_t)request->positive_count;
+    self->scorer.negative = self->vectors + request->positive_count;
+    self->scorer.negative_count = (uint32_t)request->negative_count;
+    return keep_vectors(self, error);
+}

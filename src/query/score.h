@@ -1,0 +1,27 @@
+/* Scores of one row against examples: what recommend, discover and context sort by.
+ *
+ * A similarity is larger where a row is nearer: the dot product, or the distance below zero (of
+ * Euclid its square). Scores are Qdrant's, so that thresholds mean the same. */
+#ifndef INS_QUERY_SCORE_H
+#define INS_QUERY_SCORE_H
+
+#include "query/query.h"
+
+struct scorer {
+    ins_rank_kind kind;
+    const struct kernels *kernels;
+    enum index_metric metric;
+    uint32_t dim;
+    const float *const *positive, *const *negative; /* as stored vectors are: normalised */
+    uint32_t positive_count, negative_count;
+    const float *target; /* NEAREST, AVERAGE, DISCOVER */
+};
+
+/* Larger is better. `row` [dim]. */
+double score_row(const struct scorer *scorer, const float *row);
+/* As it is shown: of the nearest to one vector, Qdrant's distance. */
+float score_shown(const struct scorer *scorer, double score);
+/* True when a shown score passes the threshold. */
+bool score_passes(const struct scorer *scorer, float shown, float threshold);
+
+#endif
