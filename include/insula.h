@@ -257,7 +257,7 @@ typedef struct ins_points {
     const ins_point *items;
     size_t count;
     bool has_next;
-    ins_id next; /* scroll: where the next page begins */
+    ins_id next;                           /* scroll: where the next page begins */
     const struct ins_number *order_values; /* [count] of INS_RANK_ORDER, else NULL */
 } ins_points;
 
@@ -472,6 +472,10 @@ typedef struct ins_number {
     int64_t integer;
     double real;
 } ins_number;
+
+/* A moment (RFC 3339 and what Qdrant takes beside it) as microseconds since 1970, as
+ * INS_RANK_ORDER compares it. False: no such text. Any thread. */
+INS_API bool ins_moment_parse(ins_text text, int64_t *out_micros);
 
 #define INS_RANK_LIMIT_MAX 16384u   /* limit + offset; limit * group_size */
 #define INS_RANK_EXAMPLES_MAX 1024u /* of all lists together */

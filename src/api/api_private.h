@@ -107,6 +107,10 @@ struct job {
     ins_points_request points;
     ins_alias_request aliases;
     ins_stats_request stats;
+    ins_rank_request rank; /* its `points` are those above */
+    struct job **parts;    /* of a batch: [part_count], one after the other */
+    size_t part_count, part_next;
+    struct job *whole;               /* of a part */
     job_encode encode;               /* writes the result of the envelope */
     void (*finish)(struct job *job); /* or answers in another form */
     ins_start start;                 /* with `request`, on the engine's lane */
@@ -152,6 +156,12 @@ void job_writer_init(struct job *job, struct json_writer *writer);
 /* Starts the engine's call, on the engine's lane; `encode` runs in its completion, on the API's. No
  * other way leads to the engine: a handler may run on a lane that is not the engine's. */
 void job_start(struct job *job, ins_start start, const void *request, job_encode encode);
+/* Makes parts that share the job's parameters and body. INS_INVALID when they are too many. */
+ins_status job_add_parts(struct job *job, size_t count, ins_error *error);
+/* Runs the parts, whose start, request and encode are set; the answer is an array of theirs. The
+ * first that fails answers for all. */
+void job_start_parts(struct job *job);
+#define BATCH_PARTS_MAX 256u /* 8 KiB each: 2 MiB of the memory for requests */
 
 /* Answers. */
 void answer_fixed(struct api *api, void *user, unsigned http, const char *content_type,
@@ -324,5 +334,41 @@ void encode_records(struct job *job, struct json_writer *writer);
 void encode_scroll(struct job *job, struct json_writer *writer);
 void encode_hits(struct job *job, struct json_writer *writer);
 void encode_query(struct job *job, struct json_writer *writer);
+void encode_groups(struct job *job, struct json_writer *writer);
+void encode_facets(struct job *job, struct json_writer *writer);
+
+/* Searches (rest_search.c): what a body asks for, into job->start, request and encode. */
+typedef ins_status (*search_prepare)(struct job *job, struct json_value body, ins_error *error);
+ins_status query_prepare(struct job *job, struct json_value body, ins_error *error);
+ins_status legacy_search_prepare(struct job *job, struct json_value body, ins_error *error);
+/* Filter, params, threshold, offset, payload and vector; not the limit. */
+ins_status search_decode(struct job *job, struct json_value body, const char *offset_name,
+                         ins_error *error);
+/* Rankings (rest_rank.c). */
+ins_status recommend_prepare(struct job *job, struct json_value body, ins_error *error);
+ins_status discover_prepare(struct job *job, struct json_value body, ins_error *error);
+/* Of a query's object: *out_found when it is one of recommend, discover, context, order_by, sample;
+ * job->rank is filled. */
+ins_status rank_query_decode(struct job *job, struct json_value query, bool *out_found,
+                             ins_error *error);
+ins_status order_by_decode(struct job *job, struct json_value value, const char *name,
+                           ins_error *error);
+void rank_prepare(struct job *job, ins_rank_kind kind, job_encode encode);
+ins_status points_query_batch(struct job *job, const struct api_request *request, ins_error *error);
+ins_status points_search_batch(struct job *job, const struct api_request *request,
+                               ins_error *error);
+ins_status points_recommend_batch(struct job *job, const struct api_request *request,
+                                  ins_error *error);
+ins_status points_discover_batch(struct job *job, const struct api_request *request,
+                                 ins_error *error);
+ins_status points_recommend(struct job *job, const struct api_request *request, ins_error *error);
+ins_status points_discover(struct job *job, const struct api_request *request, ins_error *error);
+ins_status points_query_groups(struct job *job, const struct api_request *request,
+                               ins_error *error);
+ins_status points_search_groups(struct job *job, const struct api_request *request,
+                                ins_error *error);
+ins_status points_recommend_groups(struct job *job, const struct api_request *request,
+                                   ins_error *error);
+ins_status points_facet(struct job *job, const struct api_request *request, ins_error *error);
 
 #endif

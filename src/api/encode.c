@@ -114,6 +114,20 @@ static void encode_point_rest(const struct job *job, const ins_point *point,
     }
 }
 
+/* The value that it was ordered by. */
+static void encode_order(const ins_points *points, size_t index, struct json_writer *writer) {
+    if (points->order_values == NULL) {
+        return;
+    }
+    const ins_number *value = &points->order_values[index];
+    json_write_key(writer, "order_value");
+    if (value->is_real) {
+        json_write_double(writer, value->real);
+    } else {
+        json_write_i64(writer, value->integer);
+    }
+}
+
 static void encode_point(const struct job *job, const ins_point *point,
                          struct json_writer *writer) {
     json_write_begin_object(writer);
@@ -128,9 +142,15 @@ void encode_record(struct job *job, struct json_writer *writer) {
 }
 
 void encode_records(struct job *job, struct json_writer *writer) {
+    const ins_points *points = &job->call.points;
     json_write_begin_array(writer);
-    for (size_t i = 0; i < job->call.points.count; i++) {
-        encode_point(job, &job->call.points.items[i], writer);
+    for (size_t i = 0; i < points->count; i++) {
+        json_write_begin_object(writer);
+        json_write_key(writer, "id");
+        json_write_id(writer, &points->items[i].id);
+        encode_point_rest(job, &points->items[i], writer);
+        encode_order(points, i, writer);
+        json_write_end_object(writer);
     }
     json_write_end_array(writer);
 }
@@ -148,10 +168,11 @@ void encode_scroll(struct job *job, struct json_writer *writer) {
     json_write_end_object(writer);
 }
 
-void encode_hits(struct job *job, struct json_writer *writer) {
+static void encode_scored(const struct job *job, const ins_points *points, size_t from,
+                          struct json_writer *writer) {
     json_write_begin_array(writer);
-    for (size_t i = job->skip; i < job->call.points.count; i++) {
-        const ins_point *point = &job->call.points.items[i];
+    for (size_t i = from; i < points->count; i++) {
+        const ins_point *point = &points->items[i];
         json_write_begin_object(writer);
         json_write_key(writer, "id");
         json_write_id(writer, &point->id);
@@ -160,14 +181,63 @@ void encode_hits(struct job *job, struct json_writer *writer) {
         json_write_key(writer, "score");
         json_write_float(writer, point->score);
         encode_point_rest(job, point, writer);
+        encode_order(points, i, writer);
         json_write_end_object(writer);
     }
     json_write_end_array(writer);
+}
+
+void encode_hits(struct job *job, struct json_writer *writer) {
+    encode_scored(job, &job->call.points, job->skip, writer);
 }
 
 void encode_query(struct job *job, struct json_writer *writer) {
     json_write_begin_object(writer);
     json_write_key(writer, "points");
     encode_hits(job, writer);
+    json_write_end_object(writer);
+}
+
+static void encode_value(const ins_value *value, struct json_writer *writer) {
+    if (value->kind == INS_VALUE_TEXT) {
+        json_write_text(writer, value->text);
+    } else if (value->kind == INS_VALUE_BOOL) {
+        json_write_bool(writer, value->boolean);
+    } else {
+        json_write_i64(writer, value->integer);
+    }
+}
+
+void encode_groups(struct job *job, struct json_writer *writer) {
+    json_write_begin_object(writer);
+    json_write_key(writer, "groups");
+    json_write_begin_array(writer);
+    for (size_t i = 0; i < job->call.group_count; i++) {
+        const ins_group *group = &job->call.groups[i];
+        json_write_begin_object(writer);
+        json_write_key(writer, "hits");
+        encode_scored(job, &group->points, 0, writer);
+        json_write_key(writer, "id");
+        encode_value(&group->value, writer);
+        json_write_end_object(writer);
+    }
+    json_write_end_array(writer);
+    json_write_end_object(writer);
+}
+
+void encode_facets(struct job *job, struct json_writer *writer) {
+    json_write_begin_object(writer);
+    json_write_key(writer, "hits");
+    json_write_begin_array(writer);
+    for (size_t i = 0; i < job->call.facet_count; i++) {
+        const ins_facet *facet = &job->call.facets[i];
+        json_write_begin_object(writer);
+        json_write_key(writer, "value");
+        encode_value(&facet->value, writer);
+        json_write_key(writer, "count");
+        json_write_u64(writer, facet->count);
+        json_write_end_object(writer);
+    }
+    json_write_end_array(writer);
     json_write_end_object(writer);
 }

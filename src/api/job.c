@@ -38,6 +38,10 @@ struct job *job_create(struct api *api) {
 
 void job_destroy(struct job *job) {
     struct api *api = job->api;
+    for (size_t i = 0; i < job->part_count; i++) { /* parts have none of their own */
+        ins_call_release(&job->parts[i]->call);
+        job_destroy(job->parts[i]);
+    }
     while (job->blocks != NULL) {
         struct job_block *block = job->blocks;
         job->blocks = block->next;
@@ -265,6 +269,13 @@ static void job_end(struct job *job) {
     job_destroy(job);
 }
 
+static void job_answer_ok(struct job *job) {
+    struct json_writer writer;
+    answer_begin(job->api, &writer);
+    job->encode(job, &writer);
+    answer_end(job->api, job->user, job->start_ns, &writer);
+}
+
 static void job_done(ins_call *call) {
     struct job *job = call->user;
     if (job->answered) {
@@ -281,10 +292,7 @@ static void job_done(ins_call *call) {
     } else if (job->finish != NULL) {
         job->finish(job);
     } else {
-        struct json_writer writer;
-        answer_begin(job->api, &writer);
-        job->encode(job, &writer);
-        answer_end(job->api, job->user, job->start_ns, &writer);
+        job_answer_ok(job);
     }
     job_end(job);
 }
@@ -305,12 +313,9 @@ static void job_submit(struct job *job) {
     runtime->wake(runtime->context, INS_LANE_REQUEST);
 }
 
-void job_start(struct job *job, ins_start start, const void *request, job_encode encode) {
+/* From now on it may be cancelled and may be late. */
+static void job_arm(struct job *job) {
     uint64_t timeout_s = job->query.has_timeout ? job->query.timeout_s : READ_DEADLINE_S;
-    job->encode = encode;
-    job->call.done = job_done;
-    job->call.user = job;
-    job->call.lane = job->api->lane;
     job->call.deadline_ns = job->start_ns + timeout_s * 1000000000ull;
     if (job->ticket != NULL) {
         job->ticket->job = job;
@@ -318,6 +323,95 @@ void job_start(struct job *job, ins_start start, const void *request, job_encode
     if (job->query.has_timeout) {
         timed_add(job);
     }
+}
+
+/* ---- Batches ----------------------------------------------------------------------------- */
+
+ins_status job_add_parts(struct job *job, size_t count, ins_error *error) {
+    if (count > BATCH_PARTS_MAX) {
+        return ins_fail(error, INS_INVALID, "Wrong input: searches: %zu in one batch, at most %u",
+                        count, BATCH_PARTS_MAX);
+    }
+    job->parts = job_alloc(job, (count + 1) * sizeof(struct job *));
+    if (job->parts == NULL) {
+        return job_no_memory(error);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct job *part = job_create(job->api);
+        if (part == NULL) {
+            return job_no_memory(error);
+        }
+        part->whole = job;
+        part->route = job->route;
+        part->body = job->body;
+        part->params[0] = job->params[0];
+        job->parts[job->part_count++] = part;
+    }
+    return INS_OK;
+}
+
+static void encode_parts(struct job *job, struct json_writer *writer) {
+    json_write_begin_array(writer);
+    for (size_t i = 0; i < job->part_count; i++) {
+        job->parts[i]->encode(job->parts[i], writer);
+    }
+    json_write_end_array(writer);
+}
+
+static void parts_end(struct job *job, const ins_call *failed) {
+    if (!job->answered) {
+        job_detach(job);
+        if (failed != NULL && failed->status == INS_TIMEOUT) {
+            job_answer_timeout(job);
+        } else if (failed != NULL) {
+            job_answer_error(job, failed);
+        } else {
+            job_answer_ok(job);
+        }
+    }
+    job_end(job);
+}
+
+static void part_start(struct job *job);
+
+static void part_done(ins_call *call) {
+    struct job *part = call->user;
+    struct job *job = part->whole;
+    bool unwanted = job->answered || __atomic_load_n(&job->call.cancelled, __ATOMIC_RELAXED);
+    if (call->status == INS_OK && job->part_next < job->part_count && !unwanted) {
+        part_start(job);
+    } else {
+        parts_end(job, call->status == INS_OK ? NULL : call);
+    }
+}
+
+static void part_start(struct job *job) {
+    struct job *part = job->parts[job->part_next++];
+    part->call.done = part_done;
+    part->call.user = part;
+    part->call.lane = job->api->lane;
+    part->call.deadline_ns = job->call.deadline_ns;
+    job_submit(part);
+}
+
+void job_start_parts(struct job *job) {
+    job_arm(job);
+    job->encode = encode_parts;
+    if (job->part_count == 0) {
+        parts_end(job, NULL);
+    } else {
+        part_start(job);
+    }
+}
+
+/* ---- */
+
+void job_start(struct job *job, ins_start start, const void *request, job_encode encode) {
+    job_arm(job);
+    job->encode = encode;
+    job->call.done = job_done;
+    job->call.user = job;
+    job->call.lane = job->api->lane;
     job->start = start;
     job->request = request;
     job_submit(job);

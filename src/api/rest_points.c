@@ -59,8 +59,13 @@ static ins_status scroll_decode(struct job *job, struct json_value body, ins_err
     struct json_value value;
     uint64_t limit = SCROLL_LIMIT_DEFAULT;
     ins_status status = field_refuse(body, "shard_key", error);
-    if (status == INS_OK) {
-        status = field_refuse(body, "order_by", error);
+    if (status == INS_OK && field_get(body, "order_by", &value)) {
+        status = order_by_decode(job, value, "order_by", error);
+        if (status == INS_OK && field_get(body, "offset", &value)) {
+            status = ins_fail(error, INS_INVALID,
+                              "Wrong input: `offset` does not go with `order_by`: go on with "
+                              "`order_by.start_from` and a filter without the points seen");
+        }
     }
     if (status == INS_OK) {
         status = field_u64(body, "limit", "scroll_request.limit", 1, INS_LIMIT_MAX, &limit, error);
@@ -84,7 +89,12 @@ ins_status points_scroll(struct job *job, const struct api_request *request, ins
     }
     if (status == INS_OK) {
         job->points.collection = job->params[0];
-        job_start(job, ins_points_scroll, &job->points, encode_scroll);
+        job->start = ins_points_scroll;
+        job->request = &job->points;
+        if (job->rank.kind == INS_RANK_ORDER) {
+            rank_prepare(job, INS_RANK_ORDER, encode_scroll);
+        }
+        job_start(job, job->start, job->request, encode_scroll);
     }
     return status;
 }

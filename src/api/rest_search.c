@@ -1,5 +1,5 @@
 /* The two forms of a search: points/query (Qdrant's universal query) and the older points/search.
- * Of the queries this version has "nearest", by vector or by id, and none (a scroll by id). */
+ * Queries other than "nearest" and none (a scroll by id) are rankings: rest_rank.c. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 #include "api/api_private.h"
 
 #define LIMIT_DEFAULT 10u
+#define GROUP_SIZE_DEFAULT 3u
 
 /* nearest to: an array of numbers, or the id of a stored point */
 static ins_status target_decode(struct job *job, struct json_value value, const char *name,
@@ -24,15 +25,19 @@ static ins_status target_decode(struct job *job, struct json_value value, const 
     return decode_id(value, name, &job->points.query_id, error);
 }
 
-static ins_status query_object_decode(struct job *job, struct json_value query, ins_error *error) {
-    static const char *const later[] = {
-        "recommend", "discover",           "context", "order_by", "fusion", "rrf",   "formula",
-        "sample",    "relevance_feedback", "indices", "text",     "image",  "object"};
+static ins_status query_object_decode(struct job *job, struct json_value query, bool *out_ranked,
+                                      ins_error *error) {
+    static const char *const later[] = {"fusion",  "rrf",  "formula", "relevance_feedback",
+                                        "indices", "text", "image",   "object"};
     struct json_value value;
     if (field_get(query, "nearest", &value)) {
         struct json_value mmr;
         return field_get(query, "mmr", &mmr) ? unsupported_error(error, "query.mmr")
                                              : target_decode(job, value, "query.nearest", error);
+    }
+    ins_status status = rank_query_decode(job, query, out_ranked, error);
+    if (status != INS_OK || *out_ranked) {
+        return status;
     }
     for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
         if (field_get(query, later[i], &value)) {
@@ -65,8 +70,8 @@ static ins_status params_check(struct json_value body, ins_error *error) {
 }
 
 /* What both forms share: filter, params, threshold, offset, payload and vector. */
-static ins_status search_decode(struct job *job, struct json_value body, const char *offset_name,
-                                ins_error *error) {
+ins_status search_decode(struct job *job, struct json_value body, const char *offset_name,
+                         ins_error *error) {
     double threshold = 0.0;
     uint64_t offset = 0;
     ins_status status = field_refuse(body, "shard_key", error);
@@ -101,40 +106,72 @@ static ins_status query_fields_decode(struct job *job, struct json_value body, i
                : status;
 }
 
+static void prepare(struct job *job, ins_start start, job_encode encode) {
+    job->start = start;
+    job->request = &job->points;
+    job->encode = encode;
+}
+
 /* No query: points in the order of their ids, with score 0. The offset counts points, which a
  * scroll does not know, so that many more are read and left out. */
-static void query_start_scroll(struct job *job) {
+static void prepare_scroll(struct job *job) {
     job->skip = job->points.offset;
     job->points.limit += job->points.offset; /* each <= INS_LIMIT_MAX */
     job->points.offset = 0;
-    job_start(job, ins_points_scroll, &job->points, encode_query);
+    prepare(job, ins_points_scroll, encode_query);
 }
 
-ins_status points_query(struct job *job, const struct api_request *request, ins_error *error) {
-    struct json_value body, query;
+/* What query and query/groups share. *out_ranked: job->rank has what is asked for. */
+static ins_status query_decode(struct job *job, struct json_value body, bool *out_query,
+                               bool *out_ranked, ins_error *error) {
+    struct json_value query;
     uint64_t limit = LIMIT_DEFAULT;
-    ins_status status = body_parse(job, request, &body, error);
-    if (status == INS_OK) {
-        status = query_fields_decode(job, body, error);
-    }
-    bool has_query = status == INS_OK && field_get(body, "query", &query);
-    if (has_query) {
-        status = json_type_of(query) == JSON_OBJECT ? query_object_decode(job, query, error)
-                                                    : target_decode(job, query, "query", error);
+    *out_ranked = false;
+    ins_status status = query_fields_decode(job, body, error);
+    *out_query = status == INS_OK && field_get(body, "query", &query);
+    if (*out_query) {
+        status = json_type_of(query) == JSON_OBJECT
+                     ? query_object_decode(job, query, out_ranked, error)
+                     : target_decode(job, query, "query", error);
     }
     if (status == INS_OK) {
         status = field_u64(body, "limit", "internal.limit", 1, INS_LIMIT_MAX, &limit, error);
     }
     job->points.limit = (uint32_t)limit;
-    if (status == INS_OK) {
-        status = search_decode(job, body, "internal.offset", error);
+    return status == INS_OK ? search_decode(job, body, "internal.offset", error) : status;
+}
+
+ins_status query_prepare(struct job *job, struct json_value body, ins_error *error) {
+    bool has_query, ranked;
+    ins_status status = query_decode(job, body, &has_query, &ranked, error);
+    if (status != INS_OK) {
+        return status;
     }
-    if (status == INS_OK && has_query) {
-        job_start(job, ins_points_query, &job->points, encode_query);
-    } else if (status == INS_OK) {
-        query_start_scroll(job);
+    if (ranked) {
+        rank_prepare(job, job->rank.kind, encode_query);
+    } else if (has_query) {
+        prepare(job, ins_points_query, encode_query);
+    } else {
+        prepare_scroll(job);
+    }
+    return INS_OK;
+}
+
+static ins_status search_start(struct job *job, const struct api_request *request,
+                               search_prepare decode, ins_error *error) {
+    struct json_value body;
+    ins_status status = body_parse(job, request, &body, error);
+    if (status == INS_OK) {
+        status = decode(job, body, error);
+    }
+    if (status == INS_OK) {
+        job_start(job, job->start, job->request, job->encode);
     }
     return status;
+}
+
+ins_status points_query(struct job *job, const struct api_request *request, ins_error *error) {
+    return search_start(job, request, query_prepare, error);
 }
 
 /* vector: an array, or {"name": ..., "vector": [...]} */
@@ -163,25 +200,221 @@ static ins_status search_vector_decode(struct job *job, struct json_value body, 
     return decode_vector(job, value, "vector", &job->points.vector, &job->points.dim, error);
 }
 
-ins_status points_search(struct job *job, const struct api_request *request, ins_error *error) {
-    struct json_value body, value;
+/* `limit`, or its older name. */
+static ins_status limit_decode(struct job *job, struct json_value body, ins_error *error) {
+    struct json_value value;
     uint64_t limit = 0;
-    ins_status status = body_parse(job, request, &body, error);
-    if (status == INS_OK) {
-        status = search_vector_decode(job, body, error);
-    }
-    if (status == INS_OK) {
-        const char *key = field_get(body, "limit", &value) ? "limit" : "top";
-        status = field_get(body, key, &value)
-                     ? field_u64(body, key, "search_request.limit", 1, INS_LIMIT_MAX, &limit, error)
-                     : missing_error(error, "limit");
-    }
+    const char *key = field_get(body, "limit", &value) ? "limit" : "top";
+    ins_status status = field_get(body, key, &value) ? field_u64(body, key, "search_request.limit",
+                                                                 1, INS_LIMIT_MAX, &limit, error)
+                                                     : missing_error(error, "limit");
     job->points.limit = (uint32_t)limit;
+    return status;
+}
+
+ins_status legacy_search_prepare(struct job *job, struct json_value body, ins_error *error) {
+    ins_status status = search_vector_decode(job, body, error);
+    if (status == INS_OK) {
+        status = limit_decode(job, body, error);
+    }
     if (status == INS_OK) {
         status = search_decode(job, body, "search_request.offset", error);
     }
+    prepare(job, ins_points_query, encode_hits);
+    return status;
+}
+
+ins_status points_search(struct job *job, const struct api_request *request, ins_error *error) {
+    return search_start(job, request, legacy_search_prepare, error);
+}
+
+/* Recommend and discover in their older form. */
+static ins_status legacy_rank_decode(struct job *job, struct json_value body, ins_error *error) {
+    ins_status status = field_refuse(body, "lookup_from", error);
     if (status == INS_OK) {
-        job_start(job, ins_points_query, &job->points, encode_hits);
+        status = decode_vector_name(job, body, "using", "using", &job->points.vector_name, error);
+    }
+    if (status == INS_OK) {
+        status = limit_decode(job, body, error);
+    }
+    return status == INS_OK ? search_decode(job, body, "search_request.offset", error) : status;
+}
+
+static ins_status legacy_recommend_prepare(struct job *job, struct json_value body,
+                                           ins_error *error) {
+    ins_status status = recommend_prepare(job, body, error);
+    if (status == INS_OK) {
+        status = legacy_rank_decode(job, body, error);
+    }
+    rank_prepare(job, job->rank.kind, encode_hits);
+    return status;
+}
+
+static ins_status legacy_discover_prepare(struct job *job, struct json_value body,
+                                          ins_error *error) {
+    ins_status status = discover_prepare(job, body, error);
+    if (status == INS_OK) {
+        status = legacy_rank_decode(job, body, error);
+    }
+    rank_prepare(job, job->rank.kind, encode_hits);
+    return status;
+}
+
+ins_status points_recommend(struct job *job, const struct api_request *request, ins_error *error) {
+    return search_start(job, request, legacy_recommend_prepare, error);
+}
+
+ins_status points_discover(struct job *job, const struct api_request *request, ins_error *error) {
+    return search_start(job, request, legacy_discover_prepare, error);
+}
+
+/* ---- Groups ---- */
+
+/* The search in job->points as a ranking; none ranks by id. */
+static ins_status nearest_as_rank(struct job *job, bool has_query, ins_error *error) {
+    if (!has_query) {
+        job->rank.kind = INS_RANK_ID;
+        return INS_OK;
+    }
+    ins_example *example = job_alloc(job, sizeof(*example));
+    if (example == NULL) {
+        return job_no_memory(error);
+    }
+    *example = (ins_example){.by_id = job->points.by_id,
+                             .id = job->points.query_id,
+                             .vector = job->points.vector,
+                             .dim = job->points.dim};
+    job->points.by_id = false;
+    job->rank.kind = INS_RANK_NEAREST;
+    job->rank.positive = example;
+    job->rank.positive_count = 1;
+    return INS_OK;
+}
+
+static ins_status groups_decode(struct job *job, struct json_value body, uint64_t group_size,
+                                ins_error *error) {
+    struct json_value value;
+    ins_status status = field_refuse(body, "with_lookup", error);
+    if (status == INS_OK && !field_get(body, "group_by", &value)) {
+        status = missing_error(error, "group_by");
+    }
+    if (status == INS_OK && (json_type_of(value) != JSON_STRING || json_string(value).size == 0)) {
+        status = type_error(error, "group_by", "the path of a payload field", value);
+    }
+    if (status == INS_OK) {
+        status = job_copy_text(job, json_string(value), &job->rank.group_key, error);
+    }
+    if (status == INS_OK) {
+        status =
+            field_u64(body, "group_size", "group_size", 1, INS_RANK_LIMIT_MAX, &group_size, error);
+    }
+    if (status == INS_OK && group_size == 0) {
+        status = missing_error(error, "group_size");
+    }
+    job->rank.group_size = (uint32_t)group_size;
+    return status;
+}
+
+static ins_status query_groups_prepare(struct job *job, struct json_value body, ins_error *error) {
+    bool has_query, ranked;
+    ins_status status = query_decode(job, body, &has_query, &ranked, error);
+    if (status == INS_OK && !ranked) {
+        status = nearest_as_rank(job, has_query, error);
+    }
+    if (status == INS_OK) {
+        status = groups_decode(job, body, GROUP_SIZE_DEFAULT, error);
+    }
+    job->points.offset = 0; /* groups have none */
+    rank_prepare(job, job->rank.kind, encode_groups);
+    return status;
+}
+
+static ins_status search_groups_prepare(struct job *job, struct json_value body, ins_error *error) {
+    ins_status status = legacy_search_prepare(job, body, error);
+    if (status == INS_OK) {
+        status = nearest_as_rank(job, true, error);
+    }
+    if (status == INS_OK) {
+        status = groups_decode(job, body, 0, error);
+    }
+    job->points.offset = 0;
+    rank_prepare(job, job->rank.kind, encode_groups);
+    return status;
+}
+
+static ins_status recommend_groups_prepare(struct job *job, struct json_value body,
+                                           ins_error *error) {
+    ins_status status = legacy_recommend_prepare(job, body, error);
+    if (status == INS_OK) {
+        status = groups_decode(job, body, 0, error);
+    }
+    job->points.offset = 0;
+    rank_prepare(job, job->rank.kind, encode_groups);
+    return status;
+}
+
+ins_status points_query_groups(struct job *job, const struct api_request *request,
+                               ins_error *error) {
+    return search_start(job, request, query_groups_prepare, error);
+}
+
+ins_status points_search_groups(struct job *job, const struct api_request *request,
+                                ins_error *error) {
+    return search_start(job, request, search_groups_prepare, error);
+}
+
+ins_status points_recommend_groups(struct job *job, const struct api_request *request,
+                                   ins_error *error) {
+    return search_start(job, request, recommend_groups_prepare, error);
+}
+
+/* ---- Batches ---- */
+
+static ins_status batch_start(struct job *job, const struct api_request *request,
+                              search_prepare decode, ins_error *error) {
+    struct json_value body, searches, each;
+    ins_status status = body_parse(job, request, &body, error);
+    if (status == INS_OK && !field_get(body, "searches", &searches)) {
+        status = missing_error(error, "searches");
+    }
+    if (status == INS_OK && json_type_of(searches) != JSON_ARRAY) {
+        status = type_error(error, "searches", "an array of searches", searches);
+    }
+    if (status != INS_OK) {
+        return status;
+    }
+    status = job_add_parts(job, json_count(searches), error);
+    struct json_iterator iterator = json_begin(searches);
+    for (size_t i = 0; status == INS_OK && i < job->part_count && json_next(&iterator, &each);
+         i++) {
+        status = json_type_of(each) == JSON_OBJECT ? decode(job->parts[i], each, error)
+                                                   : type_error(error, "searches",
+                                                                "an array of "
+                                                                "objects",
+                                                                each);
+    }
+    if (status == INS_OK) {
+        job_start_parts(job);
     }
     return status;
+}
+
+ins_status points_query_batch(struct job *job, const struct api_request *request,
+                              ins_error *error) {
+    return batch_start(job, request, query_prepare, error);
+}
+
+ins_status points_search_batch(struct job *job, const struct api_request *request,
+                               ins_error *error) {
+    return batch_start(job, request, legacy_search_prepare, error);
+}
+
+ins_status points_recommend_batch(struct job *job, const struct api_request *request,
+                                  ins_error *error) {
+    return batch_start(job, request, legacy_recommend_prepare, error);
+}
+
+ins_status points_discover_batch(struct job *job, const struct api_request *request,
+                                 ins_error *error) {
+    return batch_start(job, request, legacy_discover_prepare, error);
 }

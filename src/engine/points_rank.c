@@ -356,3 +356,7 @@ void ins_points_rank(ins_db *db, const void *rank_request, ins_call *call) {
         operation_run(&self->operation);
     }
 }
+
+bool ins_moment_parse(ins_text text, int64_t *out_micros) {
+    return payload_moment_parse(text, out_micros);
+}

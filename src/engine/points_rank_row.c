@@ -137,6 +137,14 @@ static bool order_value(void *context, ins_text text) {
 
 /* ---- One row ---- */
 
+static void *no_room(void *context, void *old, size_t old_capacity, size_t new_capacity) {
+    (void)context;
+    (void)old;
+    (void)old_capacity;
+    (void)new_capacity;
+    return NULL;
+}
+
 /* Values at a path of the row. The tenant field is not in the payload of its islands. */
 static void row_values(struct points_rank *self, const struct payload_path *path,
                        bool (*visit)(void *context, ins_text value)) {
@@ -147,7 +155,7 @@ static void row_values(struct points_rank *self, const struct payload_path *path
     }
     struct json_writer writer;
     char text[6 * INS_TENANT_BYTES_MAX + 8];
-    json_write_init(&writer, sizeof(text), NULL, NULL);
+    json_write_init(&writer, sizeof(text), NULL, no_room);
     writer.data = text;
     writer.capacity = sizeof(text);
     json_write_text(&writer, island_name(self->reader.island));

@@ -213,6 +213,10 @@ class Pair:
             assert ours == local, f"count: {ours}, not {local}, of {chosen}"
         elif kind < 0.78:
             self.scroll()
+        elif kind < 0.86:
+            self.rank()
+        elif kind < 0.92:
+            self.values()
         else:
             self.query()
 
@@ -314,6 +318,59 @@ class Pair:
         assert len(mine) == len(theirs), f"{len(mine)} hits, not {len(theirs)}: {query} {chosen} {threshold}"
         for a, b in zip(mine, theirs):
             assert abs(a - b) < 1e-3 * max(1, abs(b)), f"scores {mine}, not {theirs}: {query} {chosen}"
+
+    def examples(self, using, low, high):
+        """Ids that have the vector, and vectors."""
+        r = self.random
+        known = [p.id for p in self.local.scroll(self.name, limit=100, with_vectors=True)[0]
+                 if (using in (p.vector or {}) if using else p.vector)]
+        return [r.choice(known) if known and r.random() < 0.6 else self.vector() for _ in range(r.randint(low, high))]
+
+    def rank(self):
+        """Recommend, discover, context: scores agree. Order: values and ids that are not tied agree."""
+        r, m = self.random, models
+        chosen, limit, using = self.filter(), r.randint(1, 12), r.choice(self.names)
+        if not any((using in (p.vector or {}) if using else p.vector)
+                   for p in self.local.scroll(self.name, limit=100, with_vectors=True)[0]):
+            return  # the oracle fails on no vectors
+        pairs = [m.ContextPair(positive=a, negative=b) for a, b in zip(self.examples(using, 3, 3), self.examples(using, 1, 3))]
+        strategy = r.choice(list(m.RecommendStrategy))
+        average = strategy == m.RecommendStrategy.AVERAGE_VECTOR
+        query = r.choice([
+            m.RecommendQuery(recommend=m.RecommendInput(
+                positive=self.examples(using, 1 if average else 0, 3) or None,
+                negative=self.examples(using, 0 if average else 1, 2) or None, strategy=strategy)),
+            m.DiscoverQuery(discover=m.DiscoverInput(target=self.examples(using, 1, 1)[0], context=pairs)),
+            m.ContextQuery(context=pairs)])
+        ours, local = self.both(lambda c: c.query_points(
+            self.name, query=query, using=using or None, query_filter=chosen, limit=limit).points)
+        mine, theirs = [p.score for p in ours], [p.score for p in local]
+        assert len(mine) == len(theirs), f"{len(mine)} hits, not {len(theirs)}: {query} {chosen}"
+        for a, b in zip(mine, theirs):
+            # Where a row is as near to both of a pair the rank turns on the last bit.
+            assert abs(a - b) < 1e-3 * max(1, abs(b)), f"scores {mine}, not {theirs}: {query} {chosen}"
+
+    def values(self):
+        """Facets, groups, and points in the order of a field."""
+        r, m = self.random, models
+        chosen, limit = self.filter(), r.randint(1, 12)
+        key = r.choice(["n", "tags", "tags[]", "flag", "deep.er", "absent"])
+        ours, local = self.both(lambda c: [(type(h.value), h.value, h.count) for h in c.facet(
+            self.name, key=key, facet_filter=chosen, limit=limit, exact=True).hits])
+        assert ours == local, f"facet {key}: {ours}, not {local}, of {chosen}"
+        order = m.OrderBy(key=r.choice(["n", "x", "deep.er"]), direction=r.choice(list(m.Direction)),
+                          start_from=r.choice([None, 2, 3.5]))
+        ours, local = self.both(lambda c: [p.order_value for p in c.scroll(
+            self.name, scroll_filter=chosen, limit=limit, order_by=order)[0]])
+        assert ours == local, f"order {order}: {ours}, not {local}, of {chosen}"
+        using, size = r.choice(self.names), r.randint(1, 3)
+        query = self.vector()
+        ours, local = self.both(lambda c: [[h.score for h in g.hits] for g in c.query_points_groups(
+            self.name, query=query, using=using or None, query_filter=chosen, group_by=r.choice(["n"]), group_size=size,
+            limit=limit).groups])
+        assert [len(g) for g in ours] == [len(g) for g in local], f"groups: {ours}, not {local}, of {chosen}"
+        for a, b in zip(sum(ours, []), sum(local, [])):
+            assert abs(a - b) < 1e-3 * max(1, abs(b)), f"groups: {ours}, not {local}, of {chosen}"
 
     def same_points(self, ours, local):
         ours, local = ({str(p.id): p for p in side} for side in (ours, local))

@@ -710,6 +710,129 @@ class RestTest(unittest.TestCase):
         self.assertEqual(self.count(), 0)
         self.assertFalse(self.client.ok("GET", new + "/exists")["exists"])
 
+    # -- other orders, groups, values
+
+    def fill(self, tenants):
+        """40 points in two flushes: numbers, arrays, moments, texts, some lacking, half of them overwritten."""
+        self.create("Cosine")
+        if tenants:
+            self.client.ok("PUT", self.path + "/index?wait=true",
+                           {"field_name": "who", "field_schema": {"type": "keyword", "is_tenant": True}})
+        points = [{"id": i, "vector": wave(i), "payload": {
+            "who": "abc"[i % 3], "n": [i, 100 + i] if i % 10 == 0 else i % 7, "x": i / 4,
+            **({"when": f"2024-01-{i % 28 + 1:02}T00:00:00Z", "tags": ["t\u00e9", f"k{i % 4}", "t\u00e9"]} if i % 2 else {})}}
+            for i in range(40)]
+        self.upsert(points[:25])
+        self.client.ok("POST", "/insula/flush")
+        self.upsert(points[20:])
+        return {point["id"]: point for point in points}
+
+    def query(self, query, **more):
+        return self.client.ok("POST", self.path + "/points/query", {"query": query, **more})["points"]
+
+    def test_order_by(self):
+        """Goal: scroll and query in the order of a field: numbers of all kinds, arrays, moments, both
+        directions, start, in islands and without. Method: the same sorted in Python."""
+        for tenants in (False, True):
+            points = self.fill(tenants)
+            values = lambda p: [v for v in ([p["payload"].get("n")] if not isinstance(p["payload"]["n"], list) else p["payload"]["n"])]
+            expect = sorted((v, i) for i, p in points.items() for v in values(p))
+            got = self.client.ok("POST", self.path + "/points/scroll", {"order_by": "n", "limit": 100})
+            self.assertIsNone(got["next_page_offset"])
+            self.assertEqual([(p["order_value"], p["id"]) for p in got["points"]], expect)
+            self.assertEqual(got["points"][0]["payload"], points[got["points"][0]["id"]]["payload"])
+            got = self.query({"order_by": {"key": "n", "direction": "desc", "start_from": 5}}, limit=20, offset=3)
+            down = sorted(((v, i) for v, i in expect if v <= 5), key=lambda pair: (-pair[0], pair[1]))
+            self.assertEqual([(p["order_value"], p["id"]) for p in got], down[3:23])
+            got = self.client.ok("POST", self.path + "/points/scroll", {
+                "order_by": {"key": "when", "start_from": "2024-01-10T00:00:00+00:00"}, "limit": 5,
+                "filter": {"must": [{"key": "who", "match": {"value": "a"}}]}})["points"]
+            when = sorted((p["payload"]["when"], i) for i, p in points.items()
+                          if "when" in p["payload"] and p["payload"]["who"] == "a" and p["payload"]["when"] >= "2024-01-10")
+            self.assertEqual([p["id"] for p in got], [i for _, i in when][:5])
+            self.assertEqual(self.query({"order_by": "absent"}), [])
+            for code, body in ((400, {"order_by": 7}), (400, {"order_by": {"key": "n", "direction": "up"}}),
+                               (400, {"order_by": {"key": "n", "start_from": "soon"}}), (400, {"order_by": "n", "offset": 3}),
+                               (400, {"order_by": {}}), (400, {"order_by": ""}), (422, {"order_by": "n", "limit": 20000})):
+                self.client.error(code, "POST", self.path + "/points/scroll", body)
+            self.client.ok("DELETE", self.path)
+
+    def test_facet(self):
+        """Goal: values with their counts, arrays and the tenant field too. Method: counted in Python."""
+        for tenants in (False, True):
+            points = self.fill(tenants)
+            facet = lambda **body: [(hit["value"], hit["count"]) for hit in
+                                    self.client.ok("POST", self.path + "/facet", body)["hits"]]
+            self.assertEqual(facet(key="who"), [("a", 14), ("b", 13), ("c", 13)])
+            self.assertEqual(facet(key="tags", limit=2), [("t\u00e9", 20), ("k1", 10)])
+            self.assertEqual(facet(key="tags", exact=True, filter={"must": [{"key": "who", "match": {"value": "b"}}]})[0],
+                             ("t\u00e9", sum(p["payload"]["who"] == "b" and "tags" in p["payload"] for p in points.values())))
+            self.assertEqual(facet(key="x"), [])
+            self.assertEqual(dict(facet(key="n", limit=100))[100], 1)
+            for code, body in ((400, {}), (400, {"key": ""}), (422, {"key": "n", "limit": 0}), (501, {"key": "n", "shard_key": "a"})):
+                self.client.error(code, "POST", self.path + "/facet", body)
+            self.client.ok("DELETE", self.path)
+
+    def test_groups(self):
+        """Goal: the best groups and the best of each, best first. Method: the whole search, grouped in Python."""
+        for tenants in (False, True):
+            self.fill(tenants)
+            hits = self.query(wave(77), limit=40, with_payload=True)
+            for key, kind in (("who", str), ("tags", str), ("n", int)):
+                expect = {}
+                for hit in hits:
+                    values = hit["payload"].get(key, [])
+                    for value in dict.fromkeys(values if isinstance(values, list) else [values]):
+                        expect.setdefault(value, []).append(hit["id"])
+                order = [hit["id"] for hit in hits]  # groups with the same best hit stand by value
+                expect = dict(sorted(expect.items(), key=lambda pair: (order.index(pair[1][0]), pair[0])))
+                for path, body in (("/points/query/groups", {"query": wave(77)}), ("/points/search/groups", {"vector": wave(77)})):
+                    got = self.client.ok("POST", self.path + path, {**body, "group_by": key, "group_size": 2, "limit": 3, "with_payload": True})["groups"]
+                    self.assertEqual([(g["id"], [h["id"] for h in g["hits"]]) for g in got],
+                                     [(value, ids[:2]) for value, ids in expect.items()][:3], key)
+                    self.assertTrue(all(isinstance(g["id"], kind) for g in got))
+            self.assertEqual(len(self.client.ok("POST", self.path + "/points/query/groups", {"group_by": "who"})["groups"]), 3)
+            self.client.ok("POST", self.path + "/points/recommend/groups", {"positive": [1], "group_by": "who", "group_size": 1, "limit": 3})
+            for code, body in ((400, {}), (400, {"group_by": 3}), (422, {"group_by": "who", "group_size": 0}), (501, {"group_by": "who", "with_lookup": "x"}),
+                               (422, {"group_by": "who", "group_size": 2000, "limit": 2000})):
+                self.client.error(code, "POST", self.path + "/points/query/groups", {"query": wave(1), **body})
+            self.client.ok("DELETE", self.path)
+
+    def test_batches(self):
+        """Goal: a batch is its searches, in order, or the first error. Method: each alone."""
+        self.fill(True)
+        searches = [{"query": wave(i), "limit": i} for i in range(1, 6)] + [
+            {"query": 3}, {}, {"query": {"order_by": "x"}}, {"query": {"recommend": {"positive": [1, 2]}}, "with_vector": True}]
+        got = self.client.ok("POST", self.path + "/points/query/batch", {"searches": searches})
+        self.assertEqual(got, [self.client.ok("POST", self.path + "/points/query", search) for search in searches])
+        old = [{"vector": wave(i), "limit": 3} for i in range(70)]
+        self.assertEqual(self.client.ok("POST", self.path + "/points/search/batch", {"searches": old}),
+                         [self.client.ok("POST", self.path + "/points/search", search) for search in old])
+        self.assertEqual(self.client.ok("POST", self.path + "/points/query/batch", {"searches": []}), [])
+        for path, body in (("recommend", {"positive": [1], "limit": 2}), ("discover", {"target": 1, "context": [{"positive": 2, "negative": 3}], "limit": 4})):
+            self.assertEqual(self.client.ok("POST", f"{self.path}/points/{path}/batch", {"searches": [body, body]}),
+                             [self.client.ok("POST", f"{self.path}/points/{path}", body)] * 2)
+        for code, body in ((400, {}), (400, {"searches": 1}), (400, {"searches": [1]}), (400, {"searches": [{}] * 257}),
+                           (404, {"searches": [{"query": 1}, {"query": 999}]}), (400, {"searches": [{"query": [1]}]}),
+                           (422, {"searches": [{"limit": 0}]})):
+            self.client.error(code, "POST", self.path + "/points/query/batch", body)
+
+    def test_rank_bad(self):
+        """Goal: wrong examples are explained. Method: each kind of mistake."""
+        self.fill(False)
+        for code, query in ((404, {"recommend": {"positive": [999]}}), (400, {"recommend": {"positive": [[1, 2]]}}),
+                            (400, {"recommend": {"negative": [1]}}), (400, {"recommend": {}}), (400, {"recommend": {"positive": 1}}),
+                            (400, {"recommend": {"positive": [1], "strategy": "best"}}), (400, {"recommend": {"strategy": "best_score"}}),
+                            (400, {"discover": {}}), (400, {"discover": {"target": 1, "context": [{"positive": 1}]}}),
+                            (400, {"context": 7}), (400, {"sample": "all"}), (501, {"fusion": "rrf"}),
+                            (400, {"recommend": 1}), (404, {"discover": {"target": 999}}),
+                            (501, {"recommend": {"positive": [{"indices": [1], "values": [1]}]}})):
+            self.client.error(code, "POST", self.path + "/points/query", {"query": query})
+        self.client.error(404, "POST", "/collections/absent/points/query", {"query": {"sample": "random"}})
+        sample = self.query({"sample": "random"}, limit=40)
+        self.assertEqual(sorted(p["id"] for p in sample), list(range(40)))
+        self.assertNotEqual([p["id"] for p in sample], [p["id"] for p in self.query({"sample": "random"}, limit=40)])
+
     # -- bad input
 
     def test_bad_input(self):

@@ -804,3 +804,9 @@ void ins_points_rank(ins_db *db, const void *rank_request, ins_call *call) {
     (void)rank_request;
     refuse(db, call);
 }
+
+bool ins_moment_parse(ins_text text, int64_t *out_micros) {
+    (void)text;
+    (void)out_micros;
+    return false;
+}
