@@ -33,12 +33,20 @@ struct points_scroll {
     struct directory_entry *entries;
     uint32_t page_count, page_next;
     bool page_last, by_directory;
+    /* An id that may have moved: it is asked for again, by a view of the id directory of its own.
+     */
+    struct reader finder;
+    uint32_t repeats;
+    bool moved;
 };
+
+#define REPEATS_MAX 16u /* of one id that is written all the time; then it is left out */
 
 static void scroll_close(struct operation *operation) {
     struct points_scroll *self = container_of(operation, struct points_scroll, operation);
     reader_close(&self->reader);
     reader_close(&self->directory);
+    reader_close(&self->finder);
     islands_walk_close(&self->walk);
     schema_release(&operation->db->catalog, self->schema);
     if (self->scope != NULL) {
@@ -208,14 +216,9 @@ static ins_status scroll_islands(struct points_scroll *self, ins_error *error) {
 
 /* ---- Along the id directory ---- */
 
-static ins_status take_entry(struct points_scroll *self, const struct directory_entry *entry,
-                             ins_error *error) {
+/* The reader stands on the island, with what it needs at hand. */
+static ins_status open_island(struct points_scroll *self, struct island *island, ins_error *error) {
     struct operation *operation = &self->operation;
-    struct island *island = islands_find(&operation->db->islands, entry->incarnation);
-    struct place place;
-    if (island == NULL) {
-        return INS_OK;
-    }
     ins_status status = INS_OK;
     if (!self->reader.open || self->reader.island != island) {
         reader_close(&self->reader);
@@ -223,13 +226,71 @@ static ins_status take_entry(struct points_scroll *self, const struct directory_
                              operation->db->reading.durable_lsn, &operation->pool,
                              &operation->waiter, error);
     }
-    if (status == INS_OK) {
-        status = reader_load(&self->reader, error);
+    return status == INS_OK ? reader_load(&self->reader, error) : status;
+}
+
+/* The id was not where the page of the id directory said, and the island was looked at under
+ * another LSN: it may have moved in between. Asked again until one LSN answers both. */
+static ins_status take_moved(struct points_scroll *self, const ins_id *id, ins_error *error) {
+    struct operation *operation = &self->operation;
+    uint64_t incarnation;
+    struct place place;
+    ins_status status = INS_OK;
+    if (!self->finder.open) {
+        reader_close(&self->reader);
+        status = reader_open(&self->finder, &operation->db->reading, self->scope->directory,
+                             operation->db->reading.durable_lsn, &operation->pool,
+                             &operation->waiter, error);
     }
-    if (status != INS_OK || !reader_find(&self->reader, &entry->id, &place)) {
+    if (status == INS_OK) {
+        status = directory_find(&self->finder, id, &incarnation, error);
+    }
+    if (status != INS_OK) {
         return status;
     }
-    return take(self, &place, tenant_path_of(island), error);
+    struct island *island =
+        incarnation == 0 ? NULL : islands_find(&operation->db->islands, incarnation);
+    if (island != NULL) {
+        status = open_island(self, island, error);
+    }
+    if (status != INS_OK) {
+        return status;
+    }
+    bool found = island != NULL && reader_find(&self->reader, id, &place);
+    if (found) {
+        status = take(self, &place, tenant_path_of(island), error);
+    } else if (island != NULL && self->finder.lsn != self->reader.lsn &&
+               ++self->repeats < REPEATS_MAX) {
+        reader_close(&self->finder);
+        return INS_AGAIN;
+    }
+    if (status == INS_OK) {
+        reader_close(&self->finder);
+        self->repeats = 0;
+        self->moved = false;
+    }
+    return status;
+}
+
+static ins_status take_entry(struct points_scroll *self, const struct directory_entry *entry,
+                             ins_error *error) {
+    struct island *island = islands_find(&self->operation.db->islands, entry->incarnation);
+    struct place place;
+    if (self->moved) {
+        return take_moved(self, &entry->id, error);
+    }
+    if (island == NULL) {
+        return INS_OK;
+    }
+    ins_status status = open_island(self, island, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    if (reader_find(&self->reader, &entry->id, &place)) {
+        return take(self, &place, tenant_path_of(island), error);
+    }
+    self->moved = self->directory.lsn != self->reader.lsn;
+    return self->moved ? take_moved(self, &entry->id, error) : INS_OK;
 }
 
 static ins_status scroll_directory(struct points_scroll *self, ins_error *error) {
