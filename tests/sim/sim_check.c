@@ -20,6 +20,21 @@ struct span { /* one point of the model over the time of a read */
     uint32_t islands; /* in how many different ones while matching, at least 1 if possible */
 };
 
+/* A delete by filter is answered when all its chunks are done: a read may see the first before. */
+static bool being_deleted(const struct sim_slot *slot, uint32_t id,
+                          const struct model_version *version) {
+    const struct sim *sim = slot->sim;
+    for (uint32_t i = 0; i < SIM_SLOTS; i++) {
+        const struct sim_slot *other = &sim->slots[i];
+        if (other->busy && other->is_write && other->write.kind == WRITE_DELETE_FILTER &&
+            other->write.name == slot->write.name &&
+            model_matches(&other->write.filter, id, version)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static struct span span_of(const struct sim_slot *slot, uint32_t id, uint64_t to) {
     const struct model_collection *collection = slot->collection;
     struct span span;
@@ -35,6 +50,9 @@ static struct span span_of(const struct sim_slot *slot, uint32_t id, uint64_t to
         if (!version->live || !model_matches(&slot->filter, id, version)) {
             span.always = span.present = false;
             continue;
+        }
+        if (being_deleted(slot, id, version)) {
+            span.always = span.present = false;
         }
         int now = model_island(collection, version);
         span.always = span.always && (!span.possible || now == island);
