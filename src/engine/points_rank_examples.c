@@ -1,6 +1,7 @@
 /* Examples of a ranking: fetched by id, normalised as stored vectors are, averaged. */
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/id.h"
 #include "base/status.h"
 #include "engine/points_rank.h"
@@ -95,6 +96,7 @@ ins_status rank_examples_begin(struct points_rank *self, ins_error *error) {
     for (size_t i = 0; i < count && status == INS_OK; i++) {
         const ins_example *example = example_at(request, i);
         if (example->by_id) {
+            INS_ASSERT(self->ids != NULL);
             self->ids[self->id_count++] = example->id;
         } else {
             status = check_vector(self, example, error);

@@ -30,7 +30,7 @@ static bool value_of(struct points_rank *self, ins_text text, ins_value *out) {
     case '"':
         out->kind = INS_VALUE_TEXT;
         out->text = json_text_unquote(text);
-        if (memchr(out->text.data, '\\', out->text.size) != NULL) {
+        if (out->text.size > 0 && memchr(out->text.data, '\\', out->text.size) != NULL) {
             char *decoded = scratch(self, text.size);
             if (decoded == NULL) {
                 return false;
@@ -104,7 +104,7 @@ static bool number_of(ins_text text, ins_number *out) {
         if (text.size > sizeof(decoded)) {
             return false; /* no moment is as long */
         }
-        if (memchr(raw.data, '\\', raw.size) != NULL) {
+        if (raw.size > 0 && memchr(raw.data, '\\', raw.size) != NULL) {
             raw = (ins_text){decoded, json_text_decode(text, decoded)};
         }
         return payload_moment_parse(raw, &out->integer);
