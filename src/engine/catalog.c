@@ -48,7 +48,8 @@ static void scope_unlink(struct catalog *catalog, struct scope *scope) {
 /* True when no island is left. */
 static bool drop_islands(struct catalog *catalog, struct scope *scope, uint32_t *budget) {
     while (scope->islands != NULL && *budget > 0) {
-        catalog->tenant_count -= island_is_tenant(scope->islands);
+        bool retired = (scope->islands->flags & ISLAND_DROPPED) != 0;
+        catalog->tenant_count -= island_is_tenant(scope->islands) && !retired;
         island_drop(catalog->islands, scope->islands);
         (*budget)--;
     }
@@ -433,6 +434,12 @@ static ins_status apply_alias(struct catalog *catalog, uint64_t key, struct json
 }
 
 static void apply_tombstone(struct catalog *catalog, uint64_t key) {
+    struct island *island = islands_find(catalog->islands, key);
+    if (island != NULL && island_is_tenant(island) && island->scope->key != 0) {
+        catalog->tenant_count--;
+        island_drop(catalog->islands, island);
+        return;
+    }
     struct scope *scope = catalog_find_key(catalog, key);
     struct alias *alias = alias_find_key(catalog, key);
     if (scope != NULL) {

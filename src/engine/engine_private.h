@@ -43,6 +43,8 @@ struct ins_db {
     /* Writes sequenced and not yet durable complete through wal callbacks. */
     struct table holds; /* ids that are being resolved */
     uint64_t hold_tickets;
+    struct holds *holders;      /* every write that holds ids */
+    struct gate *gates;         /* of changes by filter under way, oldest first */
     struct operation *settling; /* writes of nothing that wait for the log */
     uint64_t operations;        /* under way */
     struct directory_view *directory_views[DIRECTORY_VIEWS];

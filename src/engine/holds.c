@@ -53,8 +53,8 @@ bool holds_conflict(const struct ins_db *db, const struct holds *holds, uint64_t
     return conflict_with(db, holds, scope, ids, stride, count) != NULL;
 }
 
-static ins_status holds_init(struct holds *holds, struct operation *operation, size_t count,
-                             ins_error *error) {
+static ins_status holds_init(struct holds *holds, struct operation *operation, uint64_t scope,
+                             size_t count, ins_error *error) {
     struct ins_db *db = operation->db;
     struct hold *items = pool_alloc_zero(&operation->pool, count * sizeof(struct hold));
     if (items == NULL) {
@@ -65,8 +65,15 @@ static ins_status holds_init(struct holds *holds, struct operation *operation, s
                             .operation = operation,
                             .items = items,
                             .count = count,
-                            .ticket = ++db->hold_tickets};
+                            .scope = scope,
+                            .ticket = holds->ticket != 0 ? holds->ticket : ++db->hold_tickets};
     holds->waiting_tail = &holds->waiting;
+    holds->next_holder = db->holders;
+    holds->holder_link = &db->holders;
+    if (db->holders != NULL) {
+        db->holders->holder_link = &holds->next_holder;
+    }
+    db->holders = holds;
     return INS_OK;
 }
 
@@ -99,7 +106,7 @@ ins_status holds_take(struct holds *holds, struct operation *operation, uint64_t
                       const ins_id *ids, size_t stride, size_t count, bool *out_waits,
                       ins_error *error) {
     if (holds->items == NULL) {
-        ins_status status = holds_init(holds, operation, count, error);
+        ins_status status = holds_init(holds, operation, scope, count, error);
         if (status != INS_OK) {
             return status;
         }
@@ -110,12 +117,25 @@ ins_status holds_take(struct holds *holds, struct operation *operation, uint64_t
     *out_waits = other != NULL;
     holds->resolving = other == NULL;
     if (other != NULL) {
-        operation->next_waiting = NULL;
-        *other->waiting_tail = operation;
-        other->waiting_tail = &operation->next_waiting;
-        operation->parked = true;
+        holds_wait(other, operation);
     }
     return INS_OK;
+}
+
+void holds_wait(struct holds *holds, struct operation *operation) {
+    operation->next_waiting = NULL;
+    *holds->waiting_tail = operation;
+    holds->waiting_tail = &operation->next_waiting;
+    operation->parked = true;
+}
+
+struct holds *holds_before(const struct ins_db *db, uint64_t scope, uint64_t ticket) {
+    for (struct holds *holds = db->holders; holds != NULL; holds = holds->next_holder) {
+        if (holds->scope == scope && holds->ticket < ticket) {
+            return holds;
+        }
+    }
+    return NULL;
 }
 
 void holds_release(struct holds *holds) {
@@ -126,6 +146,10 @@ void holds_release(struct holds *holds) {
         if (holds->items[i].held) {
             let_go(holds->db, &holds->items[i]);
         }
+    }
+    *holds->holder_link = holds->next_holder;
+    if (holds->next_holder != NULL) {
+        holds->next_holder->holder_link = holds->holder_link;
     }
     struct operation *operation = holds->waiting;
     while (operation != NULL) {

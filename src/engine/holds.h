@@ -19,10 +19,12 @@ struct hold {
 
 struct holds { /* of one write */
     struct ins_db *db;
+    struct holds *next_holder, **holder_link; /* db->holders */
+    uint64_t scope;
     struct operation *operation;
     struct hold *items; /* [count] in the pool, in the order of the write's ids */
     size_t count;
-    uint64_t ticket; /* rises in the order in which writes first came here */
+    uint64_t ticket; /* rises in the order in which writes first came here; may be set before */
     bool resolving;  /* all of its ids are held, and its id directory is being read */
     struct operation *waiting, **waiting_tail; /* run again when these holds are released */
 };
@@ -36,6 +38,10 @@ INS_MUST_USE ins_status holds_take(struct holds *holds, struct operation *operat
 /* True when some id is held by a write that must go first; takes nothing. */
 bool holds_conflict(const struct ins_db *db, const struct holds *holds, uint64_t scope,
                     const ins_id *ids, size_t stride, size_t count);
+/* A write of the scope that holds ids and came before `ticket`, or NULL. */
+struct holds *holds_before(const struct ins_db *db, uint64_t scope, uint64_t ticket);
+/* Puts the operation in the line of these holds: parked until they are released. */
+void holds_wait(struct holds *holds, struct operation *operation);
 /* Lets go and posts those who wait, in their order. Takes zeroed holds. */
 void holds_release(struct holds *holds);
 

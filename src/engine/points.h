@@ -4,6 +4,8 @@
 
 #include "insula.h"
 
+struct island;
+
 enum points_kind {
     POINTS_UPSERT,
     POINTS_DELETE,
@@ -19,6 +21,10 @@ enum points_kind {
 /* For whom a write works. */
 struct points_context {
     uint64_t unless_newer; /* by filter: ids written above this LSN stay; 0 = by ids */
+    uint64_t ticket;       /* its place among those that wait for ids; 0: as it comes */
+    /* Tenants' islands to drop in the same record. */
+    struct island *const *drops;
+    size_t drop_count;
     /* Runs once when the write has its place behind those before it: its rows are in the memtable,
      * or it found nothing to write. Not when it fails. May be NULL. */
     void (*ordered)(void *user);

@@ -176,6 +176,7 @@ static ins_status batch_step(struct operation *operation, ins_error *error) {
     if (status != INS_OK) {
         return status;
     }
+    INS_ASSERT(self->items != NULL);
     self->busy = true;
     while (may_start(self)) {
         start_next(self);

@@ -12,6 +12,7 @@
 #include "base/assert.h"
 #include "base/id.h"
 #include "base/status.h"
+#include "engine/gates.h"
 #include "engine/names.h"
 #include "engine/points.h"
 #include "engine/walk.h"
@@ -20,6 +21,7 @@
 #define FILTER_STEP 1024u  /* points looked at; then others get the lane */
 #define FILTER_CHUNK 4096u /* points of one write: 96 KiB of ids, a record of some 100 KiB */
 #define FILTER_RETRIES_MAX 16u
+#define FILTER_DROPS_MAX 256u /* tenants dropped by one record */
 
 enum inner_call { INNER_NONE, INNER_WRITE, INNER_FLUSH };
 
@@ -30,7 +32,10 @@ struct points_filter {
     struct points_context context;
     struct scope *scope; /* pinned */
     struct islands_walk walk;
-    uint64_t start_lsn; /* what was sequenced when it began */
+    struct gate gate;
+    uint64_t start_lsn;    /* what was sequenced when its gate had settled; 0 = not yet */
+    struct island **drops; /* [drop_count]: tenants that go as a whole, before anything else */
+    size_t drop_count;
     /* The island being looked at. */
     struct island *island; /* pinned */
     const struct filter *filter;
@@ -69,6 +74,7 @@ static void filter_close(struct operation *operation) {
     struct points_filter *self = of(operation);
     leave_island(self);
     islands_walk_close(&self->walk);
+    gate_leave(&self->gate);
     if (self->scope != NULL) {
         self->scope->pins--;
     }
@@ -83,13 +89,57 @@ static ins_status filter_begin(struct points_filter *self, ins_error *error) {
         return status;
     }
     self->scope->pins++;
-    self->start_lsn = wal_next_lsn(operation->db->wal) - 1;
     self->ids = pool_alloc(&operation->pool, FILTER_CHUNK * sizeof(ins_id));
     self->places = pool_alloc(&operation->pool, PAGE_MAX * sizeof(struct place));
     if (self->ids == NULL || self->places == NULL) {
         return ins_fail(error, INS_FULL, "no memory for a change by filter");
     }
-    return islands_walk_init(&self->walk, operation, self->scope, self->request->filter, error);
+    status = islands_walk_init(&self->walk, operation, self->scope, self->request->filter, error);
+    if (status == INS_OK) {
+        self->walk.for_write = true;
+        gate_enter(&self->gate, operation->db, &self->walk);
+    }
+    return status;
+}
+
+/* A delete of everything that tenants have drops their islands: one row of the catalog each. It is
+ * the first thing that is sequenced, at the moment from which later writes count as later. */
+static ins_status find_drops(struct points_filter *self, ins_error *error) {
+    struct islands_walk *walk = &self->walk;
+    if (self->kind != POINTS_DELETE || !walk->pinned || walk->residual != NULL ||
+        walk->value_count > FILTER_DROPS_MAX) {
+        return INS_OK;
+    }
+    self->drops =
+        pool_alloc(&self->operation.pool, (walk->value_count + 1) * sizeof(struct island *));
+    if (self->drops == NULL) {
+        return ins_fail(error, INS_FULL, "no memory for a delete by filter");
+    }
+    while (walk->value_next < walk->value_count) {
+        struct island *island = islands_find_newest(&self->operation.db->islands, self->scope,
+                                                    walk->values[walk->value_next++]);
+        if (island != NULL) {
+            self->drops[self->drop_count++] = island;
+        }
+    }
+    self->all_seen = walk->common_done;
+    self->gathered = self->drop_count > 0;
+    return INS_OK;
+}
+
+static ins_status filter_settle(struct points_filter *self, ins_error *error) {
+    if (islands_walk_lost(&self->walk) || self->scope->drop_lsn != 0) {
+        return names_absent(self->request->collection, error);
+    }
+    if (!gate_settle(&self->gate, &self->operation)) {
+        return INS_AGAIN;
+    }
+    /* Anew: what came before may have written where nothing was. */
+    ins_status status =
+        islands_walk_init(&self->walk, &self->operation, self->scope, self->request->filter, error);
+    self->walk.for_write = true;
+    self->start_lsn = wal_next_lsn(self->operation.db->wal) - 1;
+    return status == INS_OK ? find_drops(self, error) : status;
 }
 
 /* ---- Points that pass ---- */
@@ -212,7 +262,10 @@ static void begin_inner(struct points_filter *self, enum inner_call kind) {
     if (kind == INNER_FLUSH) {
         ins_flush(self->operation.db, NULL, &self->inner);
     } else {
-        struct points_context context = {.unless_newer = self->start_lsn};
+        struct points_context context = {.unless_newer = self->start_lsn,
+                                         .ticket = self->gate.ticket,
+                                         .drops = self->drops,
+                                         .drop_count = self->drop_count};
         self->by_ids = *self->request;
         self->by_ids.filter = NULL;
         self->by_ids.ids = self->ids + self->sent;
@@ -238,6 +291,7 @@ static ins_status take_inner(struct points_filter *self, ins_error *error) {
     }
     if (status == INS_OK) {
         self->wrote = true;
+        self->drop_count = 0;
         self->sent += self->piece;
         self->piece = self->id_count - self->sent;
         self->retries = 0;
@@ -255,6 +309,9 @@ static ins_status take_inner(struct points_filter *self, ins_error *error) {
         return INS_OK;
     }
     if (status == INS_EXHAUSTED && self->retries++ < FILTER_RETRIES_MAX) {
+        if (self->drop_count > 0) {
+            self->gate.settled = false; /* nobody may write into what is to be dropped */
+        }
         begin_inner(self, INNER_FLUSH);
         return INS_OK;
     }
@@ -275,6 +332,9 @@ static ins_status next_chunk(struct points_filter *self, bool *out_end, ins_erro
 static ins_status filter_step(struct operation *operation, ins_error *error) {
     struct points_filter *self = of(operation);
     ins_status status = self->scope == NULL ? filter_begin(self, error) : INS_OK;
+    if (status == INS_OK && self->start_lsn == 0) {
+        status = filter_settle(self, error);
+    }
     while (status == INS_OK) {
         if (self->inner_kind != INNER_NONE) {
             if (!self->ended) {

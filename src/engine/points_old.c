@@ -42,9 +42,7 @@ static struct island *island_of(const struct points_write *self, const struct ta
     if (self->scope->directory == NULL) {
         return self->scope->common;
     }
-    return target->candidate == 0
-               ? NULL
-               : islands_find(&self->write.operation.db->islands, target->candidate);
+    return islands_find_undropped(&self->write.operation.db->islands, target->candidate);
 }
 
 static bool needs_payload(const struct points_write *self) {

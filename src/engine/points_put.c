@@ -8,6 +8,7 @@
 static uint64_t cost_of(const struct points_write *self) {
     bool directory = self->scope->directory != NULL;
     uint64_t cost = write_catalog_cost(64); /* the allocator's row */
+    cost += self->context.drop_count * write_catalog_cost(0);
     for (size_t i = 0; i < self->target_count; i++) {
         const struct target *target = &self->targets[i];
         if (target->fate == TARGET_SKIP) {
@@ -46,7 +47,7 @@ static ins_status home_of(struct points_write *self, const struct target *target
         return INS_OK;
     }
     struct islands *islands = &self->write.operation.db->islands;
-    *out_island = islands_find_tenant(islands, scope, target->payload.tenant);
+    *out_island = islands_find_newest(islands, scope, target->payload.tenant);
     if (*out_island != NULL) {
         return INS_OK;
     }
@@ -75,9 +76,9 @@ static ins_status put_target(struct points_write *self, const struct target *tar
             status = put_point(self, target, home, error);
         }
     }
-    struct island *old = scope->directory == NULL ? scope->common
-                         : target->candidate == 0 ? NULL
-                                                  : islands_find(&db->islands, target->candidate);
+    struct island *old = scope->directory == NULL
+                             ? scope->common
+                             : islands_find_undropped(&db->islands, target->candidate);
     if (status == INS_OK && old != NULL && old != home) {
         status = write_row(&self->write, old, MEMROW_TOMBSTONE, &target->id, 0, 0, (ins_text){0}, 0,
                            NULL, error);
@@ -88,6 +89,59 @@ static ins_status put_target(struct points_write *self, const struct target *tar
                            (ins_text){0}, home->incarnation, NULL, error);
     }
     return status;
+}
+
+/* ---- Tenants that are dropped ----
+ *
+ * The record says that the island's incarnation is gone: its row in the catalog is. Writers do not
+ * see the island from here on, a new point of the tenant gets a new one; readers see it until the
+ * record is durable. */
+
+static ins_status put_drops(struct points_write *self, ins_error *error) {
+    size_t count = self->context.drop_count;
+    if (count == 0) {
+        return INS_OK;
+    }
+    self->dropped = pool_alloc(&self->write.operation.pool, count * sizeof(struct island *));
+    if (self->dropped == NULL) {
+        return ins_fail(error, INS_TOO_LARGE, "no memory to drop %zu tenants at once", count);
+    }
+    ins_status status = INS_OK;
+    for (size_t i = 0; i < count && status == INS_OK; i++) {
+        status = write_catalog_row(&self->write, self->context.drops[i]->incarnation, (ins_text){0},
+                                   error);
+    }
+    return status;
+}
+
+static void drops_durable(struct write *write, uint64_t lsn) {
+    (void)lsn;
+    struct points_write *self = container_of(write, struct points_write, write);
+    struct ins_db *db = write->operation.db;
+    for (size_t i = 0; i < self->dropped_count; i++) {
+        if ((self->dropped[i]->flags & ISLAND_DROPPED) == 0) { /* else its collection is gone */
+            db->catalog.tenant_count--;
+            island_retire(&db->islands, self->dropped[i]);
+        }
+    }
+}
+
+static void drops_sequenced(struct points_write *self) {
+    for (size_t i = 0; i < self->context.drop_count; i++) {
+        struct island *island = self->context.drops[i];
+        island->flags |= ISLAND_DROPPING;
+        island->scope->dropping++;
+        island_pin(island);
+        self->dropped[self->dropped_count++] = island;
+    }
+    self->write.durable = self->dropped_count > 0 ? drops_durable : NULL;
+}
+
+void points_close_drops(struct points_write *self) {
+    for (size_t i = 0; i < self->dropped_count; i++) {
+        island_unpin(&self->write.operation.db->islands, self->dropped[i]);
+    }
+    self->dropped_count = 0;
 }
 
 static int order_rows(const void *left, const void *right) {
@@ -109,11 +163,14 @@ static void group_rows(struct write *write) {
 
 ins_status points_sequence(struct points_write *self, ins_error *error) {
     struct write *write = &self->write;
-    size_t rows = 4 * self->target_count + 4;
+    size_t rows = 4 * self->target_count + self->context.drop_count + 4;
     /* Before its rows take memory that only a flush gives back. */
     ins_status status = write_check_record(write->operation.db, record_floor(self), error);
     if (status == INS_OK) {
         status = write_begin(write, cost_of(self), rows, error);
+    }
+    if (status == INS_OK) {
+        status = put_drops(self, error);
     }
     for (size_t i = 0; i < self->target_count && status == INS_OK; i++) {
         if (self->targets[i].fate != TARGET_SKIP) {
@@ -127,6 +184,9 @@ ins_status points_sequence(struct points_write *self, ins_error *error) {
         group_rows(write);
         uint64_t lsn;
         status = write_sequence(write, self->scope->key, &lsn, error);
+    }
+    if (status == INS_OK) {
+        drops_sequenced(self);
     }
     if (status != INS_OK) {
         write_undo(write);

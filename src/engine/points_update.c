@@ -143,7 +143,7 @@ static ins_status store_edited(struct points_write *self, struct target *target,
     const struct schema *schema = self->scope->schema;
     struct pool aside;
     ins_error reason = {0};
-    ins_text edited;
+    ins_text edited = {0};
     pool_init(&aside, operation->pool.arena, operation->pool.purpose, operation->pool.max_bytes);
     ins_status status = edit_payload(self, old, &aside, &edited, &reason);
     if (status == INS_OK) {

@@ -21,6 +21,7 @@ static void points_write_close(struct operation *operation) {
     reader_close(&self->directory);
     reader_close(&self->reader);
     holds_release(&self->holds);
+    points_close_drops(self);
     if (self->scope != NULL) {
         self->scope->pins--;
     }
@@ -187,7 +188,7 @@ static bool known_at_home(const struct points_write *self, struct target *target
         return false;
     }
     const struct island *home =
-        islands_find_tenant(reading->islands, self->scope, target->payload.tenant);
+        islands_find_newest(reading->islands, self->scope, target->payload.tenant);
     for (uint32_t which = 0; which < 2 && home != NULL; which++) {
         uint32_t slot = which == 0 ? reading->active_slot : 1 - reading->active_slot;
         const struct memrow *row = memtable_find(home->mem[slot], &target->id, UINT64_MAX);
@@ -239,13 +240,41 @@ static ins_status ask_directory(struct points_write *self, ins_error *error) {
     return result;
 }
 
+/* A change by filter that came before may not have reached one of the points yet. */
+static struct gate *gate_in_the_way(const struct points_write *self) {
+    const struct ins_db *db = self->write.operation.db;
+    struct gate *gate = NULL;
+    for (size_t i = 0; db->gates != NULL && gate == NULL && i < self->target_count; i++) {
+        const struct island *island =
+            self->scope->directory == NULL
+                ? self->scope->common
+                : islands_find_undropped(&db->islands, self->targets[i].candidate);
+        gate = island == NULL ? NULL : gate_for_point(db, island, &self->holds);
+    }
+    return gate;
+}
+
+/* INS_AGAIN with self->gate: it waits there, and looks again. */
 static ins_status look(struct points_write *self, ins_error *error) {
     bool need_old = points_need_old(self);
     ins_status status = need_old ? write_check_open(self->write.operation.db, error) : INS_OK;
     if (status == INS_OK && self->scope->directory != NULL) {
         status = ask_directory(self, error);
     }
+    self->gate = status == INS_OK && need_old ? gate_in_the_way(self) : NULL;
+    if (self->gate != NULL) {
+        return INS_AGAIN;
+    }
     return status == INS_OK && need_old ? points_take_old(self, error) : status;
+}
+
+/* What was found may not be so any more when the gate opens. */
+static void forget(struct points_write *self) {
+    reader_close(&self->directory);
+    for (size_t i = 0; i < self->target_count; i++) {
+        self->targets[i].located = false;
+        self->targets[i].candidate = 0;
+    }
 }
 
 static ins_status resolve(struct points_write *self, ins_error *error) {
@@ -257,7 +286,8 @@ static ins_status resolve(struct points_write *self, ins_error *error) {
     uint64_t scope = self->scope->key;
     bool conflict = holds_conflict(operation->db, &self->holds, scope, ids, sizeof(struct target),
                                    self->target_count);
-    if (!conflict) {
+    self->gate = gate_for_all(operation->db, scope, &self->holds);
+    if (!conflict && self->gate == NULL) {
         ins_status status = look(self, error);
         if (status != INS_AGAIN) {
             return status;
@@ -266,7 +296,14 @@ static ins_status resolve(struct points_write *self, ins_error *error) {
     bool waits;
     ins_status status = holds_take(&self->holds, operation, scope, ids, sizeof(struct target),
                                    self->target_count, &waits, error);
-    return status == INS_OK ? INS_AGAIN : status;
+    if (status != INS_OK) {
+        return status;
+    }
+    if (!waits && self->gate != NULL) {
+        forget(self);
+        gate_wait(self->gate, &self->holds, operation);
+    }
+    return INS_AGAIN;
 }
 
 /* ---- The operation ---- */
@@ -311,6 +348,7 @@ void points_write_start(ins_db *db, enum points_kind kind, const ins_points_requ
         self->request = request;
         self->kind = kind;
         self->context = *context;
+        self->holds.ticket = context->ticket;
         operation_run(&self->write.operation);
     }
 }

@@ -6,7 +6,7 @@
 #ifndef INS_ENGINE_POINTS_WRITE_H
 #define INS_ENGINE_POINTS_WRITE_H
 
-#include "engine/holds.h"
+#include "engine/gates.h"
 #include "engine/points.h"
 
 enum target_fate {
@@ -39,6 +39,9 @@ struct points_write {
     struct target *targets;
     size_t target_count;
     struct holds holds;
+    struct gate *gate;       /* that this write found to be in its way; used at once */
+    struct island **dropped; /* [dropped_count], pinned: dropped by this write's record */
+    size_t dropped_count;
     struct reader directory; /* open while this write waits for bytes of the id directory */
     bool validated;
     /* Writes that look at the old points. */
@@ -85,6 +88,8 @@ INS_MUST_USE ins_status points_row_vectors(const struct points_write *self,
  * their ids are held when this waits. */
 INS_MUST_USE ins_status points_take_old(struct points_write *self, ins_error *error);
 
+/* Unpins what was dropped. */
+void points_close_drops(struct points_write *self);
 /* points_put.c: rows of all targets in one record. */
 INS_MUST_USE ins_status points_sequence(struct points_write *self, ins_error *error);
 

@@ -2,10 +2,6 @@
 
 #include "base/assert.h"
 
-static bool has_rows(const struct island *island) {
-    return island->run_count > 0 || island->mem[0] != NULL || island->mem[1] != NULL;
-}
-
 ins_status islands_walk_init(struct islands_walk *walk, struct operation *operation,
                              struct scope *scope, const ins_filter *filter, ins_error *error) {
     const struct schema *schema = scope->schema;
@@ -26,21 +22,22 @@ ins_status islands_walk_init(struct islands_walk *walk, struct operation *operat
     }
     /* Rows that come to the common island while this read waits are not for it: mostly that spares
      * compiling the whole filter. */
-    walk->common_done = !has_rows(scope->common);
+    walk->common_done = !island_has_rows(scope->common);
     return walk->common_done ? INS_OK
                              : filter_compile(&operation->pool, filter, path, &walk->whole, error);
 }
 
 static struct island *next_pinned(struct islands_walk *walk, const struct filter **out_filter) {
     while (walk->value_next < walk->value_count) {
-        struct island *island =
-            islands_find_tenant(&walk->db->islands, walk->scope, walk->values[walk->value_next++]);
-        if (island != NULL && has_rows(island)) {
+        ins_text value = walk->values[walk->value_next++];
+        struct island *island = (walk->for_write ? islands_find_newest : islands_find_tenant)(
+            &walk->db->islands, walk->scope, value);
+        if (island != NULL && island_has_rows(island)) {
             *out_filter = walk->residual;
             return island;
         }
     }
-    if (walk->common_done || !has_rows(walk->scope->common)) {
+    if (walk->common_done || !island_has_rows(walk->scope->common)) {
         return NULL;
     }
     walk->common_done = true;
@@ -48,25 +45,31 @@ static struct island *next_pinned(struct islands_walk *walk, const struct filter
     return walk->scope->common;
 }
 
+static bool may_have_rows(const struct islands_walk *walk, const struct island *island) {
+    uint32_t never = ISLAND_DIRECTORY | (walk->for_write ? ISLAND_DROPPING : 0u);
+    return (island->flags & never) == 0 && island_has_rows(island);
+}
+
 /* The island on which the walk stands is pinned, so its link to the next one can be followed later:
- * islands go only with their whole scope, and then the walk is lost. */
+ * an island that is dropped stays in the list until then, unless its whole scope goes, and then the
+ * walk is lost. */
 static struct island *next_of_all(struct islands_walk *walk, const struct filter **out_filter) {
     struct island *island = walk->begun ? walk->current : NULL;
     if (walk->begun && island == NULL) {
         return NULL;
     }
     struct island *next = island == NULL ? walk->scope->islands : island->scope_next;
-    if (island != NULL) {
-        island_unpin(&walk->db->islands, island);
-    }
     walk->begun = true;
-    while (next != NULL && ((next->flags & ISLAND_DIRECTORY) != 0 || !has_rows(next))) {
+    while (next != NULL && !may_have_rows(walk, next)) {
         next = next->scope_next;
     }
     walk->current = next;
     if (next != NULL) {
         island_pin(next);
         *out_filter = walk->whole;
+    }
+    if (island != NULL) {
+        island_unpin(&walk->db->islands, island);
     }
     return next;
 }
@@ -81,7 +84,7 @@ struct island *islands_walk_next(struct islands_walk *walk, const struct filter 
 
 bool islands_walk_single(struct islands_walk *walk) {
     if (walk->pinned) {
-        bool single = walk->value_count + has_rows(walk->scope->common) <= 1;
+        bool single = walk->value_count + island_has_rows(walk->scope->common) <= 1;
         /* Rows that come to the common island while this read waits are not for it. */
         walk->common_done = walk->common_done || (single && walk->value_count == 1);
         return single;

@@ -18,6 +18,7 @@ struct islands_walk {
     struct filter *whole, *residual; /* NULL: every row */
     struct island *current;          /* pinned while unpinned walks wait; NULL before the first */
     bool common_done, begun;
+    bool for_write; /* set by the caller: sees what is sequenced */
 };
 
 INS_MUST_USE ins_status islands_walk_init(struct islands_walk *walk, struct operation *operation,
@@ -31,6 +32,11 @@ bool islands_walk_single(struct islands_walk *walk);
 /* The scope was dropped while the operation waited. */
 bool islands_walk_lost(const struct islands_walk *walk);
 void islands_walk_close(struct islands_walk *walk); /* takes a zeroed one */
+
+/* It may hold points. */
+static inline bool island_has_rows(const struct island *island) {
+    return island->run_count > 0 || island->mem[0] != NULL || island->mem[1] != NULL;
+}
 
 /* Which island may hold an id: the common one, or what the id directory says; NULL for none. */
 INS_MUST_USE ins_status locate(struct operation *operation, struct scope *scope,

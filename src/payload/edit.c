@@ -148,8 +148,8 @@ static void merge_object(struct json_writer *writer, const struct payload_patch 
     put(writer, "{", 1);
     while (json_text_next_member(&iterator, &key, &value)) {
         const struct path_node *node = path_tree_child(&patch->keys, key, iterator.key_escaped);
-        const struct patch_member *member = node == NULL ? NULL : &patch->members[node->field];
-        if (member != NULL) {
+        if (node != NULL) {
+            const struct patch_member *member = &patch->members[node->field];
             patch->met[node->field / 64] |= 1ull << (node->field % 64);
             if (member->removes) {
                 continue;

@@ -159,18 +159,30 @@ struct island *islands_find(const struct islands *islands, uint64_t incarnation)
     return NULL;
 }
 
-struct island *islands_find_tenant(const struct islands *islands, const struct scope *scope,
-                                   ins_text tenant) {
+static struct island *find_tenant(const struct islands *islands, const struct scope *scope,
+                                  ins_text tenant, bool dropping) {
     uint64_t hash = name_hash(scope, tenant);
     for (struct table_node *node = table_first(&islands->by_name, hash); node != NULL;
          node = node->next) {
         struct island *island = island_of_name(node);
         if (node->hash == hash && island->scope == scope && island->name_size == tenant.size &&
+            dropping == ((island->flags & ISLAND_DROPPING) != 0) &&
             (tenant.size == 0 || memcmp(island->name, tenant.data, tenant.size) == 0)) {
             return island;
         }
     }
     return NULL;
+}
+
+struct island *islands_find_tenant(const struct islands *islands, const struct scope *scope,
+                                   ins_text tenant) {
+    struct island *island = scope->dropping > 0 ? find_tenant(islands, scope, tenant, true) : NULL;
+    return island != NULL ? island : find_tenant(islands, scope, tenant, false);
+}
+
+struct island *islands_find_newest(const struct islands *islands, const struct scope *scope,
+                                   ins_text tenant) {
+    return find_tenant(islands, scope, tenant, false);
 }
 
 static void island_free(struct islands *islands, struct island *island) {
@@ -184,20 +196,16 @@ static void island_free(struct islands *islands, struct island *island) {
     arena_free(islands->arena, INS_MEM_CATALOG, island, sizeof(*island));
 }
 
-void island_drop(struct islands *islands, struct island *island) {
-    INS_ASSERT((island->flags & ISLAND_DROPPED) == 0);
+/* Out of the tables, without runs and rows. */
+static void bury(struct islands *islands, struct island *island) {
     island->flags |= ISLAND_DROPPED;
     table_remove(&islands->by_incarnation, &island->node);
     if (island_is_tenant(island)) {
         table_remove(&islands->by_name, &island->name_node);
     }
-    struct scope *scope = island->scope;
-    *(island->scope_previous != NULL ? &island->scope_previous->scope_next : &scope->islands) =
-        island->scope_next;
-    if (island->scope_next != NULL) {
-        island->scope_next->scope_previous = island->scope_previous;
+    if ((island->flags & ISLAND_DROPPING) != 0) {
+        island->scope->dropping--;
     }
-    scope->island_count--;
     for (uint32_t i = 0; i < island->run_count; i++) {
         files_drop_run(islands->files, island->runs[i].file_slot);
     }
@@ -209,7 +217,35 @@ void island_drop(struct islands *islands, struct island *island) {
             island->mem[slot] = NULL;
         }
     }
+}
+
+static void unlink_island(struct island *island) {
+    struct scope *scope = island->scope;
+    *(island->scope_previous != NULL ? &island->scope_previous->scope_next : &scope->islands) =
+        island->scope_next;
+    if (island->scope_next != NULL) {
+        island->scope_next->scope_previous = island->scope_previous;
+    }
+    scope->island_count--;
+    island->flags |= ISLAND_UNLINKED;
+}
+
+void island_drop(struct islands *islands, struct island *island) {
+    INS_ASSERT((island->flags & ISLAND_UNLINKED) == 0);
+    if ((island->flags & ISLAND_DROPPED) == 0) {
+        bury(islands, island);
+    }
+    unlink_island(island);
     if (island->pins == 0) {
+        island_free(islands, island);
+    }
+}
+
+void island_retire(struct islands *islands, struct island *island) {
+    INS_ASSERT((island->flags & ISLAND_DROPPED) == 0);
+    bury(islands, island);
+    if (island->pins == 0) {
+        unlink_island(island);
         island_free(islands, island);
     }
 }
@@ -217,9 +253,13 @@ void island_drop(struct islands *islands, struct island *island) {
 void island_unpin(struct islands *islands, struct island *island) {
     INS_ASSERT(island->pins > 0);
     island->pins--;
-    if (island->pins == 0 && (island->flags & ISLAND_DROPPED) != 0) {
-        island_free(islands, island);
+    if (island->pins > 0 || (island->flags & ISLAND_DROPPED) == 0) {
+        return;
     }
+    if ((island->flags & ISLAND_UNLINKED) == 0) {
+        unlink_island(island);
+    }
+    island_free(islands, island);
 }
 
 ins_status island_reserve_run(struct islands *islands, struct island *island) {

@@ -15,6 +15,8 @@ enum island_flags {
     ISLAND_DIRECTORY = 2, /* the scope's id directory */
     ISLAND_DROPPED = 4,   /* unlinked; freed with its last pin */
     ISLAND_MERGING = 8,   /* stands in the merge queue or is being merged */
+    ISLAND_DROPPING = 32, /* its drop is sequenced: gone for writers, there for readers */
+    ISLAND_UNLINKED = 64, /* out of its scope's list */
     ISLAND_PLACED = 16,   /* recovery: runs still stand with their intervals */
 };
 
@@ -51,6 +53,7 @@ struct scope {
     struct alias *aliases; /* engine/catalog.h: other names of the collection */
     char *name;
     uint32_t island_count;
+    uint32_t dropping;    /* islands with ISLAND_DROPPING */
     uint32_t alias_count; /* those that are not dropped */
     uint32_t pins;
     uint16_t name_size;
@@ -121,14 +124,30 @@ void islands_fini(struct islands *islands); /* the islands must be gone */
 struct island *island_create(struct islands *islands, struct scope *scope, uint64_t incarnation,
                              ins_text name, uint8_t flags);
 struct island *islands_find(const struct islands *islands, uint64_t incarnation);
+/* As readers see it: while a tenant is being dropped, its old island. */
 struct island *islands_find_tenant(const struct islands *islands, const struct scope *scope,
                                    ins_text tenant);
+/* As writers see it: its new one, or NULL. */
+struct island *islands_find_newest(const struct islands *islands, const struct scope *scope,
+                                   ins_text tenant);
+/* The same by incarnation. */
+static inline struct island *islands_find_undropped(const struct islands *islands,
+                                                    uint64_t incarnation);
 /* Takes it out of every table; its files lose its runs; freed with the last pin. */
 void island_drop(struct islands *islands, struct island *island);
+/* The same for one island of a scope that stays: while it is pinned it stands in the scope's list,
+ * so that a walk that stands on it finds the next one. */
+void island_retire(struct islands *islands, struct island *island);
 static inline void island_pin(struct island *island) {
     island->pins++;
 }
 void island_unpin(struct islands *islands, struct island *island);
+
+static inline struct island *islands_find_undropped(const struct islands *islands,
+                                                    uint64_t incarnation) {
+    struct island *island = incarnation == 0 ? NULL : islands_find(islands, incarnation);
+    return island == NULL || (island->flags & ISLAND_DROPPING) != 0 ? NULL : island;
+}
 
 /* Room for one more run, before a landing that must not fail. INS_FULL when the share is used up.
  */

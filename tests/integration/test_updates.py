@@ -4,6 +4,7 @@
 Run:  test_updates.py PATH-OF-INSULA [name of a test ...]
 """
 import os
+import subprocess
 import sys
 import unittest
 
@@ -265,6 +266,54 @@ class UpdatesTest(unittest.TestCase):
         self.update("POST", "/delete", {"filter": {"must_not": [{"has_id": [9]}]}})
         self.assertEqual(self.count(), 1)
         self.update("POST", "/delete", {"filter": {"must": [{"key": "who", "match": {"value": "nobody"}}]}})
+
+    def test_drop(self):
+        """Goal: a delete of all that a tenant has costs what a small write costs, however much it is; what
+        the common island holds of it goes too; the name lives on. Method: records and bytes of the log,
+        reads; points of many, one after the other; a restart."""
+        self.create(tenants=True, dim=2)
+        for first in range(0, 60000, 5000):
+            self.upsert(*({"id": i, "vector": [i, 1], "payload": {"who": f"t{i % 3}", "i": i}} for i in range(first, first + 5000)))
+        self.flush()
+        self.upsert({"id": 70000, "vector": [1, 1], "payload": {"who": "t0"}}, {"id": 70001, "vector": [1, 1], "payload": {"who": "t1"}})
+
+        def who(*values):
+            return {"filter": {"must": [{"key": "who", "match": {"any": list(values)}}]}}
+
+        def drop(*values):
+            before = self.client.ok("GET", "/insula/stats")
+            self.update("POST", "/delete", who(*values))
+            after = self.client.ok("GET", "/insula/stats")
+            self.assertEqual(after["tenants"], before["tenants"] - len(values))
+            return after["log"]["records"] - before["log"]["records"], after["log"]["bytes"] - before["log"]["bytes"]
+        records, size = drop("t0")
+        self.assertEqual(records, 1)
+        self.assertLessEqual(size, 8192)
+        self.assertEqual((self.count("t0"), self.count("t1"), self.count()), (0, 20001, 40001))
+        self.client.error(404, "GET", self.points + "/0")
+        self.client.error(404, "POST", self.points + "/payload", {"payload": {"x": 1}, "points": [3]})
+        self.upsert({"id": 3, "vector": [9, 9], "payload": {"who": "t0"}}, {"id": 1, "vector": [9, 9], "payload": {"who": "t0"}})
+        self.assertEqual((self.count("t0"), self.count("t1"), self.count()), (2, 20000, 40002))
+        self.upsert({"id": 80000, "vector": [1, 1], "payload": {"who": ["t0", "t2"]}}, {"id": 80001, "vector": [1, 1]})
+        self.update("POST", "/delete", who("t0", "nobody"))
+        self.assertEqual((self.count("t0"), self.count("t2"), self.count()), (0, 20000, 40001))
+        scrolled = self.client.ok("POST", self.points + "/scroll", {"limit": 5, "offset": 59995})["points"]
+        self.assertEqual([p["id"] for p in scrolled], [59995, 59996, 59998, 59999, 70001])
+        self.assertEqual(self.server.stop()[0], 0)
+        self.server.start()
+        self.client = Client(self.server)
+        self.assertEqual((self.count("t0"), self.count("t1"), self.count()), (0, 20000, 40001))
+        drop("t1", "t2")
+        self.flush()
+        self.assertEqual(self.count(), 1)
+        self.server.stop(9)
+        check = subprocess.run([test_rest.PROGRAM, "check", self.server.directory], capture_output=True, text=True)
+        self.assertEqual(check.returncode, 0, check.stdout + check.stderr)
+        self.server.start()
+        self.client = Client(self.server)
+        self.assertEqual(self.count(), 1)
+        self.upsert({"id": 5, "vector": [9, 9], "payload": {"who": "t1"}})
+        self.assertEqual(self.count("t1"), 1)
 
     def test_bad(self):
         """Goal: a clear error that names the field, and nothing changes."""

@@ -210,6 +210,7 @@ void sim_quiesce(struct sim *sim, bool timers) {
         }
     }
     sim_run_until_idle(&sim->lanes, timers);
+    sim_tighten(sim);
     model_settle(&sim->model);
 }
 
@@ -327,7 +328,7 @@ static const struct model_write *unsure_at(const struct sim *sim, uint64_t lsn) 
 }
 
 /* How far a delete by filter came whose end nobody heard: the points themselves tell. */
-static void tighten(struct sim *sim) {
+void sim_tighten(struct sim *sim) {
     for (uint32_t name = 0; name < MODEL_NAMES; name++) {
         struct model_collection *collection = sim->model.current[name];
         bool there[MODEL_IDS] = {false};
@@ -355,7 +356,10 @@ static void reconcile(struct sim *sim) {
         const struct model_write *write = unsure_at(sim, lsn);
         const char *reason = "no write had it";
         if (write != NULL && write->kind == WRITE_DELETE_FILTER) {
+            struct model_collection *collection = sim->model.current[write->name];
             sim->model.lsn = lsn; /* a piece of it */
+            collection->loose = true;
+            collection->loose_filter = write->filter;
         } else if (write == NULL || !model_apply(&sim->model, write, lsn, &reason)) {
             sim_fail(sim, "LSN %llu came back from the log, but %s", (unsigned long long)lsn,
                      reason);
@@ -367,7 +371,7 @@ static void reconcile(struct sim *sim) {
     }
     sim->unsure_count = 0;
     memset(sim->ddl_busy, 0, sizeof(sim->ddl_busy));
-    tighten(sim);
+    sim_tighten(sim);
     model_settle(&sim->model);
 }
 

@@ -61,7 +61,7 @@ static struct span span_of(const struct sim_slot *slot, uint32_t id, uint64_t to
         island = now;
     }
     if (span.count > 0 && model_is_loose(collection, id, &span.versions[span.count - 1])) {
-        span.always = false;
+        span.always = span.present = false;
     }
     return span;
 }
@@ -471,10 +471,28 @@ void sim_note_unsure(struct sim *sim, const struct sim_slot *slot) {
     sim->unsure_lsn[sim->unsure_count++] = slot->call.lsn;
 }
 
+/* A delete by filter may have done all before its last record, and others have written since. */
+static void filter_answered(struct sim *sim, const struct sim_slot *slot) {
+    uint64_t lsn = slot->call.lsn;
+    for (uint32_t i = 0; i < SIM_SLOTS && lsn <= sim->model.lsn; i++) {
+        struct sim_slot *read = &sim->slots[i];
+        bool same = read->busy && !read->is_write &&
+                    read->collection == sim->model.current[slot->write.name];
+        if (same && read->from_lsn > slot->from_lsn) {
+            read->from_lsn = slot->from_lsn;
+        }
+    }
+    model_apply_filter(&sim->model, &slot->write, lsn > sim->model.lsn ? lsn : sim->model.lsn);
+}
+
 static void write_answered(struct sim *sim, struct sim_slot *slot) {
     const struct model_write *write = &slot->write;
     const char *reason;
     sim->counts.acknowledged++;
+    if (write->kind == WRITE_DELETE_FILTER && sim->model.current[write->name] != NULL) {
+        filter_answered(sim, slot);
+        return;
+    }
     if (write->kind == WRITE_DROP && !slot->call.found) {
         const struct model_collection *there = sim->model.current[write->name];
         if (there != NULL && there->create_lsn <= slot->call.lsn) {
@@ -497,8 +515,11 @@ void sim_check_write(struct sim *sim, struct sim_slot *slot) {
         write_answered(sim, slot);
         return;
     }
-    if (by_filter && call->status != INS_UNAVAILABLE && call->lsn > sim->model.lsn) {
-        sim->model.lsn = call->lsn; /* a piece of it that is durable */
+    if (by_filter && call->lsn > sim->model.lsn) {
+        ins_stats stats;
+        ins_db_stats(sim->db, &stats);
+        uint64_t piece = call->lsn < stats.lsn_durable ? call->lsn : stats.lsn_durable;
+        sim->model.lsn = piece > sim->model.lsn ? piece : sim->model.lsn;
     }
     sim->counts.refused++;
     if (!write_error_allowed(sim, slot)) {

@@ -286,6 +286,11 @@ bool model_is_loose(const struct model_collection *collection, uint32_t id,
            model_matches(&collection->loose_filter, id, version);
 }
 
+void model_apply_filter(struct model *model, const struct model_write *write, uint64_t lsn) {
+    model->lsn = lsn;
+    apply_points(model->current[write->name], write, lsn);
+}
+
 void model_tighten(struct model *model, struct model_collection *collection, const bool *there) {
     const struct model_version gone = {0};
     for (uint32_t id = 0; id < collection->shape.id_count; id++) {

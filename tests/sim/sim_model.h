@@ -111,6 +111,8 @@ struct model_write {
  * accepted: its collection is not there, or its LSN is not above those before. */
 bool model_apply(struct model *model, const struct model_write *write, uint64_t lsn,
                  const char **out_reason);
+/* A delete by filter that ended, its collection being there. */
+void model_apply_filter(struct model *model, const struct model_write *write, uint64_t lsn);
 /* Forgets a delete by filter that was under way when the process ended, but for what it did: of the
  * points that pass, those are gone that are not `there` [MODEL_IDS]. */
 void model_tighten(struct model *model, struct model_collection *collection, const bool *there);
