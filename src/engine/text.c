@@ -57,7 +57,7 @@ static bool is_object(ins_text value) {
 static bool merge_members(struct pool *pool, struct merge *merge, ins_text base, ins_text patch,
                           uint32_t depth) {
     struct json_text_iterator members = json_text_begin(base);
-    ins_text key, value, other;
+    ins_text key, value, other = {0};
     while (json_text_next_member(&members, &key, &value)) {
         (void)last_member(base, key, &other);
         if (other.data != value.data) {
