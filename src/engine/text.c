@@ -22,7 +22,9 @@ struct merge { /* the text being made: never longer than both inputs and a few b
 };
 
 static void put(struct merge *merge, const char *text, size_t size) {
-    memcpy(merge->data + merge->size, text, size);
+    if (text != NULL) { /* an empty key has none */
+        memcpy(merge->data + merge->size, text, size);
+    }
     merge->size += size;
 }
 
@@ -51,7 +53,7 @@ static bool last_member(ins_text object, ins_text raw_key, ins_text *out_value) 
 }
 
 static bool is_object(ins_text value) {
-    return value.size > 0 && value.data[0] == '{';
+    return value.data != NULL && value.data[0] == '{';
 }
 
 static bool merge_members(struct pool *pool, struct merge *merge, ins_text base, ins_text patch,
