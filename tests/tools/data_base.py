@@ -94,6 +94,14 @@ def unpack_bits(data, at, count, width):
     return [packed >> i * width & mask(width) for i in range(count)]
 
 
+def as_float32(data, width):
+    """Values of float32, float16 or uint8 as bytes of float32, which holds each of them exactly."""
+    if width == 4:
+        return data
+    count = len(data) // width
+    return struct.pack(f"<{count}f", *struct.unpack(f"<{count}{'e' if width == 2 else 'B'}", data))
+
+
 # ---- Ids: (is_uuid, high, low); numbers come first ----
 
 def number_id(number):

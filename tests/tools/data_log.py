@@ -3,11 +3,11 @@
 import struct
 from dataclasses import dataclass
 
-from data_base import (PAGE, crc32c, hash128, number_id, require, u16, u32, u64, up, uuid_id,
+from data_base import (PAGE, as_float32, crc32c, hash128, number_id, require, u16, u32, u64, up, uuid_id,
                        zero)
 
 FRAME_MAX = 2 << 20
-VALUE_BYTES = {1: 4}  # by datatype
+VALUE_BYTES = {1: 4, 2: 2, 3: 1}  # by datatype
 NAME_DIGITS = 16
 
 
@@ -183,14 +183,14 @@ def leb128(data, at):
 
 
 def packed_vectors(data, at, count, place):
-    """Vectors by id, as their values' bytes; where they end."""
+    """Vectors by id, as bytes of float32; where they end."""
     found, values, before = {}, at + 8 * count, -1
     for entry in range(at, values, 8):
         number, datatype, rest, dim = struct.unpack_from("<HBBI", data, entry)
         require(number > before and datatype in VALUE_BYTES and rest == 0 and 1 <= dim <= 65536, place,
                 "entry of a vector")
         before, size = number, dim * VALUE_BYTES[datatype]
-        found[number] = data[values:values + size]
+        found[number] = as_float32(data[values:values + size], VALUE_BYTES[datatype])
         zero(data[values + size:values + up(size, 4)], place)
         values += up(size, 4)
     require(values - at <= 768 << 10, place, "size of the vectors")

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 import data_directory
 import data_fields
-from data_base import (PAGE, hash64, number_id, require, u16, u32, u64, up, uuid_id, words, zero)
+from data_base import (PAGE, as_float32, hash64, number_id, require, u16, u32, u64, up, uuid_id, words,
+                       zero)
 
 SMALL, DIRECTORY = 1, 2  # flags of a directory entry
 IDS, VERSIONS, TOMBSTONES, DENSE, OFFSETS, PAYLOAD, BLOCKS, INDEX, FILTER = range(1, 10)
@@ -208,10 +209,10 @@ class Extent:
                 require(width == 4 and all(a < b for a, b in zip(have, have[1:])) and
                         have[-1] < self.rows, place, "rows")
             step = len(data) // len(have)
-            require(encoding == 4 and step > 0 and step % 4 == 0 and step * len(have) == len(data),
-                    place, "size of the values")
+            require(encoding in (4, 2, 1) and step > 0 and step % encoding == 0 and
+                    step * len(have) == len(data), place, "size of the values")
             for i, row in enumerate(have):
-                found[row][number] = data[i * step:(i + 1) * step]
+                found[row][number] = as_float32(data[i * step:(i + 1) * step], encoding)
         return found
 
     def points(self, sections):
