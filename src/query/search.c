@@ -100,6 +100,7 @@ struct batch {
     float distances[FLAT_BATCH];
     uint16_t selected[FLAT_BATCH];
     struct place places[FLAT_BATCH];
+    ins_id ids[FLAT_BATCH]; /* of runs' rows */
     uint32_t count;
     /* Of runs. */
     bool gathered;                  /* items stand at `positions`, else one behind the other */
@@ -173,14 +174,20 @@ static uint32_t position_of(const struct search *search, const struct batch *bat
  * batch->places. */
 static ins_status keep_newest(struct search *search, struct batch *batch, uint32_t selected,
                               uint32_t *out_kept, ins_error *error) {
+    struct reader *reader = search->reader;
+    const struct extent_vector *vector = &search->run_vector;
+    const uint32_t run = search->run;
+    const bool every_row = vector->rows_slot == SLOT_NONE;
+    const struct extent *extent = &reader->runs[run].extent;
+    struct chunks ids = reader_ids(reader, run);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < selected; i++) {
         uint32_t at = batch->selected[i];
         uint32_t position = position_of(search, batch, at);
-        struct place place = {.run = search->run, .run_row = position};
-        if (search->run_vector.rows_slot != SLOT_NONE) {
-            ins_status status = reader_vector_row(search->reader, search->run, &search->run_vector,
-                                                  position, &place.run_row, error);
+        struct place place = {.run = run, .run_row = position};
+        if (!every_row) {
+            ins_status status =
+                reader_vector_row(reader, run, vector, position, &place.run_row, error);
             if (status != INS_OK) {
                 return status;
             }
@@ -189,8 +196,8 @@ static ins_status keep_newest(struct search *search, struct batch *batch, uint32
         if (planned && !plan_may_pass(&search->plan, place.run_row)) {
             continue;
         }
-        ins_id id = reader_id(search->reader, &place);
-        if (!reader_superseded(search->reader, search->run, &id)) {
+        batch->ids[kept] = extent_id(extent, &ids, place.run_row);
+        if (!reader_superseded(reader, run, &batch->ids[kept])) {
             batch->selected[kept] = (uint16_t)at;
             batch->sure[kept] = planned && plan_is_sure(&search->plan, place.run_row);
             batch->places[kept++] = place;
@@ -323,8 +330,7 @@ static ins_status scan_batch(struct search *search, const struct span *span, str
             }
         }
         if (match) {
-            ins_id id = reader_id(search->reader, &batch->places[i]);
-            offer(search, distance, &id, &batch->places[i]);
+            offer(search, distance, &batch->ids[i], &batch->places[i]);
         }
     }
     struct place here = {.run = search->run};

@@ -180,6 +180,9 @@ uint32_t extent_slot(const struct extent *extent, enum section_kind kind, uint32
     if (number == 0 && kind < SECTION_SLOTS) {
         return extent->sections[kind].present ? (uint32_t)kind : SLOT_NONE;
     }
+    if (!extent->numbered) {
+        return SLOT_NONE;
+    }
     for (uint32_t i = 0; i < extent->section_count; i++) {
         const uint8_t *entry = table_at(extent, i);
         if (load_u16(entry) == kind && load_u16(entry + 2) == number) {
@@ -241,6 +244,8 @@ static const char *parse_section(struct extent *extent, struct section_bounds *b
     }
     if (kind < SECTION_SLOTS && section.number == 0) {
         extent->sections[kind] = section;
+    } else {
+        extent->numbered = true;
     }
     return NULL;
 }
@@ -269,6 +274,10 @@ static const char *parse_values(const struct extent *extent, const struct sectio
 
 static const char *parse_vectors(const struct extent *extent) {
     const char *wrong = NULL;
+    const struct section *first = &extent->sections[SECTION_DENSE];
+    if (!extent->numbered) {
+        return first->present ? parse_values(extent, first) : NULL; /* the usual case */
+    }
     for (uint32_t i = 0; i < extent->section_count && wrong == NULL; i++) {
         const uint8_t *entry = table_at(extent, i);
         uint32_t kind = load_u16(entry), number = load_u16(entry + 2);

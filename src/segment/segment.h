@@ -97,6 +97,7 @@ struct extent {
         number_count; /* rows, and how many of them have number ids (they come first) */
     uint32_t tombstone_count, tombstone_number_count;
     bool wide_versions; /* u64 instead of u32 above version_low */
+    bool numbered;      /* some sections have slots from SECTION_SLOTS on alone */
     struct section sections[SECTION_SLOTS];
     uint32_t section_count; /* in the table */
     const uint8_t *header;  /* small: the whole extent */

@@ -449,6 +449,10 @@ bool reader_find(const struct reader *reader, const ins_id *id, struct place *ou
 
 /* ---- Taking ---- */
 
+struct chunks reader_ids(const struct reader *reader, uint32_t run) {
+    return chunks_of(&reader->runs[run], SECTION_IDS);
+}
+
 ins_id reader_id(const struct reader *reader, const struct place *place) {
     if (place->row != NULL) {
         return memrow_id(place->row);

@@ -110,6 +110,8 @@ bool reader_row_counts(const struct reader *reader, uint32_t which, const struct
 bool reader_find(const struct reader *reader, const ins_id *id, struct place *out);
 
 ins_id reader_id(const struct reader *reader, const struct place *place);
+/* After reader_load: the run's chunks of ids, for extent_id over many rows. */
+struct chunks reader_ids(const struct reader *reader, uint32_t run);
 /* One vector of a run: *out_has false when none of its rows has it. Brings its row numbers, where
  * it has some. INS_CORRUPT when its shape in the extent is another. */
 INS_MUST_USE ins_status reader_run_vector(struct reader *reader, uint32_t run,
