@@ -34,6 +34,7 @@ struct sim_slot { /* one operation in flight */
     struct model_collection *collection; /* at the start; NULL: none of that name */
     struct model_filter filter;
     uint32_t ids[MODEL_BATCH], id_count;
+    uint32_t which; /* vector that a query searches */
     float vector[MODEL_DIM_MAX];
     /* what the engine borrows */
     ins_points_request points_request;
@@ -42,7 +43,8 @@ struct sim_slot { /* one operation in flight */
     ins_alias_change alias;
     ins_point points[MODEL_BATCH];
     ins_id point_ids[MODEL_BATCH];
-    float vectors[MODEL_BATCH][MODEL_DIM_MAX];
+    float vectors[MODEL_BATCH][MODEL_VECTORS][MODEL_DIM_MAX];
+    ins_vector named[MODEL_BATCH][MODEL_VECTORS];
     char *payloads; /* [MODEL_BATCH][MODEL_PAYLOAD_MAX] */
     ins_filter ins_filter;
     ins_condition conditions[2];
@@ -129,6 +131,8 @@ const char *sim_alias(uint32_t alias);
 void sim_start(struct sim *sim, struct sim_slot *slot);
 void sim_tighten(struct sim *sim);                                  /* when all is quiet */
 bool sim_point_exists(struct sim *sim, uint32_t name, uint32_t id); /* when all is quiet */
+/* A random vector to search, the filter's part of it included; false when there are no vectors. */
+bool sim_query_vector(struct sim *sim, struct sim_slot *slot, const struct model_shape *shape);
 void sim_filter_fill(struct sim_slot *slot, const struct model_filter *filter,
                      const struct model_shape *shape);
 void sim_check_read(struct sim *sim, struct sim_slot *slot);

@@ -88,26 +88,51 @@ void sim_describe_point(const struct sim *sim, const struct sim_slot *slot, uint
 
 /* ---- One point of an answer ---- */
 
-static bool vector_equals(const struct sim_slot *slot, const struct model_version *version,
-                          const ins_point *point) {
-    const struct model_shape *shape = &slot->collection->shape;
+static bool values_equal(const struct model_shape *shape, uint32_t which,
+                         const struct model_version *version, const float *values, uint32_t dim) {
     float expect[MODEL_DIM_MAX];
-    model_vector(shape, version->vector_seed, expect);
+    const ins_vector_params *params = &shape->vectors[which];
+    model_vector(shape, which, version->vector_seeds[which], expect);
     double norm = 1;
-    if (shape->distance == INS_DISTANCE_COSINE) {
+    if (params->distance == INS_DISTANCE_COSINE) {
         norm = 0;
-        for (uint32_t i = 0; i < shape->dim; i++) {
+        for (uint32_t i = 0; i < params->dim; i++) {
             norm += (double)expect[i] * (double)expect[i];
         }
         norm = sqrt(norm);
     }
-    for (uint32_t i = 0; i < shape->dim; i++) {
+    for (uint32_t i = 0; i < params->dim && dim == params->dim; i++) {
         double want = (double)expect[i] / norm;
-        if (fabs((double)point->vector[i] - want) > (norm == 1.0 ? 0 : 1e-5)) {
+        if (fabs((double)values[i] - want) > (norm == 1.0 ? 0 : 1e-5)) {
             return false;
         }
     }
-    return point->dim == shape->dim;
+    return dim == params->dim;
+}
+
+/* Exactly the vectors that the version has. */
+static bool vectors_equal(const struct model_shape *shape, const struct model_version *version,
+                          const ins_point *point) {
+    uint32_t named = 0;
+    for (uint32_t which = 0; which < shape->vector_count; which++) {
+        bool has = (version->vectors >> which & 1) != 0;
+        if (shape->vectors[which].name.size == 0) {
+            if (has != (point->vector != NULL) ||
+                (has && !values_equal(shape, which, version, point->vector, point->dim))) {
+                return false;
+            }
+            continue;
+        }
+        if (!has) {
+            continue;
+        }
+        const ins_vector *vector = &point->vectors[named++];
+        if (named > point->vector_count || vector->name.size != shape->vectors[which].name.size ||
+            !values_equal(shape, which, version, vector->values, vector->dim)) {
+            return false;
+        }
+    }
+    return named == point->vector_count;
 }
 
 static bool payload_equals(const struct model_version *version, const ins_point *point) {
@@ -147,8 +172,7 @@ static uint32_t check_point(const struct sim *sim, const struct sim_slot *slot,
         sim_fail(sim, "%s: point %u has another payload: %.*s", kind_name(slot), id,
                  (int)point->payload.size, point->payload.data);
     }
-    if (slot->points_request.with_vector && shape->dim > 0 &&
-        (point->vector == NULL || !vector_equals(slot, version, point))) {
+    if (slot->points_request.with_vector && !vectors_equal(shape, version, point)) {
         sim_describe_point(sim, slot, id);
         sim_fail(sim, "%s: point %u has another vector", kind_name(slot), id);
     }
@@ -255,8 +279,12 @@ static void check_count(const struct sim *sim, const struct sim_slot *slot, uint
     }
 }
 
-static bool better(const struct model_shape *shape, double a, double b) {
-    return shape->distance == INS_DISTANCE_EUCLID ? a < b : a > b;
+static bool smaller_is_nearer(const struct sim_slot *slot) {
+    return slot->collection->shape.vectors[slot->which].distance == INS_DISTANCE_EUCLID;
+}
+
+static bool better(const struct sim_slot *slot, double a, double b) {
+    return smaller_is_nearer(slot) ? a < b : a > b;
 }
 
 static double slack(double score) {
@@ -270,21 +298,22 @@ static bool may_hit(const struct sim_slot *slot, uint32_t id, double score) {
         return false;
     }
     double threshold = (double)request->score_threshold;
-    return !request->has_score_threshold || !better(&slot->collection->shape, threshold, score);
+    return !request->has_score_threshold || !better(slot, threshold, score);
 }
 
 /* How many points must stand before `score`, with slack against it. */
 static uint32_t certain_before(const struct sim *sim, const struct sim_slot *slot, double score) {
     const struct model_shape *shape = &slot->collection->shape;
-    double sign = shape->distance == INS_DISTANCE_EUCLID ? 1 : -1;
+    double sign = smaller_is_nearer(slot) ? 1 : -1;
     uint32_t before = 0;
     for (uint32_t id = 0; id < shape->id_count; id++) {
         struct span span = span_of(slot, id, sim->model.lsn);
         bool all = span.always;
         for (uint32_t i = 0; i < span.count && all; i++) {
-            double own = model_score(shape, slot->vector, span.versions[i].vector_seed);
+            double own = model_score(shape, slot->which, slot->vector,
+                                     span.versions[i].vector_seeds[slot->which]);
             all = may_hit(slot, id, own + sign * slack(own)) &&
-                  better(shape, own + sign * slack(own), score - sign * slack(score));
+                  better(slot, own + sign * slack(own), score - sign * slack(score));
         }
         before += all;
     }
@@ -313,22 +342,23 @@ static void check_query(const struct sim *sim, const struct sim_slot *slot) {
     for (size_t i = 0; i < hits->count; i++) {
         const struct model_version *version;
         uint32_t id = check_point(sim, slot, &hits->items[i], &version);
-        double expect = model_score(shape, slot->vector, version->vector_seed);
+        double expect =
+            model_score(shape, slot->which, slot->vector, version->vector_seeds[slot->which]);
         double score = (double)hits->items[i].score;
-        double sign = shape->distance == INS_DISTANCE_EUCLID ? -1 : 1;
+        double sign = smaller_is_nearer(slot) ? -1 : 1;
         if (fabs(score - expect) > slack(expect)) {
             sim_fail(sim, "query: point %u has score %g, should be %g", id, score, expect);
         }
         if (!may_hit(slot, id, expect + sign * slack(expect))) {
             sim_fail(sim, "query: point %u should not be a hit", id);
         }
-        if (i > 0 && better(shape, score, last)) {
+        if (i > 0 && better(slot, score, last)) {
             sim_fail(sim, "query: scores are not in order");
         }
         last = score;
     }
     /* A full page ends at the last hit's score; else everything that passes must have come. */
-    double worst = shape->distance == INS_DISTANCE_EUCLID ? 1e30 : -1e30;
+    double worst = smaller_is_nearer(slot) ? 1e30 : -1e30;
     bool full = hits->count == request->limit;
     uint32_t before = certain_before(sim, slot, full ? last : worst);
     before -= before < sim_moved_points(sim, slot) ? before : sim_moved_points(sim, slot);
@@ -344,7 +374,14 @@ static void check_query(const struct sim *sim, const struct sim_slot *slot) {
 static void check_info(const struct sim *sim, const struct sim_slot *slot) {
     const ins_collection_info *info = slot->call.info;
     const struct model_shape *shape = &slot->collection->shape;
-    if (info->dim != shape->dim || (shape->dim > 0 && info->distance != shape->distance)) {
+    bool same = info->vector_count == shape->vector_count;
+    for (uint32_t i = 0; i < shape->vector_count && same; i++) {
+        const ins_vector_params *got = &info->vectors[i], *want = &shape->vectors[i];
+        same = got->dim == want->dim && got->distance == want->distance &&
+               got->name.size == want->name.size &&
+               memcmp(got->name.data, want->name.data, want->name.size) == 0;
+    }
+    if (!same) {
         sim_fail(sim, "info: another collection's shape");
     }
     if (info->point_count_exact) {
@@ -373,7 +410,7 @@ static bool read_error_allowed(const struct sim *sim, const struct sim_slot *slo
                 !span_of(slot, slot->ids[0], sim->model.lsn).always);
     }
     if (status == INS_INVALID) {
-        bool no_vectors = collection != NULL && collection->shape.dim == 0;
+        bool no_vectors = collection != NULL && collection->shape.vector_count == 0;
         return slot->kind == READ_QUERY && (no_vectors || is_fault(sim, status));
     }
     if (status == INS_TIMEOUT) {

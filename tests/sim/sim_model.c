@@ -23,11 +23,11 @@ uint32_t model_id_number(const struct model_shape *shape, const ins_id *id) {
     return equal ? (uint32_t)id->low : UINT32_MAX;
 }
 
-void model_vector(const struct model_shape *shape, uint64_t seed, float *out) {
-    for (uint32_t i = 0; i < shape->dim; i++) {
-        out[i] = (float)((int)(sim_mix(seed * 31 + i) % 2001) - 1000) / 100.0F;
+void model_vector(const struct model_shape *shape, uint32_t which, uint64_t seed, float *out) {
+    for (uint32_t i = 0; i < shape->vectors[which].dim; i++) {
+        out[i] = (float)((int)(sim_mix(seed * 31 + i + which * 7919ull) % 2001) - 1000) / 100.0F;
     }
-    if (shape->dim > 0 && out[0] == 0.0F) {
+    if (out[0] == 0.0F) {
         out[0] = 0.5F; /* never the zero vector, which has no direction */
     }
 }
@@ -79,21 +79,23 @@ size_t model_payload(const struct model_version *version, char *out, size_t capa
     return at + (size_t)snprintf(out + at, capacity - at, "\"%s}", who);
 }
 
-double model_score(const struct model_shape *shape, const float *query, uint64_t seed) {
+double model_score(const struct model_shape *shape, uint32_t which, const float *query,
+                   uint64_t seed) {
     float vector[MODEL_DIM_MAX];
-    model_vector(shape, seed, vector);
+    ins_distance metric = shape->vectors[which].distance;
+    model_vector(shape, which, seed, vector);
     double dot = 0, distance = 0, query_norm = 0, vector_norm = 0;
-    for (uint32_t i = 0; i < shape->dim; i++) {
+    for (uint32_t i = 0; i < shape->vectors[which].dim; i++) {
         double q = (double)query[i], v = (double)vector[i];
         dot += q * v;
         distance += (q - v) * (q - v);
         query_norm += q * q;
         vector_norm += v * v;
     }
-    if (shape->distance == INS_DISTANCE_EUCLID) {
+    if (metric == INS_DISTANCE_EUCLID) {
         return sqrt(distance);
     }
-    return shape->distance == INS_DISTANCE_DOT ? dot : dot / sqrt(query_norm * vector_norm);
+    return metric == INS_DISTANCE_DOT ? dot : dot / sqrt(query_norm * vector_norm);
 }
 
 static bool who_is(int who, int wanted) {
@@ -103,6 +105,9 @@ static bool who_is(int who, int wanted) {
 bool model_matches(const struct model_filter *filter, uint32_t id,
                    const struct model_version *version) {
     uint32_t n = value_n(version->seed);
+    if (filter->vector != 0 && (version->vectors >> (filter->vector - 1) & 1) == 0) {
+        return false;
+    }
     switch (filter->kind) {
     case FILTER_WHO:
         return who_is(version->who, filter->a);
@@ -237,10 +242,15 @@ static bool changed(const struct model_write *write, uint32_t i, const struct mo
     if (write->kind == WRITE_SET_WHO) {
         out->who = write->versions[0].who;
     } else if (write->kind == WRITE_UPDATE_VECTORS) {
-        out->vector_seed = sent->vector_seed;
+        for (uint32_t which = 0; which < MODEL_VECTORS; which++) {
+            bool sends = (sent->vectors >> which & 1) != 0;
+            out->vector_seeds[which] = (sends ? sent : old)->vector_seeds[which];
+        }
+        out->vectors |= sent->vectors;
     } else {
         *out = write->versions[0];
-        out->vector_seed = old->vector_seed;
+        memcpy(out->vector_seeds, old->vector_seeds, sizeof(old->vector_seeds));
+        out->vectors = old->vectors;
     }
     return true;
 }

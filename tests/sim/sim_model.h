@@ -14,6 +14,7 @@
 #define MODEL_ALIASES 3u
 #define MODEL_IDS 160u /* points of one collection: few, so that overwrites are common */
 #define MODEL_WHO 7    /* tenants with a string for a value; number 0 is the empty string */
+#define MODEL_VECTORS 3u
 #define MODEL_DIM_MAX 8u
 #define MODEL_BATCH 48u /* points of one write */
 #define MODEL_PAYLOAD_MAX 12000u
@@ -23,11 +24,12 @@ enum model_who { WHO_MISSING = -1, WHO_NULL = -2, WHO_ARRAY = -3, WHO_NUMBER = -
 
 struct model_version {
     uint64_t lsn;
-    uint64_t seed; /* of the payload */
-    uint64_t vector_seed;
+    uint64_t seed;                        /* of the payload */
+    uint64_t vector_seeds[MODEL_VECTORS]; /* of each vector */
     int who;
-    uint32_t pad; /* bytes that make the payload longer */
-    bool live;    /* false: a tombstone */
+    uint32_t vectors; /* bit i: it has the shape's vector i */
+    uint32_t pad;     /* bytes that make the payload longer */
+    bool live;        /* false: a tombstone */
 };
 
 struct model_point {
@@ -36,8 +38,9 @@ struct model_point {
 };
 
 struct model_shape {
-    uint32_t dim; /* 0 = no vectors */
-    ins_distance distance;
+    uint32_t vector_count;
+    ins_vector_params vectors[MODEL_VECTORS];
+    bool lacking; /* points may lack vectors */
     uint32_t id_count, pad_max;
     bool uuids; /* half of the ids are UUIDs */
 };
@@ -57,6 +60,7 @@ enum model_filter_kind {
 struct model_filter {
     enum model_filter_kind kind;
     int a, b;
+    int vector; /* of a query: number of the vector that is searched, + 1 */
 };
 
 struct model_collection {
@@ -136,14 +140,15 @@ int model_island(const struct model_collection *collection, const struct model_v
 ins_id model_id(const struct model_shape *shape, uint32_t id);
 /* The inverse; UINT32_MAX when no point of the model has that id. */
 uint32_t model_id_number(const struct model_shape *shape, const ins_id *id);
-void model_vector(const struct model_shape *shape, uint64_t seed, float *out);
+void model_vector(const struct model_shape *shape, uint32_t which, uint64_t seed, float *out);
 /* The payload as the engine must give it back; its length. */
 size_t model_payload(const struct model_version *version, char *out, size_t capacity);
 /* An object with the version's tenant field alone; null where it has none. */
 size_t model_who_object(const struct model_version *version, char *out, size_t capacity);
 /* The tenant's text; `out` has room for 16 bytes. */
 const char *model_who_text(int who, char *out);
-/* The score of `version` for `query` as the engine counts it. */
-double model_score(const struct model_shape *shape, const float *query, uint64_t seed);
+/* The score of the version of `seed` for `query` as the engine counts it. */
+double model_score(const struct model_shape *shape, uint32_t which, const float *query,
+                   uint64_t seed);
 
 #endif

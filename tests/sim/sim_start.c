@@ -102,13 +102,24 @@ void sim_filter_fill(struct sim_slot *slot, const struct model_filter *filter,
 static struct model_shape any_shape(struct sim_random *random) {
     static const uint32_t counts[] = {6, 20, 60, MODEL_IDS};
     static const uint32_t pads[] = {0, 200, 2000, MODEL_PAYLOAD_MAX - 400};
-    return (struct model_shape){
-        .dim = sim_once_in(random, 10) ? 0 : 1 + sim_below(random, MODEL_DIM_MAX),
-        .distance = (ins_distance)(1 + sim_below(random, 3)),
+    static const char *const names[MODEL_VECTORS] = {"", "text", "image"};
+    struct model_shape shape = {
+        .lacking = sim_once_in(random, 3),
         .id_count = counts[sim_below(random, 4)],
         .pad_max = pads[sim_below(random, 4)],
         .uuids = sim_once_in(random, 3),
     };
+    /* The unnamed vector alone in half of the cases; none in a tenth. */
+    uint32_t count = sim_once_in(random, 2) ? 1 : sim_below(random, MODEL_VECTORS + 1);
+    uint32_t first = count < MODEL_VECTORS && count > 1 ? sim_below(random, 2) : 0;
+    shape.vector_count = sim_once_in(random, 10) ? 0 : count;
+    for (uint32_t i = 0; i < shape.vector_count; i++) {
+        shape.vectors[i] = (ins_vector_params){.name = text(names[first + i]),
+                                               .dim = 1 + sim_below(random, MODEL_DIM_MAX),
+                                               .distance = (ins_distance)(1 + sim_below(random, 3)),
+                                               .datatype = INS_FLOAT32};
+    }
+    return shape;
 }
 
 static bool name_has_write(const struct sim *sim, uint32_t name, bool by_filter) {
@@ -171,22 +182,44 @@ static enum model_kind any_kind(struct sim *sim, uint32_t name, bool there) {
     return dice < 52 ? WRITE_DELETE : WRITE_UPSERT;
 }
 
+/* The vectors of point number `at`, as the version has them. */
+static void fill_vectors(struct sim_slot *slot, uint32_t at, const struct model_shape *shape) {
+    const struct model_version *version = &slot->write.versions[at];
+    ins_point *point = &slot->points[at];
+    point->vectors = slot->named[at];
+    for (uint32_t which = 0; which < shape->vector_count; which++) {
+        const ins_vector_params *params = &shape->vectors[which];
+        float *values = slot->vectors[at][which];
+        if ((version->vectors >> which & 1) == 0) {
+            continue;
+        }
+        model_vector(shape, which, version->vector_seeds[which], values);
+        if (params->name.size == 0) {
+            point->vector = values;
+            point->dim = params->dim;
+        } else {
+            slot->named[at][point->vector_count++] =
+                (ins_vector){.name = params->name, .values = values, .dim = params->dim};
+        }
+    }
+}
+
 static void fill_versions(struct sim *sim, struct sim_slot *slot, const struct model_shape *shape) {
     struct model_write *write = &slot->write;
     for (uint32_t i = 0; i < write->count; i++) {
         struct model_version *version = &write->versions[i];
-        *version = (struct model_version){.seed = ++sim->next_seed,
-                                          .vector_seed = sim->next_seed,
-                                          .who = any_who(&sim->random),
-                                          .pad = sim_below(&sim->random, shape->pad_max + 1),
-                                          .live = true};
+        *version =
+            (struct model_version){.seed = ++sim->next_seed,
+                                   .vector_seeds = {sim->next_seed, sim->next_seed, sim->next_seed},
+                                   .who = any_who(&sim->random),
+                                   .vectors = shape->lacking ? sim_below(&sim->random, 8) : 7,
+                                   .pad = sim_below(&sim->random, shape->pad_max + 1),
+                                   .live = true};
         char *payload = slot->payloads + (size_t)i * MODEL_PAYLOAD_MAX;
         size_t size = model_payload(version, payload, MODEL_PAYLOAD_MAX);
-        model_vector(shape, version->seed, slot->vectors[i]);
         slot->points[i] = (ins_point){.id = model_id(shape, write->ids[i]),
-                                      .vector = shape->dim > 0 ? slot->vectors[i] : NULL,
-                                      .dim = shape->dim,
                                       .payload = {.data = payload, .size = size}};
+        fill_vectors(slot, i, shape);
     }
 }
 
@@ -278,8 +311,8 @@ static void start_collection_write(struct sim *sim, struct sim_slot *slot) {
     switch (slot->write.kind) {
     case WRITE_CREATE:
         slot->write.shape = any_shape(&sim->random);
-        request->dim = slot->write.shape.dim;
-        request->distance = slot->write.shape.distance;
+        request->vectors = slot->write.shape.vectors;
+        request->vector_count = slot->write.shape.vector_count;
         if (sim_once_in(&sim->random, 2)) {
             request->settings = text("{\"hnsw_config\":{\"m\":0,\"payload_m\":16}}");
             request->metadata = text("{\"made\":\"by the simulator\"}");
@@ -328,30 +361,47 @@ static void start_write(struct sim *sim, struct sim_slot *slot, uint32_t name) {
 
 /* ---- Reads ---- */
 
+bool sim_query_vector(struct sim *sim, struct sim_slot *slot, const struct model_shape *shape) {
+    ins_points_request *request = &slot->points_request;
+    slot->which = 0;
+    if (shape->vector_count == 0) {
+        return false;
+    }
+    slot->which = sim_below(&sim->random, shape->vector_count);
+    slot->filter.vector = (int)slot->which + 1;
+    model_vector(shape, slot->which, ++sim->next_seed, slot->vector);
+    request->vector = slot->vector;
+    request->dim = shape->vectors[slot->which].dim;
+    request->vector_name = shape->vectors[slot->which].name;
+    return true;
+}
+
 static void fill_query(struct sim *sim, struct sim_slot *slot, const struct model_shape *shape) {
     struct sim_random *random = &sim->random;
     ins_points_request *request = &slot->points_request;
     uint64_t seed = ++sim->next_seed;
     request->limit = 1 + sim_below(random, sim->config.views ? 400 : 12);
     request->offset = sim_once_in(random, 4) ? sim_below(random, 5) : 0;
-    model_vector(shape, seed, slot->vector);
+    if (!sim_query_vector(sim, slot, shape)) {
+        request->vector = slot->vector; /* refused: there is no such vector */
+        request->dim = 1;
+        return;
+    }
     if (sim_once_in(random, 5)) {
         slot->ids[0] = sim_below(random, shape->id_count);
         const struct model_version *own = model_newest(&slot->collection->points[slot->ids[0]]);
         bool quiet = !name_has_write(sim, slot->write.name, false);
-        if (quiet && own != NULL) { /* else its vector may change under the query */
+        bool has = own != NULL && (own->vectors >> slot->which & 1) != 0;
+        if (quiet && has) { /* else its vector may change under the query */
             request->by_id = true;
             request->query_id = model_id(shape, slot->ids[0]);
-            model_vector(shape, own->vector_seed, slot->vector);
+            request->vector = NULL;
+            model_vector(shape, slot->which, own->vector_seeds[slot->which], slot->vector);
         }
-    }
-    if (!request->by_id) {
-        request->vector = slot->vector;
-        request->dim = shape->dim;
     }
     if (sim_once_in(random, 5)) {
         request->has_score_threshold = true;
-        request->score_threshold = (float)model_score(shape, slot->vector, seed + 7);
+        request->score_threshold = (float)model_score(shape, slot->which, slot->vector, seed + 7);
     }
 }
 
@@ -387,7 +437,10 @@ static void fill_read(struct sim *sim, struct sim_slot *slot, const struct model
 static void start_read(struct sim *sim, struct sim_slot *slot, uint32_t name) {
     static const ins_start starts[READ_KINDS] = {ins_points_get, ins_points_scroll,
                                                  ins_points_count, ins_points_query};
-    static const struct model_shape nothing = {.dim = 4, .distance = 1, .id_count = 6};
+    static const struct model_shape nothing = {
+        .vector_count = 1,
+        .vectors = {{.dim = 4, .distance = INS_DISTANCE_COSINE, .datatype = INS_FLOAT32}},
+        .id_count = 6};
     slot->write = (struct model_write){.name = name};
     slot->kind = (enum sim_read_kind)sim_below(&sim->random, READ_KINDS);
     slot->collection = sim->model.current[name];

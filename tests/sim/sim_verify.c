@@ -60,12 +60,9 @@ static void verify_filter(struct sim *sim, struct sim_slot *slot,
     sim_filter_fill(slot, filter, shape);
     ask(sim, slot, READ_SCROLL, ins_points_scroll, &slot->points_request);
     ask(sim, slot, READ_COUNT, ins_points_count, &slot->points_request);
-    if (shape->dim == 0) {
+    if (!sim_query_vector(sim, slot, shape)) {
         return;
     }
-    model_vector(shape, ++sim->next_seed, slot->vector);
-    slot->points_request.vector = slot->vector;
-    slot->points_request.dim = shape->dim;
     slot->points_request.limit = 1 + sim_below(&sim->random, MODEL_IDS + 10);
     ask(sim, slot, READ_QUERY, ins_points_query, &slot->points_request);
 }
