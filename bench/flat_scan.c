@@ -36,7 +36,7 @@ struct bench {
     float **chunks; /* [chunk_count] of CHUNK_ROWS rows */
     uint32_t chunk_count, row_count;
     float query[DIM];
-    enum index_metric metric;
+    struct flat flat;
     uint64_t sink; /* what the loops computed, so that they are not removed */
 };
 
@@ -74,8 +74,8 @@ static void search_all(struct bench *bench) {
         uint32_t rows = chunk_rows(bench, c);
         for (uint32_t at = 0; at < rows; at += FLAT_BATCH) {
             uint32_t count = rows - at < FLAT_BATCH ? rows - at : FLAT_BATCH;
-            flat_distances(bench->kernels, bench->metric, bench->query,
-                           bench->chunks[c] + (size_t)at * DIM, DIM, count, DIM, distances);
+            flat_distances(&bench->flat, bench->chunks[c] + (size_t)at * DIM, DIM, count,
+                           distances);
             offer_batch(&topk, distances, count, c * CHUNK_ROWS + at);
         }
     }
@@ -181,7 +181,7 @@ static double measure(struct bench *bench, uint32_t slices, double seconds) {
     double search_median = median(search, slices), load_median = median(load, slices);
     double ratio = search_median / load_median;
     (void)median(ratios, slices); /* sorts */
-    const char *metric = bench->metric == INDEX_L2 ? "l2" : "dot";
+    const char *metric = bench->flat.metric == KERNEL_L2 ? "l2" : "dot";
     printf("%8u rows  %-3s  search %7.2f GB/s  load %7.2f GB/s  ratio %.3f  turns %.3f .. %.3f\n",
            bench->row_count, metric, search_median, load_median, ratio, ratios[0],
            ratios[slices - 1]);
@@ -235,8 +235,9 @@ static void open_arena(struct bench *bench, uint32_t row_count) {
 static double run_size(struct bench *bench, uint32_t row_count, uint32_t slices, double seconds) {
     double worst = INFINITY;
     fill(bench, row_count);
-    for (enum index_metric metric = INDEX_DOT; metric <= INDEX_L2; metric++) {
-        bench->metric = metric;
+    static const ins_distance distances[] = {INS_DISTANCE_DOT, INS_DISTANCE_EUCLID};
+    for (int i = 0; i < 2; i++) {
+        flat_init(&bench->flat, bench->kernels, distances[i], INS_FLOAT32, DIM, bench->query);
         worst = fmin(worst, measure(bench, slices, seconds));
     }
     return worst;

@@ -155,12 +155,16 @@ typedef struct ins_id {
 typedef enum ins_distance {
     INS_DISTANCE_COSINE = 1, /* vectors are normalised when they are stored; score = dot */
     INS_DISTANCE_DOT = 2,
-    INS_DISTANCE_EUCLID = 3, /* score = Euclidean distance; smaller is nearer */
+    INS_DISTANCE_EUCLID = 3,    /* score = Euclidean distance; smaller is nearer */
+    INS_DISTANCE_MANHATTAN = 4, /* score = sum of the differences; smaller is nearer */
 } ins_distance;
 
-/* What a vector's numbers are stored as; values go in and out as floats. */
+/* What a vector's numbers are stored as; values go in and out as floats. A query's vector is
+ * rounded in the same way before it is compared. */
 typedef enum ins_datatype {
     INS_FLOAT32 = 1,
+    INS_FLOAT16 = 2, /* rounded to the nearest IEEE half; values from 65520 on are refused */
+    INS_UINT8 = 3,   /* cut to 0 .. 255, without their fraction; cosine does not normalise them */
 } ins_datatype;
 
 typedef struct ins_text {

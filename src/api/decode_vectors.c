@@ -59,12 +59,21 @@ static ins_status distance_decode(struct json_value params, const char *name,
     } else if (text_is(text, "Euclid")) {
         *out_distance = INS_DISTANCE_EUCLID;
     } else if (text_is(text, "Manhattan")) {
-        return ins_fail(error, INS_UNSUPPORTED, "%s: Manhattan is not supported in this version",
-                        name);
+        *out_distance = INS_DISTANCE_MANHATTAN;
     } else {
         return type_error(error, name, "Cosine, Euclid, Dot or Manhattan", value);
     }
     return INS_OK;
+}
+
+/* Other words were refused by the settings' table. */
+static ins_datatype datatype_decode(struct json_value params) {
+    struct json_value value;
+    ins_text text = field_get(params, "datatype", &value) ? json_string(value) : (ins_text){"", 0};
+    if (text_is(text, "float16")) {
+        return INS_FLOAT16;
+    }
+    return text_is(text, "uint8") ? INS_UINT8 : INS_FLOAT32;
 }
 
 /* `text` is that of `params`. */
@@ -73,7 +82,7 @@ static ins_status params_decode(struct job *job, struct json_value params, ins_t
     struct json_value value;
     char field[VECTOR_FIELD_MAX];
     uint64_t size = 0;
-    *out = (ins_vector_params){.datatype = INS_FLOAT32};
+    *out = (ins_vector_params){0};
     if (field_get(params, "multivector_config", &value)) {
         return unsupported_error(error, field_name(field, "vectors", name, "multivector_config"));
     }
@@ -93,6 +102,7 @@ static ins_status params_decode(struct job *job, struct json_value params, ins_t
         status = vector_settings_check(params, field_name(field, "vectors", name, ""), error);
     }
     if (status == INS_OK) {
+        out->datatype = datatype_decode(params);
         status = vector_settings_text(job, params, text, &out->settings, error);
     }
     out->dim = (uint32_t)size;

@@ -95,6 +95,8 @@ static const char *distance_text(ins_distance distance) {
         return "Cosine";
     case INS_DISTANCE_DOT:
         return "Dot";
+    case INS_DISTANCE_MANHATTAN:
+        return "Manhattan";
     case INS_DISTANCE_EUCLID:
         break;
     }

@@ -29,7 +29,7 @@ struct setting {
 
 static const char *const memory_words[] = {"cold", "cached", "pinned", NULL, NULL};
 static const char *const sharding_words[] = {"auto", NULL, "custom", NULL};
-static const char *const datatype_words[] = {"float32", NULL, "float16", "uint8", "turbo4", NULL};
+static const char *const datatype_words[] = {"float32", "float16", "uint8", NULL, "turbo4", NULL};
 
 static const struct setting hnsw_settings[] = {
     {"m", SETTING_COUNT, 0, UINT64_MAX, NULL, NULL},

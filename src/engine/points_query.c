@@ -19,7 +19,7 @@ struct points_query {
     struct schema *schema; /* held */
     const struct schema_vector *vector;
     struct point_fields fields;
-    float *query;
+    void *query;          /* as vector_query() makes it */
     uint64_t located_lsn; /* at which the id directory named the island of the query's point */
     uint32_t repeats;
     enum { QUERY_BEGIN, QUERY_LOCATE, QUERY_VECTOR, QUERY_ISLAND, QUERY_SCAN } stage;
@@ -38,11 +38,12 @@ static void query_close(struct operation *operation) {
 
 /* Room for the query's vector, as stored ones are. */
 static ins_status query_alloc(struct points_query *self, ins_error *error) {
-    uint32_t dim = self->vector->shape.dim;
-    self->query = pool_alloc_aligned(&self->operation.pool, dim * sizeof(float), 64);
+    const struct vector_shape *shape = &self->vector->shape;
+    self->query = pool_alloc_aligned(&self->operation.pool, vector_query_bytes(shape), 64);
     return self->query != NULL
                ? INS_OK
-               : ins_fail(error, INS_FULL, "no memory for a query vector of %u dimensions", dim);
+               : ins_fail(error, INS_FULL, "no memory for a query vector of %u dimensions",
+                          shape->dim);
 }
 
 static ins_status take_query_vector(struct points_query *self, ins_error *error) {
@@ -56,9 +57,14 @@ static ins_status take_query_vector(struct points_query *self, ins_error *error)
     if (!kernel_all_finite_f32(request->vector, dim, &at)) {
         return ins_fail(error, INS_INVALID, "Vector value error: query[%zu] is not finite", at);
     }
+    if (!vector_fits(&self->vector->shape, self->vector->distance, request->vector, &at)) {
+        return ins_fail(error, INS_INVALID,
+                        "Vector value error: query[%zu] is %g, beyond the range of float16", at,
+                        (double)request->vector[at]);
+    }
     ins_status status = query_alloc(self, error);
     if (status == INS_OK) {
-        vector_store(&self->vector->shape, self->vector->distance, request->vector, self->query);
+        vector_query(&self->vector->shape, self->vector->distance, request->vector, self->query);
     }
     return status;
 }
@@ -161,7 +167,7 @@ static ins_status query_vector(struct points_query *self, ins_error *error) {
         status = query_alloc(self, error);
     }
     if (status == INS_OK) {
-        memcpy(self->query, stored, vector_bytes(&self->vector->shape));
+        vector_query_stored(&self->vector->shape, stored, self->query);
         reader_close(&self->reader);
         self->stage = QUERY_ISLAND;
     }

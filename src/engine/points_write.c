@@ -35,7 +35,8 @@ static ins_status check_vectors(struct points_write *self, struct target *target
     row_vectors_begin(&vectors, self->scope->schema);
     ins_status status = row_vectors_take(&vectors, target->point, error);
     target->vector_bytes = vectors.bytes;
-    return status == INS_OK ? point_vectors_finite(target->point, error) : status;
+    return status == INS_OK ? point_vectors_check(self->scope->schema, target->point, error)
+                            : status;
 }
 
 static ins_status check_payload(struct points_write *self, struct target *target,

@@ -7,9 +7,12 @@
 #include "engine/schema_text.h"
 #include "engine/text.h"
 
-static const char *const distance_names[] = {
-    [INS_DISTANCE_COSINE] = "Cosine", [INS_DISTANCE_DOT] = "Dot", [INS_DISTANCE_EUCLID] = "Euclid"};
-static const char *const datatype_names[] = {[INS_FLOAT32] = "float32"};
+static const char *const distance_names[] = {[INS_DISTANCE_COSINE] = "Cosine",
+                                             [INS_DISTANCE_DOT] = "Dot",
+                                             [INS_DISTANCE_EUCLID] = "Euclid",
+                                             [INS_DISTANCE_MANHATTAN] = "Manhattan"};
+static const char *const datatype_names[] = {
+    [INS_FLOAT32] = "float32", [INS_FLOAT16] = "float16", [INS_UINT8] = "uint8"};
 
 #define NAMES(array) (array), sizeof(array) / sizeof((array)[0])
 
@@ -146,7 +149,7 @@ static ins_status check_params(const ins_vector_params *params, ins_error *error
                         "vectors%s%.*s.size: value %u invalid, must be from 1 to %u", dot,
                         name_size, name, params->dim, INS_DIM_MAX);
     }
-    if (params->distance < INS_DISTANCE_COSINE || params->distance > INS_DISTANCE_EUCLID ||
+    if (params->distance < INS_DISTANCE_COSINE || params->distance > INS_DISTANCE_MANHATTAN ||
         datatype_bytes(params->datatype) == 0) {
         return ins_fail(error, INS_INVALID, "vectors%s%.*s: unknown distance or datatype", dot,
                         name_size, name);

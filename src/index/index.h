@@ -6,12 +6,6 @@
 #include "insula.h"
 #include "kernel/kernel.h"
 
-enum index_metric { INDEX_DOT, INDEX_L2 }; /* "distance": smaller is nearer; dot is negated */
-
-static inline enum index_metric index_metric_of(ins_distance distance) {
-    return distance == INS_DISTANCE_EUCLID ? INDEX_L2 : INDEX_DOT;
-}
-
 /* The `capacity` nearest of what was offered, as a max-heap on (distance, ties by `key`). */
 struct topk_hit {
     float distance;
@@ -38,13 +32,25 @@ void topk_sort(struct topk *topk);
 
 #define FLAT_BATCH 256u
 
-/* Distances of `count` <= FLAT_BATCH rows, `stride` floats apart, by `metric` (dot negated):
- * out[count]. */
-void flat_distances(const struct kernels *kernels, enum index_metric metric, const float *query,
-                    const float *rows, size_t stride, uint32_t count, uint32_t dim, float *out);
-void flat_distances_gather(const struct kernels *kernels, enum index_metric metric,
-                           const float *query, const float *const *rows, uint32_t count,
-                           uint32_t dim, float *out);
+/* One query against rows of one kind. "Distance": smaller is nearer; dot and cosine are negated. */
+struct flat {
+    const struct kernels *kernels;
+    enum kernel_metric metric;
+    ins_datatype datatype; /* of the rows */
+    uint32_t dim;
+    const void *query; /* as vector_query() makes it */
+};
+
+void flat_init(struct flat *flat, const struct kernels *kernels, ins_distance distance,
+               ins_datatype datatype, uint32_t dim, const void *query);
+/* Distances of `count` <= FLAT_BATCH rows, `stride` values apart: out[count]. */
+void flat_distances(const struct flat *flat, const void *rows, size_t stride, uint32_t count,
+                    float *out);
+void flat_distances_gather(const struct flat *flat, const void *const *rows, uint32_t count,
+                           float *out);
+/* What an answer says of a distance, and the reverse. */
+float flat_score(const struct flat *flat, float distance);
+float flat_distance_of(const struct flat *flat, float score);
 /* Positions i with distances[i] <= bound, ascending, into out[count]; returns how many. NaN is out.
  * This is what keeps the per-row cost of a scan small: most rows end here. */
 uint32_t flat_select(const float *distances, uint32_t count, float bound, uint16_t *out);

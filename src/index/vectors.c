@@ -1,5 +1,6 @@
 #include "index/vectors.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -72,17 +73,89 @@ bool vectors_check(const uint8_t *bytes, size_t size, uint32_t count, uint32_t *
     return true;
 }
 
+/* ---- Datatypes ---- */
+
+#define HALF_BEYOND 65520.0f /* from here on the nearest half is infinity */
+#define BLOCK 256u           /* values that are normalised and rounded at a time */
+
 void vector_store(const struct vector_shape *shape, ins_distance distance, const float *values,
                   void *out) {
-    INS_ASSERT(shape->datatype == INS_FLOAT32);
-    if (distance == INS_DISTANCE_COSINE) {
-        kernel_normalize_f32(values, shape->dim, out);
-    } else {
-        memcpy(out, values, vector_bytes(shape));
+    bool normalise = distance == INS_DISTANCE_COSINE;
+    switch ((ins_datatype)shape->datatype) {
+    case INS_FLOAT32:
+        if (normalise) {
+            kernel_normalize_f32(values, shape->dim, out);
+        } else {
+            memcpy(out, values, vector_bytes(shape));
+        }
+        break;
+    case INS_FLOAT16:
+        if (normalise) {
+            kernel_normalize_f16(values, shape->dim, out);
+        } else {
+            kernel_f16_from_f32(values, shape->dim, out);
+        }
+        break;
+    case INS_UINT8:
+        kernel_u8_from_f32(values, shape->dim, out);
+        break;
     }
 }
 
 void vector_load(const struct vector_shape *shape, const void *data, float *out) {
-    INS_ASSERT(shape->datatype == INS_FLOAT32);
-    memcpy(out, data, vector_bytes(shape));
+    const uint8_t *bytes = data;
+    switch ((ins_datatype)shape->datatype) {
+    case INS_FLOAT32:
+        memcpy(out, data, vector_bytes(shape));
+        break;
+    case INS_FLOAT16:
+        kernel_f32_from_f16(data, shape->dim, out);
+        break;
+    case INS_UINT8:
+        for (uint32_t i = 0; i < shape->dim; i++) {
+            out[i] = bytes[i];
+        }
+        break;
+    }
+}
+
+bool vector_fits(const struct vector_shape *shape, ins_distance distance, const float *values,
+                 size_t *out_at) {
+    if (shape->datatype != INS_FLOAT16 || distance == INS_DISTANCE_COSINE) {
+        return true;
+    }
+    for (uint32_t i = 0; i < shape->dim; i++) {
+        if (!(fabsf(values[i]) < HALF_BEYOND)) {
+            *out_at = i;
+            return false;
+        }
+    }
+    return true;
+}
+
+void vector_query(const struct vector_shape *shape, ins_distance distance, const float *values,
+                  void *out) {
+    if (shape->datatype != INS_FLOAT16) {
+        vector_store(shape, distance, values, out);
+        return;
+    }
+    float *floats = out; /* rounded as stored ones are */
+    if (distance == INS_DISTANCE_COSINE) {
+        kernel_normalize_f32(values, shape->dim, floats);
+        values = floats;
+    }
+    for (uint32_t at = 0; at < shape->dim; at += BLOCK) {
+        uint16_t halves[BLOCK];
+        uint32_t count = shape->dim - at < BLOCK ? shape->dim - at : BLOCK;
+        kernel_f16_from_f32(values + at, count, halves);
+        kernel_f32_from_f16(halves, count, floats + at);
+    }
+}
+
+void vector_query_stored(const struct vector_shape *shape, const void *data, void *out) {
+    if (shape->datatype == INS_FLOAT16) {
+        kernel_f32_from_f16(data, shape->dim, out);
+    } else {
+        memcpy(out, data, vector_bytes(shape));
+    }
 }

@@ -26,7 +26,8 @@ struct vector_ref { /* one vector of a point, wherever it lies; 4-byte aligned *
 
 /* 0 for what is no datatype. */
 static inline uint32_t datatype_bytes(uint32_t datatype) {
-    return datatype == INS_FLOAT32 ? 4 : 0;
+    static const uint8_t bytes[] = {[INS_FLOAT32] = 4, [INS_FLOAT16] = 2, [INS_UINT8] = 1};
+    return datatype < sizeof(bytes) ? bytes[datatype] : 0;
 }
 
 static inline uint32_t vector_bytes(const struct vector_shape *shape) {
@@ -64,10 +65,23 @@ void vectors_unpack(const void *packed, uint32_t count, struct vector_ref *out);
 /* Bytes from outside: true when they begin with `count` vectors, packed as above; *out_bytes. */
 bool vectors_check(const uint8_t *bytes, size_t size, uint32_t count, uint32_t *out_bytes);
 
-/* Values to what is stored: normalised when the distance is cosine. out[vector_room]. */
+/* Values to what is stored: normalised when the distance is cosine (bytes: not). The values are
+ * finite, and small enough for halves. out[vector_bytes]. */
 void vector_store(const struct vector_shape *shape, ins_distance distance, const float *values,
                   void *out);
 /* And back: out[dim]. */
 void vector_load(const struct vector_shape *shape, const void *data, float *out);
+/* True when the type holds every value; else *out_at is the first that it does not. Values are
+ * finite; those of a cosine are normalised first. */
+bool vector_fits(const struct vector_shape *shape, ins_distance distance, const float *values,
+                 size_t *out_at);
+
+/* A query, as kernels want it, from values or from a stored vector: out[vector_query_bytes]. */
+static inline uint32_t vector_query_bytes(const struct vector_shape *shape) {
+    return shape->dim * (shape->datatype == INS_UINT8 ? 1u : (uint32_t)sizeof(float));
+}
+void vector_query(const struct vector_shape *shape, ins_distance distance, const float *values,
+                  void *out);
+void vector_query_stored(const struct vector_shape *shape, const void *data, void *out);
 
 #endif

@@ -7,12 +7,11 @@
 
 #include "kernel/kernel_private.h"
 
+#define ISA avx2
 #define INLINE inline __attribute__((always_inline))
 #define WIDTH 8u
 
 typedef __m256 vector;
-
-enum metric { METRIC_DOT, METRIC_L2 };
 
 static INLINE __m256 load(const float *from) {
     return _mm256_loadu_ps(from);
@@ -22,10 +21,13 @@ static INLINE __m256 add(__m256 left, __m256 right) {
     return _mm256_add_ps(left, right);
 }
 
-static INLINE __m256 add_terms(enum metric metric, __m256 sums, __m256 left, __m256 right) {
-    if (metric == METRIC_L2) {
-        __m256 difference = _mm256_sub_ps(left, right);
+static INLINE __m256 add_terms(enum kernel_metric metric, __m256 sums, __m256 left, __m256 right) {
+    __m256 difference = _mm256_sub_ps(left, right);
+    if (metric == KERNEL_L2) {
         return _mm256_fmadd_ps(difference, difference, sums);
+    }
+    if (metric == KERNEL_L1) {
+        return _mm256_add_ps(sums, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), difference));
     }
     return _mm256_fmadd_ps(left, right, sums);
 }
@@ -51,7 +53,7 @@ static INLINE __m256i tail_mask(size_t count) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), lanes);
 }
 
-static INLINE __m256 row_sums(enum metric metric, const float *query, const float *row,
+static INLINE __m256 row_sums(enum kernel_metric metric, const float *query, const float *row,
                               size_t dim) {
     __m256 s0 = _mm256_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
     size_t at = 0;
@@ -75,33 +77,110 @@ static INLINE __m256 row_sums(enum metric metric, const float *query, const floa
 
 #include "kernel/rows.h"
 
-static float kernel_dot_f32_avx2(const float *left, const float *right, size_t dim) {
-    return single(METRIC_DOT, left, right, dim);
+/* ---- Halves: widened eight at a time ---- */
+
+static INLINE __m256 load_half(const uint16_t *from) {
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)from));
 }
 
-static float kernel_l2_f32_avx2(const float *left, const float *right, size_t dim) {
-    return single(METRIC_L2, left, right, dim);
+/* The last `count` < 8 of a row, zeros behind. */
+static INLINE __m256 load_half_tail(const uint16_t *from, size_t count) {
+    uint16_t tail[WIDTH] = {0};
+    for (size_t i = 0; i < count; i++) {
+        tail[i] = from[i];
+    }
+    return load_half(tail);
 }
 
-static void kernel_dot_f32_rows_avx2(const float *query, const float *rows, size_t stride,
-                                     size_t count, size_t dim, float *out) {
-    rows_at_stride(METRIC_DOT, query, rows, stride, count, dim, out);
+static INLINE float sum_f16(enum kernel_metric metric, const float *query, const uint16_t *row,
+                            size_t dim) {
+    __m256 s0 = _mm256_setzero_ps(), s1 = s0;
+    size_t at = 0;
+    for (; at + 2 * WIDTH <= dim; at += 2 * WIDTH) {
+        s0 = add_terms(metric, s0, load(query + at), load_half(row + at));
+        s1 = add_terms(metric, s1, load(query + at + WIDTH), load_half(row + at + WIDTH));
+    }
+    if (at + WIDTH <= dim) {
+        s0 = add_terms(metric, s0, load(query + at), load_half(row + at));
+        at += WIDTH;
+    }
+    if (at < dim) {
+        s1 = add_terms(metric, s1, _mm256_maskload_ps(query + at, tail_mask(dim - at)),
+                       load_half_tail(row + at, dim - at));
+    }
+    return one_sum(add(s0, s1));
 }
 
-static void kernel_l2_f32_rows_avx2(const float *query, const float *rows, size_t stride,
-                                    size_t count, size_t dim, float *out) {
-    rows_at_stride(METRIC_L2, query, rows, stride, count, dim, out);
+/* ---- Bytes: widened to 16 bits, multiplied and added in pairs to 32 ---- */
+
+static INLINE __m256i load_u8(const uint8_t *from) {
+    return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)from));
 }
 
-static void kernel_dot_f32_gather_avx2(const float *query, const float *const *rows, size_t count,
-                                       size_t dim, float *out) {
-    rows_anywhere(METRIC_DOT, query, rows, count, dim, out);
+static INLINE __m256i add_terms_u8(enum kernel_metric metric, __m256i sums, __m256i left,
+                                   __m256i right) {
+    __m256i difference = _mm256_sub_epi16(left, right);
+    if (metric == KERNEL_L2) {
+        return _mm256_add_epi32(sums, _mm256_madd_epi16(difference, difference));
+    }
+    if (metric == KERNEL_L1) {
+        __m256i ones = _mm256_set1_epi16(1);
+        return _mm256_add_epi32(sums, _mm256_madd_epi16(_mm256_abs_epi16(difference), ones));
+    }
+    return _mm256_add_epi32(sums, _mm256_madd_epi16(left, right));
 }
 
-static void kernel_l2_f32_gather_avx2(const float *query, const float *const *rows, size_t count,
-                                      size_t dim, float *out) {
-    rows_anywhere(METRIC_L2, query, rows, count, dim, out);
+static INLINE uint32_t one_sum_u8(__m256i sums) {
+    __m128i four = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+    return (uint32_t)_mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
 }
+
+#define BYTES 16u
+
+static INLINE uint32_t sum_u8(enum kernel_metric metric, const uint8_t *query, const uint8_t *row,
+                              size_t dim) {
+    __m256i s0 = _mm256_setzero_si256(), s1 = s0;
+    size_t at = 0;
+    for (; at + 2 * BYTES <= dim; at += 2 * BYTES) {
+        s0 = add_terms_u8(metric, s0, load_u8(query + at), load_u8(row + at));
+        s1 = add_terms_u8(metric, s1, load_u8(query + at + BYTES), load_u8(row + at + BYTES));
+    }
+    for (; at < dim; at += BYTES) {
+        size_t left = dim - at < BYTES ? dim - at : BYTES;
+        uint8_t tails[2][BYTES] = {{0}};
+        memcpy(tails[0], query + at, left);
+        memcpy(tails[1], row + at, left);
+        s0 = add_terms_u8(metric, s0, load_u8(tails[0]), load_u8(tails[1]));
+    }
+    return one_sum_u8(_mm256_add_epi32(s0, s1));
+}
+
+static INLINE uint32_t cosine_sums_u8(const uint8_t *query, const uint8_t *row, size_t dim,
+                                      uint32_t *out_norm) {
+    __m256i dot = _mm256_setzero_si256(), norm = dot;
+    for (size_t at = 0; at < dim; at += BYTES) {
+        __m256i q, r;
+        if (dim - at >= BYTES) {
+            q = load_u8(query + at);
+            r = load_u8(row + at);
+        } else {
+            uint8_t tails[2][BYTES] = {{0}};
+            memcpy(tails[0], query + at, dim - at);
+            memcpy(tails[1], row + at, dim - at);
+            q = load_u8(tails[0]);
+            r = load_u8(tails[1]);
+        }
+        dot = add_terms_u8(KERNEL_DOT, dot, q, r);
+        norm = add_terms_u8(KERNEL_DOT, norm, r, r);
+    }
+    *out_norm = one_sum_u8(norm);
+    return one_sum_u8(dot);
+}
+
+#include "kernel/forms.h"
+
+/* ---- Selecting ---- */
 
 static INLINE uint32_t bits_below(const float *values, __m256 bounds) {
     __m256 is_below = _mm256_cmp_ps(_mm256_loadu_ps(values), bounds, _CMP_LE_OQ);
@@ -132,11 +211,6 @@ static uint32_t kernel_select_f32_avx2(const float *values, uint32_t count, floa
 
 const struct kernels kernels_avx2 = {
     .isa = "avx2",
-    .dot_f32 = kernel_dot_f32_avx2,
-    .l2_f32 = kernel_l2_f32_avx2,
-    .dot_f32_rows = kernel_dot_f32_rows_avx2,
-    .l2_f32_rows = kernel_l2_f32_rows_avx2,
-    .dot_f32_gather = kernel_dot_f32_gather_avx2,
-    .l2_f32_gather = kernel_l2_f32_gather_avx2,
     .select_f32 = kernel_select_f32_avx2,
+    KERNEL_FORMS,
 };

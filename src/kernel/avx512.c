@@ -6,12 +6,11 @@
 
 #include "kernel/kernel_private.h"
 
+#define ISA avx512
 #define INLINE inline __attribute__((always_inline))
 #define WIDTH 16u
 
 typedef __m512 vector;
-
-enum metric { METRIC_DOT, METRIC_L2 };
 
 static INLINE __m512 load(const float *from) {
     return _mm512_loadu_ps(from);
@@ -21,10 +20,13 @@ static INLINE __m512 add(__m512 left, __m512 right) {
     return _mm512_add_ps(left, right);
 }
 
-static INLINE __m512 add_terms(enum metric metric, __m512 sums, __m512 left, __m512 right) {
-    if (metric == METRIC_L2) {
-        __m512 difference = _mm512_sub_ps(left, right);
+static INLINE __m512 add_terms(enum kernel_metric metric, __m512 sums, __m512 left, __m512 right) {
+    __m512 difference = _mm512_sub_ps(left, right);
+    if (metric == KERNEL_L2) {
         return _mm512_fmadd_ps(difference, difference, sums);
+    }
+    if (metric == KERNEL_L1) {
+        return _mm512_add_ps(sums, _mm512_abs_ps(difference));
     }
     return _mm512_fmadd_ps(left, right, sums);
 }
@@ -52,7 +54,7 @@ static INLINE __mmask16 tail_mask(size_t count) {
     return (__mmask16)((1u << count) - 1u);
 }
 
-static INLINE __m512 row_sums(enum metric metric, const float *query, const float *row,
+static INLINE __m512 row_sums(enum kernel_metric metric, const float *query, const float *row,
                               size_t dim) {
     __m512 s0 = _mm512_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
     size_t at = 0;
@@ -76,33 +78,100 @@ static INLINE __m512 row_sums(enum metric metric, const float *query, const floa
 
 #include "kernel/rows.h"
 
-static float kernel_dot_f32_avx512(const float *left, const float *right, size_t dim) {
-    return single(METRIC_DOT, left, right, dim);
+/* ---- Halves: widened sixteen at a time ---- */
+
+static INLINE __m512 load_half(const uint16_t *from) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)from));
 }
 
-static float kernel_l2_f32_avx512(const float *left, const float *right, size_t dim) {
-    return single(METRIC_L2, left, right, dim);
+/* The last `count` < 16 of a row, zeros behind. */
+static INLINE __m512 load_half_tail(const uint16_t *from, size_t count) {
+    __m512i tail = _mm512_maskz_loadu_epi16((__mmask32)((1u << count) - 1u), from);
+    return _mm512_cvtph_ps(_mm512_castsi512_si256(tail));
 }
 
-static void kernel_dot_f32_rows_avx512(const float *query, const float *rows, size_t stride,
-                                       size_t count, size_t dim, float *out) {
-    rows_at_stride(METRIC_DOT, query, rows, stride, count, dim, out);
+static INLINE float sum_f16(enum kernel_metric metric, const float *query, const uint16_t *row,
+                            size_t dim) {
+    __m512 s0 = _mm512_setzero_ps(), s1 = s0;
+    size_t at = 0;
+    for (; at + 2 * WIDTH <= dim; at += 2 * WIDTH) {
+        s0 = add_terms(metric, s0, load(query + at), load_half(row + at));
+        s1 = add_terms(metric, s1, load(query + at + WIDTH), load_half(row + at + WIDTH));
+    }
+    if (at + WIDTH <= dim) {
+        s0 = add_terms(metric, s0, load(query + at), load_half(row + at));
+        at += WIDTH;
+    }
+    if (at < dim) {
+        s1 = add_terms(metric, s1, _mm512_maskz_loadu_ps(tail_mask(dim - at), query + at),
+                       load_half_tail(row + at, dim - at));
+    }
+    return one_sum(add(s0, s1));
 }
 
-static void kernel_l2_f32_rows_avx512(const float *query, const float *rows, size_t stride,
-                                      size_t count, size_t dim, float *out) {
-    rows_at_stride(METRIC_L2, query, rows, stride, count, dim, out);
+/* ---- Bytes: widened to 16 bits, multiplied and added in pairs to 32 ---- */
+
+#define BYTES 32u
+
+static INLINE __m512i load_u8(const uint8_t *from) {
+    return _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)from));
 }
 
-static void kernel_dot_f32_gather_avx512(const float *query, const float *const *rows, size_t count,
-                                         size_t dim, float *out) {
-    rows_anywhere(METRIC_DOT, query, rows, count, dim, out);
+/* The last `count` < 32 of a row, zeros behind. */
+static INLINE __m512i load_u8_tail(const uint8_t *from, size_t count) {
+    __m512i tail = _mm512_maskz_loadu_epi8((__mmask64)((1ull << count) - 1u), from);
+    return _mm512_cvtepu8_epi16(_mm512_castsi512_si256(tail));
 }
 
-static void kernel_l2_f32_gather_avx512(const float *query, const float *const *rows, size_t count,
-                                        size_t dim, float *out) {
-    rows_anywhere(METRIC_L2, query, rows, count, dim, out);
+static INLINE __m512i add_terms_u8(enum kernel_metric metric, __m512i sums, __m512i left,
+                                   __m512i right) {
+    __m512i difference = _mm512_sub_epi16(left, right);
+    if (metric == KERNEL_L2) {
+        return _mm512_add_epi32(sums, _mm512_madd_epi16(difference, difference));
+    }
+    if (metric == KERNEL_L1) {
+        __m512i ones = _mm512_set1_epi16(1);
+        return _mm512_add_epi32(sums, _mm512_madd_epi16(_mm512_abs_epi16(difference), ones));
+    }
+    return _mm512_add_epi32(sums, _mm512_madd_epi16(left, right));
 }
+
+static INLINE uint32_t sum_u8(enum kernel_metric metric, const uint8_t *query, const uint8_t *row,
+                              size_t dim) {
+    __m512i s0 = _mm512_setzero_si512(), s1 = s0;
+    size_t at = 0;
+    for (; at + 2 * BYTES <= dim; at += 2 * BYTES) {
+        s0 = add_terms_u8(metric, s0, load_u8(query + at), load_u8(row + at));
+        s1 = add_terms_u8(metric, s1, load_u8(query + at + BYTES), load_u8(row + at + BYTES));
+    }
+    if (at + BYTES <= dim) {
+        s0 = add_terms_u8(metric, s0, load_u8(query + at), load_u8(row + at));
+        at += BYTES;
+    }
+    if (at < dim) {
+        s1 = add_terms_u8(metric, s1, load_u8_tail(query + at, dim - at),
+                          load_u8_tail(row + at, dim - at));
+    }
+    return (uint32_t)_mm512_reduce_add_epi32(_mm512_add_epi32(s0, s1));
+}
+
+static INLINE uint32_t cosine_sums_u8(const uint8_t *query, const uint8_t *row, size_t dim,
+                                      uint32_t *out_norm) {
+    __m512i dot = _mm512_setzero_si512(), norm = dot;
+    for (size_t at = 0; at < dim; at += BYTES) {
+        bool whole = dim - at >= BYTES;
+        __m512i q = whole ? load_u8(query + at) : load_u8_tail(query + at, dim - at);
+        __m512i r = whole ? load_u8(row + at) : load_u8_tail(row + at, dim - at);
+        dot = add_terms_u8(KERNEL_DOT, dot, q, r);
+        norm = add_terms_u8(KERNEL_DOT, norm, r, r);
+    }
+    *out_norm = (uint32_t)_mm512_reduce_add_epi32(norm);
+    return (uint32_t)_mm512_reduce_add_epi32(dot);
+}
+
+#include "kernel/forms.h"
+
+/* ---- Selecting ---- */
 
 static INLINE uint64_t bits_below(const float *values, __m512 bounds) {
     return _mm512_cmp_ps_mask(_mm512_loadu_ps(values), bounds, _CMP_LE_OQ);
@@ -139,11 +208,6 @@ static uint32_t kernel_select_f32_avx512(const float *values, uint32_t count, fl
 
 const struct kernels kernels_avx512 = {
     .isa = "avx512",
-    .dot_f32 = kernel_dot_f32_avx512,
-    .l2_f32 = kernel_l2_f32_avx512,
-    .dot_f32_rows = kernel_dot_f32_rows_avx512,
-    .l2_f32_rows = kernel_l2_f32_rows_avx512,
-    .dot_f32_gather = kernel_dot_f32_gather_avx512,
-    .l2_f32_gather = kernel_l2_f32_gather_avx512,
     .select_f32 = kernel_select_f32_avx512,
+    KERNEL_FORMS,
 };

@@ -15,9 +15,10 @@ static size_t list_kernels(const struct kernels *out[static KERNELS_MAX]) {
     out[count++] = &kernels_scalar;
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+        __builtin_cpu_supports("f16c")) {
         out[count++] = &kernels_avx2;
-        if (__builtin_cpu_supports("avx512f")) {
+        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")) {
             out[count++] = &kernels_avx512;
         }
     }

@@ -1,32 +1,45 @@
-/* Distance kernels for f32 vectors: scalar reference, AVX2, AVX-512, chosen once at run time.
+/* Distance kernels: scalar reference, AVX2, AVX-512, chosen once at run time.
  *
- * Values: `dot` = sum a*b; `l2` = squared Euclidean distance, sum (a-b)^2. Cosine = dot of vectors
- * that were normalised when they were stored.
- * Accumulators are f32, several per register width, so the sum is a short tree; a kernel differs
- * from the double-precision sum by at most 1e-5 * (sum |a*b|) (l2: of the squares) for dim <=
- * 65536. NaN and infinity go through as IEEE says. No alignment is needed; no allocation. Any
- * thread. */
+ * Values: dot = sum a*b; l2 = squared Euclidean distance, sum (a-b)^2; l1 = Manhattan distance, sum
+ * |a-b|; cosine (of bytes alone) = dot / sqrt(|a|^2 |b|^2), 0 when either is 0. Cosine of floats is
+ * dot of vectors that were normalised when they were stored.
+ * Rows are f32, f16 (IEEE binary16) or u8. The query is f32 for floats of both widths, bytes for
+ * bytes.
+ * Floats: accumulators are f32, several per register width, so the sum is a short tree; a kernel
+ * differs from the double-precision sum by at most 1e-5 * (sum |a*b|) (l2: of the squares, l1: of
+ * the differences) for dim <= 65536. NaN and infinity go through as IEEE says.
+ * Bytes: sums are exact, since 65536 * 255^2 < 2^32, and rounded once, to f32.
+ * No alignment is needed beyond a value's own; no allocation. Any thread. */
 #ifndef INS_KERNEL_KERNEL_H
 #define INS_KERNEL_KERNEL_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+enum kernel_metric { KERNEL_DOT, KERNEL_L2, KERNEL_L1, KERNEL_COSINE };
+#define KERNEL_FLOAT_METRICS 3u /* those before KERNEL_COSINE */
+#define KERNEL_METRICS 4u
+
 struct kernels {
     const char *isa; /* "scalar", "avx2", "avx512" */
     float (*dot_f32)(const float *left, const float *right, size_t dim);
     float (*l2_f32)(const float *left, const float *right, size_t dim);
-    /* One query to `count` rows that lie `stride` floats apart (stride >= dim): out[i] for row i.
-     */
-    void (*dot_f32_rows)(const float *query, const float *rows, size_t stride, size_t count,
-                         size_t dim, float *out);
-    void (*l2_f32_rows)(const float *query, const float *rows, size_t stride, size_t count,
-                        size_t dim, float *out);
+    float (*l1_f32)(const float *left, const float *right, size_t dim);
+    /* By metric: one query to `count` rows that lie `stride` values apart (stride >= dim): out[i]
+     * for row i. */
+    void (*f32_rows[KERNEL_FLOAT_METRICS])(const float *query, const float *rows, size_t stride,
+                                           size_t count, size_t dim, float *out);
+    void (*f16_rows[KERNEL_FLOAT_METRICS])(const float *query, const uint16_t *rows, size_t stride,
+                                           size_t count, size_t dim, float *out);
+    void (*u8_rows[KERNEL_METRICS])(const uint8_t *query, const uint8_t *rows, size_t stride,
+                                    size_t count, size_t dim, float *out);
     /* One query to `count` rows anywhere. */
-    void (*dot_f32_gather)(const float *query, const float *const *rows, size_t count, size_t dim,
-                           float *out);
-    void (*l2_f32_gather)(const float *query, const float *const *rows, size_t count, size_t dim,
-                          float *out);
+    void (*f32_gather[KERNEL_FLOAT_METRICS])(const float *query, const void *const *rows,
+                                             size_t count, size_t dim, float *out);
+    void (*f16_gather[KERNEL_FLOAT_METRICS])(const float *query, const void *const *rows,
+                                             size_t count, size_t dim, float *out);
+    void (*u8_gather[KERNEL_METRICS])(const uint8_t *query, const void *const *rows, size_t count,
+                                      size_t dim, float *out);
     /* Positions i with values[i] <= bound, ascending, into out[count]; returns how many. NaN never
      * passes. count <= 65536. */
     uint32_t (*select_f32)(const float *values, uint32_t count, float bound, uint16_t *out);
@@ -41,5 +54,13 @@ const struct kernels *kernels_for(const char *isa);
 void kernel_normalize_f32(const float *in, size_t dim, float *out);
 /* True when no value is NaN or infinite; else *out_at is the first bad position. */
 int kernel_all_finite_f32(const float *in, size_t dim, size_t *out_at);
+
+/* The same, rounded to halves. */
+void kernel_normalize_f16(const float *in, size_t dim, uint16_t *out);
+/* Halves: rounded to the nearest, ties to even, too large ones to infinity; and back, exactly. */
+void kernel_f16_from_f32(const float *in, size_t dim, uint16_t *out);
+void kernel_f32_from_f16(const uint16_t *in, size_t dim, float *out);
+/* Bytes: cut towards zero, to 0 .. 255; `in` is finite. */
+void kernel_u8_from_f32(const float *in, size_t dim, uint8_t *out);
 
 #endif

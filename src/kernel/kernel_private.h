@@ -2,12 +2,28 @@
 #ifndef INS_KERNEL_KERNEL_PRIVATE_H
 #define INS_KERNEL_KERNEL_PRIVATE_H
 
+#include <string.h>
+
 #include "kernel/kernel.h"
 
 /* A sum runs in f32 for at most so many values and the partial sums are added in double. With 16
  * accumulators that is 128 roundings in a row, 128 * 2^-24 = 7.6e-6 of the sum of magnitudes at
  * worst; so the promised 1e-5 holds for any input, not for lucky ones. */
 #define KERNEL_BLOCK 2048u
+
+/* Exact: the exponent is moved by a product, so denormals need no case of their own. */
+static inline float half_to_float(uint16_t half) {
+    const float scale = 0x1p112f;
+    uint32_t bits = (uint32_t)(half & 0x7fffu) << 13;
+    float value;
+    memcpy(&value, &bits, sizeof(value));
+    value *= scale;
+    memcpy(&bits, &value, sizeof(bits));
+    bits |= (half & 0x7c00u) == 0x7c00u ? 0x7f800000u : 0; /* infinity and NaN */
+    bits |= (uint32_t)(half & 0x8000u) << 16;
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
 
 extern const struct kernels kernels_scalar;
 #if defined(__x86_64__)

@@ -24,7 +24,8 @@
 #define SHORT_DIM_MAX 128u  /* the query of such rows stays in registers, as far as they reach */
 
 /* Any dimension; see KERNEL_BLOCK. */
-static INLINE float single(enum metric metric, const float *left, const float *right, size_t dim) {
+static INLINE float single(enum kernel_metric metric, const float *left, const float *right,
+                           size_t dim) {
     if (dim <= KERNEL_BLOCK) {
         return one_sum(row_sums(metric, left, right, dim));
     }
@@ -54,7 +55,7 @@ static INLINE void keep_sums(vector kept[GROUP], vector sums, size_t at, size_t 
 
 /* `dim` is a multiple of 2 * WIDTH and a constant at every call, so the loops over parts unroll. A
  * row then costs one load a register instead of two. */
-static INLINE void rows_of_parts(enum metric metric, const float *query, const float *rows,
+static INLINE void rows_of_parts(enum kernel_metric metric, const float *query, const float *rows,
                                  size_t stride, size_t count, size_t dim, float *out) {
     vector parts[SHORT_DIM_MAX / WIDTH];
     for (size_t at = 0; at < dim; at += WIDTH) {
@@ -79,7 +80,7 @@ static INLINE void rows_of_parts(enum metric metric, const float *query, const f
 
 /* The usual short dimensions. Others would need a mask, and a compiler moves a masked load to the
  * front, out of the order that prefetchers follow; row_sums serves them well enough. */
-static INLINE bool short_rows(enum metric metric, const float *query, const float *rows,
+static INLINE bool short_rows(enum kernel_metric metric, const float *query, const float *rows,
                               size_t stride, size_t count, size_t dim, float *out) {
     switch (dim) {
         SHORT_CASE(32)
@@ -91,7 +92,7 @@ static INLINE bool short_rows(enum metric metric, const float *query, const floa
     }
 }
 
-static INLINE void rows_at_stride(enum metric metric, const float *query, const float *rows,
+static INLINE void rows_at_stride(enum kernel_metric metric, const float *query, const float *rows,
                                   size_t stride, size_t count, size_t dim, float *out) {
     if (dim > KERNEL_BLOCK) {
         for (size_t i = 0; i < count; i++) {
@@ -115,8 +116,8 @@ static INLINE void prefetch_row(const float *row, size_t dim) {
     }
 }
 
-static INLINE void rows_anywhere(enum metric metric, const float *query, const float *const *rows,
-                                 size_t count, size_t dim, float *out) {
+static INLINE void rows_anywhere(enum kernel_metric metric, const float *query,
+                                 const void *const *rows, size_t count, size_t dim, float *out) {
     vector kept[GROUP] = {0};
     for (size_t i = 0; i < count; i++) {
         if (i + AHEAD_ROWS < count) {

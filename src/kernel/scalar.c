@@ -4,17 +4,30 @@
  * goes to the first ones. */
 #include "kernel/kernel_private.h"
 
+#define INLINE inline
+#define ISA scalar
+#define FORMS_F32
 #define LANES 16u
 
-enum metric { METRIC_DOT, METRIC_L2 };
-
-static inline float term(enum metric metric, float left, float right) {
+static inline float term(enum kernel_metric metric, float left, float right) {
     float difference = left - right;
-    return metric == METRIC_L2 ? difference * difference : left * right;
+    if (metric == KERNEL_L1) {
+        return difference < 0 ? -difference : difference;
+    }
+    return metric == KERNEL_L2 ? difference * difference : left * right;
 }
 
-static inline float sum_block(enum metric metric, const float *left, const float *right,
-                              size_t dim) {
+static inline float add_lanes(float sums[LANES]) {
+    for (size_t width = LANES / 2; width != 0; width /= 2) {
+        for (size_t lane = 0; lane < width; lane++) {
+            sums[lane] += sums[lane + width];
+        }
+    }
+    return sums[0];
+}
+
+static inline float sum_f32(enum kernel_metric metric, const float *left, const float *right,
+                            size_t dim) {
     float sums[LANES] = {0};
     size_t at = 0;
     for (; at + LANES <= dim; at += LANES) {
@@ -25,61 +38,48 @@ static inline float sum_block(enum metric metric, const float *left, const float
     for (size_t lane = 0; at + lane < dim; lane++) {
         sums[lane] += term(metric, left[at + lane], right[at + lane]);
     }
-    for (size_t width = LANES / 2; width != 0; width /= 2) {
-        for (size_t lane = 0; lane < width; lane++) {
-            sums[lane] += sums[lane + width];
+    return add_lanes(sums);
+}
+
+static inline float sum_f16(enum kernel_metric metric, const float *query, const uint16_t *row,
+                            size_t dim) {
+    float sums[LANES] = {0};
+    size_t at = 0;
+    for (; at + LANES <= dim; at += LANES) {
+        for (size_t lane = 0; lane < LANES; lane++) {
+            sums[lane] += term(metric, query[at + lane], half_to_float(row[at + lane]));
         }
     }
-    return sums[0];
-}
-
-static inline float sum_one(enum metric metric, const float *left, const float *right, size_t dim) {
-    if (dim <= KERNEL_BLOCK) {
-        return sum_block(metric, left, right, dim);
+    for (size_t lane = 0; at + lane < dim; lane++) {
+        sums[lane] += term(metric, query[at + lane], half_to_float(row[at + lane]));
     }
-    double sum = 0;
-    for (size_t at = 0; at < dim; at += KERNEL_BLOCK) {
-        size_t size = dim - at < KERNEL_BLOCK ? dim - at : KERNEL_BLOCK;
-        sum += (double)sum_block(metric, left + at, right + at, size);
+    return add_lanes(sums);
+}
+
+static inline uint32_t term_u8(enum kernel_metric metric, uint32_t left, uint32_t right) {
+    uint32_t difference = left > right ? left - right : right - left;
+    if (metric == KERNEL_L1) {
+        return difference;
     }
-    return (float)sum;
+    return metric == KERNEL_L2 ? difference * difference : left * right;
 }
 
-static float kernel_dot_f32_scalar(const float *left, const float *right, size_t dim) {
-    return sum_one(METRIC_DOT, left, right, dim);
-}
-
-static float kernel_l2_f32_scalar(const float *left, const float *right, size_t dim) {
-    return sum_one(METRIC_L2, left, right, dim);
-}
-
-static void kernel_dot_f32_rows_scalar(const float *query, const float *rows, size_t stride,
-                                       size_t count, size_t dim, float *out) {
-    for (size_t i = 0; i < count; i++) {
-        out[i] = sum_one(METRIC_DOT, query, rows + i * stride, dim);
+static inline uint32_t sum_u8(enum kernel_metric metric, const uint8_t *query, const uint8_t *row,
+                              size_t dim) {
+    uint32_t sum = 0;
+    for (size_t i = 0; i < dim; i++) {
+        sum += term_u8(metric, query[i], row[i]);
     }
+    return sum;
 }
 
-static void kernel_l2_f32_rows_scalar(const float *query, const float *rows, size_t stride,
-                                      size_t count, size_t dim, float *out) {
-    for (size_t i = 0; i < count; i++) {
-        out[i] = sum_one(METRIC_L2, query, rows + i * stride, dim);
-    }
+static inline uint32_t cosine_sums_u8(const uint8_t *query, const uint8_t *row, size_t dim,
+                                      uint32_t *out_norm) {
+    *out_norm = sum_u8(KERNEL_DOT, row, row, dim);
+    return sum_u8(KERNEL_DOT, query, row, dim);
 }
 
-static void kernel_dot_f32_gather_scalar(const float *query, const float *const *rows, size_t count,
-                                         size_t dim, float *out) {
-    for (size_t i = 0; i < count; i++) {
-        out[i] = sum_one(METRIC_DOT, query, rows[i], dim);
-    }
-}
-
-static void kernel_l2_f32_gather_scalar(const float *query, const float *const *rows, size_t count,
-                                        size_t dim, float *out) {
-    for (size_t i = 0; i < count; i++) {
-        out[i] = sum_one(METRIC_L2, query, rows[i], dim);
-    }
-}
+#include "kernel/forms.h"
 
 static uint32_t kernel_select_f32_scalar(const float *values, uint32_t count, float bound,
                                          uint16_t *out) {
@@ -94,11 +94,6 @@ static uint32_t kernel_select_f32_scalar(const float *values, uint32_t count, fl
 
 const struct kernels kernels_scalar = {
     .isa = "scalar",
-    .dot_f32 = kernel_dot_f32_scalar,
-    .l2_f32 = kernel_l2_f32_scalar,
-    .dot_f32_rows = kernel_dot_f32_rows_scalar,
-    .l2_f32_rows = kernel_l2_f32_rows_scalar,
-    .dot_f32_gather = kernel_dot_f32_gather_scalar,
-    .l2_f32_gather = kernel_l2_f32_gather_scalar,
     .select_f32 = kernel_select_f32_scalar,
+    KERNEL_FORMS,
 };

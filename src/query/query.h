@@ -37,11 +37,9 @@ struct search_hit {
 
 struct search {
     /* Set by search_init, the same for all islands. */
-    const struct kernels *kernels;
-    enum index_metric metric;
+    struct flat flat;
     const struct schema_vector *vector; /* that is searched */
-    const float *query;
-    uint32_t dim, limit, offset;
+    uint32_t limit, offset;
     bool has_threshold;
     float threshold; /* as a distance */
     const ins_id *exclude;
@@ -71,10 +69,10 @@ struct search {
     uint64_t rows_scanned;
 };
 
-/* `request` gives limit, offset, threshold; `query` [dim] is as vectors of that kind are stored.
+/* `request` gives limit, offset, threshold; `query` is as vector_query() makes it.
  * `row_bound`: no more hits than this can come. INS_FULL when the pool is. */
 INS_MUST_USE ins_status search_init(struct search *search, const ins_points_request *request,
-                                    const struct schema_vector *vector, const float *query,
+                                    const struct schema_vector *vector, const void *query,
                                     const struct point_fields *fields, uint64_t row_bound,
                                     const ins_id *exclude, struct pool *pool,
                                     struct json_parser *parser, ins_error *error);

@@ -8,25 +8,14 @@
 #include "base/id.h"
 #include "base/status.h"
 
-static float threshold_distance(enum index_metric metric, float score) {
-    if (metric == INDEX_L2) {
-        return score < 0 ? -1.0F : score * score;
-    }
-    return -score;
-}
-
 ins_status search_init(struct search *search, const ins_points_request *request,
-                       const struct schema_vector *vector, const float *query,
+                       const struct schema_vector *vector, const void *query,
                        const struct point_fields *fields, uint64_t row_bound, const ins_id *exclude,
                        struct pool *pool, struct json_parser *parser, ins_error *error) {
     uint64_t wanted = (uint64_t)request->limit + request->offset;
     uint64_t capacity = wanted < row_bound ? wanted : row_bound;
     capacity = capacity > 0 ? capacity : 1;
-    *search = (struct search){.kernels = kernels_get(),
-                              .metric = index_metric_of(vector->distance),
-                              .vector = vector,
-                              .query = query,
-                              .dim = vector->shape.dim,
+    *search = (struct search){.vector = vector,
                               .limit = request->limit,
                               .offset = request->offset,
                               .has_threshold = request->has_score_threshold,
@@ -35,7 +24,9 @@ ins_status search_init(struct search *search, const ins_points_request *request,
                               .parser = parser,
                               .fields = fields,
                               .island = UINT32_MAX};
-    search->threshold = threshold_distance(search->metric, request->score_threshold);
+    flat_init(&search->flat, kernels_get(), vector->distance, (ins_datatype)vector->shape.datatype,
+              vector->shape.dim, query);
+    search->threshold = flat_distance_of(&search->flat, request->score_threshold);
     size_t heap_bytes = capacity * sizeof(struct topk_hit);
     size_t hits_bytes = (capacity + 1) * sizeof(struct search_hit);
     struct topk_hit *heap = NULL;
@@ -109,7 +100,7 @@ struct batch {
 };
 
 /* Next rows of the memtables that count; false when there are none left. */
-static bool next_memrows(struct search *search, struct batch *batch, const float **vectors) {
+static bool next_memrows(struct search *search, struct batch *batch, const void **vectors) {
     batch->count = 0;
     while (search->which < 2) {
         const struct memrow *row = search->next_row;
@@ -135,10 +126,9 @@ static bool next_memrows(struct search *search, struct batch *batch, const float
 /* Memtable rows are in memory with their payload: nothing here waits. */
 static ins_status scan_memtables(struct search *search, uint64_t *budget, ins_error *error) {
     struct batch batch;
-    const float *vectors[FLAT_BATCH];
+    const void *vectors[FLAT_BATCH];
     while (*budget > 0 && next_memrows(search, &batch, vectors)) {
-        flat_distances_gather(search->kernels, search->metric, search->query, vectors, batch.count,
-                              search->dim, batch.distances);
+        flat_distances_gather(&search->flat, vectors, batch.count, batch.distances);
         uint32_t selected =
             flat_select(batch.distances, batch.count, search_bound(search), batch.selected);
         for (uint32_t i = 0; i < selected; i++) {
@@ -250,15 +240,15 @@ struct span {
         end; /* positions: of the chunk's first value; behind the last one of the span */
 };
 
-static const float *value_at(const struct search *search, const struct span *span,
+static const void *value_at(const struct search *search, const struct span *span,
                              uint32_t position) {
     size_t offset = (size_t)(position - span->first) * search->run_vector.row_bytes;
-    return (const float *)(const void *)(span->data + offset);
+    return span->data + offset;
 }
 
 /* Rows-first: only those that may pass. Returns how many positions were gone through. */
 static uint32_t gather(struct search *search, const struct span *span, struct batch *batch) {
-    const float *vectors[FLAT_BATCH];
+    const void *vectors[FLAT_BATCH];
     uint32_t most = batch_rows(search, FLAT_BATCH);
     uint32_t position = plan_next(&search->plan, search->position, span->end);
     batch->gathered = true;
@@ -268,17 +258,15 @@ static uint32_t gather(struct search *search, const struct span *span, struct ba
         vectors[batch->count++] = value_at(search, span, position);
         position = plan_next(&search->plan, position + 1, span->end);
     }
-    flat_distances_gather(search->kernels, search->metric, search->query, vectors, batch->count,
-                          search->dim, batch->distances);
+    flat_distances_gather(&search->flat, vectors, batch->count, batch->distances);
     return position - search->position;
 }
 
 static uint32_t scan(struct search *search, const struct span *span, struct batch *batch) {
     batch->gathered = false;
     batch->count = batch_rows(search, span->end - search->position);
-    flat_distances(search->kernels, search->metric, search->query,
-                   value_at(search, span, search->position), search->dim, batch->count, search->dim,
-                   batch->distances);
+    flat_distances(&search->flat, value_at(search, span, search->position), search->flat.dim,
+                   batch->count, batch->distances);
     return batch->count;
 }
 
@@ -530,7 +518,7 @@ ins_status search_finish(struct search *search, ins_points *out_points, ins_erro
     for (uint32_t i = 0; i < count; i++) {
         const struct topk_hit *hit = &search->topk.heap[begin + i];
         points[i] = search->hits[hit->slot].point;
-        points[i].score = search->metric == INDEX_L2 ? sqrtf(hit->distance) : -hit->distance;
+        points[i].score = flat_score(&search->flat, hit->distance);
     }
     *out_points = (ins_points){.items = points, .count = count};
     return INS_OK;

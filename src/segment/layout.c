@@ -37,7 +37,9 @@ uint16_t layout_encoding_of(uint32_t datatype) {
 }
 
 uint32_t layout_encoding_bytes(uint16_t encoding) {
-    return encoding == datatype_bytes(INS_FLOAT32) ? encoding : 0;
+    bool known = encoding == datatype_bytes(INS_FLOAT32) ||
+                 encoding == datatype_bytes(INS_FLOAT16) || encoding == datatype_bytes(INS_UINT8);
+    return known ? encoding : 0;
 }
 
 /* Small chunks, since a lookup reads one; but few enough for the header's table of hashes. */

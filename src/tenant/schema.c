@@ -112,29 +112,34 @@ ins_status row_vectors_take(struct row_vectors *row, const ins_point *point, ins
     return status;
 }
 
-static ins_status check_finite(const ins_id *id, ins_text name, const float *values, uint32_t dim,
-                               ins_error *error) {
+static ins_status check_values(const struct schema *schema, const ins_id *id, ins_text name,
+                               const float *values, uint32_t dim, ins_error *error) {
     size_t at;
-    if (kernel_all_finite_f32(values, dim, &at)) {
+    const struct schema_vector *vector = schema_vector_named(schema, name);
+    INS_ASSERT(vector != NULL); /* row_vectors_take has seen to it */
+    bool finite = kernel_all_finite_f32(values, dim, &at);
+    if (finite && vector_fits(&vector->shape, vector->distance, values, &at)) {
         return INS_OK;
     }
     char text[ID_TEXT_MAX];
     (void)id_format(id, text);
-    return ins_fail(
-        error, INS_INVALID,
-        "Vector value error: point %s, vector%s%.*s[%zu] is %s, every value must be finite", text,
-        name.size == 0 ? "" : ".", (int)name.size, name.size == 0 ? "" : name.data, at,
-        isnan(values[at]) ? "NaN" : "infinite");
+    return ins_fail(error, INS_INVALID, "Vector value error: point %s, vector%s%.*s[%zu] is %s",
+                    text, name.size == 0 ? "" : ".", (int)name.size,
+                    name.size == 0 ? "" : name.data, at,
+                    finite              ? "beyond the range of float16"
+                    : isnan(values[at]) ? "NaN, every value must be finite"
+                                        : "infinite, every value must be finite");
 }
 
-ins_status point_vectors_finite(const ins_point *point, ins_error *error) {
+ins_status point_vectors_check(const struct schema *schema, const ins_point *point,
+                               ins_error *error) {
     ins_status status = INS_OK;
     if (point->vector != NULL) {
-        status = check_finite(&point->id, (ins_text){0}, point->vector, point->dim, error);
+        status = check_values(schema, &point->id, (ins_text){0}, point->vector, point->dim, error);
     }
     for (uint32_t i = 0; i < point->vector_count && status == INS_OK; i++) {
         const ins_vector *vector = &point->vectors[i];
-        status = check_finite(&point->id, vector->name, vector->values, vector->dim, error);
+        status = check_values(schema, &point->id, vector->name, vector->values, vector->dim, error);
     }
     return status;
 }

@@ -83,8 +83,10 @@ void row_vectors_set(struct row_vectors *row, const struct schema_vector *vector
 /* All that the point gives. INS_INVALID when a name or a dimension is wrong. */
 INS_MUST_USE ins_status row_vectors_take(struct row_vectors *row, const ins_point *point,
                                          ins_error *error);
-/* INS_INVALID when a value is not finite. */
-INS_MUST_USE ins_status point_vectors_finite(const ins_point *point, ins_error *error);
+/* After row_vectors_take by the same schema: INS_INVALID when a value is not finite, or beyond its
+ * vector's datatype. */
+INS_MUST_USE ins_status point_vectors_check(const struct schema *schema, const ins_point *point,
+                                            ins_error *error);
 /* Into memrow_vectors of a row with row->count vectors in row->bytes. */
 void row_vectors_put(const struct row_vectors *row, void *out);
 

@@ -40,7 +40,8 @@ KEYS = [
     "who", "n", "tags", "deep", "deep.er", "absent", '"any.thing"', '"any.thing"', '"any.thing"[]', "tags[]", "tags[1]",
     "list", "list[]", "list[].k", "list[].sub[].w", "list[0].k", "list[].sub[1].v[]", "list[][0].w", "when", "who[]",
 ]
-NAMED = {"text": models.Distance.DOT, "image": models.Distance.EUCLID, "\u00e9": models.Distance.COSINE}
+NAMED = {"text": models.Distance.DOT, "image": models.Distance.EUCLID, "\u00e9": models.Distance.COSINE,
+         "city": models.Distance.MANHATTAN}
 TENANTS = ["anna", "bela", "", "c\u00e9line", "ce\u0301line", None, ["anna", "x"], 7]
 
 
@@ -387,10 +388,10 @@ class Pair:
 
 def run(url, seed, operations):
     """The first difference, or None."""
-    distances = [models.Distance.COSINE, models.Distance.DOT, models.Distance.EUCLID]
+    distances = [models.Distance.COSINE, models.Distance.DOT, models.Distance.EUCLID, models.Distance.MANHATTAN]
     pair = Pair(url, seed)
     try:
-        pair.create(distances[seed % 3], tenants=seed % 2 == 0, named=seed % 4 > 1)
+        pair.create(distances[seed % 4], tenants=seed % 2 == 0, named=seed % 5 > 2)
         for number in range(operations):
             pair.step()
             if number % 97 == 96:

@@ -6,6 +6,7 @@ Starts the server on a free port and a temporary directory; needs nothing but th
 """
 import http.client
 import json
+import math
 import os
 import random
 import shutil
@@ -672,6 +673,64 @@ class RestTest(unittest.TestCase):
             "ids": [500, 501], "vectors": {"text": [[1, 2, 3], [4, 5, 6]], "": [[1, 0, 0, 0], [0, 1, 0, 0]]}}})
         self.assertEqual(self.client.ok("GET", points + "/501")["vector"],
                          {"": [0, 1, 0, 0], "text": [4, 5, 6]})
+
+    def test_datatypes(self):
+        """Goal: vectors of halves and bytes come back as they are stored, and are scored as such.
+        Method: each datatype and distance against Python, in the memtable and in a segment."""
+        rows = {i: [round(math.sin(i * 12.9898 + at * 78.233) * 300, 3) for at in range(5)] for i in range(30)}
+        query = [200.5, 0.25, -3.0, 100.125, 17.3]
+
+        def half(v):
+            return struct.unpack("<e", struct.pack("<e", v))[0]
+
+        def unit(v):
+            norm = math.sqrt(sum(x * x for x in v))
+            return [x / norm for x in v] if norm else v
+
+        def stored(datatype, distance, v):
+            if datatype == "uint8":
+                return [float(max(0, min(255, int(x)))) for x in v]
+            v = unit(v) if distance == "Cosine" else v
+            return [half(x) for x in v] if datatype == "float16" else v
+
+        def score(datatype, distance, a, b):
+            if distance == "Manhattan":
+                return sum(abs(x - y) for x, y in zip(a, b))
+            if distance == "Euclid":
+                return math.dist(a, b)
+            if distance == "Cosine" and datatype == "uint8":  # bytes were not normalised
+                a, b = unit(a), unit(b)
+            return sum(x * y for x, y in zip(a, b))
+        kinds = [(t, d) for t in ("float32", "float16", "uint8") for d in ("Cosine", "Dot", "Euclid", "Manhattan")]
+        self.client.ok("PUT", self.path, {"vectors": {
+            f"{t}-{d}": {"size": 5, "distance": d, "datatype": t} for t, d in kinds}})
+        shown = self.client.ok("GET", self.path)["config"]["params"]["vectors"]
+        self.assertEqual(shown["uint8-Dot"], {"size": 5, "distance": "Dot", "datatype": "uint8"})
+        self.upsert([{"id": i, "vector": {f"{t}-{d}": v for t, d in kinds}} for i, v in rows.items()])
+        for flushed in (False, True):
+            if flushed:
+                self.assertIs(self.client.ok("POST", "/insula/flush"), True)
+            got = self.client.ok("POST", self.path + "/points", {"ids": [3], "with_vector": True})[0]["vector"]
+            for t, d in kinds:
+                for a, b in zip(got[f"{t}-{d}"], stored(t, d, rows[3])):
+                    self.assertAlmostEqual(a, b, delta=0 if t == "uint8" else 1e-6 * max(1, abs(b)))
+                asked = stored(t, d, query)
+                want = sorted((score(t, d, asked, stored(t, d, v)) for v in rows.values()),
+                              reverse=d in ("Cosine", "Dot"))
+                hits = self.client.ok("POST", self.path + "/points/query", {
+                    "query": query, "using": f"{t}-{d}", "limit": 30})["points"]
+                for hit, expected in zip(hits, want):
+                    self.assertAlmostEqual(hit["score"], expected, delta=1e-4 * max(1, abs(expected)), msg=(t, d))
+                half_way = want[15]
+                near = self.client.ok("POST", self.path + "/points/query", {
+                    "query": query, "using": f"{t}-{d}", "limit": 30, "score_threshold": half_way})["points"]
+                self.assertIn(len(near), (15, 16, 17), (t, d))
+        self.assertIn("beyond the range of float16", self.client.error(
+            400, "PUT", self.path + "/points",
+            {"points": [{"id": 1, "vector": {"float16-Dot": [1, 2, 3, 4, 65520]}}]}))
+        self.assertIn("beyond the range of float16", self.client.error(
+            400, "POST", self.path + "/points/query",
+            {"query": [1, 2, 3, 4, -1e6], "using": "float16-Dot"}))
 
     def test_named_vectors_bad(self):
         """Goal: what is wrong with vectors is named, and changes nothing."""

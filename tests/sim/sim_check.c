@@ -90,20 +90,18 @@ void sim_describe_point(const struct sim *sim, const struct sim_slot *slot, uint
 
 static bool values_equal(const struct model_shape *shape, uint32_t which,
                          const struct model_version *version, const float *values, uint32_t dim) {
-    float expect[MODEL_DIM_MAX];
+    float raw[MODEL_DIM_MAX] = {0};
+    double expect[MODEL_DIM_MAX] = {0};
     const ins_vector_params *params = &shape->vectors[which];
-    model_vector(shape, which, version->vector_seeds[which], expect);
-    double norm = 1;
-    if (params->distance == INS_DISTANCE_COSINE) {
-        norm = 0;
-        for (uint32_t i = 0; i < params->dim; i++) {
-            norm += (double)expect[i] * (double)expect[i];
-        }
-        norm = sqrt(norm);
-    }
+    model_vector(shape, which, version->vector_seeds[which], raw);
+    model_store(params, raw, expect);
+    /* Normalised values may be rounded the other way. */
+    double slack = params->distance != INS_DISTANCE_COSINE ? 0
+                   : params->datatype == INS_FLOAT16       ? 1e-3
+                                                           : 1e-5;
     for (uint32_t i = 0; i < params->dim && dim == params->dim; i++) {
-        double want = (double)expect[i] / norm;
-        if (fabs((double)values[i] - want) > (norm == 1.0 ? 0 : 1e-5)) {
+        double got = (double)values[i], want = expect[i];
+        if (fabs(got - (slack == 0 ? (double)(float)want : want)) > slack) {
             return false;
         }
     }
@@ -280,7 +278,7 @@ static void check_count(const struct sim *sim, const struct sim_slot *slot, uint
 }
 
 static bool smaller_is_nearer(const struct sim_slot *slot) {
-    return slot->collection->shape.vectors[slot->which].distance == INS_DISTANCE_EUCLID;
+    return slot->collection->shape.vectors[slot->which].distance >= INS_DISTANCE_EUCLID;
 }
 
 static bool better(const struct sim_slot *slot, double a, double b) {
@@ -378,7 +376,7 @@ static void check_info(const struct sim *sim, const struct sim_slot *slot) {
     for (uint32_t i = 0; i < shape->vector_count && same; i++) {
         const ins_vector_params *got = &info->vectors[i], *want = &shape->vectors[i];
         same = got->dim == want->dim && got->distance == want->distance &&
-               got->name.size == want->name.size &&
+               got->datatype == want->datatype && got->name.size == want->name.size &&
                memcmp(got->name.data, want->name.data, want->name.size) == 0;
     }
     if (!same) {

@@ -32,6 +32,29 @@ void model_vector(const struct model_shape *shape, uint32_t which, uint64_t seed
     }
 }
 
+/* To 11 binary digits, as IEEE halves have; below 2^-14 to units of 2^-24. */
+static double round_to_half(double value) {
+    int exponent;
+    (void)frexp(value, &exponent);
+    int unit = exponent - 11 < -24 ? -24 : exponent - 11;
+    return ldexp(nearbyint(ldexp(value, -unit)), unit);
+}
+
+void model_store(const ins_vector_params *params, const float *values, double *out) {
+    double norm = 0;
+    for (uint32_t i = 0; i < params->dim; i++) {
+        norm += (double)values[i] * (double)values[i];
+    }
+    bool normalise = params->distance == INS_DISTANCE_COSINE && params->datatype != INS_UINT8;
+    for (uint32_t i = 0; i < params->dim; i++) {
+        double value = normalise ? (double)values[i] / sqrt(norm) : (double)values[i];
+        if (params->datatype == INS_UINT8) {
+            value = value < 0 ? 0 : trunc(value); /* 255 is never reached */
+        }
+        out[i] = params->datatype == INS_FLOAT16 ? round_to_half((double)(float)value) : value;
+    }
+}
+
 const char *model_who_text(int who, char *out) {
     if (who == 0) {
         return "";
@@ -81,21 +104,30 @@ size_t model_payload(const struct model_version *version, char *out, size_t capa
 
 double model_score(const struct model_shape *shape, uint32_t which, const float *query,
                    uint64_t seed) {
-    float vector[MODEL_DIM_MAX];
-    ins_distance metric = shape->vectors[which].distance;
-    model_vector(shape, which, seed, vector);
-    double dot = 0, distance = 0, query_norm = 0, vector_norm = 0;
-    for (uint32_t i = 0; i < shape->vectors[which].dim; i++) {
-        double q = (double)query[i], v = (double)vector[i];
-        dot += q * v;
-        distance += (q - v) * (q - v);
-        query_norm += q * q;
-        vector_norm += v * v;
+    float values[MODEL_DIM_MAX] = {0};
+    double q[MODEL_DIM_MAX] = {0}, v[MODEL_DIM_MAX] = {0};
+    const ins_vector_params *params = &shape->vectors[which];
+    model_vector(shape, which, seed, values);
+    model_store(params, values, v);
+    model_store(params, query, q);
+    double dot = 0, l2 = 0, l1 = 0, norms[2] = {0};
+    for (uint32_t i = 0; i < params->dim; i++) {
+        dot += q[i] * v[i];
+        l2 += (q[i] - v[i]) * (q[i] - v[i]);
+        l1 += fabs(q[i] - v[i]);
+        norms[0] += q[i] * q[i];
+        norms[1] += v[i] * v[i];
     }
-    if (metric == INS_DISTANCE_EUCLID) {
-        return sqrt(distance);
+    if (params->distance == INS_DISTANCE_EUCLID) {
+        return sqrt(l2);
     }
-    return metric == INS_DISTANCE_DOT ? dot : dot / sqrt(query_norm * vector_norm);
+    if (params->distance == INS_DISTANCE_MANHATTAN) {
+        return l1;
+    }
+    if (params->distance == INS_DISTANCE_COSINE && params->datatype == INS_UINT8) {
+        return norms[0] * norms[1] == 0 ? 0 : dot / sqrt(norms[0] * norms[1]);
+    }
+    return dot;
 }
 
 static bool who_is(int who, int wanted) {

@@ -141,6 +141,8 @@ ins_id model_id(const struct model_shape *shape, uint32_t id);
 /* The inverse; UINT32_MAX when no point of the model has that id. */
 uint32_t model_id_number(const struct model_shape *shape, const ins_id *id);
 void model_vector(const struct model_shape *shape, uint32_t which, uint64_t seed, float *out);
+/* Values as the engine stores them: out[dim]. */
+void model_store(const ins_vector_params *params, const float *values, double *out);
 /* The payload as the engine must give it back; its length. */
 size_t model_payload(const struct model_version *version, char *out, size_t capacity);
 /* An object with the version's tenant field alone; null where it has none. */

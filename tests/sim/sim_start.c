@@ -114,10 +114,12 @@ static struct model_shape any_shape(struct sim_random *random) {
     uint32_t first = count < MODEL_VECTORS && count > 1 ? sim_below(random, 2) : 0;
     shape.vector_count = sim_once_in(random, 10) ? 0 : count;
     for (uint32_t i = 0; i < shape.vector_count; i++) {
-        shape.vectors[i] = (ins_vector_params){.name = text(names[first + i]),
-                                               .dim = 1 + sim_below(random, MODEL_DIM_MAX),
-                                               .distance = (ins_distance)(1 + sim_below(random, 3)),
-                                               .datatype = INS_FLOAT32};
+        shape.vectors[i] = (ins_vector_params){
+            .name = text(names[first + i]),
+            .dim = 1 + sim_below(random, MODEL_DIM_MAX),
+            .distance = (ins_distance)(1 + sim_below(random, 4)),
+            .datatype =
+                sim_once_in(random, 2) ? INS_FLOAT32 : (ins_datatype)(1 + sim_below(random, 3))};
     }
     return shape;
 }

@@ -21,7 +21,7 @@
 #define PAGE_BYTES 4096u
 #define TOLERANCE 1e-5
 
-static const char *const isas[] = {"scalar", "avx2", "avx512"};
+static const char *const isas[] = {"scalar", "avx2", "avx512", "neon"};
 static uint8_t *guarded[2]; /* GUARDED_BYTES each, then a page without access */
 
 static int setup(void **state) {
@@ -66,7 +66,7 @@ static void fill(float *values, size_t count) {
 }
 
 struct reference {
-    double dot, dot_magnitude, l2;
+    double dot, dot_magnitude, l2, l1;
 };
 
 static struct reference reference_of(const float *left, const float *right, size_t dim) {
@@ -77,6 +77,7 @@ static struct reference reference_of(const float *left, const float *right, size
         sums.dot += product;
         sums.dot_magnitude += fabs(product);
         sums.l2 += difference * difference;
+        sums.l1 += fabs(difference);
     }
     return sums;
 }
@@ -96,6 +97,7 @@ static void check_pair(const struct kernels *kernels, const float *left, const f
     double l2 = (double)kernels->l2_f32(left, right, dim);
     assert_near(dot, wanted.dot, wanted.dot_magnitude);
     assert_near(l2, wanted.l2, wanted.l2);
+    assert_near((double)kernels->l1_f32(left, right, dim), wanted.l1, wanted.l1);
     assert_near(dot, (double)scalar->dot_f32(left, right, dim), 2 * wanted.dot_magnitude);
     assert_near(l2, (double)scalar->l2_f32(left, right, dim), 2 * wanted.l2);
 }
@@ -173,18 +175,20 @@ static void check_many(const struct kernels *kernels, size_t dim, size_t stride,
     float *query = floats_at_end(0, dim), *rows = floats_at_end(1, floats);
     fill(query, dim);
     fill(rows, floats);
-    const float *where[ROWS_MAX];
+    const void *where[ROWS_MAX];
     for (size_t i = 0; i < count; i++) {
         where[i] = rows + (i * 7 % count) * stride; /* another order; 7 is prime to most counts */
     }
-    float out[4][ROWS_MAX + 1];
-    for (int k = 0; k < 4; k++) {
+    float out[6][ROWS_MAX + 1];
+    for (int k = 0; k < 6; k++) {
         out[k][count] = 42; /* nothing is written behind the last */
     }
-    kernels->dot_f32_rows(query, rows, stride, count, dim, out[0]);
-    kernels->l2_f32_rows(query, rows, stride, count, dim, out[1]);
-    kernels->dot_f32_gather(query, where, count, dim, out[2]);
-    kernels->l2_f32_gather(query, where, count, dim, out[3]);
+    kernels->f32_rows[KERNEL_DOT](query, rows, stride, count, dim, out[0]);
+    kernels->f32_rows[KERNEL_L2](query, rows, stride, count, dim, out[1]);
+    kernels->f32_gather[KERNEL_DOT](query, where, count, dim, out[2]);
+    kernels->f32_gather[KERNEL_L2](query, where, count, dim, out[3]);
+    kernels->f32_rows[KERNEL_L1](query, rows, stride, count, dim, out[4]);
+    kernels->f32_gather[KERNEL_L1](query, where, count, dim, out[5]);
     for (size_t i = 0; i < count; i++) {
         struct reference at_stride = reference_of(query, rows + i * stride, dim);
         struct reference anywhere = reference_of(query, where[i], dim);
@@ -192,8 +196,10 @@ static void check_many(const struct kernels *kernels, size_t dim, size_t stride,
         assert_near((double)out[1][i], at_stride.l2, at_stride.l2);
         assert_near((double)out[2][i], anywhere.dot, anywhere.dot_magnitude);
         assert_near((double)out[3][i], anywhere.l2, anywhere.l2);
+        assert_near((double)out[4][i], at_stride.l1, at_stride.l1);
+        assert_near((double)out[5][i], anywhere.l1, anywhere.l1);
     }
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < 6; k++) {
         assert_true(out[k][count] == 42.0f);
     }
 }
@@ -230,8 +236,8 @@ static void test_rows_are_like_pairs(void **state) {
                 memcpy(rows + i * dim, rows, dim * sizeof(float));
             }
             float out[2][11];
-            kernels->dot_f32_rows(query, rows, dim, 11, dim, out[0]);
-            kernels->l2_f32_rows(query, rows, dim, 11, dim, out[1]);
+            kernels->f32_rows[KERNEL_DOT](query, rows, dim, 11, dim, out[0]);
+            kernels->f32_rows[KERNEL_L2](query, rows, dim, 11, dim, out[1]);
             for (size_t i = 1; i < 11; i++) {
                 assert_memory_equal(&out[0][i], &out[0][0], sizeof(float));
                 assert_memory_equal(&out[1][i], &out[1][0], sizeof(float));
@@ -248,8 +254,8 @@ static void check_odd_value(const struct kernels *kernels, size_t dim, size_t at
     }
     left[at] = odd;
     float rows_dot, rows_l2;
-    kernels->dot_f32_rows(left, right, dim, 1, dim, &rows_dot);
-    kernels->l2_f32_rows(left, right, dim, 1, dim, &rows_l2);
+    kernels->f32_rows[KERNEL_DOT](left, right, dim, 1, dim, &rows_dot);
+    kernels->f32_rows[KERNEL_L2](left, right, dim, 1, dim, &rows_l2);
     float dots[] = {kernels->dot_f32(left, right, dim), rows_dot};
     float l2s[] = {kernels->l2_f32(left, right, dim), rows_l2};
     for (int i = 0; i < 2; i++) {
