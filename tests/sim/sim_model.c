@@ -304,6 +304,9 @@ static void apply_points(struct model_collection *collection, const struct model
         struct model_point *point = &collection->points[write->ids[i]];
         const struct model_version *old = live_before(point, lsn);
         struct model_version next;
+        if (write->kind == WRITE_UPDATE_VECTORS && old != NULL) {
+            old = model_newest(point); /* an id that comes twice has the vectors of both */
+        }
         if (write->kind == WRITE_DELETE && old != NULL) {
             put(collection, write->ids[i], &gone, lsn);
         } else if (write->kind != WRITE_DELETE && changed(write, i, old, &next)) {
