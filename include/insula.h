@@ -375,6 +375,10 @@ INS_API void ins_collection_create(ins_db *db, const void *collection_request, i
 /* Merges into what the collection has: `settings` and each of `vectors`' settings (their dimension
  * and distance stay as they are) by members, and by members of members that are objects; `metadata`
  * by members. null takes a member out. */
+/* `vectors` [1]: the one that is added; of the one that is dropped the name alone counts. Points
+ * lack a vector that was added until they are given it; what a dropped one held is gone. */
+INS_API void ins_vector_create(ins_db *db, const void *collection_request, ins_call *call);
+INS_API void ins_vector_delete(ins_db *db, const void *collection_request, ins_call *call);
 INS_API void ins_collection_update(ins_db *db, const void *collection_request, ins_call *call);
 INS_API void ins_collection_delete(ins_db *db, const void *collection_request, ins_call *call);
 INS_API void ins_collection_get(ins_db *db, const void *collection_request, ins_call *call);

@@ -252,6 +252,9 @@ ins_status decode_with(struct job *job, struct json_value object, bool payload_d
                        ins_error *error);
 
 /* Vectors (decode_vectors.c). Member `vectors` of a new collection: fills job->collection. */
+/* A vector that is added, from a body {"dense": {...}}: fills job->collection. */
+ins_status decode_vector_params(struct job *job, struct json_value body, ins_text name,
+                                ins_error *error);
 ins_status decode_vectors_config(struct job *job, struct json_value body, ins_error *error);
 /* What a vector's parameters may have beside size and distance, and the text that is kept. */
 ins_status vector_settings_check(struct json_value params, const char *name, ins_error *error);
@@ -302,6 +305,8 @@ ins_status collection_exists(struct job *job, const struct api_request *request,
 ins_status aliases_change(struct job *job, const struct api_request *request, ins_error *error);
 ins_status aliases_list(struct job *job, const struct api_request *request, ins_error *error);
 ins_status collection_aliases(struct job *job, const struct api_request *request, ins_error *error);
+ins_status vector_create(struct job *job, const struct api_request *request, ins_error *error);
+ins_status vector_delete(struct job *job, const struct api_request *request, ins_error *error);
 ins_status index_create(struct job *job, const struct api_request *request, ins_error *error);
 ins_status index_delete(struct job *job, const struct api_request *request, ins_error *error);
 ins_status points_upsert(struct job *job, const struct api_request *request, ins_error *error);

@@ -170,6 +170,33 @@ ins_status decode_vectors_config(struct job *job, struct json_value body, ins_er
                  : params_decode(job, vectors, text, (ins_text){0}, params, error);
 }
 
+ins_status decode_vector_params(struct job *job, struct json_value body, ins_text name,
+                                ins_error *error) {
+    struct json_value dense;
+    ins_text text;
+    ins_status status = field_refuse(body, "sparse", error);
+    if (status == INS_OK) {
+        status = name_check(name, error);
+    }
+    if (status != INS_OK) {
+        return status;
+    }
+    if (!field_get(body, "dense", &dense) ||
+        !json_text_get_last(job->body, (ins_text){"dense", 5}, &text)) {
+        return missing_error(error, "dense");
+    }
+    if (json_type_of(dense) != JSON_OBJECT) {
+        return type_error(error, "dense", "an object", dense);
+    }
+    ins_vector_params *params = job_alloc(job, sizeof(*params));
+    if (params == NULL) {
+        return job_no_memory(error);
+    }
+    job->collection.vectors = params;
+    job->collection.vector_count = 1;
+    return params_decode(job, dense, text, name, params, error);
+}
+
 /* ---- Vectors of points ---- */
 
 /* The values of one vector, whose kind is known by its shape. */

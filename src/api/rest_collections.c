@@ -89,6 +89,27 @@ ins_status collection_update(struct job *job, const struct api_request *request,
     return status == INS_OK ? collection_start(job, ins_collection_update, encode_true) : status;
 }
 
+ins_status vector_create(struct job *job, const struct api_request *request, ins_error *error) {
+    struct json_value body;
+    ins_status status = body_parse(job, request, &body, error);
+    if (status == INS_OK) {
+        status = decode_vector_params(job, body, job->params[1], error);
+    }
+    return status == INS_OK ? collection_start(job, ins_vector_create, encode_update) : status;
+}
+
+ins_status vector_delete(struct job *job, const struct api_request *request, ins_error *error) {
+    ins_vector_params *params = job_alloc(job, sizeof(*params));
+    (void)request;
+    if (params == NULL) {
+        return job_no_memory(error);
+    }
+    *params = (ins_vector_params){.name = job->params[1]};
+    job->collection.vectors = params;
+    job->collection.vector_count = 1;
+    return collection_start(job, ins_vector_delete, encode_update);
+}
+
 ins_status index_create(struct job *job, const struct api_request *request, ins_error *error) {
     struct json_value body;
     ins_status status = body_parse(job, request, &body, error);

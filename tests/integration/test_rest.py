@@ -992,6 +992,89 @@ class RestTest(unittest.TestCase):
 
 
 class RestartTest(unittest.TestCase):
+    def test_live_vectors(self):
+        """Goal: named vectors are added to a collection and dropped from it while it holds points,
+        and none ever shows another one's values. Method: a model in Python; vectors of the same
+        name and another size come and go; between the steps flushes, merges, kills and clean ends."""
+        server = Server()
+        try:
+            client, path, sizes, rows = Client(server), "/collections/v", {}, {}
+            client.ok("PUT", path, {"vectors": {"size": 4, "distance": "Dot"}})
+            chance = random.Random(11)
+
+            def values(size):
+                return [float(chance.randint(-9, 9)) for _ in range(size)]
+
+            def upsert(ids):
+                for i in ids:
+                    rows[i] = {name: values(size) for name, size in sizes.items() if chance.random() < 0.6}
+                    rows[i][""] = values(4)
+                client.ok("PUT", path + "/points?wait=true", {"points": [
+                    {"id": i, "vector": rows[i]} for i in ids]})
+
+            def check():
+                page = client.ok("POST", path + "/points/scroll", {"limit": 1000, "with_vector": True})["points"]
+                got = {p["id"]: p["vector"] if isinstance(p["vector"], dict) else {"": p["vector"]} for p in page}
+                self.assertEqual(got, rows)
+                for name, size in list(sizes.items()) + [("", 4)]:
+                    query = values(size)
+                    hits = client.ok("POST", path + "/points/query", {"query": query, "using": name, "limit": 1000})
+                    want = {i: sum(a * b for a, b in zip(query, v[name])) for i, v in rows.items() if name in v}
+                    self.assertEqual({h["id"]: h["score"] for h in hits["points"]}, want)
+            for turn in range(24):
+                name = chance.choice(["a", "b", "c"])
+                if name in sizes:
+                    client.ok("DELETE", f"{path}/vectors/{name}?wait=true")
+                    del sizes[name]
+                    for row in rows.values():
+                        row.pop(name, None)
+                    self.assertIn("Not existing vector name error: " + name, client.error(
+                        400, "POST", path + "/points/query", {"query": [1], "using": name}))
+                else:
+                    sizes[name] = chance.randint(1, 6)
+                    client.ok("PUT", f"{path}/vectors/{name}?wait=true",
+                              {"dense": {"size": sizes[name], "distance": "Dot"}})
+                check()
+                upsert(chance.sample(range(60), 12))
+                check()
+                if chance.random() < 0.6:
+                    client.ok("POST", "/insula/flush")
+                    check()
+                if turn % 6 == 5:
+                    if turn % 12 == 5:
+                        server.process.kill()
+                        server.process.wait()
+                    else:
+                        self.assertEqual(server.stop()[0], 0)
+                    server.process.stdout.close()
+                    server.start()
+                    client = Client(server)
+                    check()
+            shown = client.ok("GET", path)["config"]["params"]["vectors"]
+            self.assertEqual({n: p["size"] for n, p in shown.items()} if sizes else {"": shown["size"]},
+                             dict(sizes, **{"": 4}))
+            cases = [
+                (501, "PUT", "/vectors/x", {"sparse": {}}, "sparse"),
+                (400, "PUT", "/vectors/x", {}, "missing field `dense`"),
+                (400, "PUT", "/vectors/x", {"dense": {"size": 3}}, "vectors.x.distance"),
+                (501, "PUT", "/vectors/x", {"dense": {"size": 3, "distance": "Dot", "datatype": "turbo4"}},
+                 "vectors.x.datatype"),
+                (422, "PUT", "/vectors/a%3Cb", {"dense": {"size": 3, "distance": "Dot"}}, "cannot contain"),
+                (400, "DELETE", "/vectors/x", None, "Not existing vector name error: x"),
+            ]
+            for code, method, where, body, says in cases:
+                self.assertIn(says, client.error(code, method, path + where, body), where)
+            client.ok("PUT", path + "/vectors/d", {"dense": {"size": 3, "distance": "Dot"}})
+            self.assertIn("already exists", client.error(
+                409, "PUT", path + "/vectors/d", {"dense": {"size": 3, "distance": "Dot"}}))
+            self.assertEqual(server.stop()[0], 0)
+            server.process.stdout.close()
+            found = subprocess.run([PROGRAM, "check", server.directory], capture_output=True, text=True)
+            self.assertEqual(found.returncode, 0, found.stdout + found.stderr)
+            server.start()
+        finally:
+            server.remove()
+
     def test_restart(self):
         """Goal: what was acknowledged is there after SIGTERM and after kill -9; exit codes and
         `insula check` are right. Method: fill, end, start, compare, five times over."""

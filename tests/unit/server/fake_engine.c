@@ -810,3 +810,13 @@ bool ins_moment_parse(ins_text text, int64_t *out_micros) {
     (void)out_micros;
     return false;
 }
+
+void ins_vector_create(ins_db *db, const void *collection_request, ins_call *call) {
+    (void)collection_request;
+    refuse(db, call);
+}
+
+void ins_vector_delete(ins_db *db, const void *collection_request, ins_call *call) {
+    (void)collection_request;
+    refuse(db, call);
+}
