@@ -6,6 +6,8 @@
 #include "insula.h"
 #include "kernel/kernel.h"
 
+enum index_metric { INDEX_DOT, INDEX_L2 }; /* of a graph; dot is negated */
+
 /* The `capacity` nearest of what was offered, as a max-heap on (distance, ties by `key`). */
 struct topk_hit {
     float distance;

@@ -23,6 +23,9 @@ static size_t list_kernels(const struct kernels *out[static KERNELS_MAX]) {
         }
     }
 #endif
+#if defined(__aarch64__)
+    out[count++] = &kernels_neon; /* every 64-bit Arm CPU has it */
+#endif
     return count;
 }
 

@@ -1,4 +1,4 @@
-/* Distance kernels: scalar reference, AVX2, AVX-512, chosen once at run time.
+/* Distance kernels: scalar reference, AVX2, AVX-512, NEON, chosen once at run time.
  *
  * Values: dot = sum a*b; l2 = squared Euclidean distance, sum (a-b)^2; l1 = Manhattan distance, sum
  * |a-b|; cosine (of bytes alone) = dot / sqrt(|a|^2 |b|^2), 0 when either is 0. Cosine of floats is
@@ -21,7 +21,7 @@ enum kernel_metric { KERNEL_DOT, KERNEL_L2, KERNEL_L1, KERNEL_COSINE };
 #define KERNEL_METRICS 4u
 
 struct kernels {
-    const char *isa; /* "scalar", "avx2", "avx512" */
+    const char *isa; /* "scalar", "avx2", "avx512", "neon" */
     float (*dot_f32)(const float *left, const float *right, size_t dim);
     float (*l2_f32)(const float *left, const float *right, size_t dim);
     float (*l1_f32)(const float *left, const float *right, size_t dim);
@@ -45,7 +45,8 @@ struct kernels {
     uint32_t (*select_f32)(const float *values, uint32_t count, float bound, uint16_t *out);
 };
 
-/* The best set that this CPU runs; INSULA_ISA=scalar|avx2|avx512 in the environment lowers it. */
+/* The best set that this CPU runs; INSULA_ISA=scalar|avx2|avx512|neon in the environment lowers it.
+ */
 const struct kernels *kernels_get(void);
 /* A named set, or NULL when this CPU lacks it. */
 const struct kernels *kernels_for(const char *isa);

@@ -30,5 +30,8 @@ extern const struct kernels kernels_scalar;
 extern const struct kernels kernels_avx2;
 extern const struct kernels kernels_avx512;
 #endif
+#if defined(__aarch64__)
+extern const struct kernels kernels_neon;
+#endif
 
 #endif
