@@ -93,7 +93,7 @@ void vector_store(const struct vector_shape *shape, ins_distance distance, const
         if (normalise) {
             kernel_normalize_f16(values, shape->dim, out);
         } else {
-            kernel_f16_from_f32(values, shape->dim, out);
+            kernel_halves_from_floats(values, shape->dim, out);
         }
         break;
     case INS_UINT8:
@@ -109,7 +109,7 @@ void vector_load(const struct vector_shape *shape, const void *data, float *out)
         memcpy(out, data, vector_bytes(shape));
         break;
     case INS_FLOAT16:
-        kernel_f32_from_f16(data, shape->dim, out);
+        kernel_floats_from_halves(data, shape->dim, out);
         break;
     case INS_UINT8:
         for (uint32_t i = 0; i < shape->dim; i++) {
@@ -147,14 +147,14 @@ void vector_query(const struct vector_shape *shape, ins_distance distance, const
     for (uint32_t at = 0; at < shape->dim; at += BLOCK) {
         uint16_t halves[BLOCK];
         uint32_t count = shape->dim - at < BLOCK ? shape->dim - at : BLOCK;
-        kernel_f16_from_f32(values + at, count, halves);
-        kernel_f32_from_f16(halves, count, floats + at);
+        kernel_halves_from_floats(values + at, count, halves);
+        kernel_floats_from_halves(halves, count, floats + at);
     }
 }
 
 void vector_query_stored(const struct vector_shape *shape, const void *data, void *out) {
     if (shape->datatype == INS_FLOAT16) {
-        kernel_f32_from_f16(data, shape->dim, out);
+        kernel_floats_from_halves(data, shape->dim, out);
     } else {
         memcpy(out, data, vector_bytes(shape));
     }

@@ -59,8 +59,8 @@ int kernel_all_finite_f32(const float *in, size_t dim, size_t *out_at);
 /* The same, rounded to halves. */
 void kernel_normalize_f16(const float *in, size_t dim, uint16_t *out);
 /* Halves: rounded to the nearest, ties to even, too large ones to infinity; and back, exactly. */
-void kernel_f16_from_f32(const float *in, size_t dim, uint16_t *out);
-void kernel_f32_from_f16(const uint16_t *in, size_t dim, float *out);
+void kernel_halves_from_floats(const float *in, size_t dim, uint16_t *out);
+void kernel_floats_from_halves(const uint16_t *in, size_t dim, float *out);
 /* Bytes: cut towards zero, to 0 .. 255; `in` is finite. */
 void kernel_u8_from_f32(const float *in, size_t dim, uint8_t *out);
 

@@ -95,13 +95,13 @@ void kernel_normalize_f16(const float *in, size_t dim, uint16_t *out) {
     }
 }
 
-void kernel_f16_from_f32(const float *in, size_t dim, uint16_t *out) {
+void kernel_halves_from_floats(const float *in, size_t dim, uint16_t *out) {
     for (size_t i = 0; i < dim; i++) {
         out[i] = half_of(in[i]);
     }
 }
 
-void kernel_f32_from_f16(const uint16_t *in, size_t dim, float *out) {
+void kernel_floats_from_halves(const uint16_t *in, size_t dim, float *out) {
     for (size_t i = 0; i < dim; i++) {
         out[i] = half_to_float(in[i]);
     }

@@ -85,7 +85,7 @@ static void expect_half(enum kernel_metric metric, const float *query, const uin
     double sum = 0, magnitude = 0;
     for (size_t i = 0; i < dim; i++) {
         float wide;
-        kernel_f32_from_f16(row + i, 1, &wide);
+        kernel_floats_from_halves(row + i, 1, &wide);
         double l = (double)query[i], r = (double)wide;
         double term = metric == KERNEL_DOT  ? l * r
                       : metric == KERNEL_L2 ? (l - r) * (l - r)
@@ -202,31 +202,31 @@ static void test_rounding(void **state) {
     for (uint32_t bits = 0; bits < 0x7c00; bits++) {
         uint16_t half = (uint16_t)bits, next = (uint16_t)(bits + 1), back;
         float value, upper;
-        kernel_f32_from_f16(&half, 1, &value);
+        kernel_floats_from_halves(&half, 1, &value);
         int exponent = bits < 0x400 ? 1 : (int)(bits >> 10);
         double exact = ldexp((double)(bits < 0x400 ? bits : (bits & 0x3ff) | 0x400), exponent - 25);
         assert_true((double)value == exact);
-        kernel_f16_from_f32(&value, 1, &back);
+        kernel_halves_from_floats(&value, 1, &back);
         assert_int_equal(back, half);
-        kernel_f32_from_f16(&next, 1, &upper);
+        kernel_floats_from_halves(&next, 1, &upper);
         upper = next == 0x7c00 ? 65536.0f : upper; /* what comes behind the largest */
         float middle = (value + upper) / 2;
-        kernel_f16_from_f32(&middle, 1, &back);
+        kernel_halves_from_floats(&middle, 1, &back);
         assert_int_equal(back, bits % 2 == 0 ? half : next);
         float below = nextafterf(middle, 0), above = nextafterf(middle, INFINITY);
-        kernel_f16_from_f32(&below, 1, &back);
+        kernel_halves_from_floats(&below, 1, &back);
         assert_int_equal(back, half);
-        kernel_f16_from_f32(&above, 1, &back);
+        kernel_halves_from_floats(&above, 1, &back);
         assert_int_equal(back, next);
         value = -value;
-        kernel_f16_from_f32(&value, 1, &back);
+        kernel_halves_from_floats(&value, 1, &back);
         assert_int_equal(back, half | 0x8000u);
     }
     static const float odd[] = {INFINITY, -INFINITY, 1e30f, NAN, 1e-30f};
     uint16_t out[5];
     float wide[5];
-    kernel_f16_from_f32(odd, 5, out);
-    kernel_f32_from_f16(out, 5, wide);
+    kernel_halves_from_floats(odd, 5, out);
+    kernel_floats_from_halves(out, 5, wide);
     assert_true(wide[0] == INFINITY);
     assert_true(wide[1] == -INFINITY);
     assert_true(wide[2] == INFINITY);
@@ -251,7 +251,7 @@ static void test_normalising(void **state) {
         in[i] = (float)next_random() / 1e6f - 1000.0f;
     }
     kernel_normalize_f32(in, 100, floats);
-    kernel_f16_from_f32(floats, 100, wanted);
+    kernel_halves_from_floats(floats, 100, wanted);
     kernel_normalize_f16(in, 100, halves);
     assert_memory_equal(halves, wanted, sizeof(wanted));
 }
