@@ -162,13 +162,16 @@ static void average(const struct points_rank *self, float *out) {
 
 /* A copy as stored vectors are; NULL when memory is out. */
 static float *as_stored(struct points_rank *self, const float *vector) {
-    uint32_t dim = self->vector->shape.dim;
-    float *copy = pool_alloc_aligned(&self->operation.pool, dim * sizeof(float), 64);
-    if (copy != NULL && self->vector->distance == INS_DISTANCE_COSINE) {
-        kernel_normalize_f32(vector, dim, copy);
-    } else if (copy != NULL) {
-        memcpy(copy, vector, dim * sizeof(float));
+    struct pool *pool = &self->operation.pool;
+    const struct vector_shape *shape = &self->vector->shape;
+    float *copy = pool_alloc_aligned(pool, shape->dim * sizeof(float), 64);
+    void *stored = pool_alloc(pool, vector_room(shape));
+    if (copy == NULL || stored == NULL) {
+        return NULL;
     }
+    vector_store(shape, self->vector->distance, vector, stored);
+    vector_load(shape, stored, copy);
+    score_direct(self->vector, copy);
     return copy;
 }
 
@@ -210,9 +213,8 @@ ins_status rank_examples_end(struct points_rank *self, ins_error *error) {
             return status;
         }
     }
-    self->scorer.kernels = kernels_get();
-    self->scorer.metric = index_metric_of(self->vector->distance);
-    self->scorer.dim = self->vector->shape.dim;
+    flat_init(&self->scorer.flat, kernels_get(), self->vector->distance, INS_FLOAT32,
+              self->vector->shape.dim, NULL);
     self->scorer.positive = self->vectors;
     self->scorer.positive_count = (uint32_t)request->positive_count;
     self->scorer.negative = self->vectors + request->positive_count;

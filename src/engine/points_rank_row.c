@@ -216,6 +216,7 @@ static ins_status bring(struct points_rank *self, const void **out_vector, ins_e
 static ins_status score(struct points_rank *self, const void *stored, ins_error *error) {
     if (self->vector != NULL) {
         vector_load(&self->vector->shape, stored, self->row);
+        score_direct(self->vector, self->row);
         self->hit.score = score_row(&self->scorer, self->row);
     } else if (self->request->kind == INS_RANK_SAMPLE) {
         self->hit.score = random_score(self);

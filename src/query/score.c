@@ -5,14 +5,22 @@
 #define CONTEXT_MARGIN 1.1920929e-7 /* what a row must be nearer by to count as nearer */
 
 static double similarity(const struct scorer *scorer, const float *example, const float *row) {
+    struct flat flat = scorer->flat;
+    const void *rows[] = {row};
     float distance;
-    flat_distances_gather(scorer->kernels, scorer->metric, example, &row, 1, scorer->dim,
-                          &distance);
+    flat.query = example;
+    flat_distances_gather(&flat, rows, 1, &distance);
     return -(double)distance;
 }
 
 static double fast_sigmoid(double x) {
     return isfinite(x) ? x / (1.0 + fabs(x)) : x;
+}
+
+void score_direct(const struct schema_vector *vector, float *values) {
+    if (vector->shape.datatype == INS_UINT8 && vector->distance == INS_DISTANCE_COSINE) {
+        kernel_normalize_f32(values, vector->shape.dim, values);
+    }
 }
 
 /* Into 0 .. 1. */
@@ -90,14 +98,14 @@ double score_row(const struct scorer *scorer, const float *row) {
 
 static bool shows_distance(const struct scorer *scorer) {
     bool one = scorer->kind == INS_RANK_NEAREST || scorer->kind == INS_RANK_AVERAGE;
-    return one && scorer->metric != INDEX_DOT;
+    return one && scorer->flat.metric != KERNEL_DOT;
 }
 
 float score_shown(const struct scorer *scorer, double score) {
     if (!shows_distance(scorer)) {
         return (float)score;
     }
-    return (float)(scorer->metric == INDEX_L2 ? sqrt(-score) : -score);
+    return (float)(scorer->flat.metric == KERNEL_L2 ? sqrt(-score) : -score);
 }
 
 bool score_passes(const struct scorer *scorer, float shown, float threshold) {

@@ -9,14 +9,14 @@
 
 struct scorer {
     ins_rank_kind kind;
-    const struct kernels *kernels;
-    enum index_metric metric;
-    uint32_t dim;
+    struct flat flat;                               /* of floats, whatever the rows are stored as */
     const float *const *positive, *const *negative; /* as stored vectors are: normalised */
     uint32_t positive_count, negative_count;
     const float *target; /* NEAREST, AVERAGE, DISCOVER */
 };
 
+/* Stored values, loaded as floats, to what is compared: bytes of a cosine have no length of one. */
+void score_direct(const struct schema_vector *vector, float *values);
 /* Larger is better. `row` [dim]. */
 double score_row(const struct scorer *scorer, const float *row);
 /* As it is shown: of the nearest to one vector, Qdrant's distance. */

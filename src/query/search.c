@@ -241,7 +241,7 @@ struct span {
 };
 
 static const void *value_at(const struct search *search, const struct span *span,
-                             uint32_t position) {
+                            uint32_t position) {
     size_t offset = (size_t)(position - span->first) * search->run_vector.row_bytes;
     return span->data + offset;
 }
