@@ -20,6 +20,7 @@ struct points_read {
     /* get */
     ins_point *points;
     size_t point_count, next;
+    uint32_t repeats;
     /* count */
     struct sweep sweep;
     bool sweeping;
@@ -65,7 +66,8 @@ static struct points_read *read_create(ins_db *db, const void *request, ins_call
 
 /* ---- Get ---- */
 
-#define GET_STEP 256u /* points; then others get the lane */
+#define GET_STEP 256u    /* points; then others get the lane */
+#define REPEATS_MAX 100u /* of one request */
 
 /* The reader stands on the island of id number `next`, or on none when the id has no island. */
 static ins_status get_open(struct points_read *self, bool *out_has_island, ins_error *error) {
@@ -93,6 +95,14 @@ static ins_status get_one(struct points_read *self, ins_error *error) {
         return names_absent(self->request->collection, error); /* dropped while it waited */
     }
     ins_status status = get_open(self, &has_island, error);
+    if (status == INS_OK && !has_island && self->directory.open &&
+        self->directory.lsn != self->operation.db->reading.durable_lsn &&
+        ++self->repeats < REPEATS_MAX) {
+        /* Its island may have been dropped as a whole after it moved: again, with a newer view. */
+        reader_close(&self->directory);
+        self->lsn = self->operation.db->reading.durable_lsn;
+        return INS_AGAIN;
+    }
     if (status != INS_OK || !has_island) {
         return status;
     }

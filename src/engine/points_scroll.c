@@ -259,7 +259,9 @@ static ins_status take_moved(struct points_scroll *self, const ins_id *id, ins_e
     bool found = island != NULL && reader_find(&self->reader, id, &place);
     if (found) {
         status = take(self, &place, tenant_path_of(island), error);
-    } else if (island != NULL && self->finder.lsn != self->reader.lsn &&
+    } else if (incarnation != 0 &&
+               self->finder.lsn !=
+                   (island != NULL ? self->reader.lsn : operation->db->reading.durable_lsn) &&
                ++self->repeats < REPEATS_MAX) {
         reader_close(&self->finder);
         return INS_AGAIN;
@@ -279,8 +281,9 @@ static ins_status take_entry(struct points_scroll *self, const struct directory_
     if (self->moved) {
         return take_moved(self, &entry->id, error);
     }
-    if (island == NULL) {
-        return INS_OK;
+    if (island == NULL) { /* gone as a whole, after points of it may have moved */
+        self->moved = self->directory.lsn != self->operation.db->reading.durable_lsn;
+        return self->moved ? take_moved(self, &entry->id, error) : INS_OK;
     }
     ins_status status = open_island(self, island, error);
     if (status != INS_OK) {
