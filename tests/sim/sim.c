@@ -331,14 +331,14 @@ static const struct model_write *unsure_at(const struct sim *sim, uint64_t lsn) 
 void sim_tighten(struct sim *sim) {
     for (uint32_t name = 0; name < MODEL_NAMES; name++) {
         struct model_collection *collection = sim->model.current[name];
-        bool there[MODEL_IDS] = {false};
-        for (uint32_t id = 0; collection != NULL && collection->loose && id < MODEL_IDS; id++) {
+        bool there[MODEL_IDS] = {false}, answered = collection != NULL && collection->loose;
+        for (uint32_t id = 0; answered && id < MODEL_IDS; id++) {
             const struct model_version *newest = model_newest(&collection->points[id]);
             if (newest != NULL && model_is_loose(collection, id, newest)) {
-                there[id] = sim_point_exists(sim, name, id);
+                answered = sim_point_exists(sim, name, id, &there[id]);
             }
         }
-        if (collection != NULL && collection->loose) {
+        if (answered) { /* else a store call fails: later */
             model_tighten(&sim->model, collection, there);
         }
     }

@@ -129,8 +129,9 @@ void sim_say(const struct sim *sim, const char *format, ...) __attribute__((form
 const char *sim_name(uint32_t name);
 const char *sim_alias(uint32_t alias);
 void sim_start(struct sim *sim, struct sim_slot *slot);
-void sim_tighten(struct sim *sim);                                  /* when all is quiet */
-bool sim_point_exists(struct sim *sim, uint32_t name, uint32_t id); /* when all is quiet */
+void sim_tighten(struct sim *sim); /* when all is quiet */
+/* When all is quiet; false: the read failed. */
+bool sim_point_exists(struct sim *sim, uint32_t name, uint32_t id, bool *out_exists);
 /* A random vector to search, the filter's part of it included; false when there are no vectors. */
 bool sim_query_vector(struct sim *sim, struct sim_slot *slot, const struct model_shape *shape);
 void sim_filter_fill(struct sim_slot *slot, const struct model_filter *filter,

@@ -29,24 +29,16 @@ static void ask(struct sim *sim, struct sim_slot *slot, enum sim_read_kind kind,
     ins_call_release(&slot->call);
 }
 
-bool sim_point_exists(struct sim *sim, uint32_t name, uint32_t id) {
+bool sim_point_exists(struct sim *sim, uint32_t name, uint32_t id, bool *out_exists) {
     struct sim_slot *slot = &sim->slots[0];
-    bool exists = true, failed = true;
-    for (uint32_t tries = 0; failed && tries < 100; tries++) { /* a fault may be set already */
-        slot->point_ids[0] = model_id(&sim->model.current[name]->shape, id);
-        slot->points_request =
-            (ins_points_request){.collection = {.data = sim_name(name), .size = 4},
-                                 .ids = slot->point_ids,
-                                 .id_count = 1};
-        run_read(sim, slot, ins_points_get, &slot->points_request);
-        failed = slot->call.status != INS_OK;
-        exists = slot->call.points.count > 0;
-        ins_call_release(&slot->call);
-    }
-    if (failed) {
-        sim_fail(sim, "point %u of %s cannot be read", id, sim_name(name));
-    }
-    return exists;
+    slot->point_ids[0] = model_id(&sim->model.current[name]->shape, id);
+    slot->points_request = (ins_points_request){
+        .collection = {.data = sim_name(name), .size = 4}, .ids = slot->point_ids, .id_count = 1};
+    run_read(sim, slot, ins_points_get, &slot->points_request);
+    bool answered = slot->call.status == INS_OK;
+    *out_exists = slot->call.points.count > 0;
+    ins_call_release(&slot->call);
+    return answered;
 }
 
 static void verify_filter(struct sim *sim, struct sim_slot *slot,
