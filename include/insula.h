@@ -564,7 +564,9 @@ typedef struct ins_stats {
     uint64_t lsn_sequenced, lsn_durable, lsn_flushed;
     uint64_t log_syncs, log_batches, log_bytes, log_records; /* since start */
     uint64_t file_syncs;                                     /* of segments, directory, manifest */
-    uint64_t flushes, merges;
+    uint64_t flushes, merges, cleanings;
+    uint64_t flush_bytes, merge_bytes, clean_bytes; /* of files written */
+    uint64_t segment_bytes, live_bytes; /* of all files; of it, what some run list names */
     uint64_t cold_reads, cold_bytes, cache_hits;
     uint64_t timers; /* armed now */
     uint64_t memory_budget, arena_limit, arena_used, arena_committed;

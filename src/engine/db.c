@@ -147,10 +147,17 @@ void ins_db_stats(ins_db *db, ins_stats *out_stats) {
         .file_syncs = db->runtime->store->sync_count,
         .flushes = db->flush_count,
         .merges = db->merge_count,
+        .cleanings = db->clean_count,
+        .flush_bytes = db->flush_bytes,
+        .merge_bytes = db->merge_bytes,
+        .clean_bytes = db->clean_bytes,
+        .segment_bytes = db->files.bytes,
+        .live_bytes = db->files.live_bytes,
         .cold_reads = cache.loads,
         .cold_bytes = cache.load_bytes,
         .cache_hits = cache.hits,
-        .timers = cache.timers + 1, /* and the log's own, for its empty batch */
+        .timers =
+            cache.timers + db->tidy.timer.armed + 1, /* and the log's own, for its empty batch */
         .memory_budget = db->options.memory_budget,
         .arena_limit = usage.limit,
         .arena_used = usage.used,

@@ -4,6 +4,7 @@
 #define INS_ENGINE_ENGINE_PRIVATE_H
 
 #include "engine/catalog.h"
+#include "engine/tidy.h"
 #include "payload/payload.h"
 #include "query/query.h"
 #include "segment/segment.h"
@@ -19,6 +20,7 @@
 struct operation;
 struct flush;
 struct merge;
+struct clean;
 struct removal;
 struct directory_view;
 
@@ -55,11 +57,16 @@ struct ins_db {
      */
     struct flush *flush;
     struct merge *merge;
+    struct clean *clean;
     struct removal *removal;
-    bool merge_turn;   /* a flush was the last job: a merge may go before the next one */
+    bool merge_turn;   /* a flush was the last job: a merge may go before the next one, and */
+    bool clean_turn;   /* then a cleaning */
+    bool merge_open;   /* the queue is worked off; else it waits for the next flush, or for quiet */
     bool merge_urgent; /* an island has INS_RUNS_MAX runs: no flush before the queue is empty */
     struct island *merge_first, *merge_last; /* islands with too many runs */
-    struct operation *flush_waiters;         /* ins_flush calls */
+    uint32_t clean_percent;                  /* files of which less than that lives are cleaned */
+    struct tidy tidy;
+    struct operation *flush_waiters; /* ins_flush calls */
     bool flush_wanted;
     bool log_garbage; /* log files of earlier openings may hold nothing that is wanted */
 
@@ -79,7 +86,8 @@ struct ins_db {
     ins_error failure;
     uint64_t flushed_lsn; /* high end of the newest flush that was begun, and */
     uint64_t landed_lsn;  /* of the newest one that has landed */
-    uint64_t flush_count, merge_count, replayed;
+    uint64_t flush_count, merge_count, clean_count, replayed;
+    uint64_t flush_bytes, merge_bytes, clean_bytes; /* of the files that they wrote */
 };
 
 /* Posts a task and wakes its lane. */

@@ -5,6 +5,7 @@
 #include "engine/directory_view.h"
 #include "engine/field_columns.h"
 #include "engine/jobs.h"
+#include "engine/merge_queue.h"
 
 /* One entry an island, as the background lane wrote it. */
 struct flushed_run {
@@ -223,14 +224,16 @@ static ins_status land(struct flush *flush) {
     for (struct flushed_run *flushed = flush->runs; flushed != NULL && status == INS_OK;
          flushed = flushed->next) {
         struct island *island = flushed->mem->island;
+        files_at(&db->files, slot)->extent_bytes += run_bytes(&flushed->run);
         if (island == NULL) {
             continue; /* dropped meanwhile: its extent is garbage */
         }
         status = island_reserve_run(&db->islands, island);
         if (status == INS_OK) {
             flushed->run.file_slot = slot;
+            island_note_flushed(island, &flushed->run);
             island_add_run(&db->islands, island, &flushed->run);
-            jobs_want_merge(db, island);
+            merge_want(db, island, MERGE_NONE);
             db->merge_urgent |= island->run_count >= INS_RUNS_MAX;
         } else {
             (void)ins_fail(&flush->error, status,
@@ -275,8 +278,12 @@ static void flush_finish(struct flush *flush) {
     if (flush->status == INS_OK) {
         drop_generation(flush);
         db->flush_count++;
+        db->flush_bytes += flush->info.size_bytes;
         db->landed_lsn = flush->version_high;
         db->merge_turn = true;
+        db->clean_turn = true;
+        db->merge_open = true;
+        tidy_want(db);
         if (flush->runs != NULL) {
             db->files.garbage = true; /* every island may have been dropped meanwhile */
         }

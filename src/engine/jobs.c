@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/status.h"
+#include "engine/clean.h"
 #include "engine/flush.h"
 #include "engine/merge.h"
 #include "engine/operation.h"
@@ -23,22 +24,6 @@ struct removal {
     ins_error error;
 };
 
-void jobs_want_merge(struct ins_db *db, struct island *island) {
-    uint32_t most = (island->flags & ISLAND_DIRECTORY) != 0 ? DIRECTORY_RUNS_MERGE : INS_RUNS_MERGE;
-    if (island->run_count <= most || (island->flags & (ISLAND_MERGING | ISLAND_DROPPED)) != 0) {
-        return;
-    }
-    island->flags |= ISLAND_MERGING;
-    island_pin(island);
-    island->merge_next = NULL;
-    if (db->merge_last != NULL) {
-        db->merge_last->merge_next = island;
-    } else {
-        db->merge_first = island;
-    }
-    db->merge_last = island;
-}
-
 void jobs_failed(struct ins_db *db, const char *what, const ins_error *error) {
     if (!db->writes_stopped) {
         db->writes_stopped = true;
@@ -47,7 +32,7 @@ void jobs_failed(struct ins_db *db, const char *what, const ins_error *error) {
 }
 
 bool jobs_idle(const struct ins_db *db) {
-    return db->flush == NULL && db->merge == NULL && db->removal == NULL;
+    return db->flush == NULL && db->merge == NULL && db->clean == NULL && db->removal == NULL;
 }
 
 /* ---- Removing files that nobody names ---- */
@@ -180,19 +165,29 @@ static void post_housekeeping(struct ins_db *db) {
     }
 }
 
-/* Flush and merge take turns: when 50,000 islands come to need a merge at once, as they do when all
- * of them are written to, writers would wait for all of it. What bounds the runs of an island is
- * that nothing is flushed any more when one has INS_RUNS_MAX, before the queue is empty. */
+/* Flush, merge and cleaning take turns: when 50,000 islands come to need a merge at once, as they
+ * do when all of them are written to, writers would wait for all of it. What bounds the runs of an
+ * island is that nothing is flushed any more when one has INS_RUNS_MAX, before the queue is empty.
+ * Between flushes the queue waits: islands that come to need a merge one by one, since they are
+ * read, share one file. */
 static void begin_job(struct ins_db *db) {
-    db->merge_urgent = db->merge_urgent && db->merge_first != NULL && !db->stopping;
-    bool merge_now = !db->stopping && (db->merge_turn || db->merge_urgent);
+    bool merges = db->merge_first != NULL && !db->stopping;
+    db->merge_urgent = db->merge_urgent && merges;
+    db->merge_open = db->merge_open && merges;
+    bool merge_now = merges && ((db->merge_turn && db->merge_open) || db->merge_urgent);
     if (merge_now && merge_begin(db)) {
+        return;
+    }
+    if (db->clean_turn && !db->stopping && !db->merge_urgent && clean_begin(db)) {
         return;
     }
     if (!db->merge_urgent && flush_begin(db)) {
         return;
     }
-    (void)((!db->stopping && merge_begin(db)) || removal_begin(db));
+    if (merges && db->merge_open && merge_begin(db)) {
+        return;
+    }
+    (void)((!db->stopping && clean_begin(db)) || removal_begin(db));
 }
 
 void jobs_kick(struct ins_db *db) {
@@ -200,6 +195,9 @@ void jobs_kick(struct ins_db *db) {
         directory_views_close(db);
     }
     if (catalog_reap(&db->catalog, db->reading.durable_lsn, REAP_ISLANDS)) {
+        post_housekeeping(db);
+    }
+    if (tidy_step(db)) {
         post_housekeeping(db);
     }
     if (db->flush_wanted && (flush_freeze(db) || flush_nothing_left(db))) {
@@ -241,6 +239,7 @@ static void log_stopped(void *context) {
 static ins_status shutdown_step(struct flush_call *self) {
     struct ins_db *db = self->operation.db;
     db->stopping = true;
+    tidy_stop(db);
     if (self->log_stopped) {
         return INS_OK;
     }

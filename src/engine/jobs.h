@@ -1,14 +1,13 @@
 /* Background work: what to do next, one job at a time on the background lane.
  *
- * Islands with more than INS_RUNS_MERGE runs (id directories: 3) stand in a queue; merges and
- * flushes take turns, and nothing is flushed while an island has INS_RUNS_MAX. Files that no run
- * names are taken out of the manifest and removed. */
+ * Islands that need a merge (merge_queue.h) stand in a queue; merges and flushes take turns, and
+ * nothing is flushed while an island has INS_RUNS_MAX. Files that no run names are taken out of the
+ * manifest and removed. */
 #ifndef INS_ENGINE_JOBS_H
 #define INS_ENGINE_JOBS_H
 
 #include "engine/engine_private.h"
 
-#define DIRECTORY_RUNS_MERGE 3u
 #define MANIFEST_BYTES_MAX (1u << 20) /* INS_FILES_MAX files of 48 bytes, and room */
 _Static_assert(INS_FILES_MAX * 48 + 128 <= MANIFEST_BYTES_MAX, "a full manifest fits");
 _Static_assert(MANIFEST_BYTES_MAX <= STORE_CELL_BYTES_MAX, "and its cell");
@@ -16,8 +15,6 @@ _Static_assert(MANIFEST_BYTES_MAX <= STORE_CELL_BYTES_MAX, "and its cell");
 /* Looks whether a flush, a merge or a removal can begin, and whether a shutdown is complete.
  * Cheap; called whenever something that they wait for has changed. */
 void jobs_kick(struct ins_db *db);
-/* Marks an island that has too many runs. */
-void jobs_want_merge(struct ins_db *db, struct island *island);
 /* A job failed for good: writes stop, reads go on. */
 void jobs_failed(struct ins_db *db, const char *what, const ins_error *error);
 bool jobs_idle(const struct ins_db *db);

@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/id.h"
 #include "base/status.h"
+#include "engine/merge_queue.h"
 #include "engine/names.h"
 #include "engine/walk.h"
 
@@ -256,6 +257,7 @@ static ins_status query_step(struct operation *operation, ins_error *error) {
             return status;
         }
         if (done) {
+            merge_note_search(operation->db, self->reader.island);
             reader_close(&self->reader);
             self->stage = QUERY_ISLAND;
         }

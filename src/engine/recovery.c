@@ -90,6 +90,9 @@ static ins_status runs_full(ins_error *error) {
 static ins_status visit_entry(void *context, const struct run_entry *entry, ins_error *error) {
     struct run_visit *visit = context;
     bool system = entry->scope == SYSTEM_SCOPE;
+    if (visit->system) { /* the first of the two passes */
+        files_at(&visit->db->files, visit->slot)->extent_bytes += run_bytes(&entry->run);
+    }
     if (system != visit->system) {
         return INS_OK;
     }
@@ -320,6 +323,7 @@ ins_status recovery_run(struct ins_db *db, ins_error *error) {
     if (status == INS_OK) {
         db->files.garbage = true;
         db->log_garbage = true;
+        tidy_want(db);
         jobs_kick(db);
     }
     return status;

@@ -94,6 +94,7 @@ ins_status run_set_settle(struct islands *islands, struct island *island) {
             island_add_run(islands, island, &runs[i].run);
         }
     }
+    island->dead_most = island_dead_bound(island);
     arena_free(islands->arena, INS_MEM_JOB, runs, capacity * sizeof(*runs));
     return status;
 }

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/status.h"
+
 void read_ahead_init(struct read_ahead *ahead, ins_store *store, struct arena *arena) {
     *ahead = (struct read_ahead){.store = store, .arena = arena};
 }
@@ -80,5 +82,27 @@ ins_status read_ahead_get(struct read_ahead *ahead, uint64_t file, uint64_t begi
         return store_get(ahead->store, name, begin, out, size, error); /* says what is missing */
     }
     memcpy(out, window->buffer + (begin - window->begin), size);
+    return INS_OK;
+}
+
+ins_status segment_read_block(ins_store *store, struct read_ahead *ahead,
+                              const struct block_key *key, uint8_t *buffer, const uint8_t **out,
+                              ins_error *error) {
+    char name[SEGMENT_NAME_MAX];
+    segment_name(key->file, name);
+    uint64_t begin = key->offset & ~(uint64_t)(STORE_ALIGN - 1);
+    size_t lead = (size_t)(key->offset - begin);
+    size_t size = (size_t)align_up(lead + key->size, STORE_ALIGN);
+    ins_status status = ahead != NULL ? read_ahead_get(ahead, key->file, begin, size, buffer, error)
+                                      : store_get(store, name, begin, buffer, size, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    if (hash64(buffer + lead, key->size) != key->hash) {
+        return ins_fail(error, INS_CORRUPT,
+                        "%s: the %u bytes at offset %llu do not match their checksum", name,
+                        key->size, (unsigned long long)key->offset);
+    }
+    *out = buffer + lead;
     return INS_OK;
 }

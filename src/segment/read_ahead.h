@@ -7,7 +7,7 @@
 
 #define READ_AHEAD_BYTES (256u << 10)
 #define READ_AHEAD_FILES                                                                           \
-    12u /* a merge takes nine runs of an island; those of its like lie in the same files */
+    20u /* a merge takes up to 17 runs of an island; those of its like lie in the same files */
 
 struct read_ahead {
     ins_store *store;
@@ -27,5 +27,10 @@ void read_ahead_fini(struct read_ahead *ahead);
  * there is no memory for a window (INS_MEM_JOB), are read directly. */
 INS_MUST_USE ins_status read_ahead_get(struct read_ahead *ahead, uint64_t file, uint64_t begin,
                                        size_t size, uint8_t *out, ins_error *error);
+/* Reads a block through `ahead` (NULL: by itself) into `buffer`, which holds its size and two pages
+ * more, and verifies it: *out points into buffer. */
+INS_MUST_USE ins_status segment_read_block(ins_store *store, struct read_ahead *ahead,
+                                           const struct block_key *key, uint8_t *buffer,
+                                           const uint8_t **out, ins_error *error);
 
 #endif

@@ -40,24 +40,7 @@ struct row_stream {
 
 static ins_status read_block(struct row_stream *stream, const struct block_key *key,
                              uint8_t *buffer, const uint8_t **out, ins_error *error) {
-    char name[SEGMENT_NAME_MAX];
-    segment_name(key->file, name);
-    uint64_t begin = key->offset & ~(uint64_t)(STORE_ALIGN - 1);
-    size_t lead = (size_t)(key->offset - begin);
-    size_t size = (size_t)align_up(lead + key->size, STORE_ALIGN);
-    ins_status status = stream->ahead != NULL
-                            ? read_ahead_get(stream->ahead, key->file, begin, size, buffer, error)
-                            : store_get(stream->store, name, begin, buffer, size, error);
-    if (status != INS_OK) {
-        return status;
-    }
-    if (hash64(buffer + lead, key->size) != key->hash) {
-        return ins_fail(error, INS_CORRUPT,
-                        "%s: the %u bytes at offset %llu do not match their checksum", name,
-                        key->size, (unsigned long long)key->offset);
-    }
-    *out = buffer + lead;
-    return INS_OK;
+    return segment_read_block(stream->store, stream->ahead, key, buffer, out, error);
 }
 
 /* What the extent has of the vectors that are asked for. */

@@ -25,6 +25,8 @@ struct block_key {
     uint64_t hash;   /* XXH3-64 of the bytes */
 };
 
+#define SEGMENT_ENTRY_BYTES 64u /* of an extent in its file's directory */
+
 /* ---- Runs ---------------------------------------------------------------------------------- */
 
 enum run_flags {

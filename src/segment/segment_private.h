@@ -14,7 +14,6 @@
 #define SEGMENT_TRAILER_MAGIC 0x4c52544c55534e49ull /* "INSULTRL" */
 #define SEGMENT_MAGIC_BYTES 8u
 #define SEGMENT_TRAILER_BYTES 256u
-#define SEGMENT_ENTRY_BYTES 64u
 #define SEGMENT_SCOPE_BYTES 24u
 #define SEGMENT_ENTRIES_PER_PIECE 1024u
 #define SEGMENT_SCOPES_PER_PIECE 2048u
@@ -227,6 +226,10 @@ struct segment_writer {
     uint64_t last_scope, last_incarnation;
 };
 
+/* Adds the directory entry of an extent that the caller has written. */
+INS_MUST_USE ins_status segment_writer_entry(struct segment_writer *writer,
+                                             const struct run_entry *entry, const struct run *run,
+                                             ins_error *error);
 INS_MUST_USE ins_status sink_put(struct segment_writer *writer, const void *data, size_t size,
                                  ins_error *error);
 /* Zeros up to file offset `end`. */

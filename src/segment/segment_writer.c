@@ -342,13 +342,31 @@ static ins_status add_entry(struct segment_writer *writer, const struct extent_s
     return INS_OK;
 }
 
+static ins_status too_many_extents(const struct segment_writer *writer, ins_error *error) {
+    return ins_fail(error, INS_FULL, "segment %016llx has %u extents, which is the limit",
+                    (unsigned long long)writer->file, SEGMENT_EXTENTS_MAX);
+}
+
+ins_status segment_writer_entry(struct segment_writer *writer, const struct run_entry *entry,
+                                const struct run *run, ins_error *error) {
+    struct extent_source source = {.shard = entry->shard,
+                                   .scope = entry->scope,
+                                   .incarnation = entry->incarnation,
+                                   .version_low = entry->version_low,
+                                   .version_high = entry->version_high};
+    assert_order(writer, &source);
+    if (writer->directory.entry_count >= SEGMENT_EXTENTS_MAX) {
+        return too_many_extents(writer, error);
+    }
+    return add_entry(writer, &source, run, error);
+}
+
 ins_status segment_writer_extent(struct segment_writer *writer, const struct extent_source *source,
                                  struct run *out_run, ins_error *error) {
     INS_ASSERT(writer->put != NULL);
     assert_order(writer, source);
     if (writer->directory.entry_count >= SEGMENT_EXTENTS_MAX) {
-        return ins_fail(error, INS_FULL, "segment %016llx has %u extents, which is the limit",
-                        (unsigned long long)writer->file, SEGMENT_EXTENTS_MAX);
+        return too_many_extents(writer, error);
     }
     struct extent_counts counts;
     ins_status status = walk_count(source, &counts, error);

@@ -51,6 +51,7 @@ ins_status files_add(struct files *files, const struct segment_info *info, uint3
     }
     *files_at(files, slot) = (struct file_slot){.info = *info, .used = true};
     files->used_count++;
+    files->bytes += info->size_bytes;
     *out_slot = slot;
     return INS_OK;
 }
@@ -60,8 +61,10 @@ void files_free(struct files *files, uint32_t slot) {
     INS_ASSERT(file->used);
     INS_ASSERT(file->runs == 0);
     INS_ASSERT(file->pins == 0);
+    INS_ASSERT(file->live_bytes == 0);
     file->used = false;
     files->used_count--;
+    files->bytes -= file->info.size_bytes;
 }
 
 void files_unpin(struct files *files, uint32_t slot) {
@@ -73,13 +76,24 @@ void files_unpin(struct files *files, uint32_t slot) {
     }
 }
 
-static void files_drop_run(struct files *files, uint32_t slot) {
-    struct file_slot *file = files_at(files, slot);
+static void files_add_run(struct files *files, const struct run *run) {
+    struct file_slot *file = files_at(files, run->file_slot);
+    file->runs++;
+    file->live_bytes += run_bytes(run);
+    files->live_bytes += run_bytes(run);
+}
+
+static void files_drop_run(struct files *files, const struct run *run) {
+    struct file_slot *file = files_at(files, run->file_slot);
     INS_ASSERT(file->runs > 0);
+    INS_ASSERT(file->live_bytes >= run_bytes(run));
     file->runs--;
+    file->live_bytes -= run_bytes(run);
+    files->live_bytes -= run_bytes(run);
     if (file->runs == 0 && file->pins == 0) {
         files->garbage = true;
     }
+    files->dropped_runs = true;
 }
 
 /* ---- Islands ---- */
@@ -207,7 +221,7 @@ static void bury(struct islands *islands, struct island *island) {
         island->scope->dropping--;
     }
     for (uint32_t i = 0; i < island->run_count; i++) {
-        files_drop_run(islands->files, island->runs[i].file_slot);
+        files_drop_run(islands->files, &island->runs[i]);
     }
     islands->run_count -= island->run_count;
     island->run_count = 0;
@@ -289,21 +303,89 @@ ins_status island_reserve_run(struct islands *islands, struct island *island) {
 void island_add_run(struct islands *islands, struct island *island, const struct run *run) {
     INS_ASSERT(island->run_count < island->run_capacity);
     island->runs[island->run_count++] = *run;
-    files_at(islands->files, run->file_slot)->runs++;
+    files_add_run(islands->files, run);
     islands->run_count++;
 }
 
-void island_replace_runs(struct islands *islands, struct island *island, uint32_t count,
-                         const struct run *run) {
+void island_replace_runs(struct islands *islands, struct island *island, uint32_t first,
+                         uint32_t count, const struct run *run) {
     INS_ASSERT(count >= 1);
-    INS_ASSERT(count <= island->run_count);
-    files_at(islands->files, run->file_slot)->runs++;
+    INS_ASSERT(first <= island->run_count);
+    INS_ASSERT(count <= island->run_count - first);
+    files_add_run(islands->files, run);
     for (uint32_t i = 0; i < count; i++) {
-        files_drop_run(islands->files, island->runs[i].file_slot);
+        files_drop_run(islands->files, &island->runs[first + i]);
     }
-    memmove(&island->runs[1], &island->runs[count],
-            (island->run_count - count) * sizeof(struct run));
-    island->runs[0] = *run;
+    memmove(&island->runs[first + 1], &island->runs[first + count],
+            (island->run_count - first - count) * sizeof(struct run));
+    island->runs[first] = *run;
     islands->run_count -= count - 1;
     island->run_count = (uint8_t)(island->run_count - count + 1);
+}
+
+uint64_t island_row_count(const struct island *island) {
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < island->run_count; i++) {
+        count += (uint64_t)island->runs[i].rows + island->runs[i].tombstones;
+    }
+    return count;
+}
+
+uint32_t island_dead_bound(const struct island *island) {
+    uint64_t dead = 0;
+    for (uint32_t i = 0; i < island->run_count; i++) {
+        dead += (i > 0 ? island->runs[i].rows : 0u) + 2ull * island->runs[i].tombstones;
+    }
+    uint64_t all = island_row_count(island);
+    dead = dead < all ? dead : all;
+    return dead < UINT32_MAX ? (uint32_t)dead : UINT32_MAX;
+}
+
+void island_note_flushed(struct island *island, const struct run *run) {
+    uint64_t dead = (uint64_t)island->dead_most + 2ull * run->tombstones;
+    dead += island->run_count > 0 ? run->rows : 0;
+    uint64_t all = island_row_count(island) + run->rows + run->tombstones;
+    dead = dead < all ? dead : all;
+    island->dead_most = dead < UINT32_MAX ? (uint32_t)dead : UINT32_MAX;
+}
+
+/* ---- Check ---- */
+
+static uint64_t named_bytes(const struct islands *islands, uint32_t slot, uint32_t *out_runs) {
+    uint64_t bytes = 0;
+    const struct table *table = &islands->by_incarnation;
+    *out_runs = 0;
+    for (uint64_t bucket = 0; bucket < table->bucket_count; bucket++) {
+        for (const struct table_node *node = table_bucket(table, bucket); node != NULL;
+             node = node->next) {
+            const struct island *island = island_of_node(node);
+            for (uint32_t i = 0; i < island->run_count; i++) {
+                bool named = island->runs[i].file_slot == slot;
+                bytes += named ? run_bytes(&island->runs[i]) : 0;
+                *out_runs += named;
+            }
+        }
+    }
+    return bytes;
+}
+
+void islands_check(const struct islands *islands) {
+    const struct files *files = islands->files;
+    uint64_t bytes = 0, live = 0, runs = 0;
+    for (uint32_t slot = 0; slot < files->slot_count; slot++) {
+        const struct file_slot *file = files_at(files, slot);
+        uint32_t run_count;
+        if (!file->used) {
+            continue;
+        }
+        INS_ASSERT(named_bytes(islands, slot, &run_count) == file->live_bytes);
+        INS_ASSERT(run_count == file->runs);
+        INS_ASSERT(file->live_bytes <= file->info.size_bytes);
+        bytes += file->info.size_bytes;
+        live += file->live_bytes;
+        runs += run_count;
+    }
+    INS_ASSERT(bytes == files->bytes);
+    INS_ASSERT(live == files->live_bytes);
+    INS_ASSERT(runs == islands->run_count);
 }

@@ -18,6 +18,7 @@ enum island_flags {
     ISLAND_DROPPING = 32, /* its drop is sequenced: gone for writers, there for readers */
     ISLAND_UNLINKED = 64, /* out of its scope's list */
     ISLAND_PLACED = 16,   /* recovery: runs still stand with their intervals */
+    ISLAND_READ = 32,     /* a search found more than a few runs since the last merge */
 };
 
 struct island {
@@ -33,7 +34,9 @@ struct island {
     uint16_t name_size;
     uint8_t run_count, run_capacity;
     uint8_t flags;
+    uint8_t merge_reason; /* why it stands in the merge queue */
     uint32_t pins;
+    uint32_t dead_most; /* at most so many rows and tombstones of its runs count for nothing */
 };
 _Static_assert(sizeof(struct island) <= 128, "law 1: an island costs little while it is idle");
 
@@ -78,10 +81,14 @@ static inline ins_text scope_name(const struct scope *scope) {
 
 struct file_slot {
     struct segment_info info;
-    uint32_t runs; /* that name it */
-    uint32_t pins; /* views that may still read it */
+    uint32_t runs;         /* that name it */
+    uint32_t pins;         /* views that may still read it */
+    uint64_t extent_bytes; /* of all its extents and their directory entries, and */
+    uint64_t live_bytes;   /* of those that runs name */
+    uint32_t clean_next;   /* directory entry from which on cleaning goes on */
     bool used;
     bool removing; /* handed to the background lane for removal */
+    bool cleaning; /* its live extents are being copied */
 };
 
 #define FILES_PIECE 128u
@@ -92,7 +99,9 @@ struct files {
     struct file_slot *pieces[FILES_PIECES_MAX];
     uint32_t slot_count; /* slots ever used */
     uint32_t used_count;
-    bool garbage; /* some slot may have fallen to no runs and no pins */
+    uint64_t bytes, live_bytes; /* of all slots in use */
+    bool garbage;               /* some slot may have fallen to no runs and no pins */
+    bool dropped_runs;          /* since cleaning last looked for files to clean */
 };
 
 void files_init(struct files *files, struct arena *arena);
@@ -105,6 +114,10 @@ INS_MUST_USE ins_status files_add(struct files *files, const struct segment_info
                                   uint32_t *out_slot, ins_error *error);
 void files_free(struct files *files, uint32_t slot);
 void files_unpin(struct files *files, uint32_t slot);
+/* What a run's extent takes in its file: its bytes and its directory entry. */
+static inline uint64_t run_bytes(const struct run *run) {
+    return run->size_64 * 64ull + SEGMENT_ENTRY_BYTES;
+}
 
 /* ---- Islands ---- */
 
@@ -154,8 +167,17 @@ static inline struct island *islands_find_undropped(const struct islands *island
 INS_MUST_USE ins_status island_reserve_run(struct islands *islands, struct island *island);
 /* Adds a run as the newest. The file's count of runs rises. Reserve first. */
 void island_add_run(struct islands *islands, struct island *island, const struct run *run);
-/* Replaces the `count` oldest runs by one. */
-void island_replace_runs(struct islands *islands, struct island *island, uint32_t count,
-                         const struct run *run);
+/* Replaces runs [first, first + count), counted from the oldest, by one. */
+void island_replace_runs(struct islands *islands, struct island *island, uint32_t first,
+                         uint32_t count, const struct run *run);
+/* Rows and tombstones of all runs. */
+uint64_t island_row_count(const struct island *island);
+/* What dead_most can be at most when nothing is known: every row of a newer run may kill an older
+ * one, and a tombstone is dead itself. */
+uint32_t island_dead_bound(const struct island *island);
+/* Before a flushed run is added: what it may have killed. */
+void island_note_flushed(struct island *island, const struct run *run);
+/* Asserts that every file's counts are those of the run lists. For tests: walks everything. */
+void islands_check(const struct islands *islands);
 
 #endif

@@ -116,7 +116,7 @@ static void print_counts(const struct plan *plan, const struct sim_counts *count
         counts->unsure_kept,     counts->unsure_lost,  counts->reads,      counts->read_errors,
         counts->inflight_checks, counts->power_cuts,   counts->kills,      counts->restarts,
         counts->failed_opens,    counts->faults,       counts->flips,      counts->flushes,
-        counts->merges,          counts->cold_reads,   counts->view_checks};
+        counts->merges,          counts->cleanings,    counts->cold_reads, counts->view_checks};
     static const char *const names[] = {"operations",
                                         "acknowledged",
                                         "refused",
@@ -134,6 +134,7 @@ static void print_counts(const struct plan *plan, const struct sim_counts *count
                                         "flips",
                                         "flushes",
                                         "merges",
+                                        "cleanings",
                                         "cold reads",
                                         "whole views"};
     (void)printf("seeds %llu..%llu:", (unsigned long long)plan->seed,

@@ -267,6 +267,7 @@ void sim_end(struct sim *sim, enum sim_end how) {
     ins_db_stats(sim->db, &stats);
     sim->counts.flushes += stats.flushes;
     sim->counts.merges += stats.merges;
+    sim->counts.cleanings += stats.cleanings;
     sim->counts.cold_reads += stats.cold_reads;
     sim_say(sim, "end %d: LSN %llu, durable %llu, flushed %llu, %llu files%s%s", (int)how,
             (unsigned long long)stats.lsn_sequenced, (unsigned long long)stats.lsn_durable,

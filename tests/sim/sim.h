@@ -67,7 +67,7 @@ struct sim_config {
 struct sim_counts {
     uint64_t operations, acknowledged, refused, uncertain, reads, read_errors;
     uint64_t power_cuts, kills, restarts, faults, flips, failed_opens, unsure_kept, unsure_lost;
-    uint64_t flushes, merges, cold_reads, inflight_checks, view_checks;
+    uint64_t flushes, merges, cleanings, cold_reads, inflight_checks, view_checks;
 };
 
 struct sim {

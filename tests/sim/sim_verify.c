@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/engine_private.h"
 #include "sim.h"
 
 static void verify_done(ins_call *call) {
@@ -174,6 +175,7 @@ static void verify_aliases(struct sim *sim) {
 }
 
 void sim_verify(struct sim *sim) {
+    islands_check(&sim->db->islands);
     ins_stats stats;
     ins_db_stats(sim->db, &stats);
     if (stats.lsn_durable != sim->model.lsn) {

@@ -154,7 +154,7 @@ static void test_scroll(void **state) {
     fixture_close(&fixture);
 }
 
-/* Goal: an island never has more than INS_RUNS_MERGE runs for long, and merging loses nothing.
+/* Goal: an island never has many runs for long, and merging loses nothing.
  * Method: 40 flushes of one point each among overwrites, then count, then restart, then check. */
 static void note(void *context, bool is_damage, const char *finding) {
     (void)context;

@@ -1,0 +1,61 @@
+/* What the files of a merge share: the job, its islands, and the rows that flow through it. */
+#ifndef INS_ENGINE_MERGE_PRIVATE_H
+#define INS_ENGINE_MERGE_PRIVATE_H
+
+#include "engine/engine_private.h"
+#include "engine/merge_queue.h"
+#include "segment/row_stream.h"
+
+struct merge_item {
+    struct island *island; /* pinned */
+    uint64_t scope, incarnation;
+    struct schema *schema; /* held; NULL of the system's */
+    bool directory;
+    /* Request lane, at the beginning: the oldest runs, and what to make of them. */
+    struct run runs[MERGE_RUNS_MAX]; /* oldest first; their files are pinned */
+    uint64_t files[MERGE_RUNS_MAX];
+    uint32_t run_count;
+    struct merge_plan plan;
+    bool whole;           /* plan.counted is all that the island had */
+    uint32_t dead_before; /* the island's dead_most at the beginning */
+    /* Background lane. */
+    struct merge_window window; /* what was merged; count 0: nothing was worth it */
+    struct run merged;
+    uint64_t rows_in, rows_out; /* of the window, tombstones included */
+    uint32_t dead;              /* of all runs, exact, when `counted` */
+    bool counted;
+};
+
+struct merge_input {
+    struct row_stream *stream;
+    struct extent_row row;
+    bool end;
+};
+
+/* Rows of a window of one island, newest version of each id, in id order: a source for the segment
+ * writer. */
+struct merge_rows {
+    struct ins_db *db;
+    const struct merge_item *item;
+    struct read_ahead *ahead;
+    struct merge_input inputs[MERGE_RUNS_MAX]; /* newest first */
+    uint32_t input_count;
+    uint64_t version_low, version_high;
+    struct vector_shape shapes[INS_VECTORS_MAX]; /* what the island's schema has */
+    uint32_t shape_count;
+    uint64_t sparse;      /* as struct extent_source has it */
+    bool keep_tombstones; /* something older may hold what they bury */
+    uint32_t taken;       /* input whose row the writer holds; UINT32_MAX: none */
+    uint64_t rows_in;     /* rows and tombstones of the inputs */
+};
+
+INS_MUST_USE ins_status merge_rows_open(struct merge_rows *rows, const struct merge_item *item,
+                                        struct merge_window window, ins_error *error);
+void merge_rows_close(struct merge_rows *rows);
+/* The writer's callbacks; context is a struct merge_rows. */
+INS_MUST_USE ins_status merge_rows_rewind(void *context, enum extent_need need, uint32_t vector,
+                                          ins_error *error);
+INS_MUST_USE ins_status merge_rows_next(void *context, struct extent_row *out, bool *out_end,
+                                        ins_error *error);
+
+#endif

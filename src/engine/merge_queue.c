@@ -1,0 +1,144 @@
+#include "engine/merge_queue.h"
+
+#include "base/assert.h"
+#include "engine/engine_private.h"
+
+/* ---- What to merge ---- */
+
+static uint32_t runs_allowed(const struct island *island) {
+    if ((island->flags & ISLAND_DIRECTORY) != 0) {
+        return INS_RUNS_DIRECTORY;
+    }
+    return (island->flags & ISLAND_READ) != 0 ? INS_RUNS_MERGE : INS_RUNS_IDLE;
+}
+
+bool merge_plan_worth(enum merge_reason reason, uint64_t dead, uint64_t rows) {
+    switch (reason) {
+    case MERGE_NONE:
+        return false;
+    case MERGE_RUNS:
+    case MERGE_DEAD:
+        return dead > rows - dead;
+    case MERGE_SETTLE:
+        return 4 * dead > rows - dead;
+    case MERGE_ERASE:
+        return dead > 0;
+    }
+    return false;
+}
+
+enum merge_reason merge_reason_of(const struct island *island, enum merge_reason least) {
+    uint64_t rows = island_row_count(island);
+    INS_ASSERT(island->dead_most <= rows);
+    if (island->run_count > runs_allowed(island)) {
+        return MERGE_RUNS;
+    }
+    if (merge_plan_worth(MERGE_DEAD, island->dead_most, rows)) {
+        return MERGE_DEAD;
+    }
+    bool searched = (island->flags & ISLAND_READ) != 0 && island->run_count > INS_RUNS_SEARCHED;
+    bool tidied =
+        least != MERGE_NONE && (searched || merge_plan_worth(least, island->dead_most, rows));
+    return tidied ? least : MERGE_NONE;
+}
+
+/* The longest window from `first` on that one merge can take. */
+static struct merge_window window_from(const struct island *island, uint32_t first) {
+    struct merge_window window = {.first = first};
+    uint32_t large = 0;
+    while (first + window.count < island->run_count && window.count < MERGE_RUNS_MAX) {
+        large += (island->runs[first + window.count].flags & RUN_SMALL) == 0;
+        if (large > MERGE_LARGE_MAX) {
+            break;
+        }
+        window.count++;
+    }
+    return window;
+}
+
+/* Of all windows of adjacent runs the one with the fewest bytes for each run that goes; of equal
+ * ones the longest. An island's runs become like tiers: runs of like size are merged together, and
+ * a large old one is left alone until those above it have grown. */
+static struct merge_window cheapest_window(const struct island *island) {
+    struct merge_window best = {0};
+    uint64_t best_bytes = 0;
+    for (uint32_t first = 0; first + 1 < island->run_count; first++) {
+        uint32_t longest = window_from(island, first).count;
+        uint64_t bytes = run_bytes(&island->runs[first]);
+        for (uint32_t count = 2; count <= longest; count++) {
+            bytes += run_bytes(&island->runs[first + count - 1]);
+            /* bytes / (count - 1) against the best one's, without fractions */
+            uint64_t cost = bytes * (best.count - 1), best_cost = best_bytes * (count - 1);
+            if (best.count == 0 || cost < best_cost || (cost == best_cost && count > best.count)) {
+                best = (struct merge_window){.first = first, .count = count};
+                best_bytes = bytes;
+            }
+        }
+    }
+    return best;
+}
+
+void merge_plan_make(const struct island *island, enum merge_reason reason,
+                     struct merge_plan *out) {
+    *out = (struct merge_plan){.reason = reason};
+    if (merge_plan_worth(reason, island->dead_most, island_row_count(island))) {
+        out->all = window_from(island, 0);
+        out->counted.count =
+            island->run_count < MERGE_RUNS_MAX ? island->run_count : MERGE_RUNS_MAX;
+    }
+    bool searched = (island->flags & ISLAND_READ) != 0 && island->run_count > INS_RUNS_SEARCHED;
+    if (island->run_count > runs_allowed(island)) {
+        out->some = cheapest_window(island);
+    } else if (reason >= MERGE_SETTLE && searched) {
+        out->some = window_from(island, 0); /* in quiet there are no tiers to keep */
+    }
+}
+
+/* ---- The queue ---- */
+
+void merge_want(struct ins_db *db, struct island *island, enum merge_reason least) {
+    if ((island->flags & (ISLAND_MERGING | ISLAND_DROPPED)) != 0) {
+        return;
+    }
+    enum merge_reason reason = merge_reason_of(island, least);
+    if (reason == MERGE_NONE) {
+        return;
+    }
+    island->flags |= ISLAND_MERGING;
+    island->merge_reason = (uint8_t)reason;
+    island_pin(island);
+    island->merge_next = NULL;
+    if (db->merge_last != NULL) {
+        db->merge_last->merge_next = island;
+    } else {
+        db->merge_first = island;
+    }
+    db->merge_last = island;
+}
+
+struct island *merge_queue_take(struct ins_db *db) {
+    struct island *island = db->merge_first;
+    if (island != NULL) {
+        db->merge_first = island->merge_next;
+        db->merge_last = db->merge_first == NULL ? NULL : db->merge_last;
+        island->merge_next = NULL;
+    }
+    return island;
+}
+
+void merge_queue_untake(struct ins_db *db, struct island *island) {
+    island->merge_next = db->merge_first;
+    db->merge_first = island;
+    db->merge_last = db->merge_last == NULL ? island : db->merge_last;
+}
+
+void merge_note_search(struct ins_db *db, struct island *island) {
+    if (island->run_count <= INS_RUNS_SEARCHED || (island->flags & ISLAND_READ) != 0) {
+        return;
+    }
+    island->flags |= ISLAND_READ;
+    merge_want(db, island, MERGE_NONE);
+    if (db->tidy.stage == TIDY_DONE) {
+        tidy_want(db);
+    }
+}
