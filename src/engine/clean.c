@@ -140,6 +140,7 @@ static ins_status copy_items(struct clean *clean, struct extent_copy *copy,
                              struct segment_writer *writer, ins_error *error) {
     for (uint32_t i = 0; i < clean->kept; i++) {
         struct clean_item *item = clean->items[i];
+        clean->db->room.other_done = (uint32_t)(1000ull * i / clean->kept);
         ins_status status =
             extent_copy(copy, writer, &item->entry, clean->victims[item->victim].info.file,
                         &item->copied, error);

@@ -4,6 +4,7 @@
 #define INS_ENGINE_ENGINE_PRIVATE_H
 
 #include "engine/catalog.h"
+#include "engine/room.h"
 #include "engine/tidy.h"
 #include "payload/payload.h"
 #include "query/query.h"
@@ -66,6 +67,7 @@ struct ins_db {
     struct island *merge_first, *merge_last; /* islands with too many runs */
     uint32_t clean_percent;                  /* files of which less than that lives are cleaned */
     struct tidy tidy;
+    struct room room;
     struct operation *flush_waiters; /* ins_flush calls */
     bool flush_wanted;
     bool log_garbage; /* log files of earlier openings may hold nothing that is wanted */

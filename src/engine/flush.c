@@ -51,6 +51,7 @@ bool flush_freeze(struct ins_db *db) {
         mem->oldest = mem->island == NULL || mem->island->run_count == 0;
     }
     active->frozen = true;
+    room_frozen(db);
     reading->generations[1 - slot] = fresh;
     reading->active_slot = 1 - slot;
     return true;
@@ -174,7 +175,10 @@ static ins_status write_islands(struct flush *flush, ins_error *error) {
     if (status != INS_OK) {
         return status;
     }
+    uint64_t rows = 0;
     for (struct island_mem *mem = flush->generation->islands; mem != NULL; mem = mem->next) {
+        rows += mem->row_count;
+        db->room.flush_done = (uint32_t)(1000 * rows / flush->generation->row_count);
         if (mem->sorted == NULL) {
             continue; /* only needless tombstones, or rows of a write that was refused */
         }

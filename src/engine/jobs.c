@@ -206,6 +206,7 @@ void jobs_kick(struct ins_db *db) {
     if (jobs_idle(db)) {
         begin_job(db);
     }
+    room_kick(db);
     commit_ahead(db);
     if (db->flush_waiters != NULL) {
         wake_flush_waiters(db);
@@ -240,6 +241,9 @@ static ins_status shutdown_step(struct flush_call *self) {
     struct ins_db *db = self->operation.db;
     db->stopping = true;
     tidy_stop(db);
+    if (db->room.first == NULL) {
+        room_stop(db);
+    }
     if (self->log_stopped) {
         return INS_OK;
     }

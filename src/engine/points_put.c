@@ -5,7 +5,7 @@
 #include "base/status.h"
 #include "engine/points_write.h"
 
-static uint64_t cost_of(const struct points_write *self) {
+uint64_t points_cost(const struct points_write *self) {
     bool directory = self->scope->directory != NULL;
     uint64_t cost = write_catalog_cost(64); /* the allocator's row */
     cost += self->context.drop_count * write_catalog_cost(0);
@@ -167,7 +167,7 @@ ins_status points_sequence(struct points_write *self, ins_error *error) {
     /* Before its rows take memory that only a flush gives back. */
     ins_status status = write_check_record(write->operation.db, record_floor(self), error);
     if (status == INS_OK) {
-        status = write_begin(write, cost_of(self), rows, error);
+        status = write_begin(write, points_cost(self), rows, error);
     }
     if (status == INS_OK) {
         status = put_drops(self, error);

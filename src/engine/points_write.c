@@ -325,6 +325,9 @@ static ins_status points_write_step(struct operation *operation, ins_error *erro
         return write_settle(&self->write, error);
     }
     ins_status status = self->validated ? INS_OK : validate(self, error);
+    if (status == INS_OK) {
+        status = room_enter(operation, &self->write.room, points_cost(self), error);
+    }
     if (status == INS_OK && self->scope->drop_lsn != 0) {
         /* Dropped while it waited; its islands may be gone. */
         status = names_absent(self->request->collection, error);

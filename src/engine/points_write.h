@@ -90,7 +90,9 @@ INS_MUST_USE ins_status points_take_old(struct points_write *self, ins_error *er
 
 /* Unpins what was dropped. */
 void points_close_drops(struct points_write *self);
-/* points_put.c: rows of all targets in one record. */
+/* points_put.c: what the rows cost in the memtable, as far as it is known. */
+uint64_t points_cost(const struct points_write *self);
+/* Rows of all targets in one record. */
 INS_MUST_USE ins_status points_sequence(struct points_write *self, ins_error *error);
 
 #endif

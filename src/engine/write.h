@@ -20,6 +20,7 @@ struct write {
     size_t created_count;
     struct schema *schema; /* whose row is new with this write */
     uint64_t schema_key;
+    struct room_ticket room;
     uint64_t settle_lsn; /* write_settle: what the answer rests on; 0 = not asked */
     /* Runs on the request lane when the record is durable, before the call ends; may be NULL. */
     void (*durable)(struct write *write, uint64_t lsn);

@@ -1,0 +1,146 @@
+/* Writers are slowed, not refused. Goal: while a flush does not come forward, writes wait in their
+ * order and none fails; what waits longer than the bound is refused, and changes nothing; a slow
+ * flush lets them in bit by bit. Method: the background lane stands still, then runs; 64 writers
+ * under way, each starts its next write when one is answered. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/engine_private.h"
+#include "sim_runtime.h"
+#include "store/store.h"
+
+enum { WRITERS = 64, DIM = 256, GENERATION = 1 << 20 };
+
+struct bed {
+    struct sim_runtime lanes;
+    ins_store *store;
+    ins_db *db;
+    uint64_t next, acknowledged, refused;
+    uint64_t last_done; /* number of the write answered last */
+    bool in_order, more;
+};
+
+struct writer {
+    struct bed *bed;
+    ins_call call;
+    ins_points_request request;
+    ins_point point;
+    float vector[DIM];
+    uint64_t number;
+};
+
+static void fail(const char *what) {
+    (void)fprintf(stderr, "FAILED: %s\n", what);
+    exit(1);
+}
+
+static void expect(bool what, const char *text) {
+    if (!what) {
+        fail(text);
+    }
+}
+
+static void write_next(struct writer *writer);
+
+static void write_done(ins_call *call) {
+    struct writer *writer = call->user;
+    struct bed *bed = writer->bed;
+    expect(call->status == INS_OK || call->status == INS_EXHAUSTED, call->error.message);
+    bed->acknowledged += call->status == INS_OK;
+    bed->refused += call->status == INS_EXHAUSTED;
+    bed->in_order = bed->in_order && writer->number > bed->last_done;
+    bed->last_done = writer->number;
+    ins_call_release(call);
+    if (bed->more) {
+        write_next(writer);
+    }
+}
+
+static void write_next(struct writer *writer) {
+    struct bed *bed = writer->bed;
+    writer->number = ++bed->next;
+    writer->point = (ins_point){
+        .id = {.low = writer->number % 2000}, .vector = writer->vector, .dim = DIM};
+    writer->request = (ins_points_request){.collection = {.data = "room", .size = 4},
+                                           .points = &writer->point,
+                                           .point_count = 1};
+    writer->call = (ins_call){.done = write_done, .user = writer, .lane = INS_LANE_REQUEST};
+    ins_points_upsert(bed->db, &writer->request, &writer->call);
+}
+
+static void plain_done(ins_call *call) {
+    *(bool *)call->user = true;
+}
+
+static void open_bed(struct bed *bed) {
+    struct store_memory_options memory = {.seed = 3};
+    *bed = (struct bed){.in_order = true, .more = true};
+    expect(store_memory_open(&memory, &bed->store) == INS_OK, "no store");
+    sim_runtime_init(&bed->lanes, bed->store, 3);
+    ins_options options = {.memory_budget = INS_MEMORY_BUDGET_MIN, .generation_bytes = GENERATION};
+    ins_error error;
+    expect(ins_db_open(&options, &bed->lanes.runtime, &bed->db, &error) == INS_OK, "open");
+    bool done = false;
+    ins_call call = {.done = plain_done, .user = &done, .lane = INS_LANE_REQUEST};
+    ins_collection_request request = {.collection = {.data = "room", .size = 4},
+                                      .dim = DIM,
+                                      .distance = INS_DISTANCE_DOT};
+    ins_collection_create(bed->db, &request, &call);
+    while (!done && (sim_step(&bed->lanes) || sim_run_timer(&bed->lanes))) {
+    }
+    expect(call.status == INS_OK, "create");
+    ins_call_release(&call);
+}
+
+static void step(struct bed *bed, uint64_t until_ns) {
+    while (bed->lanes.now_ns < until_ns && (sim_step(&bed->lanes) || sim_run_timer(&bed->lanes))) {
+    }
+}
+
+static uint32_t in_line(const struct bed *bed) {
+    return bed->db->room.waiting;
+}
+
+int main(void) {
+    static struct bed bed;
+    static struct writer writers[WRITERS];
+    open_bed(&bed);
+    for (int i = 0; i < WRITERS; i++) {
+        writers[i].bed = &bed;
+        write_next(&writers[i]);
+    }
+    /* Nothing is flushed: one generation and half of the other one, then all of them wait. */
+    bed.lanes.held = 1u << INS_LANE_BACKGROUND;
+    uint64_t begin_ns = bed.lanes.now_ns;
+    step(&bed, begin_ns + ROOM_WAIT_NS / 2);
+    expect(in_line(&bed) == WRITERS, "not all writers wait");
+    expect(bed.refused == 0, "a write was refused before its time");
+    const struct generation *active = bed.db->reading.generations[bed.db->reading.active_slot];
+    expect(active->bytes > GENERATION * 2 / 5 && active->bytes <= GENERATION / 2 + 65536,
+           "the second generation is not half full");
+    /* The flush goes on: they are let in, in their order, and nobody is refused. */
+    bed.lanes.held = 0;
+    uint64_t before = bed.acknowledged;
+    while (bed.acknowledged < before + 5000 && (sim_step(&bed.lanes) || sim_run_timer(&bed.lanes))) {
+    }
+    expect(bed.acknowledged >= before + 5000, "writers are not let in again");
+    expect(bed.lanes.now_ns < begin_ns + ROOM_WAIT_NS, "it took too long");
+    expect(bed.refused == 0, "a write was refused although the flush went on");
+    expect(bed.in_order, "a write overtook another one");
+    /* It stands still for longer than the bound: refused, all of them, and asked again in vain. */
+    bed.lanes.held = 1u << INS_LANE_BACKGROUND;
+    uint64_t now_ns = bed.lanes.now_ns;
+    step(&bed, now_ns + 3 * ROOM_WAIT_NS / 2);
+    expect(bed.refused >= WRITERS, "a wait has no end");
+    expect(bed.refused <= 2ull * WRITERS, "refused before the bound");
+    bed.more = false;
+    bed.lanes.held = 0;
+    sim_run_until_idle(&bed.lanes, true);
+    expect(in_line(&bed) == 0 && bed.db->room.granted == 0, "something is left of the line");
+    expect(bed.acknowledged + bed.refused == bed.next, "a write was not answered");
+    (void)printf("%llu acknowledged, %llu refused after %llu s\n",
+                 (unsigned long long)bed.acknowledged, (unsigned long long)bed.refused,
+                 ROOM_WAIT_NS / 1000000000);
+    return 0; /* the process ends: nothing is taken apart */
+}
