@@ -16,7 +16,7 @@ static const struct command commands[] = {
     {"serve", cli_serve, "run the server",
      "insula serve [--data DIR] [--host ADDRESS] [--http-port N] [--grpc-port N]\n"
      "             [--memory-budget BYTES] [--connections N] [--client-timeout SECONDS]\n"
-     "             [--cors on|off] [--loops N] [--inline N]\n"
+     "             [--cors on|off] [--loops N] [--inline N] [--erase-after HOURS]\n"
      "\n"
      "  --data DIR             where the data rests; made when absent (./insula-data)\n"
      "  --host ADDRESS         address to listen on (127.0.0.1)\n"
@@ -26,6 +26,7 @@ static const struct command commands[] = {
      "  --connections N        clients at once (10240, or what the descriptors allow)\n"
      "  --client-timeout S     seconds for a head, and for each MiB of a body or an answer to be\n"
      "                         sent or taken in (10, 30, 60)\n"
+     "  --erase-after HOURS    what is deleted or overwritten is gone from all files then (24)\n"
      "  --loops N              event loops, each a thread (2 on four cores or more, else 1)\n"
      "  --inline N             connections that the engine's loop serves itself before the others\n"
      "                         get any (8)\n"

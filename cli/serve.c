@@ -8,6 +8,8 @@
 
 #define CLIENT_TIMEOUT_S_MAX 3600u
 
+#define ERASE_HOURS_MAX 87600u /* ten years */
+
 struct serve_options {
     struct server_options server;
     uint16_t grpc_port;
@@ -62,6 +64,12 @@ static int parse_option(int option, const char *value, struct serve_options *opt
                    ? CLI_OK
                    : cli_usage("serve", "--inline: \"%s\" is not a number from 1 to %u", value,
                                SERVER_CONNECTIONS_LIMIT);
+    case 'e':
+        return cli_parse_number(value, 1, ERASE_HOURS_MAX, &options->server.erase_after_hours)
+                   ? CLI_OK
+                   : cli_usage("serve",
+                               "--erase-after: \"%s\" is not a number of hours from 1 to %u", value,
+                               ERASE_HOURS_MAX);
     case 't':
         return parse_client_timeout(value, &options->server.patience);
     case 'o':
@@ -83,6 +91,7 @@ static int parse_options(int argc, char **argv, struct serve_options *options) {
         {"memory-budget", required_argument, NULL, 'm'},
         {"connections", required_argument, NULL, 'c'},
         {"client-timeout", required_argument, NULL, 't'},
+        {"erase-after", required_argument, NULL, 'e'},
         {"loops", required_argument, NULL, 'l'},
         {"inline", required_argument, NULL, 'i'},
         {"cors", required_argument, NULL, 'o'},

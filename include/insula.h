@@ -130,7 +130,9 @@ typedef struct ins_options {
     uint64_t memory_budget;    /* bytes of the whole process; 0 = half of the machine or cgroup */
     uint64_t log_file_bytes;   /* 0 = 64 MiB; a multiple of 4 KiB, at least 256 KiB */
     uint64_t generation_bytes; /* 0 = min(128 MiB, budget/16); tests make it small */
-    bool drop_log;             /* an ablation for measurements: acknowledges without a log */
+    /* What is deleted or overwritten is gone from all files after so long; 0 = 24 h. */
+    uint64_t erase_after_ns;
+    bool drop_log; /* an ablation for measurements: acknowledges without a log */
 } ins_options;
 
 /* Recovers and opens. Blocks; runs on the calling thread, which counts as the request lane until
@@ -564,7 +566,7 @@ typedef struct ins_stats {
     uint64_t lsn_sequenced, lsn_durable, lsn_flushed;
     uint64_t log_syncs, log_batches, log_bytes, log_records; /* since start */
     uint64_t file_syncs;                                     /* of segments, directory, manifest */
-    uint64_t flushes, merges, cleanings;
+    uint64_t flushes, merges, cleanings, erasures;
     uint64_t flush_bytes, merge_bytes, clean_bytes; /* of files written */
     uint64_t segment_bytes, live_bytes; /* of all files; of it, what some run list names */
     uint64_t cold_reads, cold_bytes, cache_hits;

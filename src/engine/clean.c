@@ -272,6 +272,9 @@ static bool emptier(const struct file_slot *a, const struct file_slot *b) {
 }
 
 static bool due(const struct ins_db *db, const struct file_slot *file) {
+    if (db->clean_percent == CLEAN_PERCENT_ERASE && file->info.file > db->tidy.last_file) {
+        return false; /* so that a pass ends although there are writes */
+    }
     /* Without runs it is removed as it is. */
     return file->used && !file->removing && !file->cleaning && file->runs > 0 &&
            100 * file->live_bytes < db->clean_percent * file->extent_bytes;
@@ -303,7 +306,7 @@ static void choose(struct clean *clean) {
 
 /* While there are writes files empty by themselves: it pays to wait, as far as the disk allows. */
 static bool wanted(const struct ins_db *db) {
-    bool quiet = db->clean_percent == CLEAN_PERCENT_QUIET;
+    bool quiet = db->clean_percent >= CLEAN_PERCENT_QUIET;
     bool much = 100 * db->files.bytes > CLEAN_TOTAL_PERCENT * db->files.live_bytes;
     return db->files.dropped_runs && !db->writes_stopped && (quiet || much);
 }

@@ -148,6 +148,7 @@ void ins_db_stats(ins_db *db, ins_stats *out_stats) {
         .flushes = db->flush_count,
         .merges = db->merge_count,
         .cleanings = db->clean_count,
+        .erasures = db->erasure_count,
         .flush_bytes = db->flush_bytes,
         .merge_bytes = db->merge_bytes,
         .clean_bytes = db->clean_bytes,
@@ -156,8 +157,8 @@ void ins_db_stats(ins_db *db, ins_stats *out_stats) {
         .cold_reads = cache.loads,
         .cold_bytes = cache.load_bytes,
         .cache_hits = cache.hits,
-        .timers = cache.timers + db->tidy.timer.armed + db->room.timer.armed +
-                  1, /* and the log's own, for its empty batch */
+        .timers = cache.timers + db->tidy.timer.armed + db->tidy.erase_timer.armed +
+                  db->room.timer.armed + 1, /* and the log's own, for its empty batch */
         .memory_budget = db->options.memory_budget,
         .arena_limit = usage.limit,
         .arena_used = usage.used,

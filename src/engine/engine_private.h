@@ -88,7 +88,7 @@ struct ins_db {
     ins_error failure;
     uint64_t flushed_lsn; /* high end of the newest flush that was begun, and */
     uint64_t landed_lsn;  /* of the newest one that has landed */
-    uint64_t flush_count, merge_count, clean_count, replayed;
+    uint64_t flush_count, merge_count, clean_count, erasure_count, replayed;
     uint64_t flush_bytes, merge_bytes, clean_bytes; /* of the files that they wrote */
 };
 

@@ -32,7 +32,8 @@ void jobs_failed(struct ins_db *db, const char *what, const ins_error *error) {
 }
 
 bool jobs_idle(const struct ins_db *db) {
-    return db->flush == NULL && db->merge == NULL && db->clean == NULL && db->removal == NULL;
+    return db->flush == NULL && db->merge == NULL && db->clean == NULL && db->removal == NULL &&
+           !db->tidy.task_posted;
 }
 
 /* ---- Removing files that nobody names ---- */

@@ -324,6 +324,7 @@ ins_status recovery_run(struct ins_db *db, ins_error *error) {
         db->files.garbage = true;
         db->log_garbage = true;
         tidy_want(db);
+        tidy_want_erasure(db);
         jobs_kick(db);
     }
     return status;

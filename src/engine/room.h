@@ -1,9 +1,9 @@
 /* Room in the memtables: writers are slowed before they would be refused.
  *
- * While a generation is frozen and waits for its flush, or for the merge before it, the other one may
- * fill only as far as that work has come: half of it at once, the rest in step. Writes beyond that
- * stand in line, first come first served, and are let in as the work goes on; so the price of a
- * flush is spread over all writers instead of stopping everybody when both generations are full.
+ * While a generation is frozen and waits for its flush, or for the merge before it, the other one
+ * may fill only as far as that work has come: half of it at once, the rest in step. Writes beyond
+ * that stand in line, first come first served, and are let in as the work goes on; so the price of
+ * a flush is spread over all writers instead of stopping everybody when both generations are full.
  * Refused (INS_EXHAUSTED) is who would wait longer than ROOM_WAIT_NS, or finds the line full. */
 #ifndef INS_ENGINE_ROOM_H
 #define INS_ENGINE_ROOM_H
@@ -35,8 +35,8 @@ struct room_ticket { /* of one write */
     bool waits, admitted;
 };
 
-/* Lets a write of so many bytes in, or parks it: INS_AGAIN; ask again first thing when the step runs
- * again. INS_EXHAUSTED as above. */
+/* Lets a write of so many bytes in, or parks it: INS_AGAIN; ask again first thing when the step
+ * runs again. INS_EXHAUSTED as above. */
 INS_MUST_USE ins_status room_enter(struct operation *operation, struct room_ticket *ticket,
                                    uint64_t bytes, ins_error *error);
 /* Something that those in line wait for may have changed. */

@@ -1,6 +1,7 @@
 #include "engine/tidy.h"
 
 #include "engine/engine_private.h"
+#include "engine/flush.h"
 #include "engine/jobs.h"
 #include "engine/merge_queue.h"
 
@@ -10,10 +11,19 @@ static uint64_t sequenced(const struct ins_db *db) {
     return wal_next_lsn(db->wal) - 1;
 }
 
+/* ---- In quiet ---- */
+
 static void arm(struct ins_db *db) {
     db->tidy.stage = TIDY_WAIT;
     db->tidy.lsn = sequenced(db);
     db->runtime->timer(db->runtime->context, INS_LANE_REQUEST, &db->tidy.timer, TIDY_QUIET_NS);
+}
+
+static void begin_sweep(struct ins_db *db) {
+    db->tidy.stage = TIDY_SWEEP;
+    db->tidy.bucket = 0;
+    db->tidy.found = 0;
+    db->merge_open = true;
 }
 
 static void ring(ins_timer *timer) {
@@ -23,15 +33,13 @@ static void ring(ins_timer *timer) {
         arm(db);
         return;
     }
-    tidy->stage = TIDY_SWEEP;
-    tidy->bucket = 0;
-    db->merge_open = true;
+    begin_sweep(db);
     jobs_kick(db);
 }
 
 void tidy_want(struct ins_db *db) {
     bool recovering = db->wal == NULL; /* it asks again at its end */
-    if (!db->tidy.timer.armed && !db->stopping && !recovering) {
+    if (!db->tidy.timer.armed && !db->stopping && !recovering && !db->tidy.erasing) {
         db->clean_percent = CLEAN_PERCENT_BUSY;
         db->tidy.timer.run = ring;
         arm(db);
@@ -40,43 +48,175 @@ void tidy_want(struct ins_db *db) {
 
 void tidy_stop(struct ins_db *db) {
     db->runtime->timer_stop(db->runtime->context, INS_LANE_REQUEST, &db->tidy.timer);
+    db->runtime->timer_stop(db->runtime->context, INS_LANE_REQUEST, &db->tidy.erase_timer);
     db->tidy.stage = TIDY_DONE;
+    db->tidy.erasing = false;
 }
+
+/* ---- Erasure ---- */
+
+static void task_done(ins_task *task) {
+    struct tidy *tidy = container_of(task, struct tidy, task);
+    struct ins_db *db = container_of(tidy, struct ins_db, tidy);
+    tidy->task_posted = false;
+    jobs_kick(db);
+}
+
+/* Log lane: from here on records go to a file that never held any. */
+static void renew_log(ins_task *task) {
+    struct tidy *tidy = container_of(task, struct tidy, task);
+    struct ins_db *db = container_of(tidy, struct ins_db, tidy);
+    wal_renew(db->wal);
+    tidy->task.run = task_done;
+    db_run(db, INS_LANE_REQUEST, &tidy->task);
+}
+
+/* Background lane. What fails here is tried again by the next pass. */
+static void forget_log(ins_task *task) {
+    struct tidy *tidy = container_of(task, struct tidy, task);
+    struct ins_db *db = container_of(tidy, struct ins_db, tidy);
+    if (wal_truncate(db->wal, db->manifest.flushed_lsn, NULL) == INS_OK) {
+        wal_forget(db->wal);
+    }
+    tidy->task.run = task_done;
+    db_run(db, INS_LANE_REQUEST, &tidy->task);
+}
+
+static void post(struct ins_db *db, uint32_t lane, void (*run)(ins_task *task)) {
+    db->tidy.task_posted = true;
+    db->tidy.task.run = run;
+    db_run(db, lane, &db->tidy.task);
+}
+
+static void ring_erase(ins_timer *timer) {
+    struct tidy *tidy = container_of(timer, struct tidy, erase_timer);
+    struct ins_db *db = container_of(tidy, struct ins_db, tidy);
+    if (db->writes_stopped || db->stopping) {
+        return;
+    }
+    db->runtime->timer_stop(db->runtime->context, INS_LANE_REQUEST, &tidy->timer);
+    tidy->erasing = true;
+    tidy->stage = TIDY_RENEW;
+    tidy->lsn = sequenced(db);
+    tidy->sweeps = 0;
+    post(db, INS_LANE_LOG, renew_log);
+}
+
+void tidy_want_erasure(struct ins_db *db) {
+    struct tidy *tidy = &db->tidy;
+    if (!tidy->erase_timer.armed && !tidy->erasing && !db->stopping && !db->writes_stopped) {
+        uint64_t after = db->options.erase_after_ns;
+        tidy->erase_timer.run = ring_erase;
+        db->runtime->timer(db->runtime->context, INS_LANE_REQUEST, &tidy->erase_timer,
+                           (after != 0 ? after : ERASE_AFTER_NS_DEFAULT) / 2);
+    }
+}
+
+static void end_erasure(struct ins_db *db) {
+    struct tidy *tidy = &db->tidy;
+    tidy->erasing = false;
+    tidy->stage = TIDY_DONE;
+    db->clean_percent = CLEAN_PERCENT_BUSY;
+    db->erasure_count++;
+    if (tidy->lsn != sequenced(db)) {
+        tidy_want(db);
+        tidy_want_erasure(db);
+    }
+}
+
+/* ---- Stages ---- */
 
 static void sweep(struct ins_db *db) {
     struct tidy *tidy = &db->tidy;
     const struct table *table = &db->islands.by_incarnation;
     uint64_t stop = tidy->bucket + SWEEP_BUCKETS;
+    enum merge_reason least = tidy->erasing ? MERGE_ERASE : MERGE_SETTLE;
     for (; tidy->bucket < table->bucket_count && tidy->bucket < stop; tidy->bucket++) {
         for (struct table_node *node = table_bucket(table, tidy->bucket); node != NULL;
              node = node->next) {
-            merge_want(db, (struct island *)(void *)node, MERGE_SETTLE); /* the first member */
+            struct island *island = (struct island *)(void *)node; /* the first member */
+            merge_want(db, island, least);
+            tidy->found += (island->flags & ISLAND_MERGING) != 0;
         }
     }
     if (tidy->bucket >= table->bucket_count) {
         tidy->stage = TIDY_MERGE;
+        tidy->sweeps++;
     }
+}
+
+static uint64_t newest_file(const struct ins_db *db) {
+    uint64_t newest = 0;
+    for (uint32_t slot = 0; slot < db->files.slot_count; slot++) {
+        const struct file_slot *file = files_at(&db->files, slot);
+        newest = file->used && file->info.file > newest ? file->info.file : newest;
+    }
+    return newest;
+}
+
+static bool all_flushed(const struct ins_db *db) {
+    const struct read_context *reading = &db->reading;
+    bool none = flush_nothing_left(db) && reading->generations[1 - reading->active_slot] == NULL;
+    return none || db->landed_lsn >= db->tidy.lsn;
+}
+
+static bool merged(struct ins_db *db) {
+    struct tidy *tidy = &db->tidy;
+    if (tidy->erasing && tidy->found > 0 && tidy->sweeps < ERASE_SWEEPS_MAX) {
+        begin_sweep(db);
+        return true;
+    }
+    tidy->stage = TIDY_CLEAN;
+    tidy->last_file = newest_file(db);
+    db->clean_percent = tidy->erasing ? CLEAN_PERCENT_ERASE : CLEAN_PERCENT_QUIET;
+    db->files.dropped_runs = true;
+    return true;
+}
+
+static bool cleaned(struct ins_db *db) {
+    struct tidy *tidy = &db->tidy;
+    tidy->stage = TIDY_DONE;
+    if (tidy->erasing) {
+        tidy->stage = TIDY_FORGET;
+        post(db, INS_LANE_BACKGROUND, forget_log);
+    }
+    return false;
 }
 
 bool tidy_step(struct ins_db *db) {
     struct tidy *tidy = &db->tidy;
-    bool quiet = tidy->stage >= TIDY_SWEEP;
-    if (quiet && tidy->lsn != sequenced(db)) {
+    if (!tidy->erasing && tidy->stage >= TIDY_SWEEP && tidy->lsn != sequenced(db)) {
         tidy_want(db); /* written to again */
         return false;
     }
-    if (tidy->stage == TIDY_SWEEP) {
+    if (tidy->task_posted) {
+        return false;
+    }
+    switch (tidy->stage) {
+    case TIDY_DONE:
+    case TIDY_WAIT:
+        return false;
+    case TIDY_RENEW:
+        tidy->stage = TIDY_FLUSH;
+        db->flush_wanted = true;
+        return true;
+    case TIDY_FLUSH:
+        if (all_flushed(db)) {
+            begin_sweep(db);
+            return true;
+        }
+        return false;
+    case TIDY_SWEEP:
         sweep(db);
         return true;
-    }
-    if (tidy->stage == TIDY_MERGE && db->merge_first == NULL && jobs_idle(db)) {
-        tidy->stage = TIDY_CLEAN;
-        db->clean_percent = CLEAN_PERCENT_QUIET;
-        db->files.dropped_runs = true;
-        return true;
-    }
-    if (tidy->stage == TIDY_CLEAN && !db->files.dropped_runs && jobs_idle(db)) {
-        tidy->stage = TIDY_DONE;
+    case TIDY_MERGE:
+        db->merge_open = true;
+        return db->merge_first == NULL && jobs_idle(db) ? merged(db) : false;
+    case TIDY_CLEAN:
+        return !db->files.dropped_runs && jobs_idle(db) ? cleaned(db) : false;
+    case TIDY_FORGET:
+        end_erasure(db);
+        return false;
     }
     return false;
 }

@@ -267,6 +267,7 @@ static void wake_settling(struct ins_db *db) {
 void write_durable(void *context, uint64_t lsn, struct wal_record *released) {
     struct ins_db *db = context;
     db->reading.durable_lsn = lsn;
+    tidy_want_erasure(db);
     while (released != NULL) {
         struct wal_record *next = released->next;
         struct write *write = container_of(released, struct write, record);

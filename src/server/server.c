@@ -103,7 +103,8 @@ static ins_status engine_open(struct server *server, const struct server_options
                               ins_error *error) {
     uint32_t usual = uv_available_parallelism() >= CORES_FOR_LOOPS ? LOOPS_DEFAULT : 1;
     uint32_t loops = or_default(options->loops, usual);
-    ins_options db_options = {.memory_budget = options->memory_budget};
+    ins_options db_options = {.memory_budget = options->memory_budget,
+                              .erase_after_ns = options->erase_after_hours * 3600000000000ull};
     ins_status status = ins_store_open_directory(options->data_dir, false, &server->store, error);
     if (status == INS_OK) {
         status =

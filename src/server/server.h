@@ -29,10 +29,11 @@ struct server_patience {
 
 struct server_options {
     const char *data_dir;
-    const char *host;         /* an address or "localhost" */
-    uint16_t http_port;       /* 0 = any that is free */
-    uint64_t memory_budget;   /* 0 = the engine's default */
-    uint32_t connections_max; /* 0 = SERVER_CONNECTIONS_MAX or what the descriptors allow */
+    const char *host;           /* an address or "localhost" */
+    uint16_t http_port;         /* 0 = any that is free */
+    uint64_t memory_budget;     /* 0 = the engine's default */
+    uint32_t erase_after_hours; /* 0 = the engine's default */
+    uint32_t connections_max;   /* 0 = SERVER_CONNECTIONS_MAX or what the descriptors allow */
     struct server_patience patience;
     uint32_t loops;      /* event loops, 1 .. SERVER_LOOPS_MAX; 0 = the default */
     uint32_t inline_max; /* connections that loop 0 takes before others get any; 0 = default */

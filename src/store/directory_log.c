@@ -191,17 +191,20 @@ static void spare_keep(struct directory_store *store, uint64_t number) {
     }
 }
 
+/* Takes any spare out of the table; false: there is none. */
+static bool spare_pop(struct directory_store *store, uint64_t *out_number) {
+    struct directory_log *log = &store->log;
+    (void)pthread_mutex_lock(&log->lock);
+    bool some = log->spare_count > 0;
+    *out_number = some ? log->spares[--log->spare_count] : 0;
+    (void)pthread_mutex_unlock(&log->lock);
+    return some;
+}
+
 /* Takes a spare of exactly `file_bytes` out of the table; others go. False when there is none. */
 static bool spare_take(struct directory_store *store, uint64_t file_bytes, uint64_t *out_number) {
-    struct directory_log *log = &store->log;
-    for (;;) {
-        (void)pthread_mutex_lock(&log->lock);
-        bool some = log->spare_count > 0;
-        uint64_t number = some ? log->spares[--log->spare_count] : 0;
-        (void)pthread_mutex_unlock(&log->lock);
-        if (!some) {
-            return false;
-        }
+    uint64_t number;
+    while (spare_pop(store, &number)) {
         char name[LOG_NAME_MAX];
         spare_name(number, name);
         struct stat info;
@@ -212,6 +215,7 @@ static bool spare_take(struct directory_store *store, uint64_t file_bytes, uint6
         }
         (void)unlinkat(store->log_fd, name, 0); /* of another file size */
     }
+    return false;
 }
 
 static ins_status log_prepare(struct log_sink *sink, uint64_t file_bytes, ins_error *error) {
@@ -395,6 +399,20 @@ static ins_status log_release(struct log_sink *sink, uint64_t file_id, ins_error
     }
 }
 
+static ins_status log_forget(struct log_sink *sink, ins_error *error) {
+    struct directory_store *store = store_of(sink);
+    INS_ASSERT(!store->store.read_only);
+    uint64_t number;
+    while (spare_pop(store, &number)) {
+        char name[LOG_NAME_MAX];
+        spare_name(number, name);
+        if (unlinkat(store->log_fd, name, 0) != 0 && errno != ENOENT) {
+            return ins_fail_errno(error, errno, "cannot delete %s of the log", name);
+        }
+    }
+    return directory_sync(store, store->log_fd, "log", &sink->sync_count, error);
+}
+
 static const struct log_sink_ops directory_log_ops = {
     .files = log_files,
     .read = log_read,
@@ -402,6 +420,7 @@ static const struct log_sink_ops directory_log_ops = {
     .rotate = log_rotate,
     .append = log_append,
     .release = log_release,
+    .forget = log_forget,
 };
 
 /* ---- Opening and closing

@@ -215,6 +215,17 @@ static ins_status release_op(struct log_sink *sink, uint64_t file_id, ins_error 
     return status;
 }
 
+static ins_status forget_op(struct log_sink *sink, ins_error *error) {
+    struct memory_store *store = store_of(sink);
+    memory_lock(store);
+    ins_status status = memory_call(store, true, "log forget", error);
+    while (status == INS_OK && store->log.spare_count > 0) {
+        memory_bytes_fini(&store->log.spares[--store->log.spare_count]);
+    }
+    memory_unlock(store);
+    return status;
+}
+
 const struct log_sink_ops memory_log_ops = {
     .files = files_op,
     .read = read_op,
@@ -222,6 +233,7 @@ const struct log_sink_ops memory_log_ops = {
     .rotate = rotate_op,
     .append = append_op,
     .release = release_op,
+    .forget = forget_op,
 };
 
 void memory_log_restart(struct memory_store *store, bool power_cut) {

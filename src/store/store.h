@@ -103,6 +103,8 @@ struct log_sink_ops {
     /* Files below `file_id` are no longer needed: recycled as spares (at most 2 kept) or deleted.
      */
     ins_status (*release)(struct log_sink *sink, uint64_t file_id, ins_error *error);
+    /* Deletes the spares: the bytes of their earlier lives are gone. Any lane. */
+    ins_status (*forget)(struct log_sink *sink, ins_error *error);
 };
 
 /* Short forms that assert their arguments and count. */

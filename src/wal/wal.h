@@ -100,6 +100,13 @@ uint64_t wal_durable_lsn(const struct wal *wal);
  * lane. The manifest that says so must be durable. */
 INS_MUST_USE ins_status wal_truncate(struct wal *wal, uint64_t lsn, ins_error *error);
 
+/* For erasure. Log lane: what lies in the log's files when this returns is followed by a file that
+ * never held anything; they go when a later wal_truncate releases them, and wal_forget deletes what
+ * that keeps for use again. */
+void wal_renew(struct wal *wal);
+/* Background lane: deletes the spare files, whose bytes are of earlier lives; makes a new one. */
+void wal_forget(struct wal *wal);
+
 struct wal_stats {
     uint64_t batches, records, bytes, syncs;
 };

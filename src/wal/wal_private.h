@@ -91,6 +91,7 @@ struct wal {
     struct hash128 previous_hash;
     uint64_t last_batch_ns;
     uint32_t cursor; /* bytes of `piece` that are durable already: it goes in fragments */
+    bool renew;      /* the next frame begins a new file */
     bool tail_open;  /* no batch lies behind the last one: its damage would pass for a torn tail */
     ins_timer idle_timer;
 

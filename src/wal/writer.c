@@ -199,7 +199,8 @@ static ins_status frame_fill(const struct wal *wal, struct wal_frame *frame, str
 static ins_status frame_write(struct wal *wal, struct wal_frame *frame, uint64_t first_lsn,
                               ins_error *error) {
     size_t bytes = wal_frame_bytes(frame);
-    if (bytes > wal->file_bytes - wal->file_at) {
+    if (bytes > wal->file_bytes - wal->file_at || wal->renew) {
+        wal->renew = false;
         ins_status status = rotate(wal, first_lsn, error);
         if (status != INS_OK) {
             return status;
@@ -363,6 +364,29 @@ static bool stopped_or_busy(struct wal *wal, bool *out_failed) {
     bool busy = wal->drain_posted;
     wal_unlock(wal);
     return *out_failed || busy;
+}
+
+void wal_renew(struct wal *wal) {
+    bool failed;
+    bool busy = stopped_or_busy(wal, &failed);
+    if (failed || wal->drop) {
+        return;
+    }
+    ins_error error = {0};
+    ins_status status = wal->sink->ops->forget(wal->sink, &error);
+    wal->renew = true;
+    if (status == INS_OK && !busy && wal->backlog_first == NULL) {
+        wal->tail_open = true; /* an empty batch carries the log over */
+        tail_close(wal);
+    }
+    /* A spare that cannot be deleted is found by the next pass. */
+}
+
+void wal_forget(struct wal *wal) {
+    ins_error error;
+    if (!wal->drop && wal->sink->ops->forget(wal->sink, &error) == INS_OK) {
+        wal_post_prepare(wal);
+    }
 }
 
 /* Log lane, a second after a batch. When batches went on, it waits for the rest of the second since

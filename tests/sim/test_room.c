@@ -60,11 +60,10 @@ static void write_done(ins_call *call) {
 static void write_next(struct writer *writer) {
     struct bed *bed = writer->bed;
     writer->number = ++bed->next;
-    writer->point = (ins_point){
-        .id = {.low = writer->number % 2000}, .vector = writer->vector, .dim = DIM};
-    writer->request = (ins_points_request){.collection = {.data = "room", .size = 4},
-                                           .points = &writer->point,
-                                           .point_count = 1};
+    writer->point =
+        (ins_point){.id = {.low = writer->number % 2000}, .vector = writer->vector, .dim = DIM};
+    writer->request = (ins_points_request){
+        .collection = {.data = "room", .size = 4}, .points = &writer->point, .point_count = 1};
     writer->call = (ins_call){.done = write_done, .user = writer, .lane = INS_LANE_REQUEST};
     ins_points_upsert(bed->db, &writer->request, &writer->call);
 }
@@ -83,9 +82,8 @@ static void open_bed(struct bed *bed) {
     expect(ins_db_open(&options, &bed->lanes.runtime, &bed->db, &error) == INS_OK, "open");
     bool done = false;
     ins_call call = {.done = plain_done, .user = &done, .lane = INS_LANE_REQUEST};
-    ins_collection_request request = {.collection = {.data = "room", .size = 4},
-                                      .dim = DIM,
-                                      .distance = INS_DISTANCE_DOT};
+    ins_collection_request request = {
+        .collection = {.data = "room", .size = 4}, .dim = DIM, .distance = INS_DISTANCE_DOT};
     ins_collection_create(bed->db, &request, &call);
     while (!done && (sim_step(&bed->lanes) || sim_run_timer(&bed->lanes))) {
     }
@@ -122,7 +120,8 @@ int main(void) {
     /* The flush goes on: they are let in, in their order, and nobody is refused. */
     bed.lanes.held = 0;
     uint64_t before = bed.acknowledged;
-    while (bed.acknowledged < before + 5000 && (sim_step(&bed.lanes) || sim_run_timer(&bed.lanes))) {
+    while (bed.acknowledged < before + 5000 &&
+           (sim_step(&bed.lanes) || sim_run_timer(&bed.lanes))) {
     }
     expect(bed.acknowledged >= before + 5000, "writers are not let in again");
     expect(bed.lanes.now_ns < begin_ns + ROOM_WAIT_NS, "it took too long");
