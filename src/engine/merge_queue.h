@@ -1,6 +1,6 @@
 /* Which islands are merged, when, and which of their runs.
  *
- * Rules (the numbers: decision 0010)
+ * Rules (the numbers: decision 0012)
  *   runs    more than INS_RUNS_MERGE where searches come, INS_RUNS_IDLE where none do, or
  *           INS_RUNS_DIRECTORY of an id directory: the adjacent runs that cost least for each run
  *           that goes.

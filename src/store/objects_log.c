@@ -291,6 +291,13 @@ static ins_status release_op(struct log_sink *sink, uint64_t file_id, ins_error 
     return status;
 }
 
+/* There are no spares: what was released is gone. */
+static ins_status forget_op(struct log_sink *sink, ins_error *error) {
+    (void)sink;
+    (void)error;
+    return INS_OK;
+}
+
 const struct log_sink_ops objects_log_ops = {
     .files = files_op,
     .read = read_op,
@@ -298,4 +305,5 @@ const struct log_sink_ops objects_log_ops = {
     .rotate = rotate_op,
     .append = append_op,
     .release = release_op,
+    .forget = forget_op,
 };

@@ -28,7 +28,7 @@
 #define RATE_L 2000.0 /* points a second at L */
 #define RUNS_COUNTED 65u
 
-/* What must hold; see docs/decisions/0010. */
+/* What must hold; see docs/decisions/0012. */
 #define LOG_MAX 1.15
 #define FLUSH_MAX 2.5
 #define ALL_MAX 4.0
