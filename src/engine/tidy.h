@@ -15,15 +15,17 @@
 
 #include "insula.h"
 
-#define CLEAN_TOTAL_PERCENT 250u /* of what lives: what the files may take while there are writes  \
-                                  */
-#define CLEAN_PERCENT_BUSY 75u   /* of a file that must live so that it is not cleaned, then, */
-#define CLEAN_PERCENT_QUIET 90u  /* and in quiet */
+#define CLEAN_TOTAL_PERCENT                                                                        \
+    250u                        /* of what lives: what the files may take while there are writes   \
+                                 */
+#define CLEAN_PERCENT_BUSY 75u  /* of a file that must live so that it is not cleaned, then, */
+#define CLEAN_PERCENT_QUIET 90u /* and in quiet */
 #define CLEAN_PERCENT_ERASE 100u
 #define TIDY_QUIET_NS 10000000000ull /* longer than the pauses of a bulk load */
 #define ERASE_AFTER_NS_DEFAULT (24 * 3600 * 1000000000ull)
-#define ERASE_SWEEPS_MAX 3u /* islands that were in the queue for less are found by the next one   \
-                             */
+#define ERASE_SWEEPS_MAX                                                                           \
+    3u /* islands that were in the queue for less are found by the next one                        \
+        */
 
 enum tidy_stage {
     TIDY_DONE,   /* nothing to do before the next flush */

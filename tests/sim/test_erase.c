@@ -16,7 +16,7 @@ struct bed {
     struct sim_random random;
     ins_store *store;
     ins_db *db;
-    uint32_t versions; /* marks are numbers of versions */
+    uint32_t versions;     /* marks are numbers of versions */
     uint32_t live[POINTS]; /* version of each point; 0 = deleted */
 };
 
@@ -75,9 +75,8 @@ static void upsert(struct bed *bed, const char *name, uint32_t id, uint32_t vers
                        .vector = vector,
                        .dim = DIM,
                        .payload = {.data = payload, .size = (size_t)size}};
-    ins_points_request request = {.collection = {.data = name, .size = strlen(name)},
-                                  .points = &point,
-                                  .point_count = 1};
+    ins_points_request request = {
+        .collection = {.data = name, .size = strlen(name)}, .points = &point, .point_count = 1};
     call_and_wait(bed, ins_points_upsert, &request);
 }
 
