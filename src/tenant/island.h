@@ -15,10 +15,10 @@ enum island_flags {
     ISLAND_DIRECTORY = 2, /* the scope's id directory */
     ISLAND_DROPPED = 4,   /* unlinked; freed with its last pin */
     ISLAND_MERGING = 8,   /* stands in the merge queue or is being merged */
+    ISLAND_PLACED = 16,   /* recovery: runs still stand with their intervals */
     ISLAND_DROPPING = 32, /* its drop is sequenced: gone for writers, there for readers */
     ISLAND_UNLINKED = 64, /* out of its scope's list */
-    ISLAND_PLACED = 16,   /* recovery: runs still stand with their intervals */
-    ISLAND_READ = 32,     /* a search found more than a few runs since the last merge */
+    ISLAND_READ = 128,    /* a search found more than a few runs since the last merge */
 };
 
 struct island {
