@@ -523,7 +523,7 @@ static bool parse(struct amplify *amplify, int argc, char **argv) {
             return false;
         }
     }
-    return amplify->scale >= 16 && amplify->scale <= 1000 && amplify->requests >= 1 &&
+    return amplify->scale >= 16 && amplify->scale <= 256 && amplify->requests >= 1 &&
            amplify->requests <= 1000 && amplify->turns > 0;
 }
 
@@ -531,7 +531,7 @@ int main(int argc, char **argv) {
     struct amplify *amplify = must(calloc(1, sizeof(*amplify)));
     *amplify = (struct amplify){.scale = 64, .requests = 32, .turns = 3, .random = {1}};
     if (!parse(amplify, argc, argv)) {
-        (void)fprintf(stderr, "insula-amplify [--scale 16..1000] [--turns N] [--requests 1..1000] "
+        (void)fprintf(stderr, "insula-amplify [--scale 16..256] [--turns N] [--requests 1..1000] "
                               "[--aging] [--check]\n");
         return 2;
     }
