@@ -136,6 +136,13 @@ static INLINE __m512i add_terms_u8(enum kernel_metric metric, __m512i sums, __m5
     return _mm512_add_epi32(sums, _mm512_madd_epi16(left, right));
 }
 
+/* Up to 65536 * 255^2, which is above the int that the intrinsic for 32 bits adds up in. */
+static INLINE uint32_t one_sum_u8(__m512i sums) {
+    __m512i low = _mm512_cvtepu32_epi64(_mm512_castsi512_si256(sums));
+    __m512i high = _mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64(sums, 1));
+    return (uint32_t)_mm512_reduce_add_epi64(_mm512_add_epi64(low, high));
+}
+
 static INLINE uint32_t sum_u8(enum kernel_metric metric, const uint8_t *query, const uint8_t *row,
                               size_t dim) {
     __m512i s0 = _mm512_setzero_si512(), s1 = s0;
@@ -152,7 +159,7 @@ static INLINE uint32_t sum_u8(enum kernel_metric metric, const uint8_t *query, c
         s1 = add_terms_u8(metric, s1, load_u8_tail(query + at, dim - at),
                           load_u8_tail(row + at, dim - at));
     }
-    return (uint32_t)_mm512_reduce_add_epi32(_mm512_add_epi32(s0, s1));
+    return one_sum_u8(_mm512_add_epi32(s0, s1));
 }
 
 static INLINE uint32_t cosine_sums_u8(const uint8_t *query, const uint8_t *row, size_t dim,
@@ -165,8 +172,8 @@ static INLINE uint32_t cosine_sums_u8(const uint8_t *query, const uint8_t *row, 
         dot = add_terms_u8(KERNEL_DOT, dot, q, r);
         norm = add_terms_u8(KERNEL_DOT, norm, r, r);
     }
-    *out_norm = (uint32_t)_mm512_reduce_add_epi32(norm);
-    return (uint32_t)_mm512_reduce_add_epi32(dot);
+    *out_norm = one_sum_u8(norm);
+    return one_sum_u8(dot);
 }
 
 #include "kernel/forms.h"
