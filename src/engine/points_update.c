@@ -161,7 +161,10 @@ static ins_status store_edited(struct points_write *self, struct target *target,
 }
 
 static bool keep_text(struct pool *pool, ins_text text, ins_text *out) {
-    *out = text.size == 0 ? (ins_text){0} : text_copy(pool, text);
+    *out = (ins_text){0};
+    if (text.size > 0) {
+        *out = text_copy(pool, text);
+    }
     return text.size == 0 || out->data != NULL;
 }
 

@@ -297,7 +297,7 @@ static void link_back(struct build *build, uint32_t from, uint32_t to) {
 static void insert(struct build *build, uint32_t number) {
     struct graph *graph = build->graph;
     uint32_t row = build->order[number];
-    uint32_t kept[GRAPH_DEGREE], count = 0;
+    uint32_t kept[GRAPH_DEGREE] = {0}, count = 0;
     load_row(graph, row, build->decoded);
     if (number > 0) {
         struct graph_scratch *scratch = build->scratch;

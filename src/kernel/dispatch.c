@@ -15,8 +15,8 @@ static size_t list_kernels(const struct kernels *out[static KERNELS_MAX]) {
     out[count++] = &kernels_scalar;
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-        __builtin_cpu_supports("f16c")) {
+    /* Every CPU with AVX2 has F16C, of which not all compilers know a name to ask for. */
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
         out[count++] = &kernels_avx2;
         if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")) {
             out[count++] = &kernels_avx512;

@@ -1,3 +1,4 @@
+#include "base/assert.h"
 #include "base/id.h"
 #include "base/status.h"
 #include "query/query.h"
@@ -217,6 +218,7 @@ static ins_status copy_vectors(const struct point_fields *fields, const void *co
             point->vector = values;
             point->dim = shape->dim;
         } else {
+            INS_ASSERT(vectors != NULL); /* there is a name */
             vectors[point->vector_count++] =
                 (ins_vector){.name = fields->names[i], .values = values, .dim = shape->dim};
         }

@@ -177,12 +177,13 @@ bool directory_block_next(struct directory_cursor *cursor, struct directory_entr
 
 ins_status directory_block_find(const uint8_t *block, size_t size, const ins_id *id,
                                 bool *out_found, uint64_t *out_incarnation, ins_error *error) {
-    struct directory_cursor cursor;
+    struct directory_cursor cursor = {0};
     ins_status status = directory_block_begin(block, size, &cursor, error);
     *out_found = false;
     if (status != INS_OK || cursor.uuids != id->is_uuid) {
         return status;
     }
+    INS_ASSERT(cursor.block != NULL);
     uint32_t begin = 0, count = cursor.count;
     while (count > 1) { /* the last entry <= id lies in [begin, begin + count), if there is one */
         uint32_t half = count / 2;

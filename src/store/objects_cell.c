@@ -120,7 +120,10 @@ static ins_status newest_read(struct objects_store *store, const char *cell,
     }
     if (status == INS_OK) {
         *out_version = chosen == 2 ? 0 : order[chosen];
-        *out_image = chosen == 2 ? (struct image){0} : images[chosen];
+        *out_image = (struct image){0};
+        if (chosen < 2) {
+            *out_image = images[chosen];
+        }
     }
     return status;
 }

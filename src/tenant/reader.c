@@ -191,6 +191,7 @@ ins_status reader_chunk(struct reader *reader, uint32_t run_index, uint32_t slot
     if (status != INS_OK) {
         return status;
     }
+    INS_ASSERT(section != NULL);
     if (chunk >= section->count) {
         return ins_fail(error, INS_CORRUPT, "file %llu, extent at %llu: section %u has no chunk %u",
                         (unsigned long long)run->extent.file,
@@ -650,6 +651,7 @@ ins_status reader_payload(struct reader *reader, const struct place *place, ins_
                : second != INS_OK                      ? second
                                                        : status;
     }
+    INS_ASSERT(data != NULL);
     struct chunks offsets = chunks_of(run, SECTION_PAYLOAD_OFFSETS);
     uint64_t begin, end;
     status = extent_payload_range(&run->extent, &offsets, place->run_row, &begin, &end);
