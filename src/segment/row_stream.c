@@ -251,7 +251,10 @@ static ins_status has_vector(struct row_stream *stream, uint32_t row, bool *out,
     uint32_t left = 0;
     ins_status status = window_at(stream, &stream->vector_rows, vector->rows_slot,
                                   (uint64_t)stream->position * 4, &at, &left, error);
-    *out = status == INS_OK && load_u32(at) == row;
+    if (status == INS_OK) {
+        INS_ASSERT(at != NULL);
+        *out = load_u32(at) == row;
+    }
     return status;
 }
 

@@ -87,8 +87,8 @@ def extents(data, entry):
         incarnation, low, high, offset, size = words(one, 0, 5)
         rows, dead, key, flags = words(one, 40, 4, 4)
         place = f"{name} island {incarnation}"
-        require(before is None or before < (scope, incarnation), place, "order of the directory")
-        before = scope, incarnation
+        require(before is None or before < (scope, incarnation, high), place, "order of the directory")
+        before = scope, incarnation, high
         require(low < high and key == 0 and flags & 0xFC == 0, place, "directory entry")
         run = Run(low, high, entry["number"], place)
         if size == 0:
