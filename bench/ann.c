@@ -49,9 +49,10 @@ struct ann {
     double alpha;
     struct matrix rows_in, queries;
     struct truth truth;
+    struct arena *arena;
     struct graph *graph;
     struct graph_scratch *scratch;
-    void *peer;
+    void *peer; /* lives until the process ends */
     double build_s, peer_build_s;
     uint64_t peer_bytes;
 };
@@ -339,7 +340,6 @@ static enum row_type stored_type(const struct ann *ann) {
 }
 
 static bool build(struct ann *ann) {
-    struct arena *arena;
     ins_error error;
     uint64_t bytes = (uint64_t)ann->rows_in.count * (ann->rows_in.dim * 6ull + 1024) + (512u << 20);
     bytes = (bytes + (2u << 20) - 1) / (2u << 20) * (2u << 20);
@@ -354,9 +354,9 @@ static bool build(struct ann *ann) {
                                           .alpha = (float)ann->alpha,
                                           .seed = 1};
     double begin = cpu_s();
-    if (arena_open(&options, &arena, &error) != INS_OK ||
-        graph_build(&graph_options, ann->rows_in.count, row_of, ann, arena, &ann->graph, &error) !=
-            INS_OK ||
+    if (arena_open(&options, &ann->arena, &error) != INS_OK ||
+        graph_build(&graph_options, ann->rows_in.count, row_of, ann, ann->arena, &ann->graph,
+                    &error) != INS_OK ||
         graph_scratch_make(ann->graph, 4096, &ann->scratch, &error) != INS_OK) {
         (void)complain(error.message, "build");
         return false;
@@ -500,9 +500,13 @@ int ann_main(int argc, char **argv) {
                    "usage") +
                1;
     }
-    if (!names(&ann) || !read_matrix(&ann, ann.base, ann.rows, &ann.rows_in) ||
-        !read_matrix(&ann, ann.query, 0, &ann.queries) || !read_truth(&ann) || !build(&ann)) {
-        return 1;
-    }
-    return measure(&ann);
+    bool ready = names(&ann) && read_matrix(&ann, ann.base, ann.rows, &ann.rows_in) &&
+                 read_matrix(&ann, ann.query, 0, &ann.queries) && read_truth(&ann) && build(&ann);
+    int code = ready ? measure(&ann) : 1;
+    graph_scratch_free(ann.scratch);
+    graph_free(ann.graph);
+    arena_close(ann.arena);
+    free(ann.rows_in.values);
+    free(ann.queries.values);
+    return code;
 }
