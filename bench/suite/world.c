@@ -254,7 +254,8 @@ static bool save_tenants(const struct world *world, FILE *file) {
     for (uint32_t t = 0; good && t < world->tenant_count; t++) {
         const struct tenant *tenant = &world->tenants[t];
         good = fwrite(&tenant->count, sizeof(tenant->count), 1, file) == 1 &&
-               fwrite(tenant->versions, sizeof(uint16_t), tenant->count, file) == tenant->count;
+               (tenant->count == 0 ||
+                fwrite(tenant->versions, sizeof(uint16_t), tenant->count, file) == tenant->count);
     }
     return good;
 }
@@ -285,7 +286,7 @@ static bool load_tenants(struct world *world, FILE *file) {
             return false;
         }
         tenant_grow(tenant, count);
-        if (fread(tenant->versions, sizeof(uint16_t), count, file) != count) {
+        if (count > 0 && fread(tenant->versions, sizeof(uint16_t), count, file) != count) {
             return false;
         }
         tenant->made = count > 0;
