@@ -8,7 +8,7 @@
 /* Refuse writes on a full disk while this much of the current file is left beyond what is pending:
  * frames of a few small records are mostly padding. */
 /* A long burst is handed over in pieces, so that the log lane works while it goes on. Cut by time:
- * then batches, and syncs, come at one rate, whatever a write costs (decision 0007). */
+ * then the rate of batches, and of syncs, depends little on what a write costs (decision 0007). */
 #define PUBLISH_NS 1000000u
 #define PUBLISH_BYTES (1u << 20) /* and by size, of what a frame can hold */
 #define PUBLISH_LOOK 16u         /* records between two looks at the clock */
