@@ -16,6 +16,10 @@ static void *take(struct arena *arena, size_t size) {
     return arena_alloc(arena, INS_MEM_QUERY, size);
 }
 
+static size_t beam_bytes(const struct graph_scratch *scratch) {
+    return ((size_t)scratch->beam.capacity + 1) * sizeof(struct beam_entry);
+}
+
 ins_status graph_scratch_make(const struct graph *graph, uint32_t effort_max,
                               struct graph_scratch **out_scratch, ins_error *error) {
     INS_ASSERT(effort_max > 0);
@@ -29,7 +33,11 @@ ins_status graph_scratch_make(const struct graph *graph, uint32_t effort_max,
     scratch->padded = graph->rotation.padded;
     scratch->visited_words = graph->capacity / 64 + 1;
     scratch->met_capacity = 64 * effort_max < 65536 ? 64 * effort_max : 65536;
-    scratch->beam.entries = take(graph->arena, (effort_max + 1) * sizeof(*scratch->beam.entries));
+    scratch->beam.capacity = effort_max > GRAPH_BEAM_MAX ? effort_max : GRAPH_BEAM_MAX;
+    if (scratch->beam.capacity > graph->capacity) {
+        scratch->beam.capacity = graph->capacity;
+    }
+    scratch->beam.entries = take(graph->arena, beam_bytes(scratch));
     scratch->visited =
         arena_alloc_zero(graph->arena, INS_MEM_QUERY, scratch->visited_words * sizeof(uint64_t));
     scratch->met = take(graph->arena, scratch->met_capacity * sizeof(uint32_t));
@@ -51,8 +59,7 @@ void graph_scratch_free(struct graph_scratch *scratch) {
     }
     struct arena *arena = scratch->arena;
     uint32_t effort = scratch->effort_max;
-    arena_free(arena, INS_MEM_QUERY, scratch->beam.entries,
-               (effort + 1) * sizeof(*scratch->beam.entries));
+    arena_free(arena, INS_MEM_QUERY, scratch->beam.entries, beam_bytes(scratch));
     arena_free(arena, INS_MEM_QUERY, scratch->visited, scratch->visited_words * sizeof(uint64_t));
     arena_free(arena, INS_MEM_QUERY, scratch->met, scratch->met_capacity * sizeof(uint32_t));
     arena_free(arena, INS_MEM_QUERY, scratch->rotated, scratch->padded * sizeof(float));
@@ -113,7 +120,7 @@ static void estimate(const struct graph *graph, struct graph_scratch *scratch, c
     }
     if (scratch->augment != NULL) {
         for (uint32_t i = 0; i < count; i++) {
-            float added = scratch->augment[rows[i]] - scratch->query_augment;
+            float added = augment_of(scratch->augment, rows[i]) - scratch->query_augment;
             out[i] += added * added;
         }
     }
@@ -122,8 +129,27 @@ static void estimate(const struct graph *graph, struct graph_scratch *scratch, c
 
 /* ---- The beam ---- */
 
+/* Until `effort` rows that count are in it, and as long as there is room, every row may enter. */
 static inline float beam_bound(const struct beam *beam, uint32_t effort) {
-    return beam->count < effort ? __builtin_inff() : beam->entries[beam->count - 1].distance;
+    bool full = beam->counted >= effort || beam->count >= beam->capacity;
+    return full ? beam->entries[beam->count - 1].distance : __builtin_inff();
+}
+
+static inline bool counts(const struct beam_entry *entry) {
+    return (entry->id & PASSED) == 0;
+}
+
+/* Takes out the last ones while there are too many, and those behind the last that counts when
+ * enough do: they are farther than everything that will be found. */
+static inline void beam_cut(struct beam *beam, uint32_t effort) {
+    while (beam->counted > effort || beam->count > beam->capacity) {
+        beam->count--;
+        beam->counted -= counts(&beam->entries[beam->count]);
+    }
+    while (beam->counted == effort && !counts(&beam->entries[beam->count - 1])) {
+        beam->count--;
+    }
+    beam->next = beam->next < beam->count ? beam->next : beam->count;
 }
 
 static inline void beam_put(struct beam *beam, uint32_t effort, float distance, uint32_t id) {
@@ -136,18 +162,21 @@ static inline void beam_put(struct beam *beam, uint32_t effort, float distance, 
             end = middle;
         }
     }
-    uint32_t moved = beam->count - begin - (beam->count == effort ? 1 : 0);
-    memmove(&beam->entries[begin + 1], &beam->entries[begin], moved * sizeof(*beam->entries));
+    memmove(&beam->entries[begin + 1], &beam->entries[begin],
+            (beam->count - begin) * sizeof(*beam->entries));
     beam->entries[begin] = (struct beam_entry){distance, id};
-    beam->count += beam->count < effort ? 1 : 0;
+    beam->count++;
+    beam->counted += (id & PASSED) == 0;
     beam->next = begin < beam->next ? begin : beam->next;
+    beam_cut(beam, effort);
 }
 
-static void offer(struct beam *beam, uint32_t effort, const uint32_t *rows, const float *distances,
-                  uint32_t count) {
+static void offer(struct beam *beam, uint32_t effort, const struct graph_filter *filter,
+                  const uint32_t *rows, const float *distances, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         if (distances[i] < beam_bound(beam, effort)) {
-            beam_put(beam, effort, distances[i], rows[i]);
+            bool passed = filter != NULL && !filter->accept(filter->context, rows[i]);
+            beam_put(beam, effort, distances[i], rows[i] | (passed ? PASSED : 0));
         }
     }
 }
@@ -168,7 +197,7 @@ static uint32_t beam_take(struct beam *beam) {
     }
     uint32_t id = beam->entries[beam->next].id;
     beam->entries[beam->next].id |= EXPANDED;
-    return id;
+    return id & BEAM_ID;
 }
 
 /* What the next two hops will read first. */
@@ -176,18 +205,20 @@ static void look_ahead(const struct graph *graph, const struct beam *beam) {
     uint32_t found = 0;
     for (uint32_t i = beam->next; i < beam->count && found < 2; i++) {
         if ((beam->entries[i].id & EXPANDED) == 0) {
-            prefetch_lines(links_of(graph, beam->entries[i].id), GRAPH_DEGREE * sizeof(uint32_t));
+            prefetch_lines(links_of(graph, beam->entries[i].id & BEAM_ID),
+                           GRAPH_DEGREE * sizeof(uint32_t));
             found++;
         }
     }
 }
 
+/* A list ends with the first link that leads nowhere: what lies in a file may say anything. */
 static uint32_t take_new(const struct graph *graph, struct graph_scratch *scratch,
                          const uint32_t *links, uint32_t *out) {
     uint32_t count = 0;
     size_t bytes = graph->codes.stride;
     bytes = bytes < AHEAD_LINES * LINE_BYTES ? bytes : AHEAD_LINES * LINE_BYTES;
-    for (uint32_t i = 0; i < GRAPH_DEGREE && links[i] != GRAPH_NONE; i++) {
+    for (uint32_t i = 0; i < GRAPH_DEGREE && links[i] < graph->capacity; i++) {
         if (meet(scratch, links[i])) {
             prefetch_lines(row_at(&graph->codes, links[i]), bytes);
             __builtin_prefetch(row_at(&graph->factors, links[i]));
@@ -198,11 +229,11 @@ static uint32_t take_new(const struct graph *graph, struct graph_scratch *scratc
 }
 
 void graph_walk(const struct graph *graph, struct graph_scratch *scratch, const uint32_t *starts,
-                uint32_t start_count, uint32_t effort) {
+                uint32_t start_count, uint32_t effort, const struct graph_filter *filter) {
     struct beam *beam = &scratch->beam;
     uint32_t fresh[GRAPH_DEGREE];
     float distances[GRAPH_DEGREE];
-    beam->count = beam->next = 0;
+    beam->count = beam->counted = beam->next = 0;
     scratch->hops = scratch->distances = 0;
     for (uint32_t at = 0; at < start_count; at += GRAPH_DEGREE) {
         uint32_t count = start_count - at < GRAPH_DEGREE ? start_count - at : GRAPH_DEGREE;
@@ -213,12 +244,12 @@ void graph_walk(const struct graph *graph, struct graph_scratch *scratch, const 
             }
         }
         estimate(graph, scratch, fresh, kept, distances);
-        offer(beam, effort, fresh, distances, kept);
+        offer(beam, effort, filter, fresh, distances, kept);
     }
     for (uint32_t id = beam_take(beam); id != GRAPH_NONE; id = beam_take(beam)) {
         uint32_t count = take_new(graph, scratch, links_of(graph, id), fresh);
         estimate(graph, scratch, fresh, count, distances);
-        offer(beam, effort, fresh, distances, count);
+        offer(beam, effort, filter, fresh, distances, count);
         look_ahead(graph, beam);
         scratch->hops++;
     }
@@ -239,7 +270,7 @@ static void prefetch_exact(const struct graph *graph, const struct beam *beam, u
                            uint32_t count) {
     if (at < count) {
         size_t bytes = graph->rows.stride;
-        prefetch_lines(row_at(&graph->rows, beam->entries[at].id & ~EXPANDED),
+        prefetch_lines(row_at(&graph->rows, beam->entries[at].id & BEAM_ID),
                        bytes < AHEAD_LINES * LINE_BYTES ? bytes : AHEAD_LINES * LINE_BYTES);
     }
 }
@@ -252,7 +283,7 @@ uint32_t graph_search(const struct graph *graph, struct graph_scratch *scratch, 
         return 0;
     }
     graph_prepare(graph, scratch, query);
-    graph_walk(graph, scratch, graph->sample, graph->sample_count, effort);
+    graph_walk(graph, scratch, graph->sample, graph->sample_count, effort, NULL);
     const struct beam *beam = &scratch->beam;
     uint32_t count = rerank == 0 || rerank > beam->count ? beam->count : rerank;
     for (uint32_t i = 0; i < AHEAD_ROWS; i++) {
@@ -260,7 +291,7 @@ uint32_t graph_search(const struct graph *graph, struct graph_scratch *scratch, 
     }
     for (uint32_t i = 0; i < count; i++) {
         prefetch_exact(graph, beam, i + AHEAD_ROWS, count);
-        uint32_t id = beam->entries[i].id & ~EXPANDED;
+        uint32_t id = beam->entries[i].id & BEAM_ID;
         scratch->hits[i] = (struct graph_hit){
             .distance = row_distance(graph, graph->options.metric, query, id), .id = id};
     }
@@ -268,6 +299,28 @@ uint32_t graph_search(const struct graph *graph, struct graph_scratch *scratch, 
     count = count < limit ? count : limit;
     memcpy(out, scratch->hits, count * sizeof(*out));
     return count;
+}
+
+uint32_t graph_candidates(const struct graph *graph, struct graph_scratch *scratch,
+                          const float *query, uint32_t effort, const struct graph_filter *filter,
+                          uint32_t *out) {
+    INS_ASSERT(effort > 0);
+    INS_ASSERT(effort <= scratch->effort_max);
+    uint32_t found = 0;
+    graph_prepare(graph, scratch, query);
+    graph_walk(graph, scratch, graph->sample, graph->sample_count, effort, filter);
+    const struct beam *beam = &scratch->beam;
+    for (uint32_t i = 0; i < beam->count; i++) {
+        if (counts(&beam->entries[i])) {
+            out[found++] = beam->entries[i].id & BEAM_ID;
+        }
+    }
+    INS_ASSERT(found <= effort);
+    return found;
+}
+
+uint64_t graph_cost(const struct graph_scratch *scratch) {
+    return scratch->distances;
 }
 
 uint64_t graph_bytes(const struct graph *graph) {

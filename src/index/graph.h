@@ -3,10 +3,12 @@
  * One level, bounded degree. A search scans the codes of a small random sample for places to begin,
  * walks by estimated distances (one cache line of code at 128 dimensions), and ranks what it found
  * by the rows themselves.
+ * What a search reads may be the graph's own memory, or parts that lie elsewhere, such as in chunks
+ * of a file (graph_view); then the caller ranks what the walk found by rows of its own.
  * Source: beam search and robust pruning after Subramanya et al., "DiskANN" (NeurIPS 2019); rows
  * are inserted one by one after Malkov, Yashunin, "HNSW"; codes: codes.h. Memory: everything from
- * the arena, in blocks of at most 2 MiB, under INS_MEM_CACHE. Threads: a built graph is read-only;
- * each search has its own scratch. */
+ * the arena, in blocks of at most GRAPH_BLOCK_BYTES. Threads: a built graph is read-only; each
+ * search has its own scratch. */
 #ifndef INS_INDEX_GRAPH_H
 #define INS_INDEX_GRAPH_H
 
@@ -20,6 +22,8 @@ enum row_type { ROW_F32, ROW_F16, ROW_U8 };
 #define GRAPH_NONE UINT32_MAX /* an unused place in a list of neighbours */
 #define GRAPH_SAMPLE_MAX 256u
 #define GRAPH_EFFORT_MAX 65536u
+#define GRAPH_ROWS_MAX (16u << 20)     /* a search has a bit a row, in one block of the arena */
+#define GRAPH_BLOCK_BYTES (512u << 10) /* rows lie in blocks of at most this: chunks of a file */
 
 /* Rows of one size in blocks of a power of two of them. */
 struct row_blocks {
@@ -27,6 +31,15 @@ struct row_blocks {
     uint32_t block_count, shift;
     size_t stride, block_bytes;
 };
+
+/* The most rows of `stride` bytes that a block holds: a power of two; of its binary logarithm. */
+static inline uint32_t row_blocks_shift(size_t stride) {
+    uint32_t shift = 0;
+    while (shift < 31 && (stride << (shift + 1)) <= GRAPH_BLOCK_BYTES) {
+        shift++;
+    }
+    return shift;
+}
 
 static inline void *row_at(const struct row_blocks *rows, uint32_t row) {
     size_t in_block = row & ((1u << rows->shift) - 1);
@@ -46,12 +59,14 @@ struct graph_options {
 struct graph {
     struct graph_options options;
     struct arena *arena;
+    enum ins_mem_purpose purpose; /* what its memory is charged to */
     const struct kernels *kernels;
     const struct code_kernels *code_kernels;
     struct rotation rotation;
     float *signs;
-    float *centre; /* [dim] */
-    uint32_t count, capacity;
+    float *own_centre;         /* NULL of a view */
+    const float *centre;       /* [dim] */
+    uint32_t count, capacity;  /* of links no row is followed that is not below the capacity */
     struct row_blocks rows;    /* as they were given */
     struct row_blocks codes;   /* 4-bit */
     struct row_blocks factors; /* struct code_factors; scale made ready for the metric */
@@ -65,8 +80,28 @@ struct graph_hit {
     uint32_t id;
 };
 
-/* `rows`: row i is `row(context, i)`, [dim] floats, valid until the next call. INS_FULL when the
- * arena is. Builds with the calling thread. */
+/* ---- Building ---- */
+
+/* In slices: begin, then graph_build_add for each of `count` rows in order, then graph_build_step
+ * until it is done, then graph_build_take. INS_FULL when the arena is. All memory is there after
+ * begin. The graph does not depend on how the slices are cut. */
+struct graph_builder;
+INS_MUST_USE ins_status graph_build_begin(const struct graph_options *options, uint32_t count,
+                                          struct arena *arena, enum ins_mem_purpose purpose,
+                                          struct graph_builder **out_builder, ins_error *error);
+/* What graph_build_begin takes for each row, about: to refuse before it is tried. */
+uint64_t graph_build_bytes(const struct graph_options *options, uint64_t count);
+void graph_build_add(struct graph_builder *builder, const float *row);
+/* Goes on for about `rows` insertions. True: it is done. */
+bool graph_build_step(struct graph_builder *builder, uint32_t rows);
+/* Done, 0 .. 1000. */
+uint32_t graph_build_progress(const struct graph_builder *builder);
+/* The graph, the caller's from here on; frees the builder. */
+struct graph *graph_build_take(struct graph_builder *builder);
+void graph_build_free(struct graph_builder *builder); /* takes NULL */
+
+/* The same in one go, charged to INS_MEM_CACHE. `rows`: row i is `row(context, i)`, [dim] floats,
+ * valid until the next call. */
 typedef const float *(*graph_row)(void *context, uint32_t row);
 INS_MUST_USE ins_status graph_build(const struct graph_options *options, uint32_t count,
                                     graph_row row, void *context, struct arena *arena,
@@ -74,6 +109,30 @@ INS_MUST_USE ins_status graph_build(const struct graph_options *options, uint32_
 void graph_free(struct graph *graph); /* takes NULL */
 /* Bytes that a search may touch: rows, codes, factors, links. */
 uint64_t graph_bytes(const struct graph *graph);
+
+/* ---- A graph that lies elsewhere ---- */
+
+/* What it takes to search a graph beside its codes, factors and links; may be kept. */
+struct graph_head {
+    uint32_t dim, count, sample_count;
+    enum index_metric metric;
+    uint64_t seed;
+    const float *centre;    /* [dim] */
+    const uint32_t *sample; /* [sample_count], rows */
+};
+
+void graph_head_of(const struct graph *graph, struct graph_head *out);
+/* Codes, factors and links as the head's graph has them, in blocks of 1 << row_blocks_shift(stride)
+ * rows; all borrowed, and read as far as `count` rows go, whatever they hold. `arena`: for the view
+ * itself and the scratch of searches, INS_MEM_QUERY. Such a graph has no rows: graph_candidates
+ * alone works on it. INS_INVALID when the head contradicts itself; INS_FULL. */
+struct graph_blocks {
+    const uint8_t *const *codes, *const *factors, *const *links;
+};
+INS_MUST_USE ins_status graph_view(const struct graph_head *head, const struct graph_blocks *blocks,
+                                   struct arena *arena, struct graph **out_graph, ins_error *error);
+
+/* ---- Searching ---- */
 
 struct graph_scratch;
 INS_MUST_USE ins_status graph_scratch_make(const struct graph *graph, uint32_t effort_max,
@@ -83,5 +142,20 @@ void graph_scratch_free(struct graph_scratch *scratch);
  * limit .. effort_max; `rerank`: how many of it are ranked exactly, 0 = all. */
 uint32_t graph_search(const struct graph *graph, struct graph_scratch *scratch, const float *query,
                       uint32_t limit, uint32_t effort, uint32_t rerank, struct graph_hit *out);
+
+/* Which rows count; others are walked over, and take no place among those that do. */
+struct graph_filter {
+    bool (*accept)(void *context, uint32_t row); /* asked for those that come near, some twice */
+    void *context;
+};
+/* The rows that count which the walk found nearest, ascending by estimate: out[effort] and how
+ * many. `filter` NULL: all count. Where hardly any does the walk ends early, with few or none:
+ * it has a bound, GRAPH_BEAM_MAX rows near the query. */
+#define GRAPH_BEAM_MAX 8192u
+uint32_t graph_candidates(const struct graph *graph, struct graph_scratch *scratch,
+                          const float *query, uint32_t effort, const struct graph_filter *filter,
+                          uint32_t *out);
+/* Rows whose estimates the last search made: what it cost. */
+uint64_t graph_cost(const struct graph_scratch *scratch);
 
 #endif

@@ -1,11 +1,11 @@
-/* Building a graph: rows are encoded, then inserted one by one in random order.
+/* Building a graph: rows are kept, encoded, then inserted one by one in random order.
  *
- * Path: encode_all; insert: walk to the row, rank what was met exactly, keep those that are not
- * nearer to a kept one (prune), link back; where a list is full it is pruned.
- * Lists have twice the degree while they grow, so that one pruning serves many insertions; the end
- * prunes all to the degree. Building for dot products adds a dimension that makes all rows equally
- * long, so that nearest means largest product (Bachrach et al., RecSys 2014).
- * Memory: lists and augment are INS_MEM_JOB until the end. */
+ * Path: graph_build_add; encode; insert: walk to the row, rank what was met exactly, keep those
+ * that are not nearer to a kept one (prune), link back; where a list is full it is pruned. Lists
+ * have twice the degree while they grow, so that one pruning serves many insertions; the end prunes
+ * all to the degree. Building for dot products adds a dimension that makes all rows equally long,
+ * so that nearest means largest product (Bachrach et al., RecSys 2014). Everything is taken at the
+ * beginning; what only building needs goes at the end. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,25 +23,30 @@
 #define GROWING (SLACK * GRAPH_DEGREE)
 #define STARTS 64u        /* rows among which an insertion looks for its beginning */
 #define CENTRE_ROWS 4096u /* rows that the centre is made of */
+#define LIGHT_ROWS 16u    /* rows that are encoded, or pruned, in the time of an insertion */
 
 struct growing { /* a list under construction */
     uint32_t count;
     uint32_t ids[GROWING];
 };
 
-struct build {
+enum build_stage { BUILD_ADD, BUILD_NORMS, BUILD_ENCODE, BUILD_INSERT, BUILD_FINISH, BUILD_DONE };
+
+struct graph_builder {
     struct graph *graph;
-    graph_row row;
-    void *context;
-    struct row_blocks lists; /* struct growing */
+    enum build_stage stage;
+    uint32_t next;             /* row, or number of the order, that the stage comes to */
+    struct row_blocks lists;   /* struct growing */
+    struct row_blocks augment; /* float, for dot products; else empty */
+    struct row_blocks order;   /* uint32_t: rows as they are inserted */
     struct graph_scratch *scratch;
-    float *augment;  /* [count], for dot products; else NULL */
-    uint32_t *order; /* [count] */
+    float *centre; /* the graph's */
     struct graph_hit *candidates;
     uint32_t candidate_max;
-    float *decoded; /* [dim] of the row being inserted or pruned */
-    float *kept;    /* [GRAPH_DEGREE][dim] of the neighbours kept so far */
+    float *decoded;            /* [dim] of the row being inserted or pruned */
+    float *kept[GRAPH_DEGREE]; /* [dim] each: of the neighbours kept so far */
     float alpha_squared;
+    float norm_most; /* of all rows, squared */
 };
 
 /* ---- Memory ---- */
@@ -55,20 +60,21 @@ static void blocks_free(struct arena *arena, enum ins_mem_purpose purpose,
     *rows = (struct row_blocks){0};
 }
 
-static bool blocks_make(struct arena *arena, enum ins_mem_purpose purpose, size_t stride,
-                        uint32_t count, struct row_blocks *out) {
-    uint32_t shift = 0;
-    while (shift < 31 && (stride << (shift + 1)) <= INS_BLOCK_BYTES_MAX && (1u << shift) < count) {
-        shift++;
-    }
-    uint32_t per_block = 1u << shift;
+/* How rows of `stride` bytes lie: one block where they fit, else blocks of the usual size. */
+static struct row_blocks blocks_plan(size_t stride, uint32_t count) {
+    uint32_t shift = row_blocks_shift(stride), per_block = 1u << shift;
     uint32_t block_count = count / per_block + (count % per_block != 0);
-    *out = (struct row_blocks){.block_count = block_count,
+    return (struct row_blocks){.block_count = block_count,
                                .shift = shift,
                                .stride = stride,
-                               .block_bytes = stride << shift};
-    out->blocks = arena_alloc_zero(arena, purpose, block_count * sizeof(*out->blocks));
-    for (uint32_t i = 0; out->blocks != NULL && i < block_count; i++) {
+                               .block_bytes = stride * (block_count > 1 ? per_block : count)};
+}
+
+static bool blocks_make(struct arena *arena, enum ins_mem_purpose purpose, size_t stride,
+                        uint32_t count, struct row_blocks *out) {
+    *out = blocks_plan(stride, count);
+    out->blocks = arena_alloc_zero(arena, purpose, out->block_count * sizeof(*out->blocks));
+    for (uint32_t i = 0; out->blocks != NULL && i < out->block_count; i++) {
         out->blocks[i] = arena_alloc(arena, purpose, out->block_bytes);
         if (out->blocks[i] == NULL) {
             blocks_free(arena, purpose, out);
@@ -83,6 +89,25 @@ static size_t row_stride(const struct graph_options *options) {
     return options->dim * sizes[options->type];
 }
 
+uint64_t graph_build_bytes(const struct graph_options *options, uint64_t count) {
+    const size_t strides[] = {row_stride(options),
+                              code4_bytes(options->dim),
+                              sizeof(struct code_factors),
+                              GRAPH_DEGREE * sizeof(uint32_t),
+                              sizeof(struct growing),
+                              sizeof(uint32_t),
+                              options->metric == INDEX_DOT ? sizeof(float) : 0};
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < sizeof(strides) / sizeof(strides[0]) && count > 0; i++) {
+        if (strides[i] > 0) {
+            uint32_t rows = count < GRAPH_ROWS_MAX ? (uint32_t)count : GRAPH_ROWS_MAX;
+            struct row_blocks plan = blocks_plan(strides[i], rows);
+            bytes += (arena_class_size(plan.block_bytes) + sizeof(void *)) * plan.block_count;
+        }
+    }
+    return bytes + (uint64_t)options->dim * sizeof(float) * (GRAPH_DEGREE + 16);
+}
+
 void graph_free(struct graph *graph) {
     if (graph == NULL) {
         return;
@@ -90,35 +115,37 @@ void graph_free(struct graph *graph) {
     struct arena *arena = graph->arena;
     struct row_blocks *all[] = {&graph->rows, &graph->codes, &graph->factors, &graph->links};
     for (int i = 0; i < 4; i++) {
-        if (all[i]->blocks != NULL) {
-            blocks_free(arena, INS_MEM_CACHE, all[i]);
+        if (all[i]->block_bytes != 0) { /* not a view's */
+            blocks_free(arena, graph->purpose, all[i]);
         }
     }
     uint32_t dim = graph->options.dim;
-    arena_free(arena, INS_MEM_CACHE, graph->signs, rotation_signs(dim) * sizeof(float));
-    arena_free(arena, INS_MEM_CACHE, graph->centre, dim * sizeof(float));
-    arena_free(arena, INS_MEM_CACHE, graph, sizeof(*graph));
+    arena_free(arena, graph->purpose, graph->signs, rotation_signs(dim) * sizeof(float));
+    arena_free(arena, graph->purpose, graph->own_centre, dim * sizeof(float));
+    arena_free(arena, graph->purpose, graph, sizeof(*graph));
 }
 
 static struct graph *graph_make(const struct graph_options *options, uint32_t count,
-                                struct arena *arena) {
-    struct graph *graph = arena_alloc_zero(arena, INS_MEM_CACHE, sizeof(*graph));
+                                struct arena *arena, enum ins_mem_purpose purpose) {
+    struct graph *graph = arena_alloc_zero(arena, purpose, sizeof(*graph));
     if (graph == NULL) {
         return NULL;
     }
     graph->options = *options;
     graph->arena = arena;
+    graph->purpose = purpose;
     graph->kernels = kernels_get();
     graph->code_kernels = code_kernels_get();
     graph->capacity = count;
     uint32_t dim = options->dim;
-    graph->signs = arena_alloc(arena, INS_MEM_CACHE, rotation_signs(dim) * sizeof(float));
-    graph->centre = arena_alloc_zero(arena, INS_MEM_CACHE, dim * sizeof(float));
+    graph->signs = arena_alloc(arena, purpose, rotation_signs(dim) * sizeof(float));
+    graph->own_centre = arena_alloc_zero(arena, purpose, dim * sizeof(float));
+    graph->centre = graph->own_centre;
     if (graph->signs == NULL || graph->centre == NULL ||
-        !blocks_make(arena, INS_MEM_CACHE, row_stride(options), count, &graph->rows) ||
-        !blocks_make(arena, INS_MEM_CACHE, code4_bytes(dim), count, &graph->codes) ||
-        !blocks_make(arena, INS_MEM_CACHE, sizeof(struct code_factors), count, &graph->factors) ||
-        !blocks_make(arena, INS_MEM_CACHE, GRAPH_DEGREE * sizeof(uint32_t), count, &graph->links)) {
+        !blocks_make(arena, purpose, row_stride(options), count, &graph->rows) ||
+        !blocks_make(arena, purpose, code4_bytes(dim), count, &graph->codes) ||
+        !blocks_make(arena, purpose, sizeof(struct code_factors), count, &graph->factors) ||
+        !blocks_make(arena, purpose, GRAPH_DEGREE * sizeof(uint32_t), count, &graph->links)) {
         graph_free(graph);
         return NULL;
     }
@@ -169,29 +196,38 @@ static void load_row(const struct graph *graph, uint32_t row, float *out) {
     }
 }
 
-static void make_centre(struct build *build) {
-    struct graph *graph = build->graph;
+static void make_centre(struct graph_builder *build) {
+    const struct graph *graph = build->graph;
     uint32_t dim = graph->options.dim, count = graph->capacity;
     uint32_t used = count < CENTRE_ROWS ? count : CENTRE_ROWS;
     for (uint32_t i = 0; i < used; i++) {
-        const float *values = build->row(build->context, (uint32_t)((uint64_t)i * count / used));
+        load_row(graph, (uint32_t)((uint64_t)i * count / used), build->decoded);
         for (uint32_t d = 0; d < dim; d++) {
-            graph->centre[d] += values[d] / (float)used;
+            graph->own_centre[d] += build->decoded[d] / (float)used;
         }
     }
 }
 
-static void encode_all(struct build *build) {
-    struct graph *graph = build->graph;
+static void take_norm(struct graph_builder *build, uint32_t row) {
+    const struct graph *graph = build->graph;
+    load_row(graph, row, build->decoded);
+    float norm = graph->kernels->dot_f32(build->decoded, build->decoded, graph->options.dim);
+    *(float *)row_at(&build->augment, row) = norm;
+    build->norm_most = norm > build->norm_most ? norm : build->norm_most;
+}
+
+static void encode(struct graph_builder *build, uint32_t row) {
+    const struct graph *graph = build->graph;
     float *rotated = build->scratch->rotated;
-    for (uint32_t row = 0; row < graph->capacity; row++) {
-        const float *values = build->row(build->context, row);
-        struct code_factors factors;
-        store_row(graph, row, values);
-        rotation_apply(&graph->rotation, values, graph->centre, rotated);
-        code4_encode(rotated, graph->rotation.padded, row_at(&graph->codes, row), &factors);
-        factors.scale *= -2; /* |r - q|^2 = |r|^2 - 2 <r, q> + |q|^2 */
-        memcpy(row_at(&graph->factors, row), &factors, sizeof(factors));
+    struct code_factors factors;
+    load_row(graph, row, build->decoded);
+    rotation_apply(&graph->rotation, build->decoded, graph->centre, rotated);
+    code4_encode(rotated, graph->rotation.padded, row_at(&graph->codes, row), &factors);
+    factors.scale *= -2; /* |r - q|^2 = |r|^2 - 2 <r, q> + |q|^2 */
+    memcpy(row_at(&graph->factors, row), &factors, sizeof(factors));
+    if (build->augment.blocks != NULL) {
+        float *augment = row_at(&build->augment, row);
+        *augment = sqrtf(build->norm_most - *augment);
     }
 }
 
@@ -203,22 +239,20 @@ static int order_candidates(const void *left, const void *right) {
 }
 
 /* Squared Euclidean, with the added dimension where there is one. */
-static float build_distance(const struct build *build, const float *values, uint32_t of,
+static float build_distance(const struct graph_builder *build, const float *values, uint32_t of,
                             uint32_t row) {
     float distance = row_distance(build->graph, INDEX_L2, values, row);
-    if (build->augment != NULL) {
-        float added = build->augment[of] - build->augment[row];
+    if (build->augment.blocks != NULL) {
+        float added = augment_of(&build->augment, of) - augment_of(&build->augment, row);
         distance += added * added;
     }
     return distance;
 }
 
-static bool covered(const struct build *build, const uint32_t *kept, uint32_t kept_count,
+static bool covered(const struct graph_builder *build, const uint32_t *kept, uint32_t kept_count,
                     const struct graph_hit *candidate) {
-    uint32_t dim = build->graph->options.dim;
     for (uint32_t i = 0; i < kept_count; i++) {
-        float between =
-            build_distance(build, build->kept + (size_t)i * dim, kept[i], candidate->id);
+        float between = build_distance(build, build->kept[i], kept[i], candidate->id);
         if (between * build->alpha_squared < candidate->distance) {
             return true;
         }
@@ -229,13 +263,13 @@ static bool covered(const struct build *build, const uint32_t *kept, uint32_t ke
 /* Of candidates (sorted here, their ids used up) those that no kept one covers, at most
  * GRAPH_DEGREE; then the nearest of the rest, up to FILLED: a full list makes up for pruning that
  * was right for one query and wrong for another. */
-static uint32_t prune(struct build *build, struct graph_hit *candidates, uint32_t count,
+static uint32_t prune(struct graph_builder *build, struct graph_hit *candidates, uint32_t count,
                       uint32_t *out) {
-    uint32_t kept = 0, dim = build->graph->options.dim;
+    uint32_t kept = 0;
     qsort(candidates, count, sizeof(*candidates), order_candidates);
     for (uint32_t i = 0; i < count && kept < GRAPH_DEGREE; i++) {
         if (!covered(build, out, kept, &candidates[i])) {
-            load_row(build->graph, candidates[i].id, build->kept + (size_t)kept * dim);
+            load_row(build->graph, candidates[i].id, build->kept[kept]);
             out[kept++] = candidates[i].id;
             candidates[i].id = GRAPH_NONE;
         }
@@ -248,11 +282,11 @@ static uint32_t prune(struct build *build, struct graph_hit *candidates, uint32_
     return kept;
 }
 
-static struct growing *list_of(const struct build *build, uint32_t row) {
+static struct growing *list_of(const struct graph_builder *build, uint32_t row) {
     return row_at(&build->lists, row);
 }
 
-static void prune_list(struct build *build, uint32_t row) {
+static void prune_list(struct graph_builder *build, uint32_t row) {
     struct growing *list = list_of(build, row);
     struct graph_hit candidates[GROWING];
     uint32_t kept[GRAPH_DEGREE];
@@ -267,7 +301,7 @@ static void prune_list(struct build *build, uint32_t row) {
 }
 
 /* What a walk reads: the newest GRAPH_DEGREE of the list. */
-static void publish_list(const struct build *build, uint32_t row) {
+static void publish_list(const struct graph_builder *build, uint32_t row) {
     const struct growing *list = list_of(build, row);
     uint32_t *links = links_of(build->graph, row);
     uint32_t first = list->count > GRAPH_DEGREE ? list->count - GRAPH_DEGREE : 0;
@@ -278,7 +312,7 @@ static void publish_list(const struct build *build, uint32_t row) {
     }
 }
 
-static void link_back(struct build *build, uint32_t from, uint32_t to) {
+static void link_back(struct graph_builder *build, uint32_t from, uint32_t to) {
     struct growing *list = list_of(build, from);
     for (uint32_t i = 0; i < list->count; i++) {
         if (list->ids[i] == to) {
@@ -294,20 +328,21 @@ static void link_back(struct build *build, uint32_t from, uint32_t to) {
 
 /* ---- Inserting ---- */
 
-static void insert(struct build *build, uint32_t number) {
+static void insert(struct graph_builder *build, uint32_t number) {
     struct graph *graph = build->graph;
-    uint32_t row = build->order[number];
+    uint32_t row = *(const uint32_t *)row_at(&build->order, number);
     uint32_t kept[GRAPH_DEGREE] = {0}, count = 0;
     load_row(graph, row, build->decoded);
     if (number > 0) {
         struct graph_scratch *scratch = build->scratch;
-        scratch->query_augment = build->augment == NULL ? 0 : build->augment[row];
+        scratch->query_augment =
+            build->augment.blocks == NULL ? 0 : augment_of(&build->augment, row);
         rotation_apply(&graph->rotation, build->decoded, graph->centre, scratch->rotated);
         code_query_make(scratch->rotated, graph->rotation.padded, &scratch->query);
-        graph_walk(graph, scratch, build->order, number < STARTS ? number : STARTS,
-                   graph->options.build_effort);
+        graph_walk(graph, scratch, row_at(&build->order, 0), number < STARTS ? number : STARTS,
+                   graph->options.build_effort, NULL);
         for (uint32_t i = 0; i < scratch->beam.count; i++) {
-            uint32_t id = scratch->beam.entries[i].id & ~EXPANDED;
+            uint32_t id = scratch->beam.entries[i].id & BEAM_ID;
             if (id != row) {
                 build->candidates[count++] = (struct graph_hit){
                     .id = id, .distance = build_distance(build, build->decoded, row, id)};
@@ -324,131 +359,236 @@ static void insert(struct build *build, uint32_t number) {
     }
 }
 
-static void shuffle(struct build *build) {
+static uint32_t *ordered(const struct graph_builder *build, uint32_t number) {
+    return row_at(&build->order, number);
+}
+
+static void shuffle(struct graph_builder *build) {
     uint32_t count = build->graph->capacity;
     for (uint32_t i = 0; i < count; i++) {
-        build->order[i] = i;
+        *ordered(build, i) = i;
     }
     for (uint32_t i = count; i > 1; i--) {
         uint32_t j = (uint32_t)(hash_u64(build->graph->options.seed ^ i) % i);
-        uint32_t swapped = build->order[i - 1];
-        build->order[i - 1] = build->order[j];
-        build->order[j] = swapped;
+        uint32_t swapped = *ordered(build, i - 1);
+        *ordered(build, i - 1) = *ordered(build, j);
+        *ordered(build, j) = swapped;
     }
 }
 
-static void make_augment(struct build *build) {
+static void finish_row(struct graph_builder *build, uint32_t row) {
     struct graph *graph = build->graph;
-    float most = 0;
-    for (uint32_t row = 0; row < graph->capacity; row++) {
-        const float *values = build->row(build->context, row);
-        float norm = graph->kernels->dot_f32(values, values, graph->options.dim);
-        build->augment[row] = norm;
-        most = norm > most ? norm : most;
+    if (list_of(build, row)->count > GRAPH_DEGREE) {
+        prune_list(build, row);
     }
-    for (uint32_t row = 0; row < graph->capacity; row++) {
-        build->augment[row] = sqrtf(most - build->augment[row]);
+    publish_list(build, row);
+    if (graph->options.metric == INDEX_DOT) { /* estimates of -<r, q> from here on */
+        struct code_factors *factors = row_at(&graph->factors, row);
+        factors->norm = 0;
+        factors->scale /= 2;
     }
-    build->scratch->augment = build->augment;
 }
 
-static void finish(struct build *build) {
+static void finish(struct graph_builder *build) {
     struct graph *graph = build->graph;
-    for (uint32_t row = 0; row < graph->capacity; row++) {
-        if (list_of(build, row)->count > GRAPH_DEGREE) {
-            prune_list(build, row);
-        }
-        publish_list(build, row);
-        if (graph->options.metric == INDEX_DOT) { /* estimates of -<r, q> from here on */
-            struct code_factors *factors = row_at(&graph->factors, row);
-            factors->norm = 0;
-            factors->scale /= 2;
-        }
-    }
     graph->count = graph->capacity;
     graph->sample_count = graph->count < GRAPH_SAMPLE_MAX ? graph->count : GRAPH_SAMPLE_MAX;
-    memcpy(graph->sample, build->order, graph->sample_count * sizeof(uint32_t));
+    memcpy(graph->sample, ordered(build, 0), graph->sample_count * sizeof(uint32_t));
 }
+_Static_assert(GRAPH_SAMPLE_MAX * sizeof(uint32_t) <= GRAPH_BLOCK_BYTES, "one block holds them");
 
 /* ---- The whole ---- */
 
-static ins_status build_begin(struct build *build, ins_error *error) {
+static ins_status begin_memory(struct graph_builder *build, ins_error *error) {
     struct graph *graph = build->graph;
     struct arena *arena = graph->arena;
+    enum ins_mem_purpose purpose = graph->purpose;
     uint32_t count = graph->capacity, dim = graph->options.dim;
+    bool dot = graph->options.metric == INDEX_DOT;
     ins_status status =
         graph_scratch_make(graph, graph->options.build_effort, &build->scratch, error);
     if (status != INS_OK) {
         return status;
     }
     build->candidate_max = graph->options.build_effort;
-    build->order = calloc(count, sizeof(uint32_t));
-    build->augment = graph->options.metric == INDEX_DOT ? malloc(count * sizeof(float)) : NULL;
     build->candidates =
-        arena_alloc(arena, INS_MEM_JOB, build->candidate_max * sizeof(struct graph_hit));
-    build->decoded = arena_alloc(arena, INS_MEM_JOB, dim * sizeof(float));
-    build->kept = arena_alloc(arena, INS_MEM_JOB, (size_t)GRAPH_DEGREE * dim * sizeof(float));
-    bool lists = blocks_make(arena, INS_MEM_JOB, sizeof(struct growing), count, &build->lists);
-    if (build->order == NULL || build->candidates == NULL || build->decoded == NULL ||
-        build->kept == NULL || !lists ||
-        (graph->options.metric == INDEX_DOT && build->augment == NULL)) {
+        arena_alloc(arena, purpose, build->candidate_max * sizeof(struct graph_hit));
+    build->decoded = arena_alloc(arena, purpose, dim * sizeof(float));
+    bool rows = true;
+    for (uint32_t i = 0; i < GRAPH_DEGREE && rows; i++) {
+        build->kept[i] = arena_alloc(arena, purpose, dim * sizeof(float));
+        rows = build->kept[i] != NULL;
+    }
+    bool blocks = blocks_make(arena, purpose, sizeof(struct growing), count, &build->lists) &&
+                  blocks_make(arena, purpose, sizeof(uint32_t), count, &build->order) &&
+                  (!dot || blocks_make(arena, purpose, sizeof(float), count, &build->augment));
+    if (build->candidates == NULL || build->decoded == NULL || !rows || !blocks) {
         return ins_fail(error, INS_FULL, "no memory to build a graph of %u rows", count);
     }
     for (uint32_t row = 0; row < count; row++) {
         list_of(build, row)->count = 0;
     }
+    shuffle(build);
     return INS_OK;
 }
 
-static void build_end(struct build *build) {
-    struct arena *arena = build->graph->arena;
-    uint32_t dim = build->graph->options.dim;
+/* All but the graph itself. */
+static void give_back(struct graph_builder *build, const struct graph *graph) {
+    struct arena *arena = graph->arena;
+    enum ins_mem_purpose purpose = graph->purpose;
+    size_t row_bytes = graph->options.dim * sizeof(float);
+    struct row_blocks *all[] = {&build->lists, &build->order, &build->augment};
     graph_scratch_free(build->scratch);
-    free(build->order);
-    free(build->augment);
-    arena_free(arena, INS_MEM_JOB, build->candidates,
-               build->candidate_max * sizeof(struct graph_hit));
-    arena_free(arena, INS_MEM_JOB, build->decoded, dim * sizeof(float));
-    arena_free(arena, INS_MEM_JOB, build->kept, (size_t)GRAPH_DEGREE * dim * sizeof(float));
-    if (build->lists.blocks != NULL) {
-        blocks_free(arena, INS_MEM_JOB, &build->lists);
+    arena_free(arena, purpose, build->candidates, build->candidate_max * sizeof(struct graph_hit));
+    arena_free(arena, purpose, build->decoded, row_bytes);
+    for (uint32_t i = 0; i < GRAPH_DEGREE; i++) {
+        arena_free(arena, purpose, build->kept[i], row_bytes);
     }
+    for (int i = 0; i < 3; i++) {
+        if (all[i]->blocks != NULL) {
+            blocks_free(arena, purpose, all[i]);
+        }
+    }
+    arena_free(arena, purpose, build, sizeof(*build));
+}
+
+void graph_build_free(struct graph_builder *build) {
+    if (build != NULL) {
+        struct graph *graph = build->graph;
+        give_back(build, graph);
+        graph_free(graph);
+    }
+}
+
+ins_status graph_build_begin(const struct graph_options *options, uint32_t count,
+                             struct arena *arena, enum ins_mem_purpose purpose,
+                             struct graph_builder **out_builder, ins_error *error) {
+    INS_ASSERT(count > 0);
+    INS_ASSERT(options->dim > 0);
+    struct graph *graph =
+        count <= GRAPH_ROWS_MAX ? graph_make(options, count, arena, purpose) : NULL;
+    struct graph_builder *build =
+        graph == NULL ? NULL : arena_alloc_zero(arena, purpose, sizeof(*build));
+    if (build == NULL) {
+        graph_free(graph);
+        return ins_fail(error, INS_FULL, "no memory for a graph of %u rows of %u dimensions", count,
+                        options->dim);
+    }
+    build->graph = graph;
+    if (graph->options.build_effort == 0) {
+        graph->options.build_effort = EFFORT_DEFAULT;
+    }
+    float alpha = options->alpha == 0 ? ALPHA_DEFAULT : options->alpha;
+    build->alpha_squared = alpha * alpha;
+    ins_status status = begin_memory(build, error);
+    if (status != INS_OK) {
+        graph_build_free(build);
+        return status;
+    }
+    *out_builder = build;
+    return INS_OK;
+}
+
+void graph_build_add(struct graph_builder *build, const float *row) {
+    INS_ASSERT(build->stage == BUILD_ADD);
+    INS_ASSERT(build->next < build->graph->capacity);
+    store_row(build->graph, build->next++, row);
+}
+
+static void begin_stage(struct graph_builder *build, enum build_stage stage) {
+    build->stage = stage;
+    build->next = 0;
+}
+
+/* One row of the stage. */
+static void build_row(struct graph_builder *build, uint32_t row) {
+    switch (build->stage) {
+    case BUILD_NORMS:
+        take_norm(build, row);
+        return;
+    case BUILD_ENCODE:
+        encode(build, row);
+        return;
+    case BUILD_INSERT:
+        insert(build, row);
+        return;
+    case BUILD_FINISH:
+        finish_row(build, row);
+        return;
+    case BUILD_ADD:
+    case BUILD_DONE:
+        return;
+    }
+}
+
+static void end_stage(struct graph_builder *build) {
+    switch (build->stage) {
+    case BUILD_ADD:
+        make_centre(build);
+        begin_stage(build, build->augment.blocks != NULL ? BUILD_NORMS : BUILD_ENCODE);
+        return;
+    case BUILD_NORMS:
+        begin_stage(build, BUILD_ENCODE);
+        return;
+    case BUILD_ENCODE:
+        build->scratch->augment = build->augment.blocks != NULL ? &build->augment : NULL;
+        begin_stage(build, BUILD_INSERT);
+        return;
+    case BUILD_INSERT:
+        begin_stage(build, BUILD_FINISH);
+        return;
+    case BUILD_FINISH:
+        finish(build);
+        begin_stage(build, BUILD_DONE);
+        return;
+    case BUILD_DONE:
+        return;
+    }
+}
+
+bool graph_build_step(struct graph_builder *build, uint32_t rows) {
+    uint32_t count = build->graph->capacity;
+    uint64_t budget = (uint64_t)rows * LIGHT_ROWS;
+    INS_ASSERT(build->stage != BUILD_ADD || build->next == count);
+    while (build->stage != BUILD_DONE && budget > 0) {
+        if (build->next == count) {
+            end_stage(build);
+            continue;
+        }
+        build_row(build, build->next++);
+        uint64_t cost = build->stage == BUILD_INSERT ? LIGHT_ROWS : 1;
+        budget -= cost < budget ? cost : budget;
+    }
+    return build->stage == BUILD_DONE;
+}
+
+uint32_t graph_build_progress(const struct graph_builder *build) {
+    if (build->stage != BUILD_INSERT) {
+        return build->stage > BUILD_INSERT ? 1000 : 0;
+    }
+    return (uint32_t)(1000ull * build->next / build->graph->capacity);
+}
+
+struct graph *graph_build_take(struct graph_builder *build) {
+    INS_ASSERT(build->stage == BUILD_DONE);
+    struct graph *graph = build->graph;
+    give_back(build, graph);
+    return graph;
 }
 
 ins_status graph_build(const struct graph_options *options, uint32_t count, graph_row row,
                        void *context, struct arena *arena, struct graph **out_graph,
                        ins_error *error) {
-    INS_ASSERT(count > 0);
-    INS_ASSERT(options->dim > 0);
-    struct graph *graph = graph_make(options, count, arena);
-    if (graph == NULL) {
-        return ins_fail(error, INS_FULL, "no memory for a graph of %u rows of %u dimensions", count,
-                        options->dim);
-    }
-    if (graph->options.build_effort == 0) {
-        graph->options.build_effort = EFFORT_DEFAULT;
-    }
-    float alpha = options->alpha == 0 ? ALPHA_DEFAULT : options->alpha;
-    struct build build = {
-        .graph = graph, .row = row, .context = context, .alpha_squared = alpha * alpha};
-    ins_status status = build_begin(&build, error);
-    if (status == INS_OK) {
-        make_centre(&build);
-        if (build.augment != NULL) {
-            make_augment(&build);
-        }
-        encode_all(&build);
-        shuffle(&build);
-        for (uint32_t number = 0; number < count; number++) {
-            insert(&build, number);
-        }
-        finish(&build);
-    }
-    build_end(&build);
+    struct graph_builder *build;
+    ins_status status = graph_build_begin(options, count, arena, INS_MEM_CACHE, &build, error);
     if (status != INS_OK) {
-        graph_free(graph);
         return status;
     }
-    *out_graph = graph;
+    for (uint32_t i = 0; i < count; i++) {
+        graph_build_add(build, row(context, i));
+    }
+    while (!graph_build_step(build, UINT32_MAX)) {
+    }
+    *out_graph = graph_build_take(build);
     return INS_OK;
 }

@@ -4,7 +4,11 @@
 
 #include "index/graph.h"
 
-#define EXPANDED 0x80000000u /* in beam_entry.id: its neighbours were looked at */
+/* In beam_entry.id: */
+#define EXPANDED 0x80000000u /* its neighbours were looked at */
+#define PASSED 0x40000000u   /* it is walked over, but does not count */
+#define BEAM_ID 0x3fffffffu
+_Static_assert(GRAPH_ROWS_MAX <= BEAM_ID, "flags and row fit a word");
 
 struct beam_entry {
     float distance; /* estimated */
@@ -15,13 +19,14 @@ struct beam_entry {
 struct beam {
     struct beam_entry *entries; /* [capacity + 1] */
     uint32_t count, capacity;
-    uint32_t next; /* the first that may not be expanded */
+    uint32_t counted; /* of the entries: all that are not PASSED */
+    uint32_t next;    /* the first that may not be expanded */
 };
 
 struct graph_scratch {
     struct arena *arena;
     uint32_t effort_max, padded;
-    struct beam beam;
+    struct beam beam;  /* capacity: above effort_max, for rows that do not count */
     uint64_t *visited; /* a bit a row; all zero between searches */
     uint32_t visited_words;
     uint32_t
@@ -29,8 +34,9 @@ struct graph_scratch {
     uint32_t met_count, met_capacity;
     float *rotated; /* [padded] */
     struct code_query query;
-    struct graph_hit *hits; /* [effort_max] */
-    const float *augment; /* building for dot products: the dimension added to each row, or NULL */
+    struct graph_hit *hits;           /* [effort_max] */
+    const struct row_blocks *augment; /* building for dot products: the dimension added to each
+                                         row, or NULL */
     float query_augment;
     uint64_t hops, distances; /* of the last search */
 };
@@ -38,9 +44,13 @@ struct graph_scratch {
 /* Fills scratch->beam with rows near the prepared query, among those linked so far. `starts`: rows
  * to begin from, at least one. */
 void graph_walk(const struct graph *graph, struct graph_scratch *scratch, const uint32_t *starts,
-                uint32_t start_count, uint32_t effort);
+                uint32_t start_count, uint32_t effort, const struct graph_filter *filter);
 /* Rotates and rounds `query`, moved by the centre for Euclidean distances. */
 void graph_prepare(const struct graph *graph, struct graph_scratch *scratch, const float *query);
+
+static inline float augment_of(const struct row_blocks *augment, uint32_t row) {
+    return *(const float *)row_at(augment, row);
+}
 
 static inline uint32_t *links_of(const struct graph *graph, uint32_t row) {
     return row_at(&graph->links, row);

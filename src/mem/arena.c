@@ -380,6 +380,20 @@ void arena_get_usage(struct arena *arena, struct arena_usage *out_usage) {
     arena_unlock(arena);
 }
 
+bool arena_move_limit(struct arena *arena, enum ins_mem_purpose from, enum ins_mem_purpose to,
+                      uint64_t bytes) {
+    INS_ASSERT((unsigned)from < INS_MEM_PURPOSE_COUNT);
+    INS_ASSERT((unsigned)to < INS_MEM_PURPOSE_COUNT);
+    arena_lock(arena);
+    bool possible = bytes <= arena->purpose_limit[from] - arena->purpose_used[from];
+    if (possible) {
+        arena->purpose_limit[from] -= bytes;
+        arena->purpose_limit[to] += bytes;
+    }
+    arena_unlock(arena);
+    return possible;
+}
+
 uint64_t arena_room(struct arena *arena, enum ins_mem_purpose purpose) {
     INS_ASSERT((unsigned)purpose < INS_MEM_PURPOSE_COUNT);
     arena_lock(arena);

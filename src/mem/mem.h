@@ -54,6 +54,11 @@ struct arena_usage {
     uint64_t purpose_used[INS_MEM_PURPOSE_COUNT], purpose_limit[INS_MEM_PURPOSE_COUNT];
 };
 void arena_get_usage(struct arena *arena, struct arena_usage *out_usage);
+/* Takes `bytes` off the limit of `from` and adds them to that of `to`, so that I3 stays: room that
+ * is lent to a job, and given back. False, and nothing is changed, when `from` uses more than would
+ * be left to it. */
+INS_MUST_USE bool arena_move_limit(struct arena *arena, enum ins_mem_purpose from,
+                                   enum ins_mem_purpose to, uint64_t bytes);
 /* Bytes that the purpose can still take. */
 uint64_t arena_room(struct arena *arena, enum ins_mem_purpose purpose);
 const char *arena_pages_text(enum arena_pages pages);

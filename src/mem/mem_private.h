@@ -49,13 +49,13 @@ struct arena {
     size_t mapping_bytes, table_bytes;
     uint32_t page_count;
     enum arena_pages pages_kind;
-    uint64_t purpose_limit[INS_MEM_PURPOSE_COUNT];
     struct arena_class classes[ARENA_CLASS_COUNT];
     struct arena_page *pages; /* [page_count], in `table` like `units` */
     struct arena_unit *units; /* [page_count * ARENA_PAGE_UNITS] */
 
     /* Under `lock`. */
     pthread_mutex_t lock;
+    uint64_t purpose_limit[INS_MEM_PURPOSE_COUNT];
     uint64_t purpose_used[INS_MEM_PURPOSE_COUNT], used;
     uint64_t fail_countdown;
     uint32_t class_slabs[ARENA_CLASS_COUNT];   /* first slab with a free slot */

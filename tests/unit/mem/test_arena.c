@@ -254,6 +254,27 @@ static void test_purpose_limits(void **state) {
     arena_close(arena);
 }
 
+/* Goal: room is lent only where it is free, and the sum of the limits stays. */
+static void test_move_limit(void **state) {
+    (void)state;
+    struct arena *arena = open_arena(16 * MIB, 4 * MIB, 8 * MIB);
+    void *held = arena_alloc(arena, INS_MEM_CACHE, 2 * MIB);
+    assert_non_null(held);
+    assert_false(arena_move_limit(arena, INS_MEM_CACHE, INS_MEM_JOB, 6 * MIB + 1));
+    assert_true(arena_move_limit(arena, INS_MEM_CACHE, INS_MEM_JOB, 6 * MIB));
+    assert_int_equal(arena_room(arena, INS_MEM_CACHE), 0);
+    assert_int_equal(arena_room(arena, INS_MEM_JOB), 6 * MIB);
+    assert_null(arena_alloc(arena, INS_MEM_CACHE, 16));
+    void *lent = arena_alloc(arena, INS_MEM_JOB, 1 * MIB);
+    assert_non_null(lent);
+    assert_false(arena_move_limit(arena, INS_MEM_JOB, INS_MEM_CACHE, 6 * MIB));
+    arena_free(arena, INS_MEM_JOB, lent, 1 * MIB);
+    assert_true(arena_move_limit(arena, INS_MEM_JOB, INS_MEM_CACHE, 6 * MIB));
+    assert_int_equal(arena_room(arena, INS_MEM_CACHE), 6 * MIB);
+    arena_free(arena, INS_MEM_CACHE, held, 2 * MIB);
+    arena_close(arena);
+}
+
 /* Goal: memory of one class serves every other after it was freed.
  * Method: fill all of the arena with each of several sizes in turn; committed never grows. */
 static void test_reuse_between_classes(void **state) {
@@ -506,6 +527,7 @@ int main(void) {
         cmocka_unit_test(test_alignment),
         cmocka_unit_test(test_random_against_shadow),
         cmocka_unit_test(test_purpose_limits),
+        cmocka_unit_test(test_move_limit),
         cmocka_unit_test(test_reuse_between_classes),
         cmocka_unit_test(test_small_classes_share_a_page),
         cmocka_unit_test(test_fail_at),
