@@ -125,7 +125,7 @@ static bool read_matrix(const struct ann *ann, const char *name, uint32_t count_
             memcpy(&out->values[i], at, sizeof(float));
         } else if (ann->type == ROW_F16) {
             memcpy(&half, at, sizeof(half));
-            out->values[i] = kernel_f32_from_f16(half);
+            kernel_floats_from_halves(&half, 1, &out->values[i]);
         } else {
             out->values[i] = *at;
         }
@@ -309,7 +309,7 @@ static int write_json(const struct ann *ann, const struct curve *mine, const str
                   "{\"workload\":\"ann\",\"rows\":%u,\"dim\":%u,\"queries\":%u,\"k\":%u,"
                   "\"metric\":\"%s\",\"type\":\"%s\",\"isa\":\"%s\",\"rounds\":%u,\"rivals\":[",
                   ann->rows_in.count, ann->rows_in.dim, ann->queries.count, ann->limit,
-                  ann->metric_name, ann->type_name, code_kernels_get()->isa, ann->rounds);
+                  ann->metric_name, ann->type_name, kernels_get()->isa, ann->rounds);
     write_curve(out, ann, mine, ann->build_s, graph_bytes(ann->graph), peer->count == 0);
     if (peer->count > 0) {
         write_curve(out, ann, peer, ann->peer_build_s, ann->peer_bytes, true);
@@ -396,7 +396,7 @@ static int measure(struct ann *ann) {
     }
     (void)printf("%u rows of %u dimensions, %s, %s; %s kernels; median of %u rounds\n",
                  ann->rows_in.count, ann->rows_in.dim, ann->metric_name, ann->type_name,
-                 code_kernels_get()->isa, ann->rounds);
+                 kernels_get()->isa, ann->rounds);
     (void)printf("insula: %.1f s of CPU to build, %.0f bytes a row\n", ann->build_s,
                  (double)graph_bytes(ann->graph) / ann->rows_in.count);
     if (ann->peer != NULL) {

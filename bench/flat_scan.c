@@ -123,7 +123,7 @@ static uint64_t load_plain(const float *from, size_t count) {
 
 static uint64_t load_rows(const char *isa, const float *from, size_t count) {
 #if defined(__x86_64__)
-    if (strcmp(isa, "avx512") == 0) {
+    if (strncmp(isa, "avx512", 6) == 0) {
         return load_avx512(from, count);
     }
     if (strcmp(isa, "avx2") == 0) {

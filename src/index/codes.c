@@ -27,7 +27,7 @@ void rotation_init(struct rotation *rotation, uint32_t dim, uint64_t seed, float
     *rotation = (struct rotation){.dim = dim,
                                   .padded = padded,
                                   .block = 1u << (31 - __builtin_clz(padded)),
-                                  .kernels = code_kernels_get(),
+                                  .kernels = kernels_get(),
                                   .signs = signs};
 }
 

@@ -12,7 +12,7 @@
 #ifndef INS_INDEX_CODES_H
 #define INS_INDEX_CODES_H
 
-#include "kernel/codes.h"
+#include "kernel/kernel.h"
 
 #define ROTATION_ROUNDS 4u
 #define ROTATION_DIM_MAX 65536u
@@ -26,7 +26,7 @@ static inline uint32_t padded_dim(uint32_t dim) {
 struct rotation {
     uint32_t dim, padded;
     uint32_t block; /* the largest power of two <= padded */
-    const struct code_kernels *kernels;
+    const struct kernels *kernels;
     const float *signs; /* [ROTATION_ROUNDS][padded], 1 or -1 */
 };
 

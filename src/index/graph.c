@@ -42,10 +42,12 @@ ins_status graph_scratch_make(const struct graph *graph, uint32_t effort_max,
         arena_alloc_zero(graph->arena, INS_MEM_QUERY, scratch->visited_words * sizeof(uint64_t));
     scratch->met = take(graph->arena, scratch->met_capacity * sizeof(uint32_t));
     scratch->rotated = take(graph->arena, scratch->padded * sizeof(float));
+    scratch->bytes = take(graph->arena, scratch->padded);
     scratch->query.values = take(graph->arena, code4_slots(scratch->padded));
     scratch->hits = take(graph->arena, effort_max * sizeof(*scratch->hits));
     if (scratch->beam.entries == NULL || scratch->visited == NULL || scratch->met == NULL ||
-        scratch->rotated == NULL || scratch->query.values == NULL || scratch->hits == NULL) {
+        scratch->rotated == NULL || scratch->bytes == NULL || scratch->query.values == NULL ||
+        scratch->hits == NULL) {
         graph_scratch_free(scratch);
         return ins_fail(error, INS_FULL, "no memory for a search of effort %u", effort_max);
     }
@@ -63,6 +65,7 @@ void graph_scratch_free(struct graph_scratch *scratch) {
     arena_free(arena, INS_MEM_QUERY, scratch->visited, scratch->visited_words * sizeof(uint64_t));
     arena_free(arena, INS_MEM_QUERY, scratch->met, scratch->met_capacity * sizeof(uint32_t));
     arena_free(arena, INS_MEM_QUERY, scratch->rotated, scratch->padded * sizeof(float));
+    arena_free(arena, INS_MEM_QUERY, scratch->bytes, scratch->padded);
     arena_free(arena, INS_MEM_QUERY, scratch->query.values, code4_slots(scratch->padded));
     arena_free(arena, INS_MEM_QUERY, scratch->hits, effort * sizeof(*scratch->hits));
     arena_free(arena, INS_MEM_QUERY, scratch, sizeof(*scratch));
@@ -111,8 +114,7 @@ static void estimate(const struct graph *graph, struct graph_scratch *scratch, c
     for (uint32_t i = 0; i < count; i++) {
         codes[i] = row_at(&graph->codes, rows[i]);
     }
-    graph->code_kernels->code4_dots(scratch->query.values, codes, count, graph->rotation.padded,
-                                    sums);
+    graph->kernels->code4_dots(scratch->query.values, codes, count, graph->rotation.padded, sums);
     float step = scratch->query.step, offset = scratch->query.offset;
     for (uint32_t i = 0; i < count; i++) {
         const struct code_factors *factors = row_at(&graph->factors, rows[i]);
@@ -284,6 +286,11 @@ uint32_t graph_search(const struct graph *graph, struct graph_scratch *scratch, 
     }
     graph_prepare(graph, scratch, query);
     graph_walk(graph, scratch, graph->sample, graph->sample_count, effort, NULL);
+    const void *exact = query;
+    if (graph->options.type == ROW_U8) {
+        kernel_u8_from_f32(query, graph->options.dim, scratch->bytes);
+        exact = scratch->bytes;
+    }
     const struct beam *beam = &scratch->beam;
     uint32_t count = rerank == 0 || rerank > beam->count ? beam->count : rerank;
     for (uint32_t i = 0; i < AHEAD_ROWS; i++) {
@@ -293,7 +300,7 @@ uint32_t graph_search(const struct graph *graph, struct graph_scratch *scratch, 
         prefetch_exact(graph, beam, i + AHEAD_ROWS, count);
         uint32_t id = beam->entries[i].id & BEAM_ID;
         scratch->hits[i] = (struct graph_hit){
-            .distance = row_distance(graph, graph->options.metric, query, id), .id = id};
+            .distance = row_distance(graph, graph->options.metric, exact, id), .id = id};
     }
     qsort(scratch->hits, count, sizeof(*scratch->hits), order_hits);
     count = count < limit ? count : limit;

@@ -61,7 +61,6 @@ struct graph {
     struct arena *arena;
     enum ins_mem_purpose purpose; /* what its memory is charged to */
     const struct kernels *kernels;
-    const struct code_kernels *code_kernels;
     struct rotation rotation;
     float *signs;
     float *own_centre;         /* NULL of a view */

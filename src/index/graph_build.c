@@ -135,7 +135,6 @@ static struct graph *graph_make(const struct graph_options *options, uint32_t co
     graph->arena = arena;
     graph->purpose = purpose;
     graph->kernels = kernels_get();
-    graph->code_kernels = code_kernels_get();
     graph->capacity = count;
     uint32_t dim = options->dim;
     graph->signs = arena_alloc(arena, purpose, rotation_signs(dim) * sizeof(float));
@@ -163,15 +162,10 @@ static void store_row(const struct graph *graph, uint32_t row, const float *valu
         memcpy(stored, values, dim * sizeof(float));
         return;
     case ROW_F16:
-        for (uint32_t i = 0; i < dim; i++) {
-            ((uint16_t *)stored)[i] = kernel_f16_from_f32(values[i]);
-        }
+        kernel_halves_from_floats(values, dim, stored);
         return;
     case ROW_U8:
-        for (uint32_t i = 0; i < dim; i++) {
-            float value = values[i] < 0 ? 0 : values[i] > 255 ? 255 : values[i];
-            ((uint8_t *)stored)[i] = (uint8_t)(value + 0.5f);
-        }
+        kernel_u8_from_f32(values, dim, stored);
         return;
     }
 }
@@ -184,9 +178,7 @@ static void load_row(const struct graph *graph, uint32_t row, float *out) {
         memcpy(out, stored, dim * sizeof(float));
         return;
     case ROW_F16:
-        for (uint32_t i = 0; i < dim; i++) {
-            out[i] = kernel_f32_from_f16(((const uint16_t *)stored)[i]);
-        }
+        kernel_floats_from_halves(stored, dim, out);
         return;
     case ROW_U8:
         for (uint32_t i = 0; i < dim; i++) {
@@ -238,10 +230,13 @@ static int order_candidates(const void *left, const void *right) {
     return (a->distance > b->distance) - (a->distance < b->distance);
 }
 
-/* Squared Euclidean, with the added dimension where there is one. */
+/* Squared Euclidean, with the added dimension where there is one; `values` are those of row `of`,
+ * as floats. */
 static float build_distance(const struct graph_builder *build, const float *values, uint32_t of,
                             uint32_t row) {
-    float distance = row_distance(build->graph, INDEX_L2, values, row);
+    const struct graph *graph = build->graph;
+    const void *query = graph->options.type == ROW_U8 ? row_at(&graph->rows, of) : values;
+    float distance = row_distance(graph, INDEX_L2, query, row);
     if (build->augment.blocks != NULL) {
         float added = augment_of(&build->augment, of) - augment_of(&build->augment, row);
         distance += added * added;

@@ -33,6 +33,7 @@ struct graph_scratch {
         *met; /* rows whose bit is set, [met_capacity]; beyond that the bits are cleared whole */
     uint32_t met_count, met_capacity;
     float *rotated; /* [padded] */
+    uint8_t *bytes; /* [padded]: the query, where rows are bytes */
     struct code_query query;
     struct graph_hit *hits;           /* [effort_max] */
     const struct row_blocks *augment; /* building for dot products: the dimension added to each
@@ -56,23 +57,27 @@ static inline uint32_t *links_of(const struct graph *graph, uint32_t row) {
     return row_at(&graph->links, row);
 }
 
-/* Exact: squared Euclidean distance, or the negated dot product. */
+/* Exact: squared Euclidean distance, or the negated dot product. `query`: floats, but bytes for
+ * rows of bytes. */
 static inline float row_distance(const struct graph *graph, enum index_metric metric,
-                                 const float *query, uint32_t row) {
+                                 const void *query, uint32_t row) {
+    const struct kernels *kernels = graph->kernels;
     const void *stored = row_at(&graph->rows, row);
     uint32_t dim = graph->options.dim;
-    const struct code_kernels *codes = graph->code_kernels;
-    bool dot = metric == INDEX_DOT;
+    enum kernel_metric form = metric == INDEX_DOT ? KERNEL_DOT : KERNEL_L2;
+    float distance = 0;
     switch (graph->options.type) {
-    case ROW_F16:
-        return dot ? -codes->dot_f16(query, stored, dim) : codes->l2_f16(query, stored, dim);
-    case ROW_U8:
-        return dot ? -codes->dot_u8(query, stored, dim) : codes->l2_u8(query, stored, dim);
     case ROW_F32:
+        kernels->f32_rows[form](query, stored, dim, 1, dim, &distance);
+        break;
+    case ROW_F16:
+        kernels->f16_rows[form](query, stored, dim, 1, dim, &distance);
+        break;
+    case ROW_U8:
+        kernels->u8_rows[form](query, stored, dim, 1, dim, &distance);
         break;
     }
-    const struct kernels *kernels = graph->kernels;
-    return dot ? -kernels->dot_f32(query, stored, dim) : kernels->l2_f32(query, stored, dim);
+    return metric == INDEX_DOT ? -distance : distance;
 }
 
 #endif

@@ -62,7 +62,6 @@ ins_status graph_view(const struct graph_head *head, const struct graph_blocks *
         .arena = arena,
         .purpose = INS_MEM_QUERY,
         .kernels = kernels_get(),
-        .code_kernels = code_kernels_get(),
         .signs = signs,
         .centre = head->centre,
         .count = head->count,

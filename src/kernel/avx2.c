@@ -212,5 +212,8 @@ static uint32_t kernel_select_f32_avx2(const float *values, uint32_t count, floa
 const struct kernels kernels_avx2 = {
     .isa = "avx2",
     .select_f32 = kernel_select_f32_avx2,
+    .code4_dots = kernel_code4_dots_avx2,
+    .code1_bounds = kernel_code1_bounds_avx2,
+    .hadamard_f32 = kernel_hadamard_f32_avx2,
     KERNEL_FORMS,
 };

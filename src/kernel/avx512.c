@@ -216,5 +216,17 @@ static uint32_t kernel_select_f32_avx512(const float *values, uint32_t count, fl
 const struct kernels kernels_avx512 = {
     .isa = "avx512",
     .select_f32 = kernel_select_f32_avx512,
+    .code4_dots = kernel_code4_dots_avx512,
+    .code1_bounds = kernel_code1_bounds_avx512,
+    .hadamard_f32 = kernel_hadamard_f32_avx512,
+    KERNEL_FORMS,
+};
+
+const struct kernels kernels_avx512vnni = {
+    .isa = "avx512vnni",
+    .select_f32 = kernel_select_f32_avx512,
+    .code4_dots = kernel_code4_dots_avx512vnni,
+    .code1_bounds = kernel_code1_bounds_avx512vnni,
+    .hadamard_f32 = kernel_hadamard_f32_avx512,
     KERNEL_FORMS,
 };

@@ -1,11 +1,15 @@
-/* Kernels for compressed rows: 4-bit codes, half floats, bytes. Chosen at run time as kernel.h's.
+/* Layouts of compressed rows, which the kernels of kernel.h read.
  *
  * A 4-bit code of `padded` dimensions (a multiple of 16) takes padded / 2 bytes: of each 128
  * dimensions 64 bytes, byte j holding dimension j in its low and 64 + j in its high half; the last
  * t < 128 take t / 2 bytes in the same way. Values 0 .. 15.
  * Its query has a byte a slot: dimensions in order, but for the last t, whose second half begins 64
  * slots behind the first; slots between and behind are zero.
- * No alignment is needed, no allocation; any thread. */
+ *
+ * 1-bit codes lie in blocks of 16 rows: by 64 dimensions the 16 rows' words (dimension d is bit d %
+ * 64, in the machine's order of bytes), then 16 floats each of `norm`, `scale` and `error`. Their
+ * query has values -8 .. 7, as four planes of bits: planes[4 * (d / 64) + p], bit d % 64, of weight
+ * 1, 2, 4, -8. */
 #ifndef INS_KERNEL_CODES_H
 #define INS_KERNEL_CODES_H
 
@@ -21,29 +25,22 @@ static inline uint32_t code4_slot(uint32_t padded, uint32_t dimension) {
     return dimension < last + half ? dimension : dimension + (padded > last ? 64 - half : 0);
 }
 
-struct code_kernels {
-    const char *isa; /* "scalar", "avx2", "avx512" */
-    /* out[i] = sum of query * code_i over `padded` dimensions, exact; padded <= 65536. `query`:
-     * [code4_slots(padded)]. */
-    void (*code4_dots)(const int8_t *query, const uint8_t *const *codes, size_t count,
-                       size_t padded, int32_t *out);
-    /* Fast Walsh-Hadamard transform of `size` (a power of two) values in place, scaled to keep
-     * norms; the same bits on every instruction set. */
-    void (*hadamard_f32)(float *values, size_t size);
-    /* One f32 query to one row of half floats or bytes; accuracy as in kernel.h. */
-    float (*dot_f16)(const float *query, const uint16_t *row, size_t dim);
-    float (*l2_f16)(const float *query, const uint16_t *row, size_t dim);
-    float (*dot_u8)(const float *query, const uint8_t *row, size_t dim);
-    float (*l2_u8)(const float *query, const uint8_t *row, size_t dim);
+#define CODE1_ROWS 16u
+#define CODE1_PLANES 4u
+#define CODE1_FACTORS 3u
+
+static inline size_t code1_words(size_t padded) {
+    return (padded + 63) / 64;
+}
+
+static inline size_t code1_block_bytes(size_t words) {
+    return CODE1_ROWS * (words * sizeof(uint64_t) + CODE1_FACTORS * sizeof(float));
+}
+
+struct code1_query {
+    const uint64_t *planes; /* [CODE1_PLANES * words] */
+    float step, offset;     /* of what is multiplied by a row's scale: step * sum + offset */
+    float slack;            /* what a row's error is multiplied by */
 };
-
-/* The best set that this CPU runs; INSULA_ISA in the environment lowers it, as in kernel.h. */
-const struct code_kernels *code_kernels_get(void);
-/* A named set, or NULL when this CPU lacks it. */
-const struct code_kernels *code_kernels_for(const char *isa);
-
-/* IEEE half floats; rounds to nearest even, overflows to infinity. */
-uint16_t kernel_f16_from_f32(float value);
-float kernel_f32_from_f16(uint16_t half);
 
 #endif

@@ -1,13 +1,10 @@
-/* AVX2, FMA and F16C: 32 codes or 8 floats a register. */
+/* Compressed rows on AVX2: 32 codes or 8 floats a register. */
 #include <immintrin.h>
-#include <string.h>
 
-#include "kernel/codes_private.h"
 #include "kernel/hadamard.h"
+#include "kernel/kernel_private.h"
 
 #define INLINE inline __attribute__((always_inline))
-
-enum metric { METRIC_DOT, METRIC_L2 };
 
 /* The 64 dimensions whose codes are these 32 bytes. Products of a pair are at most 2 * 15 * 128: 16
  * bits hold them. */
@@ -43,71 +40,74 @@ static INLINE int32_t code4_dot(const int8_t *query, const uint8_t *code, size_t
     return _mm_cvtsi128_si32(half);
 }
 
-static void code4_dots_avx2(const int8_t *query, const uint8_t *const *codes, size_t count,
+void kernel_code4_dots_avx2(const int8_t *query, const uint8_t *const *codes, size_t count,
                             size_t padded, int32_t *out) {
     for (size_t i = 0; i < count; i++) {
         out[i] = code4_dot(query, codes[i], padded);
     }
 }
 
-static INLINE __m256 load_f16(const uint16_t *from) {
-    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)from));
-}
+/* ---- 1-bit codes ---- */
 
-static INLINE __m256 load_u8(const uint8_t *from) {
-    __m128i bytes = _mm_loadl_epi64((const __m128i *)(const void *)from);
-    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
-}
+/* Counts of bits in halves of bytes, times the plane's weight; 8 * (4 - count) for the plane of
+ * weight -8, so that every value of a byte's sum, 0 .. 120, fits and is 64 too large. */
+#define BIAS 512 /* 64 a byte, of the 8 bytes of a word */
+static const uint8_t weighed[CODE1_PLANES][16] = {
+    {0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4},
+    {0, 2, 2, 4, 2, 4, 4, 6, 2, 4, 4, 6, 4, 6, 6, 8},
+    {0, 4, 4, 8, 4, 8, 8, 12, 4, 8, 8, 12, 8, 12, 12, 16},
+    {32, 24, 24, 16, 24, 16, 16, 8, 24, 16, 16, 8, 16, 8, 8, 0},
+};
 
-static INLINE __m256 add_terms(enum metric metric, __m256 sums, __m256 left, __m256 right) {
-    if (metric == METRIC_L2) {
-        __m256 difference = _mm256_sub_ps(left, right);
-        return _mm256_fmadd_ps(difference, difference, sums);
+/* Sums of four rows' words, BIAS too large. */
+static INLINE __m256i word_sums(__m256i bits, const uint64_t planes[CODE1_PLANES]) {
+    const __m256i low_mask = _mm256_set1_epi8(15);
+    __m256i low = _mm256_and_si256(bits, low_mask);
+    __m256i top = _mm256_and_si256(_mm256_srli_epi16(bits, 4), low_mask);
+    __m256i sums = _mm256_setzero_si256();
+    for (size_t p = 0; p < CODE1_PLANES; p++) {
+        __m256i table =
+            _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)weighed[p]));
+        __m256i plane = _mm256_set1_epi64x((long long)planes[p]);
+        __m256i q_top = _mm256_and_si256(_mm256_srli_epi16(plane, 4), low_mask);
+        sums = _mm256_add_epi8(sums, _mm256_shuffle_epi8(table, _mm256_and_si256(low, plane)));
+        sums = _mm256_add_epi8(sums, _mm256_shuffle_epi8(table, _mm256_and_si256(top, q_top)));
     }
-    return _mm256_fmadd_ps(left, right, sums);
+    return _mm256_sad_epu8(sums, _mm256_setzero_si256());
 }
 
-static INLINE float add_up(__m256 sums) {
-    __m128 half = _mm_add_ps(_mm256_castps256_ps128(sums), _mm256_extractf128_ps(sums, 1));
-    half = _mm_add_ps(half, _mm_movehl_ps(half, half));
-    return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
-}
-
-static INLINE float one_term(enum metric metric, float left, float right) {
-    return metric == METRIC_L2 ? (left - right) * (left - right) : left * right;
-}
-
-#define ROW_KERNEL(name, metric, type, load_row, to_float)                                         \
-    static float name##_avx2(const float *query, const type *row, size_t dim) {                    \
-        __m256 even = _mm256_setzero_ps(), odd = even;                                             \
-        size_t at = 0;                                                                             \
-        for (; at + 16 <= dim; at += 16) {                                                         \
-            even = add_terms(metric, even, _mm256_loadu_ps(query + at), load_row(row + at));       \
-            odd = add_terms(metric, odd, _mm256_loadu_ps(query + at + 8), load_row(row + at + 8)); \
-        }                                                                                          \
-        float sum = add_up(_mm256_add_ps(even, odd));                                              \
-        for (; at < dim; at++) {                                                                   \
-            sum += one_term(metric, query[at], to_float(row[at]));                                 \
-        }                                                                                          \
-        return sum;                                                                                \
+void kernel_code1_bounds_avx2(const struct code1_query *query, const void *blocks,
+                              size_t block_count, size_t words, float *out) {
+    const uint8_t *block = blocks;
+    for (size_t b = 0; b < block_count; b++, block += code1_block_bytes(words)) {
+        const float *factors = (const float *)(const void *)(block + CODE1_ROWS * words * 8);
+        const __m256i *from = (const __m256i *)(const void *)block;
+        __m256i sums[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(),
+                           _mm256_setzero_si256()};
+        for (size_t w = 0; w < words; w++) {
+            for (size_t i = 0; i < 4; i++) {
+                __m256i bits = _mm256_loadu_si256(from + 4 * w + i);
+                sums[i] = _mm256_add_epi64(sums[i], word_sums(bits, query->planes + 4 * w));
+            }
+        }
+        __m128 step = _mm_set1_ps(query->step), offset = _mm_set1_ps(query->offset);
+        for (size_t i = 0; i < 4; i++) {
+            __m256 even = _mm256_castsi256_ps(sums[i]); /* the low halves of four sums, together */
+            __m128i four = _mm_castps_si128(
+                _mm_shuffle_ps(_mm256_castps256_ps128(even), _mm256_extractf128_ps(even, 1), 0x88));
+            four = _mm_sub_epi32(four, _mm_set1_epi32((int)words * BIAS));
+            __m128 product = _mm_fmadd_ps(step, _mm_cvtepi32_ps(four), offset);
+            const float *at = factors + 4 * i;
+            __m128 bounds = _mm_fmadd_ps(_mm_loadu_ps(at + CODE1_ROWS), product, _mm_loadu_ps(at));
+            bounds =
+                _mm_fnmadd_ps(_mm_loadu_ps(at + 2 * CODE1_ROWS), _mm_set1_ps(query->slack), bounds);
+            _mm_storeu_ps(out + CODE1_ROWS * b + 4 * i, bounds);
+        }
     }
+}
 
-#define FROM_U8(byte) ((float)(byte))
-ROW_KERNEL(dot_f16, METRIC_DOT, uint16_t, load_f16, kernel_f32_from_f16)
-ROW_KERNEL(l2_f16, METRIC_L2, uint16_t, load_f16, kernel_f32_from_f16)
-ROW_KERNEL(dot_u8, METRIC_DOT, uint8_t, load_u8, FROM_U8)
-ROW_KERNEL(l2_u8, METRIC_L2, uint8_t, load_u8, FROM_U8)
+/* ---- Rotation ---- */
 
-static void hadamard_avx2(float *values, size_t size) {
+void kernel_hadamard_f32_avx2(float *values, size_t size) {
     hadamard(values, size);
 }
-
-const struct code_kernels code_kernels_avx2 = {
-    .isa = "avx2",
-    .code4_dots = code4_dots_avx2,
-    .hadamard_f32 = hadamard_avx2,
-    .dot_f16 = dot_f16_avx2,
-    .l2_f16 = l2_f16_avx2,
-    .dot_u8 = dot_u8_avx2,
-    .l2_u8 = l2_u8_avx2,
-};

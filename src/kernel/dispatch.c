@@ -7,7 +7,7 @@
 
 #include "kernel/kernel_private.h"
 
-#define KERNELS_MAX 3u
+#define KERNELS_MAX 4u
 
 /* The sets that this CPU runs, worst first; returns how many, at least the scalar one. */
 static size_t list_kernels(const struct kernels *out[static KERNELS_MAX]) {
@@ -20,6 +20,10 @@ static size_t list_kernels(const struct kernels *out[static KERNELS_MAX]) {
         out[count++] = &kernels_avx2;
         if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")) {
             out[count++] = &kernels_avx512;
+            if (__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") &&
+                __builtin_cpu_supports("avx512vpopcntdq")) {
+                out[count++] = &kernels_avx512vnni;
+            }
         }
     }
 #endif

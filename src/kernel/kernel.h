@@ -16,12 +16,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernel/codes.h"
+
 enum kernel_metric { KERNEL_DOT, KERNEL_L2, KERNEL_L1, KERNEL_COSINE };
 #define KERNEL_FLOAT_METRICS 3u /* those before KERNEL_COSINE */
 #define KERNEL_METRICS 4u
 
 struct kernels {
-    const char *isa; /* "scalar", "avx2", "avx512", "neon" */
+    const char *isa; /* "scalar", "avx2", "avx512", "avx512vnni", "neon" */
     float (*dot_f32)(const float *left, const float *right, size_t dim);
     float (*l2_f32)(const float *left, const float *right, size_t dim);
     float (*l1_f32)(const float *left, const float *right, size_t dim);
@@ -43,10 +45,22 @@ struct kernels {
     /* Positions i with values[i] <= bound, ascending, into out[count]; returns how many. NaN never
      * passes. count <= 65536. */
     uint32_t (*select_f32)(const float *values, uint32_t count, float bound, uint16_t *out);
+    /* 4-bit codes (codes.h) anywhere: out[i] = sum of query * code_i over `padded` dimensions,
+     * exact; padded <= 65536. `query`: [code4_slots(padded)]. */
+    void (*code4_dots)(const int8_t *query, const uint8_t *const *codes, size_t count,
+                       size_t padded, int32_t *out);
+    /* 1-bit codes in blocks (codes.h), aligned to 64: for each of their rows norm + scale * (step *
+     * sum + offset) - error * slack, where sum is that of the query's values at the row's bits,
+     * exact. `out`: [CODE1_ROWS * block_count], aligned to 64. */
+    void (*code1_bounds)(const struct code1_query *query, const void *blocks, size_t block_count,
+                         size_t words, float *out);
+    /* Fast Walsh-Hadamard transform of `size` (a power of two) values in place, scaled to keep
+     * norms; the same bits on every instruction set. */
+    void (*hadamard_f32)(float *values, size_t size);
 };
 
-/* The best set that this CPU runs; INSULA_ISA=scalar|avx2|avx512|neon in the environment lowers it.
- */
+/* The best set that this CPU runs; INSULA_ISA=scalar|avx2|avx512|avx512vnni|neon in the environment
+ * lowers it. */
 const struct kernels *kernels_get(void);
 /* A named set, or NULL when this CPU lacks it. */
 const struct kernels *kernels_for(const char *isa);

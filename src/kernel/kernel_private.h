@@ -25,13 +25,27 @@ static inline float half_to_float(uint16_t half) {
     return value;
 }
 
+/* The kernels of compressed rows lie in files of their own, codes_*.c. */
+#define CODE_KERNELS(isa)                                                                          \
+    void kernel_code4_dots_##isa(const int8_t *query, const uint8_t *const *codes, size_t count,   \
+                                 size_t padded, int32_t *out);                                     \
+    void kernel_code1_bounds_##isa(const struct code1_query *query, const void *blocks,            \
+                                   size_t block_count, size_t words, float *out);                  \
+    void kernel_hadamard_f32_##isa(float *values, size_t size);
+
 extern const struct kernels kernels_scalar;
+CODE_KERNELS(scalar)
 #if defined(__x86_64__)
 extern const struct kernels kernels_avx2;
 extern const struct kernels kernels_avx512;
+extern const struct kernels kernels_avx512vnni; /* and VPOPCNTDQ: every CPU with one has both */
+CODE_KERNELS(avx2)
+CODE_KERNELS(avx512)
+CODE_KERNELS(avx512vnni)
 #endif
 #if defined(__aarch64__)
 extern const struct kernels kernels_neon;
+CODE_KERNELS(neon)
 #endif
 
 #endif

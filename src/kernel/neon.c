@@ -172,5 +172,8 @@ static uint32_t kernel_select_f32_neon(const float *values, uint32_t count, floa
 const struct kernels kernels_neon = {
     .isa = "neon",
     .select_f32 = kernel_select_f32_neon,
+    .code4_dots = kernel_code4_dots_neon,
+    .code1_bounds = kernel_code1_bounds_neon,
+    .hadamard_f32 = kernel_hadamard_f32_neon,
     KERNEL_FORMS,
 };

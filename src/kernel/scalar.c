@@ -95,5 +95,8 @@ static uint32_t kernel_select_f32_scalar(const float *values, uint32_t count, fl
 const struct kernels kernels_scalar = {
     .isa = "scalar",
     .select_f32 = kernel_select_f32_scalar,
+    .code4_dots = kernel_code4_dots_scalar,
+    .code1_bounds = kernel_code1_bounds_scalar,
+    .hadamard_f32 = kernel_hadamard_f32_scalar,
     KERNEL_FORMS,
 };

@@ -28,7 +28,7 @@ files="src/kernel/*.c src/base/hash.c src/base/id.c src/base/status.c src/base/j
     src/segment/*.c src/payload/*.c src/engine/record.c tests/unit/segment/segment_kit.c"
 for file in $files; do
     case $file in
-    *avx2.c | *avx512.c) ;;
+    *avx2.c | *avx512.c | *avx512vnni.c) ;;
     *) echo "$file" ;;
     esac
 done | xargs -P 2 -I FILE sh -c '

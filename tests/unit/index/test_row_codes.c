@@ -83,7 +83,7 @@ static void estimate_pairs(uint32_t dim, uint32_t kind, uint64_t *seed, double *
         code_query_make(rotated, rotation.padded, &prepared);
         const uint8_t *codes[1] = {code};
         int32_t product;
-        code_kernels_get()->code4_dots(values, codes, 1, rotation.padded, &product);
+        kernels_get()->code4_dots(values, codes, 1, rotation.padded, &product);
         double got = (double)(factors.scale * (prepared.step * (float)product + prepared.offset));
         double want = dot(row, query, dim) - dot(centre, query, dim);
         double size = sqrt((double)factors.norm * dot(query, query, dim));

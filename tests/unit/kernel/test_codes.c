@@ -1,7 +1,6 @@
 /* Goal: kernels for compressed rows agree with the scalar reference on every instruction set.
  * Method: all code lengths up to 272 dimensions and some large ones, extreme values, buffers that
- * end right before a page without access; all 65,536 half floats; transforms against their
- * definition. */
+ * end right before a page without access; transforms against their definition. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,13 +14,14 @@
 #include <sys/mman.h>
 
 #include "base/hash.h"
-#include "kernel/codes.h"
+#include "kernel/kernel.h"
 
 #define GUARDED_BYTES (1u << 20)
 #define PAGE_BYTES 4096u
 #define CODES 7u
 
-static const char *const isas[] = {"avx2", "avx512"};
+static const char *const isas[] = {"avx2", "avx512", "avx512vnni", "neon"};
+static const char *const all_isas[] = {"scalar", "avx2", "avx512", "avx512vnni", "neon"};
 static uint8_t *guarded;
 
 static int setup(void **state) {
@@ -40,8 +40,8 @@ static void *at_end(size_t size) {
     return guarded + GUARDED_BYTES - size;
 }
 
-static void check_codes(const struct code_kernels *set, uint32_t padded, uint32_t kind) {
-    const struct code_kernels *reference = code_kernels_for("scalar");
+static void check_codes(const struct kernels *set, uint32_t padded, uint32_t kind) {
+    const struct kernels *reference = kernels_for("scalar");
     size_t bytes = padded / 2, slots = code4_slots(padded);
     uint8_t *all = at_end(bytes * CODES);
     int8_t *query = calloc(slots, 1);
@@ -71,7 +71,7 @@ static void test_code4(void **state) {
     (void)state;
     static const uint32_t large[] = {512, 784, 1024, 1040, 4096, 65536};
     for (size_t i = 0; i < sizeof(isas) / sizeof(isas[0]); i++) {
-        const struct code_kernels *set = code_kernels_for(isas[i]);
+        const struct kernels *set = kernels_for(isas[i]);
         for (uint32_t kind = 0; kind < 3 && set != NULL; kind++) {
             for (uint32_t padded = 16; padded <= 272; padded += 16) {
                 check_codes(set, padded, kind);
@@ -87,7 +87,7 @@ static void test_code4(void **state) {
 static void test_layout(void **state) {
     (void)state;
     static const uint32_t sizes[] = {16, 112, 128, 208, 784};
-    const struct code_kernels *set = code_kernels_get();
+    const struct kernels *set = kernels_get();
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         uint32_t padded = sizes[i];
         for (uint32_t d = 0; d < padded; d++) {
@@ -105,82 +105,64 @@ static void test_layout(void **state) {
     }
 }
 
-static void test_halves(void **state) {
+/* A block of rows with all factors, and what its bounds should be, in double. */
+#define BLOCKS 3u
+
+static void check_code1(const struct kernels *set, uint32_t words, uint32_t kind) {
+    size_t bytes = code1_block_bytes(words);
+    uint8_t *blocks = at_end(bytes * BLOCKS);
+    uint64_t *planes = malloc(words * CODE1_PLANES * sizeof(uint64_t));
+    float *out = aligned_alloc(64, BLOCKS * CODE1_ROWS * sizeof(float));
+    assert_non_null(planes);
+    assert_non_null(out);
+    for (uint32_t i = 0; i < words * CODE1_PLANES; i++) {
+        planes[i] = kind == 0 ? hash_u64(i + 3) : kind == 1 ? ~0ull : i % 4 == 3 ? ~0ull : 0;
+    }
+    struct code1_query query = {.planes = planes, .step = 0.37f, .offset = -11.5f, .slack = 1.9f};
+    for (uint32_t b = 0; b < BLOCKS; b++) {
+        uint64_t *bits = (uint64_t *)(void *)(blocks + b * bytes);
+        float *factors = (float *)(void *)(bits + (size_t)CODE1_ROWS * words);
+        for (uint32_t i = 0; i < CODE1_ROWS * words; i++) {
+            bits[i] = kind == 0 ? hash_u64(i * 7 + b) : ~0ull;
+        }
+        for (uint32_t i = 0; i < CODE1_ROWS * CODE1_FACTORS; i++) {
+            factors[i] = (float)(hash_u64(i + b) % 1000) / 100.0f;
+        }
+    }
+    set->code1_bounds(&query, blocks, BLOCKS, words, out);
+    for (uint32_t row = 0; row < BLOCKS * CODE1_ROWS; row++) {
+        const uint64_t *bits = (const uint64_t *)(void *)(blocks + row / CODE1_ROWS * bytes);
+        const float *factors = (const float *)(bits + (size_t)CODE1_ROWS * words);
+        uint32_t in = row % CODE1_ROWS;
+        int64_t sum = 0;
+        for (uint32_t d = 0; d < words * 64; d++) {
+            const uint64_t *of = planes + (size_t)CODE1_PLANES * (d / 64);
+            for (uint32_t p = 0; p < CODE1_PLANES; p++) {
+                uint64_t both = bits[CODE1_ROWS * (d / 64) + in] & of[p];
+                sum += (both >> d % 64 & 1) != 0 ? (p == 3 ? -8 : 1 << p) : 0;
+            }
+        }
+        double product = 0.37 * (double)sum - 11.5;
+        double scaled = (double)factors[CODE1_ROWS + in] * product;
+        double want = (double)factors[in] + scaled - (double)factors[2 * CODE1_ROWS + in] * 1.9;
+        if (fabs((double)out[row] - want) > 1e-5 * (fabs(scaled) + 50)) {
+            fail_msg("%s, %u words, row %u: %f, not %f", set->isa, words, row, (double)out[row],
+                     want);
+        }
+    }
+    free(planes);
+    free(out);
+}
+
+static void test_code1(void **state) {
     (void)state;
-    for (uint32_t half = 0; half < 65536; half++) {
-        float value = kernel_f32_from_f16((uint16_t)half);
-        uint32_t exponent = half >> 10 & 31, fraction = half & 1023;
-        if (exponent == 31 && fraction != 0) {
-            assert_true(isnan(value));
-            assert_true(isnan(kernel_f32_from_f16(kernel_f16_from_f32(value))));
-            continue;
-        }
-        double want = exponent == 31  ? (double)INFINITY
-                      : exponent == 0 ? fraction * 0x1p-24
-                                      : (1024 + fraction) * ldexp(1, (int)exponent - 25);
-        assert_true((double)value == (half >= 32768 ? -want : want));
-        assert_int_equal(kernel_f16_from_f32(value), half);
-        if (exponent < 30) { /* between two halves: to the nearer one, ties to even */
-            float next = kernel_f32_from_f16((uint16_t)(half + 1));
-            float middle = (value + next) / 2;
-            assert_int_equal(kernel_f16_from_f32(middle), half + (half & 1));
-            assert_int_equal(kernel_f16_from_f32(nextafterf(middle, value)), half);
-            assert_int_equal(kernel_f16_from_f32(nextafterf(middle, next)), half + 1);
-        }
-    }
-    assert_int_equal(kernel_f16_from_f32(65519.0f), 0x7bff);
-    assert_int_equal(kernel_f16_from_f32(65520.0f), 0x7c00);
-    assert_int_equal(kernel_f16_from_f32(1e30f), 0x7c00);
-}
-
-static void check_row(const char *what, double want, float got, double scale) {
-    if (fabs(want - (double)got) > 1e-5 * scale + 1e-30) {
-        fail_msg("%s: %.9g instead of %.9g", what, (double)got, want);
-    }
-}
-
-static void check_rows(const struct code_kernels *set, uint32_t dim) {
-    uint16_t *halves = at_end(dim * sizeof(uint16_t));
-    float *query = malloc(dim * sizeof(float));
-    assert_non_null(query);
-    double dot = 0, l2 = 0, sizes = 0;
-    for (uint32_t i = 0; i < dim; i++) {
-        query[i] = (float)(int32_t)(hash_u64(i) >> 40) / 65536.0f - 128.0f;
-        halves[i] = kernel_f16_from_f32((float)(hash_u64(i + 5) % 2001) / 100.0f - 10.0f);
-        double value = (double)kernel_f32_from_f16(halves[i]),
-               difference = (double)query[i] - value;
-        dot += (double)query[i] * value;
-        l2 += difference * difference;
-        sizes += fabs((double)query[i] * value);
-    }
-    check_row("dot_f16", dot, set->dot_f16(query, halves, dim), sizes);
-    check_row("l2_f16", l2, set->l2_f16(query, halves, dim), l2);
-    uint8_t *bytes = at_end(dim);
-    dot = l2 = sizes = 0;
-    for (uint32_t i = 0; i < dim; i++) {
-        bytes[i] = (uint8_t)hash_u64(i + 9);
-        double difference = (double)query[i] - bytes[i];
-        dot += (double)query[i] * bytes[i];
-        l2 += difference * difference;
-        sizes += fabs((double)query[i] * bytes[i]);
-    }
-    check_row("dot_u8", dot, set->dot_u8(query, bytes, dim), sizes);
-    check_row("l2_u8", l2, set->l2_u8(query, bytes, dim), l2);
-    free(query);
-}
-
-static void test_rows(void **state) {
-    (void)state;
-    static const char *const all[] = {"scalar", "avx2", "avx512"};
-    for (size_t i = 0; i < 3; i++) {
-        const struct code_kernels *set = code_kernels_for(all[i]);
-        for (uint32_t dim = 1; dim <= 130 && set != NULL; dim++) {
-            check_rows(set, dim);
-        }
-        if (set != NULL) {
-            check_rows(set, 784);
-            check_rows(set, 1537);
-            check_rows(set, 65536);
+    static const uint32_t sizes[] = {1, 2, 3, 4, 5, 13, 64, 1024};
+    for (size_t i = 0; i < sizeof(all_isas) / sizeof(all_isas[0]); i++) {
+        const struct kernels *set = kernels_for(all_isas[i]);
+        for (size_t j = 0; j < sizeof(sizes) / sizeof(sizes[0]) && set != NULL; j++) {
+            for (uint32_t kind = 0; kind < 3; kind++) {
+                check_code1(set, sizes[j], kind);
+            }
         }
     }
 }
@@ -189,7 +171,7 @@ static void test_rows(void **state) {
  * (-1)^popcount(i & j), scaled; random values on every set. */
 static void test_hadamard(void **state) {
     (void)state;
-    const struct code_kernels *reference = code_kernels_for("scalar");
+    const struct kernels *reference = kernels_for("scalar");
     for (uint32_t size = 1; size <= 64; size *= 2) {
         for (uint32_t j = 0; j < size; j++) {
             float values[64] = {0};
@@ -202,7 +184,7 @@ static void test_hadamard(void **state) {
         }
     }
     for (size_t s = 0; s < sizeof(isas) / sizeof(isas[0]); s++) {
-        const struct code_kernels *set = code_kernels_for(isas[s]);
+        const struct kernels *set = kernels_for(isas[s]);
         for (uint32_t size = 1; size <= 4096 && set != NULL; size *= 2) {
             static float want[4096], got[4096];
             for (uint32_t i = 0; i < size; i++) {
@@ -217,8 +199,9 @@ static void test_hadamard(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_code4),    cmocka_unit_test(test_layout),
-        cmocka_unit_test(test_halves),   cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_code4),
+        cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_code1),
         cmocka_unit_test(test_hadamard),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -21,7 +21,7 @@
 #define PAGE_BYTES 4096u
 #define TOLERANCE 1e-5
 
-static const char *const isas[] = {"scalar", "avx2", "avx512", "neon"};
+static const char *const isas[] = {"scalar", "avx2", "avx512", "avx512vnni", "neon"};
 static uint8_t *guarded[2]; /* GUARDED_BYTES each, then a page without access */
 
 static int setup(void **state) {

@@ -19,7 +19,7 @@
 #define ROWS 7u
 #define DIM_MAX 65536u
 
-static const char *const isas[] = {"scalar", "avx2", "avx512", "neon"};
+static const char *const isas[] = {"scalar", "avx2", "avx512", "avx512vnni", "neon"};
 static uint8_t *guarded[2]; /* GUARDED_BYTES each, then a page without access */
 static uint64_t seed = 5;
 
