@@ -12,7 +12,7 @@ import unittest
 ROOT = pathlib.Path(__file__).parent.parent
 PROGRAM = '#!/bin/sh\necho "{name} $*" >> "$CALLS"\ncase " $FAILING " in *" {name} "*) exit 1 ;; esac\n'
 NEEDS_PACKAGES = ["run", "demo", "build", "test", "check", "asan", "tsan", "fuzz", "sim", "bench",
-                  "why", "gates", "soak", "cover"]
+                  "why", "clients", "gates", "soak", "cover"]
 
 
 class DevTest(unittest.TestCase):
