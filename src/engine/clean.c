@@ -9,7 +9,7 @@
 #include "segment/extent_copy.h"
 
 #define CLEAN_FILES_MAX 8u /* of one job: their remains become one file */
-#define CLEAN_BYTES_MAX (64ull << 20)
+#define CLEAN_SHARE 2u       /* copies at most a generation's bytes over that: half a flush's work */
 #define CLEAN_EXTENTS_MAX 32768u /* listed in one job: 3 MiB */
 #define CLEAN_SLICE 2000u        /* of them looked up in one step: some 200 us */
 
@@ -205,7 +205,7 @@ static void look_up(ins_task *task) {
         if (live_run(clean, item, &island) == NULL) {
             continue;
         }
-        if (clean->kept_bytes >= CLEAN_BYTES_MAX) {
+        if (clean->kept_bytes >= db->generation_bytes / CLEAN_SHARE) {
             cut_list(clean, item);
             break;
         }
@@ -283,7 +283,7 @@ static bool due(const struct ins_db *db, const struct file_slot *file) {
 static void choose(struct clean *clean) {
     struct ins_db *db = clean->db;
     uint64_t bytes = 0;
-    while (clean->victim_count < CLEAN_FILES_MAX && bytes < CLEAN_BYTES_MAX) {
+    while (clean->victim_count < CLEAN_FILES_MAX && bytes < db->generation_bytes / CLEAN_SHARE) {
         uint32_t best = UINT32_MAX;
         for (uint32_t slot = 0; slot < db->files.slot_count; slot++) {
             const struct file_slot *file = files_at(&db->files, slot);
@@ -307,7 +307,7 @@ static void choose(struct clean *clean) {
 /* While there are writes files empty by themselves: it pays to wait, as far as the disk allows. */
 static bool wanted(const struct ins_db *db) {
     bool quiet = db->clean_percent >= CLEAN_PERCENT_QUIET;
-    bool much = 100 * db->files.bytes > CLEAN_TOTAL_PERCENT * db->files.live_bytes;
+    bool much = 100 * db->files.named_bytes > CLEAN_TOTAL_PERCENT * db->files.live_bytes;
     return db->files.dropped_runs && !db->writes_stopped && (quiet || much);
 }
 

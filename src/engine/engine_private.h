@@ -61,7 +61,8 @@ struct ins_db {
     struct clean *clean;
     struct removal *removal;
     bool merge_turn;   /* a flush was the last job: a merge may go before the next one, and */
-    bool clean_turn;   /* then a cleaning */
+    bool remove_turn;  /* then a removal, and */
+    bool clean_turn;   /* a cleaning */
     bool merge_open;   /* the queue is worked off; else it waits for the next flush, or for quiet */
     bool merge_urgent; /* an island has INS_RUNS_MAX runs: no flush before the queue is empty */
     struct island *merge_first, *merge_last; /* islands with too many runs */

@@ -285,6 +285,7 @@ static void flush_finish(struct flush *flush) {
         db->flush_bytes += flush->info.size_bytes;
         db->landed_lsn = flush->version_high;
         db->merge_turn = true;
+        db->remove_turn = true;
         db->clean_turn = true;
         db->merge_open = true;
         tidy_want(db);

@@ -48,6 +48,7 @@ static void removal_landed(ins_task *task) {
         jobs_failed(db, "letting go of old files", &removal->error);
     }
     db->removal = NULL;
+    db->remove_turn = false;
     arena_free(db->arena, INS_MEM_JOB, removal, sizeof(*removal));
     jobs_kick(db);
 }
@@ -166,7 +167,7 @@ static void post_housekeeping(struct ins_db *db) {
     }
 }
 
-/* Flush, merge and cleaning take turns: when 50,000 islands come to need a merge at once, as they
+/* Flush, merge, removal and cleaning take turns: when 50,000 islands come to need a merge at once, as they
  * do when all of them are written to, writers would wait for all of it. What bounds the runs of an
  * island is that nothing is flushed any more when one has INS_RUNS_MAX, before the queue is empty.
  * Between flushes the queue waits: islands that come to need a merge one by one, since they are
@@ -179,7 +180,8 @@ static void begin_job(struct ins_db *db) {
     if (merge_now && merge_begin(db)) {
         return;
     }
-    if (db->clean_turn && !db->stopping && !db->merge_urgent && clean_begin(db)) {
+    if (!db->merge_urgent && ((db->remove_turn && removal_begin(db)) ||
+                              (db->clean_turn && !db->stopping && clean_begin(db)))) {
         return;
     }
     if (!db->merge_urgent && flush_begin(db)) {
@@ -188,7 +190,7 @@ static void begin_job(struct ins_db *db) {
     if (merges && db->merge_open && merge_begin(db)) {
         return;
     }
-    (void)((!db->stopping && clean_begin(db)) || removal_begin(db));
+    (void)(removal_begin(db) || (!db->stopping && clean_begin(db)));
 }
 
 void jobs_kick(struct ins_db *db) {

@@ -11,7 +11,7 @@
 #include "engine/merge_private.h"
 
 /* One job merges at most this much, so that the next flush never waits long. */
-#define MERGE_BYTES_MAX (256ull << 20)
+#define MERGE_GENERATIONS 2u
 #define MERGE_ISLANDS_MAX 4096u
 
 struct merge {
@@ -285,7 +285,7 @@ static int order_items(const void *left, const void *right) {
 static void take_items(struct merge *merge) {
     struct ins_db *db = merge->db;
     uint64_t bytes = 0;
-    while (bytes < MERGE_BYTES_MAX && merge->item_count < MERGE_ISLANDS_MAX) {
+    while (bytes < MERGE_GENERATIONS * db->generation_bytes && merge->item_count < MERGE_ISLANDS_MAX) {
         struct island *island = merge_queue_take(db);
         if (island == NULL) {
             return;

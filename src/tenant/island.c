@@ -78,6 +78,7 @@ void files_unpin(struct files *files, uint32_t slot) {
 
 static void files_add_run(struct files *files, const struct run *run) {
     struct file_slot *file = files_at(files, run->file_slot);
+    files->named_bytes += file->runs == 0 ? file->info.size_bytes : 0;
     file->runs++;
     file->live_bytes += run_bytes(run);
     files->live_bytes += run_bytes(run);
@@ -90,6 +91,7 @@ static void files_drop_run(struct files *files, const struct run *run) {
     file->runs--;
     file->live_bytes -= run_bytes(run);
     files->live_bytes -= run_bytes(run);
+    files->named_bytes -= file->runs == 0 ? file->info.size_bytes : 0;
     if (file->runs == 0 && file->pins == 0) {
         files->garbage = true;
     }
@@ -371,7 +373,7 @@ static uint64_t named_bytes(const struct islands *islands, uint32_t slot, uint32
 
 void islands_check(const struct islands *islands) {
     const struct files *files = islands->files;
-    uint64_t bytes = 0, live = 0, runs = 0;
+    uint64_t bytes = 0, named = 0, live = 0, runs = 0;
     for (uint32_t slot = 0; slot < files->slot_count; slot++) {
         const struct file_slot *file = files_at(files, slot);
         uint32_t run_count;
@@ -382,10 +384,12 @@ void islands_check(const struct islands *islands) {
         INS_ASSERT(run_count == file->runs);
         INS_ASSERT(file->live_bytes <= file->info.size_bytes);
         bytes += file->info.size_bytes;
+        named += run_count > 0 ? file->info.size_bytes : 0;
         live += file->live_bytes;
         runs += run_count;
     }
     INS_ASSERT(bytes == files->bytes);
+    INS_ASSERT(named == files->named_bytes);
     INS_ASSERT(live == files->live_bytes);
     INS_ASSERT(runs == islands->run_count);
 }

@@ -99,7 +99,9 @@ struct files {
     struct file_slot *pieces[FILES_PIECES_MAX];
     uint32_t slot_count; /* slots ever used */
     uint32_t used_count;
-    uint64_t bytes, live_bytes; /* of all slots in use */
+    uint64_t bytes;       /* of all slots in use, */
+    uint64_t named_bytes; /* of those that runs name: the others go by themselves, */
+    uint64_t live_bytes;  /* and of what runs name in them */
     bool garbage;               /* some slot may have fallen to no runs and no pins */
     bool dropped_runs;          /* since cleaning last looked for files to clean */
 };

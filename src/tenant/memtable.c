@@ -7,9 +7,10 @@
 #include "base/status.h"
 #include "tenant/island.h"
 
-/* A dirty tenant has three rows in the median: its first block holds about one row of 128 floats,
- * later ones double, so that a bulk load wastes little and a single write costs little. */
-#define BLOCK_FIRST 768u
+/* A dirty tenant has three rows in the median: its first blocks hold one row each, later ones a
+ * quarter of what it has already. So a single write costs little, a bulk load allocates seldom, and
+ * what is reserved and not used stays below a fifth: the fuller the memtables, the fewer flushes. */
+#define BLOCK_GROWTH 4u
 #define BLOCK_LARGEST (64u << 10)
 
 struct memblock {
@@ -66,9 +67,6 @@ static size_t row_bytes(uint32_t vector_bytes, uint32_t payload_size) {
 
 uint64_t memrow_cost(uint32_t vector_bytes, uint32_t payload_size) {
     size_t block = row_bytes(vector_bytes, payload_size) + sizeof(struct memblock);
-    if (block < BLOCK_LARGEST) {
-        block = block > BLOCK_FIRST ? block : BLOCK_FIRST;
-    }
     return arena_class_size(block) + arena_class_size(sizeof(struct island_mem)) +
            2 * sizeof(struct table_node *);
 }
@@ -92,26 +90,32 @@ static struct island_mem *island_mem_of(struct generation *generation, struct is
                                .island = island,
                                .scope = island->scope->key,
                                .incarnation = island->incarnation,
-                               .directory = (island->flags & ISLAND_DIRECTORY) != 0,
-                               .block_next = BLOCK_FIRST};
+                               .directory = (island->flags & ISLAND_DIRECTORY) != 0};
     generation->islands = mem;
     generation->island_count++;
     *slot = mem;
     return mem;
 }
 
+/* For the next row of that size and some more like it: all of the class that the arena gives. */
+static size_t block_size(const struct island_mem *mem, size_t size) {
+    size_t least = size + sizeof(struct memblock);
+    size_t want = size * (1 + mem->prepared_count / BLOCK_GROWTH) + sizeof(struct memblock);
+    want = want < BLOCK_LARGEST ? want : BLOCK_LARGEST;
+    return arena_class_size(want > least ? want : least);
+}
+
 static void *row_alloc(struct generation *generation, struct island_mem *mem, size_t size) {
     if (size > mem->block_left) {
-        size_t want = size + sizeof(struct memblock);
-        size_t block = want > mem->block_next ? want : mem->block_next;
+        size_t block = block_size(mem, size);
         uint8_t *memory = block_alloc(generation, block);
         if (memory == NULL) {
             return NULL;
         }
-        mem->block_next = 2 * mem->block_next < BLOCK_LARGEST ? 2 * mem->block_next : BLOCK_LARGEST;
         mem->block_at = memory;
         mem->block_left = (uint32_t)(block - sizeof(struct memblock));
     }
+    mem->prepared_count++;
     void *row = mem->block_at;
     mem->block_at += size;
     mem->block_left -= (uint32_t)size;

@@ -76,9 +76,9 @@ struct island_mem {
     bool directory;
     bool oldest; /* set when frozen: the island had no run, so tombstones need not be written */
     struct memrow *first, *last;
-    uint32_t row_count;  /* all versions and tombstones */
-    uint32_t block_left; /* unused bytes of the newest block */
-    uint32_t block_next; /* size of the next block */
+    uint32_t row_count;      /* all versions and tombstones */
+    uint32_t prepared_count; /* and those that are not linked, or never will be */
+    uint32_t block_left;     /* unused bytes of the newest block */
     uint8_t *block_at;
     struct memrow *sorted; /* the flush's: newest versions in id order, linked by sort_next */
 };
