@@ -62,8 +62,7 @@
 #define INS_CHUNK_BYTES                                                                            \
     (512u << 10)              /* a large section is read, hashed, cached and evicted in these */
 #define INS_RUNS_MAX 16u      /* of one island */
-#define INS_RUNS_MERGE 8u     /* more are merged where searches come (decision 0012) */
-#define INS_RUNS_IDLE 12u     /* and where none do */
+#define INS_RUNS_MERGE 8u     /* more are merged (decision 0012) */
 #define INS_RUNS_DIRECTORY 6u /* of an id directory: each costs a look-up a filter */
 #define INS_RUNS_SEARCHED 3u  /* a search that finds more marks the island as searched */
 #define INS_DIRECTORY_BLOCK 4096u

@@ -10,7 +10,7 @@
 #include "engine/jobs.h"
 #include "engine/merge_private.h"
 
-/* One job merges at most this much, so that the next flush never waits long. */
+/* One job writes about this much at most, so that the next flush never waits long. */
 #define MERGE_GENERATIONS 2u
 #define MERGE_ISLANDS_MAX 4096u
 
@@ -246,6 +246,21 @@ static void merge_run(ins_task *task) {
 
 /* ---- Beginning ---- */
 
+static uint64_t window_bytes(const struct merge_item *item, struct merge_window window) {
+    uint64_t bytes = 0;
+    for (uint32_t i = window.first; i < window.first + window.count; i++) {
+        bytes += run_bytes(&item->runs[i]);
+    }
+    return bytes;
+}
+
+/* About: all runs are merged when half of their rows are dead. */
+static uint64_t most_written(const struct merge_item *item) {
+    uint64_t all = window_bytes(item, item->plan.all) / 2;
+    uint64_t some = window_bytes(item, item->plan.some);
+    return all > some ? all : some;
+}
+
 static struct merge_item *make_item(struct merge *merge, struct island *island,
                                     uint64_t *out_bytes) {
     struct ins_db *db = merge->db;
@@ -268,8 +283,8 @@ static struct merge_item *make_item(struct merge *merge, struct island *island,
         struct file_slot *file = files_at(&db->files, item->runs[i].file_slot);
         item->files[i] = file->info.file;
         file->pins++;
-        *out_bytes += run_bytes(&item->runs[i]);
     }
+    *out_bytes += most_written(item);
     return item;
 }
 

@@ -6,10 +6,7 @@
 /* ---- What to merge ---- */
 
 static uint32_t runs_allowed(const struct island *island) {
-    if ((island->flags & ISLAND_DIRECTORY) != 0) {
-        return INS_RUNS_DIRECTORY;
-    }
-    return (island->flags & ISLAND_READ) != 0 ? INS_RUNS_MERGE : INS_RUNS_IDLE;
+    return (island->flags & ISLAND_DIRECTORY) != 0 ? INS_RUNS_DIRECTORY : INS_RUNS_MERGE;
 }
 
 bool merge_plan_worth(enum merge_reason reason, uint64_t dead, uint64_t rows) {
@@ -56,9 +53,14 @@ static struct merge_window window_from(const struct island *island, uint32_t fir
     return window;
 }
 
-/* Of all windows of adjacent runs the one with the fewest bytes for each run that goes; of equal
- * ones the longest. An island's runs become like tiers: runs of like size are merged together, and
- * a large old one is left alone until those above it have grown. */
+static uint64_t square(uint32_t runs) {
+    return (uint64_t)runs * runs;
+}
+
+/* Of all windows of adjacent runs the one with the fewest bytes for the square of the runs that go;
+ * of equal ones the longest. An island's runs become like tiers: runs of like size are merged
+ * together, and a large old one is left alone until those above it have grown. The square, since
+ * room for one more run alone is soon used up: what was merged for it would be merged again. */
 static struct merge_window cheapest_window(const struct island *island) {
     struct merge_window best = {0};
     uint64_t best_bytes = 0;
@@ -67,8 +69,9 @@ static struct merge_window cheapest_window(const struct island *island) {
         uint64_t bytes = run_bytes(&island->runs[first]);
         for (uint32_t count = 2; count <= longest; count++) {
             bytes += run_bytes(&island->runs[first + count - 1]);
-            /* bytes / (count - 1) against the best one's, without fractions */
-            uint64_t cost = bytes * (best.count - 1), best_cost = best_bytes * (count - 1);
+            /* bytes / (count - 1)^2 against the best one's, without fractions */
+            uint64_t cost = bytes * square(best.count - 1);
+            uint64_t best_cost = best_bytes * square(count - 1);
             if (best.count == 0 || cost < best_cost || (cost == best_cost && count > best.count)) {
                 best = (struct merge_window){.first = first, .count = count};
                 best_bytes = bytes;

@@ -1,9 +1,8 @@
 /* Which islands are merged, when, and which of their runs.
  *
  * Rules (the numbers: decision 0012)
- *   runs    more than INS_RUNS_MERGE where searches come, INS_RUNS_IDLE where none do, or
- *           INS_RUNS_DIRECTORY of an id directory: the adjacent runs that cost least for each run
- *           that goes.
+ *   runs    more than INS_RUNS_MERGE, or INS_RUNS_DIRECTORY of an id directory: the adjacent
+ *           runs that cost least for the square of the runs that go.
  *           In quiet: all of them where searches found more than INS_RUNS_SEARCHED.
  *   dead    more rows dead than alive (settled: a quarter of the live ones; erasing: any): all
  * runs. What is dead is known as a bound, island->dead_most. A merge for that reason counts first
