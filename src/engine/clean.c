@@ -9,7 +9,8 @@
 #include "segment/extent_copy.h"
 
 #define CLEAN_FILES_MAX 8u /* of one job: their remains become one file */
-#define CLEAN_SHARE 2u       /* copies at most a generation's bytes over that: half a flush's work */
+#define CLEAN_SHARE 2u     /* copies at most a generation's bytes over that: half a flush's work */
+#define CLEAN_FILE_PERCENT 90u   /* a file of which more lives is worth no copy but for erasure */
 #define CLEAN_EXTENTS_MAX 32768u /* listed in one job: 3 MiB */
 #define CLEAN_SLICE 2000u        /* of them looked up in one step: some 200 us */
 
@@ -272,12 +273,13 @@ static bool emptier(const struct file_slot *a, const struct file_slot *b) {
 }
 
 static bool due(const struct ins_db *db, const struct file_slot *file) {
-    if (db->clean_percent == CLEAN_PERCENT_ERASE && file->info.file > db->tidy.last_file) {
+    bool erase = db->clean_total == CLEAN_TOTAL_ERASE;
+    if (erase && file->info.file > db->tidy.last_file) {
         return false; /* so that a pass ends although there are writes */
     }
     /* Without runs it is removed as it is. */
     return file->used && !file->removing && !file->cleaning && file->runs > 0 &&
-           100 * file->live_bytes < db->clean_percent * file->extent_bytes;
+           100 * file->live_bytes < (erase ? 100 : CLEAN_FILE_PERCENT) * file->extent_bytes;
 }
 
 static void choose(struct clean *clean) {
@@ -305,10 +307,10 @@ static void choose(struct clean *clean) {
 }
 
 /* While there are writes files empty by themselves: it pays to wait, as far as the disk allows. */
-static bool wanted(const struct ins_db *db) {
-    bool quiet = db->clean_percent >= CLEAN_PERCENT_QUIET;
-    bool much = 100 * db->files.named_bytes > CLEAN_TOTAL_PERCENT * db->files.live_bytes;
-    return db->files.dropped_runs && !db->writes_stopped && (quiet || much);
+static bool wanted(struct ins_db *db) {
+    bool much = 100 * db->files.named_bytes > db->clean_total * db->files.live_bytes;
+    db->files.dropped_runs = db->files.dropped_runs && much;
+    return db->files.dropped_runs && !db->writes_stopped;
 }
 
 bool clean_begin(struct ins_db *db) {

@@ -66,7 +66,7 @@ struct ins_db {
     bool merge_open;   /* the queue is worked off; else it waits for the next flush, or for quiet */
     bool merge_urgent; /* an island has INS_RUNS_MAX runs: no flush before the queue is empty */
     struct island *merge_first, *merge_last; /* islands with too many runs */
-    uint32_t clean_percent;                  /* files of which less than that lives are cleaned */
+    uint32_t clean_total;                    /* percent of what runs name that files may take */
     struct tidy tidy;
     struct room room;
     struct operation *flush_waiters; /* ins_flush calls */

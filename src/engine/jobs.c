@@ -167,11 +167,11 @@ static void post_housekeeping(struct ins_db *db) {
     }
 }
 
-/* Flush, merge, removal and cleaning take turns: when 50,000 islands come to need a merge at once, as they
- * do when all of them are written to, writers would wait for all of it. What bounds the runs of an
- * island is that nothing is flushed any more when one has INS_RUNS_MAX, before the queue is empty.
- * Between flushes the queue waits: islands that come to need a merge one by one, since they are
- * read, share one file. */
+/* Flush, merge, removal and cleaning take turns: when 50,000 islands come to need a merge at once,
+ * as they do when all of them are written to, writers would wait for all of it. What bounds the
+ * runs of an island is that nothing is flushed any more when one has INS_RUNS_MAX, before the queue
+ * is empty. Between flushes the queue waits: islands that come to need a merge one by one, since
+ * they are read, share one file. */
 static void begin_job(struct ins_db *db) {
     bool merges = db->merge_first != NULL && !db->stopping;
     db->merge_urgent = db->merge_urgent && merges;
@@ -200,14 +200,14 @@ void jobs_kick(struct ins_db *db) {
     if (catalog_reap(&db->catalog, db->reading.durable_lsn, REAP_ISLANDS)) {
         post_housekeeping(db);
     }
-    if (tidy_step(db)) {
-        post_housekeeping(db);
-    }
     if (db->flush_wanted && (flush_freeze(db) || flush_nothing_left(db))) {
         db->flush_wanted = false;
     }
     if (jobs_idle(db)) {
         begin_job(db);
+    }
+    if (tidy_step(db)) { /* behind begin_job, which finds out that nothing is left to clean */
+        post_housekeeping(db);
     }
     room_kick(db);
     commit_ahead(db);

@@ -65,7 +65,7 @@ static ins_status choose_window(struct merge *merge, struct merge_item *item, in
         item->counted = true;
         item->dead = (uint32_t)dead;
     }
-    if (merge_plan_worth(item->plan.reason, dead, rows->rows_in)) {
+    if (merge_plan_worth(item->plan.reason, item->plan.share, dead, rows->rows_in)) {
         item->window = item->plan.all;
     }
     merge_rows_close(rows);
@@ -274,7 +274,7 @@ static struct merge_item *make_item(struct merge *merge, struct island *island,
     item->schema = island->scope->schema == NULL ? NULL : schema_hold(island->scope->schema);
     item->directory = (island->flags & ISLAND_DIRECTORY) != 0;
     item->dead_before = island->dead_most;
-    merge_plan_make(island, (enum merge_reason)island->merge_reason, &item->plan);
+    merge_plan_make(island, (enum merge_reason)island->merge_reason, db->tidy.share, &item->plan);
     item->whole = item->plan.counted.count == island->run_count;
     uint32_t some = item->plan.some.first + item->plan.some.count;
     item->run_count = some > item->plan.counted.count ? some : item->plan.counted.count;
@@ -300,7 +300,8 @@ static int order_items(const void *left, const void *right) {
 static void take_items(struct merge *merge) {
     struct ins_db *db = merge->db;
     uint64_t bytes = 0;
-    while (bytes < MERGE_GENERATIONS * db->generation_bytes && merge->item_count < MERGE_ISLANDS_MAX) {
+    while (bytes < MERGE_GENERATIONS * db->generation_bytes &&
+           merge->item_count < MERGE_ISLANDS_MAX) {
         struct island *island = merge_queue_take(db);
         if (island == NULL) {
             return;

@@ -9,7 +9,7 @@ static uint32_t runs_allowed(const struct island *island) {
     return (island->flags & ISLAND_DIRECTORY) != 0 ? INS_RUNS_DIRECTORY : INS_RUNS_MERGE;
 }
 
-bool merge_plan_worth(enum merge_reason reason, uint64_t dead, uint64_t rows) {
+bool merge_plan_worth(enum merge_reason reason, uint32_t share, uint64_t dead, uint64_t rows) {
     switch (reason) {
     case MERGE_NONE:
         return false;
@@ -17,26 +17,34 @@ bool merge_plan_worth(enum merge_reason reason, uint64_t dead, uint64_t rows) {
     case MERGE_DEAD:
         return dead > rows - dead;
     case MERGE_SETTLE:
-        return 4 * dead > rows - dead;
+        return dead > 0 && MERGE_SHARES * dead >= share * rows;
     case MERGE_ERASE:
         return dead > 0;
     }
     return false;
 }
 
-enum merge_reason merge_reason_of(const struct island *island, enum merge_reason least) {
+uint32_t merge_dead_share(const struct island *island) {
+    uint64_t rows = island_row_count(island);
+    return rows == 0 ? 0 : (uint32_t)(MERGE_SHARES * (uint64_t)island->dead_most / rows);
+}
+
+static bool is_searched(const struct island *island) {
+    return (island->flags & ISLAND_READ) != 0 && island->run_count > INS_RUNS_SEARCHED;
+}
+
+enum merge_reason merge_reason_of(const struct island *island, enum merge_reason least,
+                                  uint32_t share) {
     uint64_t rows = island_row_count(island);
     INS_ASSERT(island->dead_most <= rows);
     if (island->run_count > runs_allowed(island)) {
         return MERGE_RUNS;
     }
-    if (merge_plan_worth(MERGE_DEAD, island->dead_most, rows)) {
+    if (merge_plan_worth(MERGE_DEAD, 0, island->dead_most, rows)) {
         return MERGE_DEAD;
     }
-    bool searched = (island->flags & ISLAND_READ) != 0 && island->run_count > INS_RUNS_SEARCHED;
-    bool tidied =
-        least != MERGE_NONE && (searched || merge_plan_worth(least, island->dead_most, rows));
-    return tidied ? least : MERGE_NONE;
+    bool tidied = is_searched(island) || merge_plan_worth(least, share, island->dead_most, rows);
+    return least != MERGE_NONE && tidied ? least : MERGE_NONE;
 }
 
 /* The longest window from `first` on that one merge can take. */
@@ -60,8 +68,9 @@ static uint64_t square(uint32_t runs) {
 /* Of all windows of adjacent runs the one with the fewest bytes for the square of the runs that go;
  * of equal ones the longest. An island's runs become like tiers: runs of like size are merged
  * together, and a large old one is left alone until those above it have grown. The square, since
- * room for one more run alone is soon used up: what was merged for it would be merged again. */
-static struct merge_window cheapest_window(const struct island *island) {
+ * room for one more run alone is soon used up: what was merged for it would be merged again.
+ * `least`: of so many runs or more. */
+static struct merge_window cheapest_window(const struct island *island, uint32_t least) {
     struct merge_window best = {0};
     uint64_t best_bytes = 0;
     for (uint32_t first = 0; first + 1 < island->run_count; first++) {
@@ -69,6 +78,9 @@ static struct merge_window cheapest_window(const struct island *island) {
         uint64_t bytes = run_bytes(&island->runs[first]);
         for (uint32_t count = 2; count <= longest; count++) {
             bytes += run_bytes(&island->runs[first + count - 1]);
+            if (count < least) {
+                continue;
+            }
             /* bytes / (count - 1)^2 against the best one's, without fractions */
             uint64_t cost = bytes * square(best.count - 1);
             uint64_t best_cost = best_bytes * square(count - 1);
@@ -81,19 +93,18 @@ static struct merge_window cheapest_window(const struct island *island) {
     return best;
 }
 
-void merge_plan_make(const struct island *island, enum merge_reason reason,
+void merge_plan_make(const struct island *island, enum merge_reason reason, uint32_t share,
                      struct merge_plan *out) {
-    *out = (struct merge_plan){.reason = reason};
-    if (merge_plan_worth(reason, island->dead_most, island_row_count(island))) {
+    *out = (struct merge_plan){.reason = reason, .share = share};
+    if (merge_plan_worth(reason, share, island->dead_most, island_row_count(island))) {
         out->all = window_from(island, 0);
         out->counted.count =
             island->run_count < MERGE_RUNS_MAX ? island->run_count : MERGE_RUNS_MAX;
     }
-    bool searched = (island->flags & ISLAND_READ) != 0 && island->run_count > INS_RUNS_SEARCHED;
-    if (island->run_count > runs_allowed(island)) {
-        out->some = cheapest_window(island);
-    } else if (reason >= MERGE_SETTLE && searched) {
-        out->some = window_from(island, 0); /* in quiet there are no tiers to keep */
+    if (reason >= MERGE_SETTLE && is_searched(island)) {
+        out->some = cheapest_window(island, island->run_count - INS_RUNS_SEARCHED + 1);
+    } else if (island->run_count > runs_allowed(island)) {
+        out->some = cheapest_window(island, 2);
     }
 }
 
@@ -103,7 +114,7 @@ void merge_want(struct ins_db *db, struct island *island, enum merge_reason leas
     if ((island->flags & (ISLAND_MERGING | ISLAND_DROPPED)) != 0) {
         return;
     }
-    enum merge_reason reason = merge_reason_of(island, least);
+    enum merge_reason reason = merge_reason_of(island, least, db->tidy.share);
     if (reason == MERGE_NONE) {
         return;
     }

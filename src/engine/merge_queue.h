@@ -3,10 +3,11 @@
  * Rules (the numbers: decision 0012)
  *   runs    more than INS_RUNS_MERGE, or INS_RUNS_DIRECTORY of an id directory: the adjacent
  *           runs that cost least for the square of the runs that go.
- *           In quiet: all of them where searches found more than INS_RUNS_SEARCHED.
- *   dead    more rows dead than alive (settled: a quarter of the live ones; erasing: any): all
- * runs. What is dead is known as a bound, island->dead_most. A merge for that reason counts first
- * and writes only when the rows are really dead; either way the number is exact afterwards. */
+ *           In quiet: down to INS_RUNS_SEARCHED where searches found more.
+ *   dead    more rows dead than alive (in quiet: a share of all rows that tidy.h chooses; erasing:
+ *           any): all runs. What is dead is known as a bound, island->dead_most. A merge for that
+ *           reason counts first and writes only when the rows are really dead; either way the
+ *           number is exact afterwards. */
 #ifndef INS_ENGINE_MERGE_QUEUE_H
 #define INS_ENGINE_MERGE_QUEUE_H
 
@@ -29,19 +30,27 @@ struct merge_window {
     uint32_t first, count; /* oldest first; count 0: none */
 };
 
+#define MERGE_SHARES 32u /* shares of dead rows are counted in these */
+
 struct merge_plan {
     enum merge_reason reason;
+    uint32_t share;              /* of a merge in quiet */
     struct merge_window counted; /* may be dead enough: all runs, but for more than can be read */
     struct merge_window all;     /* to merge then; fewer when many are large */
     struct merge_window some;    /* else; may be none */
 };
 
 /* What the island needs now; MERGE_NONE: nothing. `least`: MERGE_SETTLE or MERGE_ERASE ask for
- * more than a storm would; MERGE_NONE else. */
-enum merge_reason merge_reason_of(const struct island *island, enum merge_reason least);
-void merge_plan_make(const struct island *island, enum merge_reason reason, struct merge_plan *out);
+ * more than a storm would; MERGE_NONE else. MERGE_SETTLE: islands of which `share` or more is dead,
+ * in MERGE_SHARES. */
+enum merge_reason merge_reason_of(const struct island *island, enum merge_reason least,
+                                  uint32_t share);
+void merge_plan_make(const struct island *island, enum merge_reason reason, uint32_t share,
+                     struct merge_plan *out);
 /* True when `dead` of `rows` are too many for the reason. */
-bool merge_plan_worth(enum merge_reason reason, uint64_t dead, uint64_t rows);
+bool merge_plan_worth(enum merge_reason reason, uint32_t share, uint64_t dead, uint64_t rows);
+/* What of the island is dead at most, in MERGE_SHARES, rounded down. */
+uint32_t merge_dead_share(const struct island *island);
 
 /* Puts the island into the queue when it needs a merge; it is pinned there. */
 void merge_want(struct ins_db *db, struct island *island, enum merge_reason least);

@@ -1,5 +1,7 @@
 #include "engine/tidy.h"
 
+#include <string.h>
+
 #include "engine/engine_private.h"
 #include "engine/flush.h"
 #include "engine/jobs.h"
@@ -19,6 +21,16 @@ static void arm(struct ins_db *db) {
     db->runtime->timer(db->runtime->context, INS_LANE_REQUEST, &db->tidy.timer, TIDY_QUIET_NS);
 }
 
+_Static_assert(TIDY_SHARES == MERGE_SHARES, "the same shares");
+
+static void begin_weighing(struct ins_db *db) {
+    struct tidy *tidy = &db->tidy;
+    tidy->stage = TIDY_WEIGH;
+    tidy->bucket = 0;
+    tidy->named_bytes = 0;
+    memset(tidy->dead_bytes, 0, sizeof(tidy->dead_bytes));
+}
+
 static void begin_sweep(struct ins_db *db) {
     db->tidy.stage = TIDY_SWEEP;
     db->tidy.bucket = 0;
@@ -33,14 +45,15 @@ static void ring(ins_timer *timer) {
         arm(db);
         return;
     }
-    begin_sweep(db);
+    tidy->sweeps = 0;
+    begin_weighing(db);
     jobs_kick(db);
 }
 
 void tidy_want(struct ins_db *db) {
     bool recovering = db->wal == NULL; /* it asks again at its end */
     if (!db->tidy.timer.armed && !db->stopping && !recovering && !db->tidy.erasing) {
-        db->clean_percent = CLEAN_PERCENT_BUSY;
+        db->clean_total = CLEAN_TOTAL_BUSY;
         db->tidy.timer.run = ring;
         arm(db);
     }
@@ -116,7 +129,7 @@ static void end_erasure(struct ins_db *db) {
     struct tidy *tidy = &db->tidy;
     tidy->erasing = false;
     tidy->stage = TIDY_DONE;
-    db->clean_percent = CLEAN_PERCENT_BUSY;
+    db->clean_total = CLEAN_TOTAL_BUSY;
     db->erasure_count++;
     if (tidy->lsn != sequenced(db)) {
         tidy_want(db);
@@ -126,23 +139,48 @@ static void end_erasure(struct ins_db *db) {
 
 /* ---- Stages ---- */
 
-static void sweep(struct ins_db *db) {
+/* A slice of all islands; true when it was the last one. */
+static bool walk(struct ins_db *db, void (*visit)(struct ins_db *db, struct island *island)) {
     struct tidy *tidy = &db->tidy;
     const struct table *table = &db->islands.by_incarnation;
     uint64_t stop = tidy->bucket + SWEEP_BUCKETS;
-    enum merge_reason least = tidy->erasing ? MERGE_ERASE : MERGE_SETTLE;
     for (; tidy->bucket < table->bucket_count && tidy->bucket < stop; tidy->bucket++) {
         for (struct table_node *node = table_bucket(table, tidy->bucket); node != NULL;
              node = node->next) {
-            struct island *island = (struct island *)(void *)node; /* the first member */
-            merge_want(db, island, least);
-            tidy->found += (island->flags & ISLAND_MERGING) != 0;
+            visit(db, (struct island *)(void *)node); /* the first member */
         }
     }
-    if (tidy->bucket >= table->bucket_count) {
-        tidy->stage = TIDY_MERGE;
-        tidy->sweeps++;
+    return tidy->bucket >= table->bucket_count;
+}
+
+static void weigh_island(struct ins_db *db, struct island *island) {
+    uint64_t bytes = 0, rows = island_row_count(island);
+    for (uint32_t i = 0; i < island->run_count; i++) {
+        bytes += run_bytes(&island->runs[i]);
     }
+    db->tidy.named_bytes += bytes;
+    if (rows > 0) {
+        double share = (double)island->dead_most / (double)rows;
+        db->tidy.dead_bytes[merge_dead_share(island)] += (uint64_t)((double)bytes * share);
+    }
+}
+
+/* The largest shares go first: for a byte that goes they copy least. */
+static uint32_t choose_share(const struct tidy *tidy) {
+    uint64_t dead = 0;
+    for (uint32_t share = 0; share <= TIDY_SHARES; share++) {
+        dead += tidy->dead_bytes[share];
+    }
+    uint32_t share = TIDY_SHARES + 1;
+    while (share > 1 && 100 * dead > TIDY_DEAD_PERCENT * (tidy->named_bytes - dead)) {
+        dead -= tidy->dead_bytes[--share];
+    }
+    return share;
+}
+
+static void sweep_island(struct ins_db *db, struct island *island) {
+    merge_want(db, island, db->tidy.erasing ? MERGE_ERASE : MERGE_SETTLE);
+    db->tidy.found += (island->flags & ISLAND_MERGING) != 0;
 }
 
 static uint64_t newest_file(const struct ins_db *db) {
@@ -162,13 +200,14 @@ static bool all_flushed(const struct ins_db *db) {
 
 static bool merged(struct ins_db *db) {
     struct tidy *tidy = &db->tidy;
-    if (tidy->erasing && tidy->found > 0 && tidy->sweeps < ERASE_SWEEPS_MAX) {
-        begin_sweep(db);
+    uint32_t passes = tidy->erasing ? ERASE_SWEEPS_MAX : TIDY_PASSES_MAX;
+    if (tidy->found > 0 && tidy->sweeps < passes) {
+        (tidy->erasing ? begin_sweep : begin_weighing)(db);
         return true;
     }
     tidy->stage = TIDY_CLEAN;
     tidy->last_file = newest_file(db);
-    db->clean_percent = tidy->erasing ? CLEAN_PERCENT_ERASE : CLEAN_PERCENT_QUIET;
+    db->clean_total = tidy->erasing ? CLEAN_TOTAL_ERASE : CLEAN_TOTAL_QUIET;
     db->files.dropped_runs = true;
     return true;
 }
@@ -185,7 +224,7 @@ static bool cleaned(struct ins_db *db) {
 
 bool tidy_step(struct ins_db *db) {
     struct tidy *tidy = &db->tidy;
-    if (!tidy->erasing && tidy->stage >= TIDY_SWEEP && tidy->lsn != sequenced(db)) {
+    if (!tidy->erasing && tidy->stage >= TIDY_WEIGH && tidy->lsn != sequenced(db)) {
         tidy_want(db); /* written to again */
         return false;
     }
@@ -206,12 +245,27 @@ bool tidy_step(struct ins_db *db) {
             return true;
         }
         return false;
+    case TIDY_WEIGH:
+        if (walk(db, weigh_island)) {
+            tidy->share = choose_share(tidy);
+            begin_sweep(db);
+        }
+        return true;
     case TIDY_SWEEP:
-        sweep(db);
+        if (walk(db, sweep_island)) {
+            tidy->stage = TIDY_MERGE;
+            tidy->sweeps++;
+        }
         return true;
     case TIDY_MERGE:
-        db->merge_open = true;
-        return db->merge_first == NULL && jobs_idle(db) ? merged(db) : false;
+        if (db->merge_first == NULL) {
+            return jobs_idle(db) ? merged(db) : false;
+        }
+        if (!db->merge_open) {
+            db->merge_open = true;
+            return true;
+        }
+        return false;
     case TIDY_CLEAN:
         return !db->files.dropped_runs && jobs_idle(db) ? cleaned(db) : false;
     case TIDY_FORGET:

@@ -1,8 +1,9 @@
 /* Tidying: what a storm leaves for later.
  *
  * In quiet: a flush makes the database untidy and arms a timer. When no record has been sequenced
- * for a whole TIDY_QUIET_NS, all islands are looked at in slices (dead rows above a quarter of the
- * live ones merge), then files of which less than 90 % lives are cleaned. The next write ends it.
+ * for a whole TIDY_QUIET_NS, all islands are weighed in slices: how much of them is dead. Those
+ * with the largest shares are merged until dead rows are a small part of the whole; then files are
+ * cleaned, the emptiest first, until they take hardly more than what lives. The next write ends it.
  *
  * For erasure: a write arms a second timer at half of the deadline. What is dead when it rings is
  * gone from all files when the pass ends: the log begins a new file, all rows are flushed, every
@@ -15,23 +16,27 @@
 
 #include "insula.h"
 
-#define CLEAN_TOTAL_PERCENT                                                                        \
-    250u                        /* of what lives: what the files may take while there are writes   \
-                                 */
-#define CLEAN_PERCENT_BUSY 75u  /* of a file that must live so that it is not cleaned, then, */
-#define CLEAN_PERCENT_QUIET 90u /* and in quiet */
-#define CLEAN_PERCENT_ERASE 100u
+/* Percent of what runs name: what the files may take. Settled data takes at most 1.15 * 1.12 times
+ * what it would alone. */
+#define CLEAN_TOTAL_BUSY 250u
+#define CLEAN_TOTAL_QUIET 112u
+#define CLEAN_TOTAL_ERASE 0u         /* every file with something dead is cleaned */
+#define TIDY_DEAD_PERCENT 15u        /* of the live bytes that dead rows may take in quiet */
+#define TIDY_PASSES_MAX 4u           /* in quiet: what was weighed by bounds is weighed again */
 #define TIDY_QUIET_NS 10000000000ull /* longer than the pauses of a bulk load */
 #define ERASE_AFTER_NS_DEFAULT (24 * 3600 * 1000000000ull)
 #define ERASE_SWEEPS_MAX                                                                           \
     3u /* islands that were in the queue for less are found by the next one                        \
         */
 
+#define TIDY_SHARES 32u /* MERGE_SHARES */
+
 enum tidy_stage {
     TIDY_DONE,   /* nothing to do before the next flush */
     TIDY_WAIT,   /* the timer looks for quiet */
     TIDY_RENEW,  /* erasure: the log begins a new file */
     TIDY_FLUSH,  /* and everything before that is flushed */
+    TIDY_WEIGH,  /* in quiet: which share of dead rows is too much */
     TIDY_SWEEP,  /* islands are looked at */
     TIDY_MERGE,  /* what the sweep found is merged, then */
     TIDY_CLEAN,  /* files are cleaned */
@@ -43,8 +48,10 @@ struct tidy {
     ins_task task; /* of the log lane or the background lane */
     enum tidy_stage stage;
     bool erasing, task_posted;
-    uint64_t lsn;       /* sequenced when the timer was armed, or when the pass began */
-    uint64_t bucket;    /* of the table of islands, while sweeping */
+    uint64_t lsn;    /* sequenced when the timer was armed, or when the pass began */
+    uint64_t bucket; /* of the table of islands, while weighing or sweeping */
+    uint32_t share;  /* MERGE_SETTLE: islands of which that much is dead; MERGE_SHARES + 1: none */
+    uint64_t named_bytes, dead_bytes[TIDY_SHARES + 1]; /* of islands, by their share */
     uint64_t last_file; /* erasure: newer files hold nothing that was dead when it began */
     uint32_t sweeps, found;
 };

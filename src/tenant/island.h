@@ -102,8 +102,8 @@ struct files {
     uint64_t bytes;       /* of all slots in use, */
     uint64_t named_bytes; /* of those that runs name: the others go by themselves, */
     uint64_t live_bytes;  /* and of what runs name in them */
-    bool garbage;               /* some slot may have fallen to no runs and no pins */
-    bool dropped_runs;          /* since cleaning last looked for files to clean */
+    bool garbage;         /* some slot may have fallen to no runs and no pins */
+    bool dropped_runs;    /* since cleaning last looked for files to clean */
 };
 
 void files_init(struct files *files, struct arena *arena);

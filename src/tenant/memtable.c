@@ -9,7 +9,8 @@
 
 /* A dirty tenant has three rows in the median: its first blocks hold one row each, later ones a
  * quarter of what it has already. So a single write costs little, a bulk load allocates seldom, and
- * what is reserved and not used stays below a fifth: the fuller the memtables, the fewer flushes. */
+ * what is reserved and not used stays below a fifth: the fuller the memtables, the fewer flushes.
+ */
 #define BLOCK_GROWTH 4u
 #define BLOCK_LARGEST (64u << 10)
 

@@ -1,15 +1,17 @@
 /* insula-amplify: bytes written for a byte acknowledged, counted and repeatable.
  *
- *   insula-amplify [--scale N] [--turns N] [--requests N] [--aging] [--check]
+ *   insula-amplify [--scale N] [--turns N] [--requests N] [--settled | --aging] [--check]
  *
  * The engine itself, on the simulator's runtime (one thread, virtual time) and its store, under
  * `storm`: of the large workload's 50,000 tenants every N-th, memtables and rates N times smaller,
  * so that a memtable holds as many rows of a tenant as it does there. Writes of one point (half) or
  * 2 to 10; tenants by popularity^0.5; 70 % overwrite, 20 % are new, 10 % delete; a query for every
  * ten points, tenants by popularity. --turns: the storm lasts until so many times the loaded points
- * were written; the second half counts. --requests: under way at once, which is what one batch of
- * the log can take together. --aging: ten times a tenth of the points of every tenant replaced,
- * then quiet; disk against that of a fresh load.
+ * were written; the second half counts. --settled: ten minutes of storm on a load that every tenant
+ * was searched in and that was settled; all counts from then until the database is idle again.
+ * --requests: under way at once, which is what one batch of the log can take together. --aging: ten
+ * times a tenth of the points of every tenant replaced, then quiet; disk against that of a fresh
+ * load.
  * --check: fails when a bound is passed. */
 #include <math.h>
 #include <stdio.h>
@@ -17,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/engine_private.h"
+#include "engine/jobs.h"
 #include "sim_runtime.h"
 #include "store/store.h"
 
@@ -27,6 +29,7 @@
 #define LOAD_POINTS 100u
 #define PAYLOAD_ROOM 256u
 #define RATE_L 2000.0 /* points a second at L */
+#define TEN_MINUTES 600
 #define RUNS_COUNTED 65u
 
 /* What must hold; see docs/decisions/0012. */
@@ -35,6 +38,7 @@
 #define ALL_MAX 4.0
 #define AGED_MAX 1.3
 #define RUNS_READ_MAX 8u
+#define FILES_MAX 3.5 /* while there are writes: bytes of files for each one that runs name */
 
 struct tenant {
     char name[16];
@@ -46,7 +50,7 @@ struct tenant {
 struct amplify {
     uint32_t scale, requests;
     double turns;
-    bool aging, check;
+    bool aging, settled, check;
     struct sim_runtime lanes;
     ins_store *store;
     ins_db *db;
@@ -57,6 +61,7 @@ struct amplify {
     uint32_t *by_popularity;
     uint64_t loaded, written, deleted, acknowledged_bytes, queries;
     uint64_t runs_read[RUNS_COUNTED];
+    double files_most; /* bytes of files for each one that runs name */
     uint32_t under_way;
     struct request *refused; /* for now: asked again */
 };
@@ -271,9 +276,8 @@ static uint32_t start_write(struct request *request) {
     return count;
 }
 
-static void start_query(struct request *request) {
+static void start_query(struct request *request, const struct tenant *tenant) {
     struct amplify *amplify = request->amplify;
-    struct tenant *tenant = draw(amplify, amplify->read_sum);
     request->value = (ins_value){.kind = INS_VALUE_TEXT,
                                  .text = {.data = tenant->name, .size = strlen(tenant->name)}};
     request->condition = (ins_condition){.kind = INS_MATCH_ANY,
@@ -365,9 +369,17 @@ static void load(struct amplify *amplify, struct request *request, const uint32_
     amplify->loaded = amplify->written;
 }
 
+/* Until what quiet brings is done. The erasure deadline is half a day later, and not waited for. */
 static void settle(struct amplify *amplify) {
     call_and_wait(amplify, ins_flush, NULL);
-    sim_run_until_idle(&amplify->lanes, true);
+    while (amplify->db->tidy.stage != TIDY_DONE || !jobs_idle(amplify->db)) {
+        if (!sim_step(&amplify->lanes) && !sim_run_timer(&amplify->lanes)) {
+            fail("it is never tidy");
+        }
+    }
+    if (amplify->db->erasure_count > 0) {
+        fail("the erasure came before the quiet");
+    }
 }
 
 static ins_status add_size(void *context, const char *name, uint64_t size) {
@@ -398,6 +410,13 @@ static struct bytes bytes_now(struct amplify *amplify) {
                           .acknowledged = amplify->acknowledged_bytes};
 }
 
+static void note_files(struct amplify *amplify) {
+    ins_stats stats;
+    ins_db_stats(amplify->db, &stats);
+    double files = (double)stats.segment_bytes / (double)(stats.live_bytes + 1);
+    amplify->files_most = files > amplify->files_most ? files : amplify->files_most;
+}
+
 static void storm(struct amplify *amplify, struct request *requests, uint64_t until) {
     uint64_t queried = amplify->written + amplify->deleted;
     while (amplify->written + amplify->deleted < until) {
@@ -407,8 +426,9 @@ static void storm(struct amplify *amplify, struct request *requests, uint64_t un
         }
         finish_all(amplify);
         pass_time(amplify, points);
+        note_files(amplify);
         for (; queried < amplify->written + amplify->deleted; queried += 10) {
-            start_query(&requests[0]);
+            start_query(&requests[0], draw(amplify, amplify->read_sum));
             finish_all(amplify);
         }
     }
@@ -442,13 +462,27 @@ static void print(const char *name, double value, double bound) {
 static void run_storm(struct amplify *amplify, struct request *requests) {
     uint64_t span = (uint64_t)(amplify->turns * (double)amplify->loaded);
     uint64_t begin = amplify->written + amplify->deleted;
-    storm(amplify, requests, begin + span / 2);
+    if (amplify->settled) {
+        span = (uint64_t)(TEN_MINUTES * RATE_L / amplify->scale);
+        for (uint32_t i = 0; i < amplify->tenant_count; i++) {
+            start_query(&requests[0], &amplify->tenants[i]);
+            finish_all(amplify);
+        }
+        settle(amplify);
+        begin = amplify->written + amplify->deleted;
+    } else {
+        storm(amplify, requests, begin + span / 2);
+    }
     struct bytes before = bytes_now(amplify);
     ins_stats first, last;
     ins_db_stats(amplify->db, &first);
     memset(amplify->runs_read, 0, sizeof(amplify->runs_read));
     amplify->queries = 0;
+    amplify->files_most = 0;
     storm(amplify, requests, begin + span);
+    if (amplify->settled) {
+        settle(amplify);
+    }
     struct bytes after = bytes_now(amplify);
     ins_db_stats(amplify->db, &last);
     double acknowledged = (double)(after.acknowledged - before.acknowledged);
@@ -472,6 +506,7 @@ static void run_storm(struct amplify *amplify, struct request *requests) {
     print("all / acknowledged", (double)(after.all - before.all) / acknowledged, ALL_MAX);
     print("runs of an island that is read, p50", runs_percentile(amplify, 0.5), 0);
     print("runs of an island that is read, p99", runs_percentile(amplify, 0.99), RUNS_READ_MAX);
+    print("files / what runs name, at most", amplify->files_most, FILES_MAX);
     print("disk / live bytes, at the end",
           (double)disk_bytes(amplify) / ((double)live * (DIM * 4 + 200)), 0);
 }
@@ -510,6 +545,8 @@ static bool parse(struct amplify *amplify, int argc, char **argv) {
         bool last = i + 1 == argc;
         if (strcmp(argv[i], "--aging") == 0) {
             amplify->aging = true;
+        } else if (strcmp(argv[i], "--settled") == 0) {
+            amplify->settled = true;
         } else if (strcmp(argv[i], "--check") == 0) {
             amplify->check = true;
         } else if (last) {
@@ -533,7 +570,7 @@ int main(int argc, char **argv) {
     *amplify = (struct amplify){.scale = 64, .requests = 32, .turns = 3, .random = {1}};
     if (!parse(amplify, argc, argv)) {
         (void)fprintf(stderr, "insula-amplify [--scale 16..256] [--turns N] [--requests 1..1000] "
-                              "[--aging] [--check]\n");
+                              "[--settled | --aging] [--check]\n");
         return 2;
     }
     uint32_t *sizes = must(calloc(TENANTS_L, sizeof(*sizes)));
