@@ -174,6 +174,12 @@ typedef struct ins_text {
     size_t size;
 } ins_text;
 
+/* A part of a collection that was created with `sharded`. 5 and "5" are two keys. */
+typedef struct ins_shard_key {
+    ins_text text; /* from 1 to 255 bytes; absent: the key is a number */
+    uint64_t number;
+} ins_shard_key;
+
 typedef struct ins_value { /* of a condition */
     enum { INS_VALUE_TEXT, INS_VALUE_INTEGER, INS_VALUE_BOOL } kind;
     ins_text text;
@@ -252,9 +258,10 @@ typedef struct ins_point {
     uint32_t dim;
     const ins_vector *vectors; /* the named ones; name "" is the unnamed one's as well */
     uint32_t vector_count;
-    ins_text payload; /* a JSON object as text; absent = none */
-    uint64_t version; /* answers: LSN of the write */
-    float score;      /* answers of a query */
+    ins_text payload;               /* a JSON object as text; absent = none */
+    uint64_t version;               /* answers: LSN of the write */
+    float score;                    /* answers of a query */
+    const ins_shard_key *shard_key; /* answers: where it lies; NULL: the collection has none */
 } ins_point;
 
 /* ---- Calls ------------------------------------------------------------------------------- */
@@ -287,6 +294,13 @@ typedef struct ins_field_info {
     bool points_exact; /* else it is the number of all points, an upper bound */
 } ins_field_info;
 
+typedef struct ins_shard_info {
+    ins_shard_key key;
+    uint64_t id; /* never used twice */
+    uint64_t points;
+    bool points_exact; /* else an upper bound */
+} ins_shard_info;
+
 /* One vector of a collection. */
 typedef struct ins_vector_params {
     ins_text name; /* "" = the unnamed one */
@@ -311,6 +325,9 @@ typedef struct ins_collection_info {
     uint64_t run_count, tenant_count;
     ins_text writes_stopped; /* why writes are refused; absent: they are not */
     uint64_t queued_islands, queued_runs, queued_rows; /* that wait for a merge or are in one */
+    bool sharded;
+    const ins_shard_info *shards; /* when they were asked for, in the order of their creation */
+    size_t shard_count;           /* always */
 } ins_collection_info;
 
 struct ins_call { /* all zero but for what the caller sets */
@@ -366,6 +383,9 @@ typedef struct ins_collection_request {
     const ins_vector_params *vectors; /* names differ */
     size_t vector_count;
     ins_text settings, metadata; /* JSON objects or absent */
+    bool sharded;                /* create: its points lie under shard keys */
+    bool with_shards;            /* get */
+    ins_shard_key shard_key;     /* shard key create and delete */
     /* index create and delete */
     ins_text field;
     ins_text schema; /* JSON */
@@ -388,6 +408,11 @@ INS_API void ins_collection_exists(ins_db *db, const void *collection_request, i
 INS_API void ins_collection_list(ins_db *db, const void *unused, ins_call *call);
 INS_API void ins_index_create(ins_db *db, const void *collection_request, ins_call *call);
 INS_API void ins_index_delete(ins_db *db, const void *collection_request, ins_call *call);
+/* Shard keys of a collection that is `sharded`. Within each of them ids are unique, and a tenant
+ * field forms islands of its own. Deleting one takes its points along: one row of the catalog,
+ * however many they are. INS_INVALID: not such a collection, there already, or not there. */
+INS_API void ins_shard_key_create(ins_db *db, const void *collection_request, ins_call *call);
+INS_API void ins_shard_key_delete(ins_db *db, const void *collection_request, ins_call *call);
 
 /* ---- Aliases ----------------------------------------------------------------------------- */
 
@@ -422,6 +447,11 @@ typedef enum ins_update_mode {
 
 typedef struct ins_points_request {
     ins_text collection;
+    /* Of a sharded collection. Reads: in these, NULL = in all. Writes: in each of these, one after
+     * the other, each all or nothing; INS_INVALID without any. */
+    const ins_shard_key *shard_keys;
+    size_t shard_key_count;
+    bool shard_fallback; /* shard_keys are two, and stand for the first of them that is there */
     /* upsert, update vectors: all or nothing */
     const ins_point *points;
     size_t point_count;

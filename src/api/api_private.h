@@ -247,6 +247,11 @@ ins_status decode_update(struct job *job, enum update_kind kind, struct json_val
 ins_status decode_update_batch(struct job *job, struct json_value body, ins_batch_request *out,
                                ins_error *error);
 
+/* Shard keys (rest_shards.c). Member `shard_key` of a request on points. */
+ins_status decode_shard_keys(struct job *job, struct json_value body, ins_points_request *request,
+                             ins_error *error);
+void encode_shard_key(const ins_shard_key *key, struct json_writer *writer);
+
 /* with_payload and with_vector into job->points. */
 ins_status decode_with(struct job *job, struct json_value object, bool payload_default,
                        ins_error *error);
@@ -309,6 +314,10 @@ ins_status vector_create(struct job *job, const struct api_request *request, ins
 ins_status vector_delete(struct job *job, const struct api_request *request, ins_error *error);
 ins_status index_create(struct job *job, const struct api_request *request, ins_error *error);
 ins_status index_delete(struct job *job, const struct api_request *request, ins_error *error);
+ins_status shard_keys_list(struct job *job, const struct api_request *request, ins_error *error);
+ins_status shard_key_create(struct job *job, const struct api_request *request, ins_error *error);
+ins_status shard_key_delete(struct job *job, const struct api_request *request, ins_error *error);
+ins_status cluster_change(struct job *job, const struct api_request *request, ins_error *error);
 ins_status points_upsert(struct job *job, const struct api_request *request, ins_error *error);
 ins_status points_delete(struct job *job, const struct api_request *request, ins_error *error);
 ins_status payload_set(struct job *job, const struct api_request *request, ins_error *error);

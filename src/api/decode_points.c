@@ -244,7 +244,7 @@ ins_status decode_upsert(struct job *job, struct json_value body, ins_text body_
                          ins_points_request *request, ins_error *error) {
     struct json_value value;
     ins_text text;
-    ins_status status = field_refuse(body, "shard_key", error);
+    ins_status status = decode_shard_keys(job, body, request, error);
     if (status == INS_OK) {
         status = decode_filter_field(job, body, "update_filter", &request->update_filter, error);
     }

@@ -17,7 +17,7 @@ static ins_status selector_decode(struct job *job, struct json_value body,
     struct json_value value;
     bool by_filter = field_get(body, "filter", &value);
     bool by_ids = field_get(body, "points", &value);
-    ins_status status = field_refuse(body, "shard_key", error);
+    ins_status status = decode_shard_keys(job, body, request, error);
     if (status != INS_OK) {
         return status;
     }
@@ -110,7 +110,7 @@ static ins_status vectors_decode(struct job *job, struct json_value body, ins_te
                                  ins_points_request *request, ins_error *error) {
     struct json_value points;
     ins_text points_text;
-    ins_status status = field_refuse(body, "shard_key", error);
+    ins_status status = decode_shard_keys(job, body, request, error);
     if (status == INS_OK) {
         status = decode_filter_field(job, body, "update_filter", &request->update_filter, error);
     }

@@ -112,6 +112,10 @@ static void encode_point_rest(const struct job *job, const ins_point *point,
         json_write_key(writer, "vector");
         encode_vectors(point, writer);
     }
+    if (point->shard_key != NULL) {
+        json_write_key(writer, "shard_key");
+        encode_shard_key(point->shard_key, writer);
+    }
 }
 
 /* The value that it was ordered by. */

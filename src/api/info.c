@@ -278,19 +278,35 @@ void encode_optimizations(struct job *job, struct json_writer *writer) {
     json_write_end_object(writer);
 }
 
-/* One peer, one shard. */
-void encode_collection_cluster(struct job *job, struct json_writer *writer) {
+static void write_shard(uint64_t id, const ins_shard_key *key, uint64_t points,
+                        struct json_writer *writer) {
     json_write_begin_object(writer);
-    write_count(writer, "peer_id", 0);
-    write_count(writer, "shard_count", 1);
-    json_write_key(writer, "local_shards");
-    json_write_begin_array(writer);
-    json_write_begin_object(writer);
-    write_count(writer, "shard_id", 0);
-    write_count(writer, "points_count", job->call.info->point_count);
+    write_count(writer, "shard_id", id);
+    if (key != NULL) {
+        json_write_key(writer, "shard_key");
+        encode_shard_key(key, writer);
+    }
+    write_count(writer, "points_count", points);
     json_write_key(writer, "state");
     json_write_string(writer, "Active");
     json_write_end_object(writer);
+}
+
+/* One peer. One shard; with custom sharding one a shard key, whatever number was asked for. */
+void encode_collection_cluster(struct job *job, struct json_writer *writer) {
+    const ins_collection_info *info = job->call.info;
+    json_write_begin_object(writer);
+    write_count(writer, "peer_id", 0);
+    write_count(writer, "shard_count", info->sharded ? info->shard_count : 1);
+    json_write_key(writer, "local_shards");
+    json_write_begin_array(writer);
+    if (!info->sharded) {
+        write_shard(0, NULL, info->point_count, writer);
+    }
+    for (size_t i = 0; i < info->shard_count; i++) {
+        const ins_shard_info *shard = &info->shards[i];
+        write_shard((uint32_t)shard->id, &shard->key, shard->points, writer);
+    }
     json_write_end_array(writer);
     json_write_key(writer, "remote_shards");
     json_write_begin_array(writer);

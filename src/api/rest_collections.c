@@ -53,6 +53,7 @@ ins_status collection_cluster(struct job *job, const struct api_request *request
                               ins_error *error) {
     (void)request;
     (void)error;
+    job->collection.with_shards = true;
     return collection_start(job, ins_collection_get, encode_collection_cluster);
 }
 

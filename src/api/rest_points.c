@@ -38,7 +38,7 @@ ins_status points_get(struct job *job, const struct api_request *request, ins_er
     struct json_value body, ids;
     ins_status status = body_parse(job, request, &body, error);
     if (status == INS_OK) {
-        status = field_refuse(body, "shard_key", error);
+        status = decode_shard_keys(job, body, &job->points, error);
     }
     if (status == INS_OK) {
         status = field_get(body, "ids", &ids)
@@ -58,7 +58,7 @@ ins_status points_get(struct job *job, const struct api_request *request, ins_er
 static ins_status scroll_decode(struct job *job, struct json_value body, ins_error *error) {
     struct json_value value;
     uint64_t limit = SCROLL_LIMIT_DEFAULT;
-    ins_status status = field_refuse(body, "shard_key", error);
+    ins_status status = decode_shard_keys(job, body, &job->points, error);
     if (status == INS_OK && field_get(body, "order_by", &value)) {
         status = order_by_decode(job, value, "order_by", error);
         if (status == INS_OK && field_get(body, "offset", &value)) {
@@ -104,7 +104,7 @@ ins_status points_count(struct job *job, const struct api_request *request, ins_
     bool exact = true; /* an estimate is allowed to be exact */
     ins_status status = body_parse(job, request, &body, error);
     if (status == INS_OK) {
-        status = field_refuse(body, "shard_key", error);
+        status = decode_shard_keys(job, body, &job->points, error);
     }
     if (status == INS_OK) {
         status = field_bool(body, "exact", &exact, error);

@@ -254,7 +254,7 @@ ins_status points_facet(struct job *job, const struct api_request *request, ins_
     bool exact = true; /* an estimate is allowed to be exact */
     ins_status status = body_parse(job, request, &body, error);
     if (status == INS_OK) {
-        status = field_refuse(body, "shard_key", error);
+        status = decode_shard_keys(job, body, &job->points, error);
     }
     if (status == INS_OK && !field_get(body, "key", &key)) {
         status = missing_error(error, "key");

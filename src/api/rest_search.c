@@ -74,7 +74,7 @@ ins_status search_decode(struct job *job, struct json_value body, const char *of
                          ins_error *error) {
     double threshold = 0.0;
     uint64_t offset = 0;
-    ins_status status = field_refuse(body, "shard_key", error);
+    ins_status status = decode_shard_keys(job, body, &job->points, error);
     if (status == INS_OK) {
         status = params_check(body, error);
     }

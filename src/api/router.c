@@ -95,9 +95,9 @@ static const struct route routes[] = {
     {API_POST, C "/shards/{n}/snapshot/partial/recover_from", "recover partially", NULL, NULL},
     {API_GET, C "/shards/{n}/snapshot/partial/manifest", "partial snapshot manifest", NULL, NULL},
     /* Distributed */
-    {API_PUT, C "/shards", "create a shard key", NULL, NULL},
-    {API_GET, C "/shards", "list shard keys", NULL, NULL},
-    {API_POST, C "/shards/delete", "delete a shard key", NULL, NULL},
+    {API_PUT, C "/shards", "create a shard key", NULL, shard_key_create},
+    {API_GET, C "/shards", "list shard keys", NULL, shard_keys_list},
+    {API_POST, C "/shards/delete", "delete a shard key", NULL, shard_key_delete},
     {API_POST, C "/shards/{n}/points", "get points of a shard", NULL, NULL},
     {API_POST, C "/shards/{n}/points/scroll", "scroll a shard", NULL, NULL},
     {API_POST, C "/shards/{n}/points/count", "count points of a shard", NULL, NULL},
@@ -111,7 +111,7 @@ static const struct route routes[] = {
     {API_PUT, "/cluster/metadata/keys/{k}", "set cluster metadata", NULL, NULL},
     {API_DELETE, "/cluster/metadata/keys/{k}", "delete cluster metadata", NULL, NULL},
     {API_GET, C "/cluster", "cluster status of a collection", NULL, collection_cluster},
-    {API_POST, C "/cluster", "change the cluster of a collection", NULL, NULL},
+    {API_POST, C "/cluster", "change the cluster of a collection", NULL, cluster_change},
     /* Diagnosis */
     {API_POST, "/audit/logs", "audit logs", NULL, NULL},
     {API_GET, "/profiler/slow_requests", "slow requests", NULL, NULL},

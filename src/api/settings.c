@@ -28,7 +28,7 @@ struct setting {
 };
 
 static const char *const memory_words[] = {"cold", "cached", "pinned", NULL, NULL};
-static const char *const sharding_words[] = {"auto", NULL, "custom", NULL};
+static const char *const sharding_words[] = {"auto", "custom", NULL, NULL};
 static const char *const datatype_words[] = {"float32", "float16", "uint8", NULL, "turbo4", NULL};
 
 static const struct setting hnsw_settings[] = {
@@ -309,6 +309,9 @@ ins_status decode_collection(struct job *job, struct json_value body, ins_error 
     if (status == INS_OK) {
         status = metadata_decode(job, body, error);
     }
+    struct json_value method;
+    job->collection.sharded = status == INS_OK && field_get(body, "sharding_method", &method) &&
+                              text_equal(json_string(method), "custom");
     return status == INS_OK ? settings_collect(job, body, error) : status;
 }
 

@@ -16,6 +16,7 @@ ins_status catalog_init(struct catalog *catalog, struct arena *arena, struct isl
     *catalog = (struct catalog){.arena = arena, .islands = islands};
     if (table_init(&catalog->by_key, arena, INS_MEM_CATALOG) != INS_OK ||
         table_init(&catalog->by_name, arena, INS_MEM_CATALOG) != INS_OK ||
+        table_init(&catalog->by_shard, arena, INS_MEM_CATALOG) != INS_OK ||
         table_init(&catalog->schemas, arena, INS_MEM_CATALOG) != INS_OK ||
         table_init(&catalog->schemas_by_key, arena, INS_MEM_CATALOG) != INS_OK ||
         table_init(&catalog->aliases, arena, INS_MEM_CATALOG) != INS_OK ||
@@ -29,6 +30,10 @@ ins_status catalog_init(struct catalog *catalog, struct arena *arena, struct isl
 static void scope_free(struct catalog *catalog, struct scope *scope) {
     INS_ASSERT(scope->islands == NULL);
     INS_ASSERT(scope->aliases == NULL);
+    INS_ASSERT(scope->keys == NULL);
+    if (scope->collection != NULL) {
+        shard_leave(scope);
+    }
     schema_release(catalog, scope->schema);
     if (scope->name_size > 0) {
         arena_free(catalog->arena, INS_MEM_CATALOG, scope->name, scope->name_size);
@@ -42,7 +47,11 @@ static void scope_unlink(struct catalog *catalog, struct scope *scope) {
     }
     scope->unlinked = true;
     table_remove(&catalog->by_key, &scope->node);
-    table_remove(&catalog->by_name, &scope->name_node);
+    if (scope->collection != NULL) {
+        shard_unlink(catalog, scope);
+    } else {
+        table_remove(&catalog->by_name, &scope->name_node);
+    }
 }
 
 /* True when no island is left. */
@@ -64,26 +73,36 @@ static void table_end(struct table *table) {
 
 void catalog_fini(struct catalog *catalog) {
     aliases_reap(catalog, UINT64_MAX);
+    /* Shard keys before their collections, and what was dropped before what was not. */
+    struct scope *collections = NULL;
+    while (catalog->dropped != NULL) {
+        struct scope *scope = catalog->dropped;
+        catalog->dropped = scope->dropped_next;
+        if (scope->collection != NULL) {
+            scope_undo(catalog, scope);
+        } else {
+            scope->dropped_next = collections;
+            collections = scope;
+        }
+    }
+    while (collections != NULL) {
+        struct scope *scope = collections;
+        collections = scope->dropped_next;
+        scope_undo(catalog, scope);
+    }
     if (catalog->by_key.arena != NULL) {
         for (uint64_t bucket = 0; bucket < catalog->by_key.bucket_count; bucket++) {
             struct table_node *node;
             while ((node = table_bucket(&catalog->by_key, bucket)) != NULL) {
                 struct scope *scope = scope_of_key(node);
-                scope->drop_lsn = 1; /* counted as gone below */
+                scope->drop_lsn = 1; /* counted as gone */
                 scope_undo(catalog, scope);
             }
         }
         table_fini(&catalog->by_key);
     }
-    while (catalog->dropped != NULL) {
-        struct scope *scope = catalog->dropped;
-        uint32_t all = UINT32_MAX;
-        catalog->dropped = scope->dropped_next;
-        aliases_undo(catalog, scope);
-        (void)drop_islands(catalog, scope, &all);
-        scope_free(catalog, scope);
-    }
     table_end(&catalog->by_name);
+    table_end(&catalog->by_shard);
     table_end(&catalog->schemas);
     table_end(&catalog->schemas_by_key);
     table_end(&catalog->aliases);
@@ -152,9 +171,55 @@ struct scope *scope_create(struct catalog *catalog, uint64_t key, ins_text name,
     return scope;
 }
 
+void scope_set_schema(struct catalog *catalog, struct scope *scope, struct schema *schema) {
+    for (struct scope *shard = scope->keys; shard != NULL; shard = shard->key_next) {
+        schema_release(catalog, shard->schema);
+        shard->schema = schema_hold(schema);
+    }
+    schema_release(catalog, scope->schema);
+    scope->schema = schema;
+}
+
+static bool make_directory(struct catalog *catalog, struct scope *scope, uint64_t incarnation) {
+    if (scope->directory == NULL) {
+        scope->directory =
+            island_create(catalog->islands, scope, incarnation, (ins_text){0}, ISLAND_DIRECTORY);
+    }
+    return scope->directory != NULL;
+}
+
+bool scope_make_directories(struct catalog *catalog, struct scope *scope, uint64_t directory) {
+    bool made = make_directory(catalog, scope, directory);
+    for (struct scope *shard = scope->keys; shard != NULL && made; shard = shard->key_next) {
+        made = make_directory(catalog, shard, shard->directory_key);
+    }
+    return made;
+}
+
+static void undo_directory(struct catalog *catalog, struct scope *scope) {
+    if (scope->directory != NULL) {
+        island_drop(catalog->islands, scope->directory);
+        scope->directory = NULL;
+    }
+}
+
+void scope_undo_directories(struct catalog *catalog, struct scope *scope) {
+    undo_directory(catalog, scope);
+    for (struct scope *shard = scope->keys; shard != NULL; shard = shard->key_next) {
+        undo_directory(catalog, shard);
+    }
+}
+
 void scope_undo(struct catalog *catalog, struct scope *scope) {
     uint32_t all = UINT32_MAX;
-    catalog->collection_count -= scope->key != 0 && scope->drop_lsn == 0;
+    while (scope->keys != NULL) {
+        scope_undo(catalog, scope->keys);
+    }
+    if (scope->drop_lsn == 0 && scope->collection != NULL) {
+        scope->collection->key_count--;
+    } else if (scope->drop_lsn == 0) {
+        catalog->collection_count -= scope->key != 0;
+    }
     scope_unlink(catalog, scope);
     aliases_undo(catalog, scope);
     (void)drop_islands(catalog, scope, &all);
@@ -166,7 +231,11 @@ void scope_drop(struct catalog *catalog, struct scope *scope, uint64_t lsn) {
     scope->drop_lsn = lsn;
     scope->dropped_next = catalog->dropped;
     catalog->dropped = scope;
-    catalog->collection_count--;
+    if (scope->collection != NULL) {
+        scope->collection->key_count--;
+    } else {
+        catalog->collection_count--;
+    }
     for (struct alias *alias = scope->aliases; alias != NULL; alias = alias->scope_next) {
         if (alias->drop_lsn == 0) {
             alias_drop(catalog, alias, lsn);
@@ -174,8 +243,20 @@ void scope_drop(struct catalog *catalog, struct scope *scope, uint64_t lsn) {
     }
 }
 
+/* The shard keys of a collection that is gone go first. True when some are left. */
+static bool drop_keys(struct catalog *catalog, struct scope *scope, uint32_t *budget) {
+    for (struct scope *shard = scope->keys; shard != NULL && *budget > 0; shard = shard->key_next) {
+        if (shard->drop_lsn == 0) {
+            scope_drop(catalog, shard, scope->drop_lsn);
+            (*budget)--;
+        }
+    }
+    return scope->keys != NULL;
+}
+
 bool catalog_reap(struct catalog *catalog, uint64_t durable_lsn, uint32_t islands_max) {
     uint32_t budget = islands_max;
+    bool keys_left = false;
     aliases_reap(catalog, durable_lsn);
     struct scope **link = &catalog->dropped;
     while (*link != NULL && budget > 0) {
@@ -185,6 +266,13 @@ bool catalog_reap(struct catalog *catalog, uint64_t durable_lsn, uint32_t island
             continue;
         }
         scope_unlink(catalog, scope);
+        uint32_t before = budget;
+        if (drop_keys(catalog, scope, &budget)) {
+            keys_left |= budget < before; /* some were dropped only now */
+            /* Those stand in front of it in the list, whose head may be what `link` was. */
+            link = &scope->dropped_next;
+            continue;
+        }
         if (!drop_islands(catalog, scope, &budget) || scope->pins > 0) {
             link = &scope->dropped_next;
             continue;
@@ -192,7 +280,7 @@ bool catalog_reap(struct catalog *catalog, uint64_t durable_lsn, uint32_t island
         *link = scope->dropped_next;
         scope_free(catalog, scope);
     }
-    return budget == 0;
+    return budget == 0 || keys_left;
 }
 
 /* ---- Rows ---- */
@@ -236,6 +324,10 @@ ins_text catalog_row_scope(struct pool *pool, const struct scope *scope, uint64_
     json_write_u64(&writer, directory);
     json_write_key(&writer, "s");
     json_write_u64(&writer, schema_key);
+    if (scope->sharded) {
+        json_write_key(&writer, "h");
+        json_write_bool(&writer, true);
+    }
     if (metadata.data != NULL) {
         json_write_key(&writer, "m");
         json_write_value(&writer, metadata);
@@ -255,6 +347,29 @@ static ins_text row_name(struct pool *pool, const char *kind, uint64_t scope_key
     json_write_u64(&writer, scope_key);
     json_write_key(&writer, "n");
     json_write_text(&writer, name);
+    json_write_end_object(&writer);
+    return text_written(&writer);
+}
+
+ins_text catalog_row_shard(struct pool *pool, const struct scope *shard) {
+    struct json_writer writer;
+    ins_shard_key name = scope_shard_key(shard);
+    text_writer(&writer, pool);
+    json_write_begin_object(&writer);
+    json_write_key(&writer, "k");
+    json_write_string(&writer, "h");
+    json_write_key(&writer, "s");
+    json_write_u64(&writer, shard->collection->key);
+    json_write_key(&writer, "n");
+    if (name.text.data == NULL) {
+        json_write_u64(&writer, name.number);
+    } else {
+        json_write_text(&writer, name.text);
+    }
+    json_write_key(&writer, "i");
+    json_write_u64(&writer, shard->common->incarnation);
+    json_write_key(&writer, "d");
+    json_write_u64(&writer, shard->directory_key);
     json_write_end_object(&writer);
     return text_written(&writer);
 }
@@ -368,29 +483,50 @@ static ins_status apply_scope(struct catalog *catalog, uint64_t key, struct json
     schema = schema_hold(schema);
     struct scope *scope = catalog_find_key(catalog, key);
     if (scope == NULL) {
+        struct json_value sharded;
         scope = scope_create(catalog, key, name, schema);
         if (scope == NULL) {
             schema_release(catalog, schema);
             return catalog_full(error);
         }
+        scope->sharded = json_get(root, "h", &sharded) && json_type_of(sharded) == JSON_BOOL &&
+                         json_bool(sharded);
         scope->common =
             island_create(catalog->islands, scope, common, (ins_text){0}, ISLAND_COMMON);
         if (scope->common == NULL) {
             return catalog_full(error);
         }
     } else {
-        schema_release(catalog, scope->schema);
-        scope->schema = schema;
+        scope_set_schema(catalog, scope, schema);
     }
-    if (directory != 0 && scope->directory == NULL) {
-        scope->directory =
-            island_create(catalog->islands, scope, directory, (ins_text){0}, ISLAND_DIRECTORY);
-        if (scope->directory == NULL) {
-            return catalog_full(error);
-        }
+    if (directory != 0 && !scope_make_directories(catalog, scope, directory)) {
+        return catalog_full(error);
     }
     scope->has_metadata = catalog_row_metadata(payload).data != NULL;
     return INS_OK;
+}
+
+static ins_status apply_shard(struct catalog *catalog, uint64_t key, struct json_value root,
+                              ins_error *error) {
+    ins_shard_key name = {0};
+    uint64_t collection_key, common, directory;
+    bool named = get_text(root, "n", &name.text) ? name.text.size <= INS_NAME_BYTES_MAX
+                                                 : get_u64(root, "n", &name.number);
+    if (!get_u64(root, "s", &collection_key) || !named) {
+        return row_damaged(key, "n", error);
+    }
+    if (!get_u64(root, "i", &common) || !get_u64(root, "d", &directory) || common != key + 1 ||
+        directory != key + 2) {
+        return row_damaged(key, "i", error);
+    }
+    struct scope *collection = catalog_find_key(catalog, collection_key);
+    if (collection == NULL || catalog_find_key(catalog, key) != NULL) {
+        return INS_OK; /* its collection was dropped */
+    }
+    if (!collection->sharded) {
+        return row_damaged(key, "s", error);
+    }
+    return shard_create(catalog, collection, key, &name) == NULL ? catalog_full(error) : INS_OK;
 }
 
 static ins_status apply_tenant(struct catalog *catalog, uint64_t key, struct json_value root,
@@ -465,6 +601,9 @@ ins_status catalog_apply(struct catalog *catalog, struct json_parser *parser, ui
     }
     if (text_is(kind, "c")) {
         return apply_scope(catalog, key, root, payload, error);
+    }
+    if (text_is(kind, "h")) {
+        return apply_shard(catalog, key, root, error);
     }
     if (text_is(kind, "t")) {
         return apply_tenant(catalog, key, root, error);

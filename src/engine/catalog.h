@@ -5,7 +5,9 @@
  *   0            {"k":"a","n":next free key}
  *   schema key   {"k":"s","c":schema}
  *   scope key    {"k":"c","n":name,"i":common island,"d":directory island or 0,"s":schema key,
- *                 "m":metadata, if any}
+ *                 "h":true if points lie under shard keys,"m":metadata, if any}
+ *                {"k":"h","s":collection's scope key,"n":shard key, a text or a number,
+ *                 "i":common island,"d":directory island, there while the schema forms islands}
  *   island key   {"k":"t","s":scope key,"n":tenant value}
  *   alias key    {"k":"l","s":scope key,"n":alias}
  * Keys (schemas, scopes, incarnations) come from one allocator and are never used twice. A schema's
@@ -19,7 +21,7 @@
 struct catalog {
     struct arena *arena;
     struct islands *islands;
-    struct table by_key, by_name, schemas, schemas_by_key, aliases, aliases_by_key;
+    struct table by_key, by_name, by_shard, schemas, schemas_by_key, aliases, aliases_by_key;
     uint64_t next_key;        /* next to be given out */
     uint64_t reserved_key;    /* keys below it are covered by a row that is sequenced */
     uint64_t pending_reserve; /* the mark that the write being made will set; 0 = none */
@@ -81,6 +83,34 @@ static inline bool scope_readable(const struct scope *scope, uint64_t durable_ls
 /* Takes over one reference of `schema`. NULL when the catalog's share is used up. */
 struct scope *scope_create(struct catalog *catalog, uint64_t key, ins_text name,
                            struct schema *schema);
+/* A collection that forms islands has an id directory, and so has each of its shard keys: all that
+ * lack one get it. `directory`: the collection's own. False when the catalog's share is used up. */
+bool scope_make_directories(struct catalog *catalog, struct scope *scope, uint64_t directory);
+/* Takes all of them away. */
+void scope_undo_directories(struct catalog *catalog, struct scope *scope);
+/* Gives a collection and all its shard keys another schema; takes over the reference. */
+void scope_set_schema(struct catalog *catalog, struct scope *scope, struct schema *schema);
+
+/* ---- Shard keys ----
+ *
+ * A shard key is a scope of its own within a collection: point ids are unique in it, it has its own
+ * common island, id directory and tenants. It is found through its collection only, so it goes when
+ * that is dropped, without rows of its own for that. */
+
+/* The common island included; catalog key + 1 and + 2 are the incarnations of its common island and
+ * its id directory. NULL when the catalog's share is used up. */
+struct scope *shard_create(struct catalog *catalog, struct scope *collection, uint64_t key,
+                           const ins_shard_key *name);
+/* UINT64_MAX: as a writer sees it. NULL when there is none. */
+struct scope *shard_find(const struct catalog *catalog, const struct scope *collection,
+                         const ins_shard_key *name, uint64_t durable_lsn);
+#define SHARD_KEY_SHOWN (INS_NAME_BYTES_MAX + 3)
+/* For messages, as Qdrant shows it: a text in quotes. */
+const char *shard_key_text(const ins_shard_key *name, char out[static SHARD_KEY_SHOWN]);
+/* For catalog.c alone. */
+void shard_unlink(struct catalog *catalog, struct scope *shard); /* out of the table */
+void shard_leave(struct scope *shard);                           /* out of its collection's list */
+
 /* Writers stop to see it at once; readers at `lsn`. */
 void scope_drop(struct catalog *catalog, struct scope *scope, uint64_t lsn);
 /* Takes dropped scopes whose drop is durable out of the tables and frees up to `islands_max` of
@@ -134,6 +164,7 @@ ins_text catalog_row_allocator(struct pool *pool, uint64_t next_key);
 ins_text catalog_row_schema(struct pool *pool, const struct schema *schema);
 ins_text catalog_row_scope(struct pool *pool, const struct scope *scope, uint64_t schema_key,
                            uint64_t directory, ins_text metadata);
+ins_text catalog_row_shard(struct pool *pool, const struct scope *shard);
 ins_text catalog_row_tenant(struct pool *pool, uint64_t scope_key, ins_text tenant);
 ins_text catalog_row_alias(struct pool *pool, uint64_t scope_key, ins_text name);
 

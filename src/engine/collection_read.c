@@ -22,7 +22,10 @@ struct collection_read {
     ins_field_info *fields; /* of info */
     ins_condition field_empty;
     ins_filter field_there;
-    size_t calls; /* that were begun: all points first, then each field's */
+    size_t calls; /* that were begun: all points first, then each field's, then each shard key's */
+    ins_shard_info *shards; /* of info: [shard_room] */
+    size_t shard_room;
+    uint64_t island_count; /* shard keys' included */
     bool starting;
 };
 
@@ -92,10 +95,10 @@ static ins_status fill_vectors(struct collection_read *self, ins_error *error) {
     return INS_OK;
 }
 
-/* Runs, and a bound of the points from what is resident. */
-static void fill_counts(struct collection_read *self) {
-    ins_collection_info *info = self->info;
-    for (struct island *island = self->scope->islands; island != NULL;
+/* Runs of one scope, and a bound of its points from what is resident, which it returns. */
+static uint64_t count_scope(ins_collection_info *info, const struct scope *scope) {
+    uint64_t points = 0;
+    for (const struct island *island = scope->islands; island != NULL;
          island = island->scope_next) {
         info->run_count += island->run_count;
         info->tenant_count += island_is_tenant(island);
@@ -109,12 +112,71 @@ static void fill_counts(struct collection_read *self) {
             continue;
         }
         for (uint32_t i = 0; i < island->run_count; i++) {
-            info->point_count += island->runs[i].rows;
+            points += island->runs[i].rows;
         }
         for (int slot = 0; slot < 2; slot++) {
-            info->point_count += island->mem[slot] != NULL ? island->mem[slot]->row_count : 0;
+            points += island->mem[slot] != NULL ? island->mem[slot]->row_count : 0;
         }
     }
+    info->point_count += points;
+    return points;
+}
+
+static void fill_counts(struct collection_read *self) {
+    ins_collection_info *info = self->info;
+    const struct scope *scope = self->scope;
+    info->sharded = scope->sharded;
+    self->island_count = scope->island_count;
+    (void)count_scope(info, scope);
+    for (const struct scope *shard = scope->keys; shard != NULL; shard = shard->key_next) {
+        if (!scope_readable(shard, self->operation.db->reading.durable_lsn)) {
+            continue;
+        }
+        uint64_t points = count_scope(info, shard);
+        self->island_count += shard->island_count;
+        if (self->shards != NULL && info->shard_count < self->shard_room) {
+            self->shards[info->shard_count] =
+                (ins_shard_info){.key = scope_shard_key(shard), .id = shard->key, .points = points};
+        }
+        info->shard_count++;
+    }
+}
+
+/* A list of all shard keys is one answer, so it must fit one block. */
+#define SHARDS_MAX (INS_BLOCK_BYTES_MAX / sizeof(ins_shard_info) - 8)
+
+static ins_status make_shards(struct collection_read *self, ins_error *error) {
+    size_t count = self->scope->key_count;
+    if (!self->request->with_shards || !self->scope->sharded) {
+        return INS_OK;
+    }
+    for (const struct scope *shard = self->scope->keys; shard != NULL; shard = shard->key_next) {
+        count += shard->drop_lsn != 0; /* readers may see it still */
+    }
+    if (count > SHARDS_MAX) {
+        return ins_fail(error, INS_UNSUPPORTED,
+                        "%zu shard keys: this version lists at most %zu at once", count,
+                        SHARDS_MAX);
+    }
+    self->shard_room = count;
+    self->shards = pool_alloc(&self->operation.pool, (count + 1) * sizeof(*self->shards));
+    return self->shards != NULL ? INS_OK
+                                : ins_fail(error, INS_FULL, "no memory for %zu shard keys", count);
+}
+
+/* The scopes may go before the answer is read. */
+static ins_status copy_shard_names(struct collection_read *self, ins_error *error) {
+    for (size_t i = 0; i < self->info->shard_count && self->shards != NULL; i++) {
+        ins_text *text = &self->shards[i].key.text;
+        if (text->data != NULL) {
+            *text = text_copy(&self->operation.pool, *text);
+            if (text->data == NULL) {
+                return ins_fail(error, INS_FULL, "no memory for the names of shard keys");
+            }
+        }
+    }
+    self->info->shards = self->shards;
+    return INS_OK;
 }
 
 static ins_status collection_begin(struct collection_read *self, ins_error *error) {
@@ -137,8 +199,14 @@ static ins_status collection_begin(struct collection_read *self, ins_error *erro
         self->info->writes_stopped =
             text_copy(&operation->pool, text_of(operation->db->failure.message));
     }
-    fill_counts(self);
-    status = fill_vectors(self, error);
+    status = make_shards(self, error);
+    if (status == INS_OK) {
+        fill_counts(self);
+        status = copy_shard_names(self, error);
+    }
+    if (status == INS_OK) {
+        status = fill_vectors(self, error);
+    }
     return status == INS_OK ? fill_fields(self, error) : status;
 }
 
@@ -175,9 +243,13 @@ static void count_done(ins_call *call) {
     if (call->status == INS_OK && self->calls == 1) {
         self->info->point_count = call->count;
         self->info->point_count_exact = true;
-    } else if (call->status == INS_OK) {
+    } else if (call->status == INS_OK && self->calls <= 1 + self->info->field_count) {
         self->fields[self->calls - 2].points = call->count;
         self->fields[self->calls - 2].points_exact = true;
+    } else if (call->status == INS_OK) {
+        ins_shard_info *shard = &self->shards[self->calls - 2 - self->info->field_count];
+        shard->points = call->count;
+        shard->points_exact = true;
     }
     ins_call_release(call);
     self->operation.parked = false;
@@ -187,17 +259,22 @@ static void count_done(ins_call *call) {
     }
 }
 
-/* Is there something left to count that costs little? */
-static bool wants_count(const struct collection_read *self) {
+/* Is there something left to count that costs little? Fields that cost too much are passed over. */
+static bool wants_count(struct collection_read *self) {
     const ins_collection_info *info = self->info;
-    if (self->scope->island_count > INFO_COUNT_ISLANDS_MAX) {
+    if (self->island_count > INFO_COUNT_ISLANDS_MAX ||
+        (self->calls > 0 && !info->point_count_exact)) {
         return false;
     }
     if (self->calls == 0) {
         return info->point_count <= 1000000;
     }
-    return self->calls <= info->field_count && info->point_count_exact &&
-           info->point_count * info->field_count <= INFO_FIELD_POINTS_MAX;
+    bool fields = info->point_count * info->field_count <= INFO_FIELD_POINTS_MAX;
+    if (self->calls <= info->field_count && !fields) {
+        self->calls = 1 + info->field_count;
+    }
+    size_t shards = self->shards != NULL ? info->shard_count : 0;
+    return self->calls <= info->field_count + shards;
 }
 
 /* INS_AGAIN: parked until the count has come. */
@@ -208,7 +285,11 @@ static ins_status begin_count(struct collection_read *self, ins_error *error) {
         return names_absent(self->request->collection, error);
     }
     self->count_request = (ins_points_request){.collection = self->request->collection};
-    if (self->calls > 0) {
+    if (self->calls > self->info->field_count) {
+        self->count_request.shard_keys =
+            &self->shards[self->calls - 1 - self->info->field_count].key;
+        self->count_request.shard_key_count = 1;
+    } else if (self->calls > 0) {
         self->field_empty =
             (ins_condition){.kind = INS_IS_EMPTY, .key = self->fields[self->calls - 1].name};
         self->field_there = (ins_filter){.must_not = &self->field_empty, .must_not_count = 1};

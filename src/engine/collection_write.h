@@ -10,7 +10,7 @@ struct collection_write {
     struct scope *scope;   /* created, or changed (pinned) */
     struct schema *schema; /* next one of a changed scope */
     uint64_t schema_key;
-    struct island *directory; /* created by an is_tenant index */
+    bool directories; /* were made, by an is_tenant index */
     ins_text metadata;
     struct reader reader; /* of the catalog: the scope's row, for its metadata */
 };

@@ -121,6 +121,7 @@ static ins_status make_scope(struct collection_write *self, ins_error *error) {
     self->scope->pins++;
     self->scope->create_lsn = UINT64_MAX; /* nobody reads it yet */
     self->scope->has_metadata = request->metadata.data != NULL;
+    self->scope->sharded = request->sharded;
     self->scope->common =
         island_create(&db->islands, self->scope, key + 1, (ins_text){0}, ISLAND_COMMON);
     return self->scope->common == NULL ? catalog_full(db, error) : INS_OK;
@@ -261,6 +262,11 @@ static bool island_is_empty(const struct island *island) {
 }
 
 static bool has_files(const struct scope *scope) {
+    for (const struct scope *shard = scope->keys; shard != NULL; shard = shard->key_next) {
+        if (has_files(shard)) {
+            return true;
+        }
+    }
     for (const struct island *island = scope->islands; island != NULL;
          island = island->scope_next) {
         if (island->run_count > 0) {
@@ -268,6 +274,14 @@ static bool has_files(const struct scope *scope) {
         }
     }
     return false;
+}
+
+static bool is_empty(const struct scope *scope) {
+    bool empty = island_is_empty(scope->common);
+    for (const struct scope *shard = scope->keys; shard != NULL && empty; shard = shard->key_next) {
+        empty = island_is_empty(shard->common);
+    }
+    return empty;
 }
 
 static ins_status draft_fields(struct collection_write *self, struct schema_draft *draft,
@@ -301,8 +315,7 @@ static ins_status draft_fields(struct collection_write *self, struct schema_draf
                                    .is_tenant = request->is_tenant,
                                    .late = has_files(self->scope)};
     bool same_path = draft->has_tenant_field && text_equal(draft->tenant_field, request->field);
-    bool first =
-        request->is_tenant && !draft->has_tenant_field && island_is_empty(self->scope->common);
+    bool first = request->is_tenant && !draft->has_tenant_field && is_empty(self->scope);
     if (first) {
         draft->has_tenant_field = true;
         draft->tenant_field = request->field;
@@ -354,17 +367,18 @@ static ins_status next_schema(struct collection_write *self, collection_draft dr
                : status;
 }
 
-/* A scope that begins to form islands gets its id directory. */
-static ins_status make_directory(struct collection_write *self, uint64_t *out_incarnation,
-                                 ins_error *error) {
+/* A collection that begins to form islands gets its id directory, and so do its shard keys. */
+static ins_status make_directories(struct collection_write *self, uint64_t *out_incarnation,
+                                   ins_error *error) {
     struct ins_db *db = self->write.operation.db;
     ins_status status = write_keys(&self->write, 1, out_incarnation, error);
     if (status != INS_OK) {
         return status;
     }
-    self->directory =
-        island_create(&db->islands, self->scope, *out_incarnation, (ins_text){0}, ISLAND_DIRECTORY);
-    return self->directory == NULL ? catalog_full(db, error) : INS_OK;
+    self->directories = true;
+    return scope_make_directories(&db->catalog, self->scope, *out_incarnation)
+               ? INS_OK
+               : catalog_full(db, error);
 }
 
 static ins_status write_change(struct collection_write *self, bool forms, ins_error *error) {
@@ -378,7 +392,7 @@ static ins_status write_change(struct collection_write *self, bool forms, ins_er
         status = write_schema(write, self->schema, &self->schema_key, error);
     }
     if (status == INS_OK && forms && directory == 0) {
-        status = make_directory(self, &directory, error);
+        status = make_directories(self, &directory, error);
     }
     if (status == INS_OK) {
         ins_text row = catalog_row_scope(&write->operation.pool, scope, self->schema_key, directory,
@@ -392,7 +406,6 @@ static ins_status write_change(struct collection_write *self, bool forms, ins_er
 ins_status collection_change(struct operation *operation, collection_draft draft,
                              ins_error *error) {
     struct collection_write *self = of(operation);
-    struct ins_db *db = operation->db;
     bool forms;
     ins_status status = self->scope == NULL ? change_begin(self, error) : INS_OK;
     if (status == INS_OK) {
@@ -410,20 +423,16 @@ ins_status collection_change(struct operation *operation, collection_draft draft
     status = write_change(self, forms, error);
     if (status != INS_OK) {
         write_undo(&self->write);
-        if (self->directory != NULL) {
-            island_drop(&db->islands, self->directory);
-            self->directory = NULL;
+        if (self->directories) {
+            scope_undo_directories(&operation->db->catalog, self->scope);
+            self->directories = false;
         }
         return status;
     }
     /* Writers follow the new schema from here on; the rows before it were written by the old one.
      */
-    struct schema *before = self->scope->schema;
-    self->scope->schema = self->schema;
-    self->schema = before;
-    if (self->directory != NULL) {
-        self->scope->directory = self->directory;
-    }
+    scope_set_schema(&operation->db->catalog, self->scope, self->schema);
+    self->schema = NULL;
     self->scope->has_metadata = self->metadata.data != NULL;
     return INS_OK;
 }

@@ -31,6 +31,9 @@ struct points_context {
     void *user;
 };
 
+/* As ins_points_get; `scope_keys` [id_count]: the scope of each id, or NULL for any. */
+void points_get_start(ins_db *db, const ins_points_request *request, const uint64_t *scope_keys,
+                      ins_call *call);
 void points_write_start(ins_db *db, enum points_kind kind, const ins_points_request *request,
                         const struct points_context *context, ins_call *call);
 /* Those whose kind takes ids go by filter when the request has one. */

@@ -31,6 +31,7 @@ struct points_filter {
     enum points_kind kind;
     struct points_context context;
     struct scope *scope; /* pinned */
+    struct scopes scopes;
     struct islands_walk walk;
     struct gate gate;
     uint64_t start_lsn;    /* what was sequenced when its gate had settled; 0 = not yet */
@@ -82,19 +83,19 @@ static void filter_close(struct operation *operation) {
 
 static ins_status filter_begin(struct points_filter *self, ins_error *error) {
     struct operation *operation = &self->operation;
-    ins_status status =
-        names_find_scope(operation->db, self->request->collection, true, &self->scope, error);
+    ins_status status = scopes_home(operation->db, self->request, &self->scope, error);
     if (status != INS_OK) {
         self->scope = NULL;
         return status;
     }
     self->scope->pins++;
+    self->scopes = scopes_of(self->scope); /* pinned by the line above */
     self->ids = pool_alloc(&operation->pool, FILTER_CHUNK * sizeof(ins_id));
     self->places = pool_alloc(&operation->pool, PAGE_MAX * sizeof(struct place));
     if (self->ids == NULL || self->places == NULL) {
         return ins_fail(error, INS_FULL, "no memory for a change by filter");
     }
-    status = islands_walk_init(&self->walk, operation, self->scope, self->request->filter, error);
+    status = islands_walk_init(&self->walk, operation, &self->scopes, self->request->filter, error);
     if (status == INS_OK) {
         self->walk.for_write = true;
         gate_enter(&self->gate, operation->db, &self->walk);
@@ -128,15 +129,16 @@ static ins_status find_drops(struct points_filter *self, ins_error *error) {
 }
 
 static ins_status filter_settle(struct points_filter *self, ins_error *error) {
-    if (islands_walk_lost(&self->walk) || self->scope->drop_lsn != 0) {
-        return names_absent(self->request->collection, error);
+    if (islands_walk_lost(&self->walk) || scope_dropped(self->scope)) {
+        return scopes_gone(self->operation.db, self->request, error);
     }
     if (!gate_settle(&self->gate, &self->operation)) {
         return INS_AGAIN;
     }
     /* Anew: what came before may have written where nothing was. */
-    ins_status status =
-        islands_walk_init(&self->walk, &self->operation, self->scope, self->request->filter, error);
+    islands_walk_close(&self->walk);
+    ins_status status = islands_walk_init(&self->walk, &self->operation, &self->scopes,
+                                          self->request->filter, error);
     self->walk.for_write = true;
     self->start_lsn = wal_next_lsn(self->operation.db->wal) - 1;
     return status == INS_OK ? find_drops(self, error) : status;
@@ -213,7 +215,7 @@ static void enter_island(struct points_filter *self, struct island *island) {
 static ins_status gather(struct points_filter *self, ins_error *error) {
     for (uint32_t islands = 0; !self->all_seen && self->id_count < FILTER_CHUNK; islands++) {
         if (islands_walk_lost(&self->walk)) {
-            return names_absent(self->request->collection, error);
+            return scopes_gone(self->operation.db, self->request, error);
         }
         if (islands == FILTER_STEP) {
             return INS_AGAIN;

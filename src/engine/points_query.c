@@ -13,11 +13,13 @@
 struct points_query {
     struct operation operation;
     const ins_points_request *request;
-    struct scope *scope; /* pinned */
+    struct scopes scopes;
+    struct scope_cursor locating; /* where the query's point is looked for */
     struct islands_walk walk;
     struct reader reader, directory;
     struct search search;
-    struct schema *schema; /* held */
+    ins_points_request wide; /* asks for more hits than the request */
+    struct schema *schema;   /* held */
     const struct schema_vector *vector;
     struct point_fields fields;
     void *query;          /* as vector_query() makes it */
@@ -31,10 +33,9 @@ static void query_close(struct operation *operation) {
     reader_close(&self->reader);
     reader_close(&self->directory);
     islands_walk_close(&self->walk);
+    scope_cursor_close(&self->locating);
+    scopes_close(&self->scopes);
     schema_release(&operation->db->catalog, self->schema);
-    if (self->scope != NULL) {
-        self->scope->pins--;
-    }
 }
 
 /* Room for the query's vector, as stored ones are. */
@@ -84,14 +85,12 @@ static ins_status find_vector(struct points_query *self, ins_error *error) {
 static ins_status query_begin(struct points_query *self, ins_error *error) {
     const ins_points_request *request = self->request;
     struct operation *operation = &self->operation;
-    ins_status status =
-        names_find_scope(operation->db, request->collection, false, &self->scope, error);
+    ins_status status = scopes_open(&self->scopes, operation, request, error);
     if (status != INS_OK) {
-        self->scope = NULL;
         return status;
     }
-    self->scope->pins++;
-    self->schema = schema_hold(self->scope->schema);
+    self->schema = schema_hold(self->scopes.collection->schema);
+    self->wide = *request;
     status = find_vector(self, error);
     if (status != INS_OK) {
         return status;
@@ -104,7 +103,7 @@ static ins_status query_begin(struct points_query *self, ins_error *error) {
     status = request->by_id ? INS_OK : take_query_vector(self, error);
     self->stage = request->by_id ? QUERY_LOCATE : QUERY_ISLAND;
     return status == INS_OK
-               ? islands_walk_init(&self->walk, operation, self->scope, request->filter, error)
+               ? islands_walk_init(&self->walk, operation, &self->scopes, request->filter, error)
                : status;
 }
 
@@ -122,22 +121,39 @@ static ins_status lacks_vector(const struct points_query *self, ins_error *error
                     (int)name.size, name.size == 0 ? "" : name.data);
 }
 
+/* The next scope in which the query's point may be. */
+static ins_status next_locate_scope(struct points_query *self, ins_error *error) {
+    struct scope *scope =
+        scope_cursor_next(&self->locating, &self->scopes, self->operation.db->reading.durable_lsn);
+    return scope != NULL ? INS_OK : not_found(&self->request->query_id, error);
+}
+
 static ins_status query_locate(struct points_query *self, ins_error *error) {
     struct operation *operation = &self->operation;
     uint64_t lsn = operation->db->reading.durable_lsn;
-    struct island *island;
-    if (islands_walk_lost(&self->walk)) {
-        return names_absent(self->request->collection, error);
+    struct island *island = NULL;
+    ins_status status = INS_OK;
+    while (status == INS_OK && island == NULL) {
+        if (islands_walk_lost(&self->walk)) {
+            return names_absent(self->request->collection, error);
+        }
+        if (self->locating.current == NULL) {
+            status = next_locate_scope(self, error);
+        }
+        if (status == INS_OK && !self->locating.current->unlinked) {
+            status = locate(operation, self->locating.current, &self->directory, lsn,
+                            &self->request->query_id, &island, error);
+        }
+        if (status == INS_OK) {
+            self->located_lsn = self->directory.open ? self->directory.lsn : lsn;
+            reader_close(&self->directory);
+        }
+        if (status == INS_OK && island == NULL) {
+            status = next_locate_scope(self, error);
+        }
     }
-    ins_status status = locate(operation, self->scope, &self->directory, lsn,
-                               &self->request->query_id, &island, error);
     if (status != INS_OK) {
         return status;
-    }
-    self->located_lsn = self->directory.open ? self->directory.lsn : lsn;
-    reader_close(&self->directory);
-    if (island == NULL) {
-        return not_found(&self->request->query_id, error);
     }
     self->stage = QUERY_VECTOR;
     return reader_open(&self->reader, &operation->db->reading, island, lsn, &operation->pool,
@@ -152,13 +168,13 @@ static ins_status query_vector(struct points_query *self, ins_error *error) {
         return status;
     }
     if (!reader_find(&self->reader, &self->request->query_id, &place)) {
-        if (self->located_lsn < self->reader.lsn) {
-            /* It may have moved in between: again, with one view of directory and island. */
-            reader_close(&self->reader);
-            self->stage = QUERY_LOCATE;
-            return INS_AGAIN;
-        }
-        return not_found(&self->request->query_id, error);
+        /* It may have moved in between: again, with one view of directory and island. Else it is in
+         * another scope, or nowhere. */
+        bool again = self->located_lsn < self->reader.lsn;
+        reader_close(&self->reader);
+        self->stage = QUERY_LOCATE;
+        status = again ? INS_OK : next_locate_scope(self, error);
+        return status == INS_OK ? INS_AGAIN : status;
     }
     status = reader_vector(&self->reader, &place, &self->vector->shape, &stored, error);
     if (status == INS_OK && stored == NULL) {
@@ -170,28 +186,47 @@ static ins_status query_vector(struct points_query *self, ins_error *error) {
     if (status == INS_OK) {
         vector_query_stored(&self->vector->shape, stored, self->query);
         reader_close(&self->reader);
+        scope_cursor_close(&self->locating);
         self->stage = QUERY_ISLAND;
     }
     return status;
 }
 
 static ins_status search_begin(struct points_query *self, uint64_t row_bound, ins_error *error) {
-    return search_init(&self->search, self->request, self->vector, self->query, &self->fields,
+    return search_init(&self->search, &self->wide, self->vector, self->query, &self->fields,
                        row_bound, self->request->by_id ? &self->request->query_id : NULL,
                        &self->operation.pool, self->operation.db->parser, error);
 }
 
+/* An id may be in several shard keys, and counts once: the search is made again for more hits,
+ * twice as many each time, until enough differ or all came. */
+static bool widen(struct points_query *self) {
+    uint64_t wanted = 2ull * self->wide.limit + 2ull * self->wide.offset;
+    if (self->scopes.one != NULL ||
+        (wanted + 1) * sizeof(struct search_hit) >= INS_BLOCK_BYTES_MAX - 64) {
+        return false;
+    }
+    self->wide.limit = (uint32_t)wanted - self->wide.offset;
+    return true;
+}
+
 /* The answer; or the search once more, INS_AGAIN. */
 static ins_status finish(struct points_query *self, ins_error *error) {
+    uint32_t limit = self->request->limit;
     struct operation *operation = &self->operation;
-    ins_status status = search_finish(&self->search, &operation->call->points, error);
-    if (status != INS_OK || !self->search.short_of_hits || self->repeats == REPEATS_MAX) {
+    ins_points *points = &operation->call->points;
+    ins_status status = search_finish(&self->search, points, error);
+    if (status != INS_OK) {
         return status;
     }
-    self->repeats++;
+    bool enough = !self->search.short_of_hits || points->count >= limit;
+    points->count = points->count < limit ? points->count : limit;
+    if (enough || (!widen(self) && self->repeats++ == REPEATS_MAX)) {
+        return INS_OK;
+    }
     self->search = (struct search){0};
     islands_walk_close(&self->walk);
-    status = islands_walk_init(&self->walk, operation, self->scope, self->request->filter, error);
+    status = islands_walk_init(&self->walk, operation, &self->scopes, self->request->filter, error);
     return status == INS_OK ? INS_AGAIN : status;
 }
 

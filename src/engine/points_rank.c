@@ -23,10 +23,8 @@ static void rank_close(struct operation *operation) {
     struct points_rank *self = of(operation);
     reader_close(&self->reader);
     islands_walk_close(&self->walk);
+    scopes_close(&self->scopes);
     schema_release(&operation->db->catalog, self->schema);
-    if (self->scope != NULL) {
-        self->scope->pins--;
-    }
 }
 
 /* ---- Begin ---- */
@@ -77,21 +75,18 @@ static void init_order(struct points_rank *self) {
 static ins_status rank_begin(struct points_rank *self, ins_error *error) {
     const ins_rank_request *request = self->request;
     struct operation *operation = &self->operation;
-    ins_status status =
-        names_find_scope(operation->db, request->points.collection, false, &self->scope, error);
+    ins_status status = scopes_open(&self->scopes, operation, &request->points, error);
     if (status != INS_OK) {
-        self->scope = NULL;
         return status;
     }
-    self->scope->pins++;
-    self->schema = schema_hold(self->scope->schema);
+    self->schema = schema_hold(self->scopes.collection->schema);
     status = check_limits(request, error);
     if (status == INS_OK) {
         status = parse_keys(self, error);
     }
     if (status == INS_OK) {
         status =
-            islands_walk_init(&self->walk, operation, self->scope, request->points.filter, error);
+            islands_walk_init(&self->walk, operation, &self->scopes, request->points.filter, error);
     }
     init_order(self);
     self->stage = RANK_EXAMPLES;
@@ -118,7 +113,7 @@ static ins_status inner_get(struct points_rank *self) {
     self->inner_busy = true;
     operation->parked = true;
     self->starting = true;
-    ins_points_get(operation->db, &self->inner_request, &self->inner);
+    points_get_start(operation->db, &self->inner_request, self->fetch_scopes, &self->inner);
     self->starting = false;
     return self->inner_busy ? INS_AGAIN : INS_OK;
 }
@@ -235,6 +230,25 @@ static ins_status pick_groups(struct points_rank *self, ins_error *error) {
     return INS_OK;
 }
 
+static void want(struct points_rank *self, const struct rank_hit *hit) {
+    self->fetch_scopes[self->fetch_count] = hit->scope;
+    self->fetch_ids[self->fetch_count++] = hit->id;
+}
+
+/* An id may be in several shard keys, and counts once: the sweep is made again with a heap of twice
+ * the hits, until enough differ or all came. */
+static bool widen(struct points_rank *self, bool was_full) {
+    uint32_t wanted = self->request->points.limit + self->request->points.offset;
+    uint64_t capacity = 2ull * self->heap.capacity;
+    if (self->scopes.one != NULL || self->request->group_size > 0 || !was_full ||
+        self->heap.count >= wanted ||
+        2 * capacity * sizeof(struct rank_hit) > INS_BLOCK_BYTES_MAX) {
+        return false;
+    }
+    self->heap = (struct rank_heap){.capacity = (uint32_t)capacity};
+    return true;
+}
+
 static ins_status pick(struct points_rank *self, ins_error *error) {
     uint32_t capacity = self->request->group_size > 0
                             ? self->request->points.limit * self->request->group_size
@@ -244,16 +258,16 @@ static ins_status pick(struct points_rank *self, ins_error *error) {
         return status;
     }
     self->fetch_ids = pool_alloc(&self->operation.pool, (capacity + 1) * sizeof(ins_id));
-    if (self->fetch_ids == NULL) {
+    self->fetch_scopes = pool_alloc(&self->operation.pool, (capacity + 1) * sizeof(uint64_t));
+    if (self->fetch_ids == NULL || self->fetch_scopes == NULL) {
         return ins_fail(error, INS_FULL, "no memory for %u points", capacity);
     }
-    rank_sort(&self->heap, self->order);
     for (uint32_t i = self->request->points.offset; i < self->heap.count; i++) {
-        self->fetch_ids[self->fetch_count++] = self->heap.hits[i].id;
+        want(self, &self->heap.hits[i]);
     }
     for (uint32_t i = 0; i < self->chosen_count; i++) {
         for (uint32_t k = 0; k < self->chosen[i]->heap.count; k++) {
-            self->fetch_ids[self->fetch_count++] = self->chosen[i]->heap.hits[k].id;
+            want(self, &self->chosen[i]->heap.hits[k]);
         }
     }
     self->inner_request = self->request->points;
@@ -340,6 +354,19 @@ static ins_status rank_step(struct operation *operation, ins_error *error) {
             return finish_facets(self, error);
         }
         self->stage = status == INS_OK ? RANK_PICK : RANK_SWEEP;
+    }
+    if (status == INS_OK && self->stage == RANK_PICK) {
+        bool full = self->heap.count == self->heap.capacity;
+        rank_sort(&self->heap, self->order);
+        if (widen(self, full)) {
+            self->stage = RANK_SWEEP;
+            islands_walk_close(&self->walk);
+            status = islands_walk_init(&self->walk, operation, &self->scopes,
+                                       self->request->points.filter, error);
+            return status == INS_OK ? INS_AGAIN : status;
+        }
+        uint32_t limit = self->request->points.limit + self->request->points.offset;
+        self->heap.count = self->heap.count < limit ? self->heap.count : limit;
     }
     if (status == INS_OK && self->stage == RANK_PICK) {
         operation->inner = &self->inner; /* its answer is part of this one */

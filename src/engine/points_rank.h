@@ -2,6 +2,7 @@
 #ifndef INS_ENGINE_POINTS_RANK_H
 #define INS_ENGINE_POINTS_RANK_H
 
+#include "engine/points.h"
 #include "engine/walk.h"
 #include "query/score.h"
 #include "query/sweep.h"
@@ -10,7 +11,7 @@
 struct points_rank {
     struct operation operation;
     const ins_rank_request *request;
-    struct scope *scope;                /* pinned */
+    struct scopes scopes;
     struct schema *schema;              /* held */
     const struct schema_vector *vector; /* NULL: the kind asks for none */
     struct islands_walk walk;
@@ -40,6 +41,7 @@ struct points_rank {
     struct tally_value **chosen; /* groups of the answer */
     uint32_t chosen_count;
     ins_id *fetch_ids;
+    uint64_t *fetch_scopes; /* where each of them lies */
     uint32_t fetch_count;
     /* A call of its own for examples, then for the points of the answer. */
     ins_call inner;

@@ -64,6 +64,9 @@ static ins_status check_vector(const struct points_rank *self, const ins_example
 static void want_ids(struct points_rank *self) {
     const ins_rank_request *request = self->request;
     self->inner_request = (ins_points_request){.collection = request->points.collection,
+                                               .shard_keys = request->points.shard_keys,
+                                               .shard_key_count = request->points.shard_key_count,
+                                               .shard_fallback = request->points.shard_fallback,
                                                .ids = self->ids,
                                                .id_count = self->id_count,
                                                .with_vector = true,

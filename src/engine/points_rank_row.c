@@ -257,6 +257,6 @@ ins_status rank_row(void *context, const ins_id *id, ins_error *error) {
         return status;
     }
     self->points++;
-    self->hit = (struct rank_hit){.id = *id};
+    self->hit = (struct rank_hit){.id = *id, .scope = self->walk.scope->key};
     return score(self, stored, error);
 }

@@ -5,14 +5,16 @@
 #include "base/id.h"
 #include "base/status.h"
 #include "engine/names.h"
+#include "engine/points.h"
 #include "engine/walk.h"
 #include "query/sweep.h"
 
 struct points_read {
     struct operation operation;
     const ins_points_request *request;
-    struct scope *scope;   /* pinned */
-    struct schema *schema; /* held */
+    struct scopes scopes;
+    struct scope_cursor cursor; /* get: where the id is looked for */
+    struct schema *schema;      /* held */
     struct point_fields fields;
     struct islands_walk walk;
     struct reader reader, directory;
@@ -21,6 +23,8 @@ struct points_read {
     ins_point *points;
     size_t point_count, next;
     uint32_t repeats;
+    bool taken;                 /* the id that is looked for */
+    const uint64_t *scope_keys; /* [request->id_count] where each lies, or NULL */
     /* count */
     struct sweep sweep;
     bool sweeping;
@@ -32,25 +36,21 @@ static void read_close(struct operation *operation) {
     reader_close(&self->reader);
     reader_close(&self->directory);
     islands_walk_close(&self->walk);
+    scope_cursor_close(&self->cursor);
+    scopes_close(&self->scopes);
     schema_release(&operation->db->catalog, self->schema);
-    if (self->scope != NULL) {
-        self->scope->pins--;
-    }
 }
 
 static ins_status read_begin(struct points_read *self, ins_error *error) {
     struct operation *operation = &self->operation;
-    ins_status status =
-        names_find_scope(operation->db, self->request->collection, false, &self->scope, error);
+    ins_status status = scopes_open(&self->scopes, operation, self->request, error);
     if (status != INS_OK) {
-        self->scope = NULL;
         return status;
     }
-    self->scope->pins++;
-    self->schema = schema_hold(self->scope->schema);
+    self->schema = schema_hold(self->scopes.collection->schema);
     self->lsn = operation->db->reading.durable_lsn;
     status = point_fields_init(&self->fields, self->schema, self->request, &operation->pool, error);
-    return status == INS_OK ? islands_walk_init(&self->walk, operation, self->scope,
+    return status == INS_OK ? islands_walk_init(&self->walk, operation, &self->scopes,
                                                 self->request->filter, error)
                             : status;
 }
@@ -69,11 +69,17 @@ static struct points_read *read_create(ins_db *db, const void *request, ins_call
 #define GET_STEP 256u    /* points; then others get the lane */
 #define REPEATS_MAX 100u /* of one request */
 
+/* A ranking knows in which scope each of its points lies. */
+static bool wanted_in(const struct points_read *self, const struct scope *scope) {
+    return !scope->unlinked &&
+           (self->scope_keys == NULL || self->scope_keys[self->next] == scope->key);
+}
+
 /* The reader stands on the island of id number `next`, or on none when the id has no island. */
 static ins_status get_open(struct points_read *self, bool *out_has_island, ins_error *error) {
     struct operation *operation = &self->operation;
     struct island *island;
-    ins_status status = locate(operation, self->scope, &self->directory, self->lsn,
+    ins_status status = locate(operation, self->cursor.current, &self->directory, self->lsn,
                                &self->request->ids[self->next], &island, error);
     if (status != INS_OK) {
         return status;
@@ -88,12 +94,10 @@ static ins_status get_open(struct points_read *self, bool *out_has_island, ins_e
                        error);
 }
 
-static ins_status get_one(struct points_read *self, ins_error *error) {
+/* In the scope on which the cursor stands: self->taken when the point is there. */
+static ins_status get_in_scope(struct points_read *self, ins_error *error) {
     bool has_island;
     struct place place;
-    if (self->scope->unlinked) {
-        return names_absent(self->request->collection, error); /* dropped while it waited */
-    }
     ins_status status = get_open(self, &has_island, error);
     if (status == INS_OK && !has_island && self->directory.open &&
         self->directory.lsn != self->operation.db->reading.durable_lsn &&
@@ -123,13 +127,56 @@ static ins_status get_one(struct points_read *self, ins_error *error) {
     }
     status = point_take(&self->reader, &place, tenant_path_of(self->reader.island), &self->fields,
                         &self->operation.pool, &self->points[self->point_count], error);
-    self->point_count += status == INS_OK;
+    self->taken = status == INS_OK;
     return status;
+}
+
+/* Scope after scope, until the id is found or none is left. Of an id that is in several shard keys
+ * the first one's point is the answer. */
+static ins_status get_one(struct points_read *self, ins_error *error) {
+    for (uint32_t scopes = 0;; scopes++) {
+        if (scopes_lost(&self->scopes)) {
+            return names_absent(self->request->collection, error); /* dropped while it waited */
+        }
+        if (self->cursor.current == NULL) {
+            (void)scope_cursor_next(&self->cursor, &self->scopes,
+                                    self->operation.db->reading.durable_lsn);
+        }
+        if (self->cursor.current == NULL) {
+            break; /* a collection without shard keys */
+        }
+        ins_status status = INS_OK;
+        if (self->scopes.one != NULL || wanted_in(self, self->cursor.current)) {
+            status = get_in_scope(self, error);
+        }
+        if (status != INS_OK) {
+            return status;
+        }
+        if (self->taken || self->scopes.one != NULL) {
+            break;
+        }
+        reader_close(&self->directory);
+        struct scope *scope = scope_cursor_next(&self->cursor, &self->scopes,
+                                                self->operation.db->reading.durable_lsn);
+        if (scope == NULL) {
+            break;
+        }
+        if (scopes == GET_STEP) {
+            return INS_AGAIN;
+        }
+    }
+    self->point_count += self->taken;
+    self->taken = false;
+    if (self->scopes.one == NULL) { /* the next id from the first scope on */
+        scope_cursor_close(&self->cursor);
+        reader_close(&self->directory);
+    }
+    return INS_OK;
 }
 
 static ins_status get_step(struct operation *operation, ins_error *error) {
     struct points_read *self = container_of(operation, struct points_read, operation);
-    if (self->scope == NULL) {
+    if (self->schema == NULL) {
         ins_status status = read_begin(self, error);
         if (status != INS_OK) {
             return status;
@@ -160,6 +207,15 @@ static ins_status get_step(struct operation *operation, ins_error *error) {
 void ins_points_get(ins_db *db, const void *points_request, ins_call *call) {
     struct points_read *self = read_create(db, points_request, call, get_step);
     if (self != NULL) {
+        operation_run(&self->operation);
+    }
+}
+
+void points_get_start(ins_db *db, const ins_points_request *request, const uint64_t *scope_keys,
+                      ins_call *call) {
+    struct points_read *self = read_create(db, request, call, get_step);
+    if (self != NULL) {
+        self->scope_keys = scope_keys;
         operation_run(&self->operation);
     }
 }
@@ -237,7 +293,7 @@ static ins_status sweep_islands(struct points_read *self, ins_error *error) {
 
 static ins_status count_step(struct operation *operation, ins_error *error) {
     struct points_read *self = container_of(operation, struct points_read, operation);
-    ins_status status = self->scope == NULL ? read_begin(self, error) : INS_OK;
+    ins_status status = self->schema == NULL ? read_begin(self, error) : INS_OK;
     if (status == INS_OK) {
         status = sweep_islands(self, error);
         operation->call->count = self->count;

@@ -1,8 +1,9 @@
 /* Scroll: points in id order.
  *
  * A scope without a tenant field, or with the tenant pinned: from each island the first limit + 1
- * that pass; of all of them the smallest. Else along the id directory, which names an island for
- * each id: a page costs what it returns, not a cursor for each of 50,000 islands. */
+ * that pass; of all of them the smallest. So are several shard keys. Else along the id directory,
+ * which names an island for each id: a page costs what it returns, not a cursor for each of 50,000
+ * islands. */
 #include <stdlib.h>
 
 #include "base/assert.h"
@@ -18,7 +19,7 @@
 struct points_scroll {
     struct operation operation;
     const ins_points_request *request;
-    struct scope *scope;   /* pinned */
+    struct scopes scopes;
     struct schema *schema; /* held */
     struct point_fields fields;
     struct islands_walk walk;
@@ -32,7 +33,8 @@ struct points_scroll {
     struct place *places; /* the page being looked at */
     struct directory_entry *entries;
     uint32_t page_count, page_next;
-    bool page_last, by_directory;
+    bool page_last;
+    struct island *directory_island; /* of the only scope; NULL: island after island */
     /* An id that may have moved: it is asked for again, by a view of the id directory of its own.
      */
     struct reader finder;
@@ -48,35 +50,31 @@ static void scroll_close(struct operation *operation) {
     reader_close(&self->directory);
     reader_close(&self->finder);
     islands_walk_close(&self->walk);
+    scopes_close(&self->scopes);
     schema_release(&operation->db->catalog, self->schema);
-    if (self->scope != NULL) {
-        self->scope->pins--;
-    }
 }
 
 static ins_status scroll_begin(struct points_scroll *self, ins_error *error) {
     struct operation *operation = &self->operation;
     const ins_points_request *request = self->request;
-    ins_status status =
-        names_find_scope(operation->db, request->collection, false, &self->scope, error);
+    ins_status status = scopes_open(&self->scopes, operation, request, error);
     if (status != INS_OK) {
-        self->scope = NULL;
         return status;
     }
-    self->scope->pins++;
     if (request->limit == 0 || request->limit > SCROLL_LIMIT_MAX) {
         return ins_fail(error, INS_UNPROCESSABLE, "limit: value %u invalid, must be from 1 to %u",
                         request->limit, SCROLL_LIMIT_MAX);
     }
-    self->schema = schema_hold(self->scope->schema);
+    self->schema = schema_hold(self->scopes.collection->schema);
     status = point_fields_init(&self->fields, self->schema, request, &operation->pool, error);
     if (status == INS_OK) {
-        status = islands_walk_init(&self->walk, operation, self->scope, request->filter, error);
+        status = islands_walk_init(&self->walk, operation, &self->scopes, request->filter, error);
     }
     if (status != INS_OK) {
         return status;
     }
-    self->by_directory = self->scope->directory != NULL && !self->walk.pinned;
+    self->directory_island =
+        self->scopes.one != NULL && !self->walk.pinned ? self->scopes.one->directory : NULL;
     self->from = request->has_start ? request->start : id_number(0);
     self->wanted = request->limit + 1;
     self->points = pool_alloc(&operation->pool, 2ul * self->wanted * sizeof(ins_point));
@@ -85,11 +83,11 @@ static ins_status scroll_begin(struct points_scroll *self, ins_error *error) {
     if (self->points == NULL || self->places == NULL || self->entries == NULL) {
         return ins_fail(error, INS_FULL, "no memory for a page of %u points", request->limit);
     }
-    if (!self->by_directory) {
+    if (self->directory_island == NULL) {
         return INS_OK;
     }
     self->filter = self->walk.whole;
-    return reader_open(&self->directory, &operation->db->reading, self->scope->directory,
+    return reader_open(&self->directory, &operation->db->reading, self->directory_island,
                        operation->db->reading.durable_lsn, &operation->pool, &operation->waiter,
                        error);
 }
@@ -238,7 +236,7 @@ static ins_status take_moved(struct points_scroll *self, const ins_id *id, ins_e
     ins_status status = INS_OK;
     if (!self->finder.open) {
         reader_close(&self->reader);
-        status = reader_open(&self->finder, &operation->db->reading, self->scope->directory,
+        status = reader_open(&self->finder, &operation->db->reading, self->directory_island,
                              operation->db->reading.durable_lsn, &operation->pool,
                              &operation->waiter, error);
     }
@@ -332,9 +330,10 @@ static ins_status scroll_directory(struct points_scroll *self, ins_error *error)
 
 static ins_status scroll_step(struct operation *operation, ins_error *error) {
     struct points_scroll *self = container_of(operation, struct points_scroll, operation);
-    ins_status status = self->scope == NULL ? scroll_begin(self, error) : INS_OK;
+    ins_status status = self->schema == NULL ? scroll_begin(self, error) : INS_OK;
     if (status == INS_OK) {
-        status = self->by_directory ? scroll_directory(self, error) : scroll_islands(self, error);
+        status = self->directory_island != NULL ? scroll_directory(self, error)
+                                                : scroll_islands(self, error);
     }
     if (status != INS_OK) {
         return status;

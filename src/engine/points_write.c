@@ -156,9 +156,9 @@ static ins_status make_targets(struct points_write *self, ins_error *error) {
 
 static ins_status validate(struct points_write *self, ins_error *error) {
     struct operation *operation = &self->write.operation;
-    ins_status status =
-        names_find_scope(operation->db, self->request->collection, true, &self->scope, error);
+    ins_status status = scopes_home(operation->db, self->request, &self->scope, error);
     if (status != INS_OK) {
+        self->scope = NULL;
         return status;
     }
     self->scope->pins++;
@@ -328,9 +328,9 @@ static ins_status points_write_step(struct operation *operation, ins_error *erro
     if (status == INS_OK) {
         status = room_enter(operation, &self->write.room, points_cost(self), error);
     }
-    if (status == INS_OK && self->scope->drop_lsn != 0) {
+    if (status == INS_OK && scope_dropped(self->scope)) {
         /* Dropped while it waited; its islands may be gone. */
-        status = names_absent(self->request->collection, error);
+        status = scopes_gone(operation->db, self->request, error);
     }
     if (status == INS_OK) {
         status = resolve(self, error);

@@ -2,11 +2,26 @@
 
 #include "base/assert.h"
 
-ins_status islands_walk_init(struct islands_walk *walk, struct operation *operation,
-                             struct scope *scope, const ins_filter *filter, ins_error *error) {
-    const struct schema *schema = scope->schema;
+/* The next scope, from its beginning. */
+static void enter_scope(struct islands_walk *walk) {
+    struct scope *scope =
+        scope_cursor_next(&walk->cursor, walk->scopes, walk->db->reading.durable_lsn);
+    walk->ended = scope == NULL;
+    if (scope == NULL) {
+        walk->scope = NULL;
+        return;
+    }
+    walk->scope = scope;
+    walk->value_next = 0;
+    walk->begun = false;
+    /* Rows that come to the common island while this read waits are not for it. */
+    walk->common_done = !island_has_rows(scope->common);
+}
+
+static ins_status compile(struct islands_walk *walk, struct operation *operation,
+                          const ins_filter *filter, ins_error *error) {
+    const struct schema *schema = walk->scopes->collection->schema;
     const struct payload_path *path = schema->has_tenant_field ? &schema->tenant_path : NULL;
-    *walk = (struct islands_walk){.db = operation->db, .scope = scope};
     if (filter == NULL) {
         return INS_OK;
     }
@@ -20,11 +35,21 @@ ins_status islands_walk_init(struct islands_walk *walk, struct operation *operat
         walk->whole = walk->residual;
         return status;
     }
-    /* Rows that come to the common island while this read waits are not for it: mostly that spares
-     * compiling the whole filter. */
-    walk->common_done = !island_has_rows(scope->common);
-    return walk->common_done ? INS_OK
-                             : filter_compile(&operation->pool, filter, path, &walk->whole, error);
+    /* Mostly the common island holds nothing, which spares compiling the whole filter. */
+    return walk->scopes->one != NULL && !island_has_rows(walk->scopes->one->common)
+               ? INS_OK
+               : filter_compile(&operation->pool, filter, path, &walk->whole, error);
+}
+
+ins_status islands_walk_init(struct islands_walk *walk, struct operation *operation,
+                             const struct scopes *scopes, const ins_filter *filter,
+                             ins_error *error) {
+    *walk = (struct islands_walk){.db = operation->db, .scopes = scopes};
+    ins_status status = compile(walk, operation, filter, error);
+    if (status == INS_OK) {
+        enter_scope(walk);
+    }
+    return status;
 }
 
 static struct island *next_pinned(struct islands_walk *walk, const struct filter **out_filter) {
@@ -74,33 +99,54 @@ static struct island *next_of_all(struct islands_walk *walk, const struct filter
     return next;
 }
 
+static void leave_island(struct islands_walk *walk) {
+    if (walk->current != NULL) {
+        island_unpin(&walk->db->islands, walk->current);
+        walk->current = NULL;
+    }
+}
+
 struct island *islands_walk_next(struct islands_walk *walk, const struct filter **out_filter,
                                  const struct payload_path **out_tenant_path) {
-    struct island *island =
-        walk->pinned ? next_pinned(walk, out_filter) : next_of_all(walk, out_filter);
+    struct island *island = NULL;
+    while (island == NULL && !walk->ended) {
+        if (!walk->scope->unlinked) { /* else its list of islands is being taken apart */
+            island = walk->pinned ? next_pinned(walk, out_filter) : next_of_all(walk, out_filter);
+        }
+        if (island == NULL) {
+            leave_island(walk);
+            if (walk->scopes->one != NULL) {
+                walk->ended = true; /* walk->scope stays what it is */
+            } else {
+                enter_scope(walk);
+            }
+        }
+    }
     *out_tenant_path = island == NULL ? NULL : tenant_path_of(island);
     return island;
 }
 
 bool islands_walk_single(struct islands_walk *walk) {
+    const struct scope *scope = walk->scopes->one;
+    if (scope == NULL) {
+        return false;
+    }
     if (walk->pinned) {
-        bool single = walk->value_count + island_has_rows(walk->scope->common) <= 1;
+        bool single = walk->value_count + island_has_rows(scope->common) <= 1;
         /* Rows that come to the common island while this read waits are not for it. */
         walk->common_done = walk->common_done || (single && walk->value_count == 1);
         return single;
     }
-    return walk->scope->directory == NULL;
+    return scope->directory == NULL;
 }
 
 bool islands_walk_lost(const struct islands_walk *walk) {
-    return walk->scope->unlinked;
+    return scopes_lost(walk->scopes);
 }
 
 void islands_walk_close(struct islands_walk *walk) {
-    if (walk->current != NULL) {
-        island_unpin(&walk->db->islands, walk->current);
-        walk->current = NULL;
-    }
+    leave_island(walk);
+    scope_cursor_close(&walk->cursor);
 }
 
 ins_status locate(struct operation *operation, struct scope *scope, struct reader *directory,

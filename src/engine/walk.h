@@ -1,17 +1,20 @@
-/* Which islands a read visits, and with which filter.
+/* Which islands a read visits, and with which filter: scope after scope.
  *
  * A filter that pins the tenant visits those tenants' islands and, when it holds anything, the
  * common island with the whole filter. Without it: every island of the scope. */
 #ifndef INS_ENGINE_WALK_H
 #define INS_ENGINE_WALK_H
 
-#include "engine/operation.h"
+#include "engine/scopes.h"
 
 #define STEP_ROWS 65536u /* between two looks at the clock: some 200 us of 128 floats */
 
 struct islands_walk {
     struct ins_db *db;
-    struct scope *scope; /* pinned by the operation */
+    const struct scopes *scopes; /* the operation's: it must outlive the walk */
+    struct scope_cursor cursor;
+    struct scope *scope; /* where it stands; after the last one that one, or NULL */
+    bool ended;          /* no scope is left */
     bool pinned;
     ins_text *values; /* of the pinned tenants */
     size_t value_count, value_next;
@@ -22,14 +25,14 @@ struct islands_walk {
 };
 
 INS_MUST_USE ins_status islands_walk_init(struct islands_walk *walk, struct operation *operation,
-                                          struct scope *scope, const ins_filter *filter,
+                                          const struct scopes *scopes, const ins_filter *filter,
                                           ins_error *error);
 /* Next island that may hold rows: *out_filter and *out_tenant_path go with it. NULL: no more. */
 struct island *islands_walk_next(struct islands_walk *walk, const struct filter **out_filter,
                                  const struct payload_path **out_tenant_path);
 /* True when only one island can be visited, from now on. */
 bool islands_walk_single(struct islands_walk *walk);
-/* The scope was dropped while the operation waited. */
+/* What it walks over was dropped while the operation waited. */
 bool islands_walk_lost(const struct islands_walk *walk);
 void islands_walk_close(struct islands_walk *walk); /* takes a zeroed one */
 

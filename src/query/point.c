@@ -227,6 +227,27 @@ static ins_status copy_vectors(const struct point_fields *fields, const void *co
     return full ? ins_fail(error, INS_FULL, "no memory for the vectors of a point") : INS_OK;
 }
 
+/* Where the reader's points lie; *out stays NULL without shard keys. */
+static ins_status take_shard_key(const struct reader *reader, struct pool *pool,
+                                 const ins_shard_key **out, ins_error *error) {
+    const struct scope *scope = reader->island->scope;
+    if (scope->collection == NULL) {
+        return INS_OK;
+    }
+    ins_shard_key *key = pool_alloc(pool, sizeof(*key));
+    if (key != NULL) {
+        *key = scope_shard_key(scope);
+        if (key->text.data != NULL) {
+            key->text.data = pool_copy(pool, key->text.data, key->text.size);
+        }
+    }
+    if (key == NULL || (!scope->is_number && key->text.data == NULL)) {
+        return ins_fail(error, INS_FULL, "no memory for a shard key");
+    }
+    *out = key;
+    return INS_OK;
+}
+
 ins_status point_take(struct reader *reader, const struct place *place,
                       const struct payload_path *tenant_path, const struct point_fields *fields,
                       struct pool *pool, ins_point *out, ins_error *error) {
@@ -243,6 +264,9 @@ ins_status point_take(struct reader *reader, const struct place *place,
         ins_status third =
             take_payload(reader, place, tenant_path, fields->selector, pool, &point.payload, error);
         status = third != INS_OK ? third : status;
+    }
+    if (status == INS_OK) {
+        status = take_shard_key(reader, pool, &point.shard_key, error);
     }
     if (status == INS_OK && fields->vectors != 0) {
         status = copy_vectors(fields, stored, named, pool, &point, error);

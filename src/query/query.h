@@ -31,6 +31,7 @@ struct search_hit {
     struct place place;
     ins_id id;
     uint32_t island; /* number of the island in the order of search_begin_island */
+    uint64_t scope;  /* key of that island's */
     bool taken;      /* point is filled */
     ins_point point;
 };

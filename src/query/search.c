@@ -82,7 +82,10 @@ static void offer(struct search *search, float distance, const ins_id *id,
     }
     search->hit_count += fresh;
     search->free_slot = was_full ? evicted.slot + 1 : 0;
-    search->hits[slot] = (struct search_hit){.place = *place, .id = *id, .island = search->island};
+    search->hits[slot] = (struct search_hit){.place = *place,
+                                             .id = *id,
+                                             .island = search->island,
+                                             .scope = search->reader->island->scope->key};
 }
 
 /* ---- Memtables ---- */
@@ -469,12 +472,16 @@ ins_status search_step(struct search *search, uint64_t row_budget, bool *out_don
 static int order_by_id(const void *left, const void *right, void *hits_pointer) {
     const struct search_hit *hits = hits_pointer;
     const struct topk_hit *a = left, *b = right;
-    int order = id_compare(&hits[a->slot].id, &hits[b->slot].id);
+    const struct search_hit *first = &hits[a->slot], *second = &hits[b->slot];
+    int order = id_compare(&first->id, &second->id);
+    if (order == 0) {
+        order = (first->scope > second->scope) - (first->scope < second->scope);
+    }
     if (order != 0) {
         return order;
     }
     /* The newer version first: it is the one to keep. */
-    uint64_t va = hits[a->slot].point.version, vb = hits[b->slot].point.version;
+    uint64_t va = first->point.version, vb = second->point.version;
     return (va < vb) - (va > vb);
 }
 
@@ -486,17 +493,23 @@ static int order_by_distance(const void *left, const void *right) {
     return (a->key > b->key) - (a->key < b->key);
 }
 
-/* A point that moved between two islands while they were searched in turn may have been met twice.
- */
+/* A point that moved between two islands while they were searched in turn may have been met twice:
+ * its newer version counts. Of points with one id in several scopes the nearest does. */
 static void drop_twins(struct search *search) {
     struct topk *topk = &search->topk;
+    const struct search_hit *hits = search->hits;
     qsort_r(topk->heap, topk->count, sizeof(struct topk_hit), order_by_id, search->hits);
+    const struct search_hit *before = NULL;
     uint32_t kept = 0;
     for (uint32_t i = 0; i < topk->count; i++) {
-        const ins_id *id = &search->hits[topk->heap[i].slot].id;
-        if (kept == 0 || !id_equal(id, &search->hits[topk->heap[kept - 1].slot].id)) {
-            topk->heap[kept++] = topk->heap[i];
+        const struct topk_hit hit = topk->heap[i];
+        const struct search_hit *now = &hits[hit.slot];
+        if (before == NULL || !id_equal(&now->id, &before->id)) {
+            topk->heap[kept++] = hit;
+        } else if (now->scope != before->scope && hit.distance < topk->heap[kept - 1].distance) {
+            topk->heap[kept - 1] = hit;
         }
+        before = now;
     }
     search->short_of_hits = kept < topk->count && topk->count == topk->capacity;
     topk->count = kept;

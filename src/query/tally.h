@@ -11,6 +11,7 @@ struct rank_hit {
     double score;     /* larger is better */
     ins_number order; /* INS_RANK_ORDER; real and integer compare by value */
     ins_id id;
+    uint64_t scope; /* key of the scope in which the point lies */
 };
 
 /* How hits are sorted: by value ascending or descending, or by score; ties by id. */

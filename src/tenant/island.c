@@ -100,6 +100,18 @@ static void files_drop_run(struct files *files, const struct run *run) {
 
 /* ---- Islands ---- */
 
+ins_shard_key scope_shard_key(const struct scope *scope) {
+    ins_shard_key key = {0};
+    if (!scope->is_number) {
+        key.text = scope_name(scope);
+        return key;
+    }
+    for (uint16_t i = 0; i < scope->name_size; i++) {
+        key.number = 10 * key.number + (uint64_t)(scope->name[i] - '0');
+    }
+    return key;
+}
+
 static uint64_t name_hash(const struct scope *scope, ins_text tenant) {
     return hash64_seed(tenant.data, tenant.size, scope->key);
 }

@@ -1,7 +1,7 @@
 /* Islands, scopes, schemas and files: the resident tables of the database.
  *
  * An island is one tenant's points in a scope: 128 bytes, its name, and 32 bytes a run. A scope is
- * a collection (shard keys come later). Names live here and in the catalog rows only. Threads: the
+ * a collection, or a shard key of one. Names live here and in the catalog rows only. Threads: the
  * request lane owns everything here. */
 #ifndef INS_TENANT_ISLAND_H
 #define INS_TENANT_ISLAND_H
@@ -54,13 +54,21 @@ struct scope {
     uint64_t drop_lsn;        /* 0, or: readers stop to see it; writers already have */
     struct scope *dropped_next;
     struct alias *aliases; /* engine/catalog.h: other names of the collection */
-    char *name;
+    /* Shard keys: scopes of their own, with the collection's schema. */
+    struct scope *collection;       /* of a shard key's scope; NULL: it is a collection's own */
+    struct scope *keys, *keys_last; /* of a collection: its shard keys, oldest first */
+    struct scope *key_next, *key_previous;
+    uint64_t directory_key; /* of a shard key's scope: the incarnation of its id directory */
+    char *name;             /* of a number: its digits */
     uint32_t island_count;
     uint32_t dropping;    /* islands with ISLAND_DROPPING */
     uint32_t alias_count; /* those that are not dropped */
     uint32_t pins;
+    uint32_t key_count; /* shard keys that are not dropped */
     uint16_t name_size;
     bool has_metadata; /* kept in the catalog row only */
+    bool sharded;      /* a collection whose points lie under shard keys */
+    bool is_number;    /* of a shard key */
     bool unlinked;
 };
 
@@ -75,6 +83,14 @@ static inline bool island_is_tenant(const struct island *island) {
 
 static inline ins_text scope_name(const struct scope *scope) {
     return (ins_text){.data = scope->name, .size = scope->name_size};
+}
+
+/* Of a shard key's scope; a text is the scope's own. */
+ins_shard_key scope_shard_key(const struct scope *scope);
+
+/* Writers do not see it any more: itself or its collection was dropped. */
+static inline bool scope_dropped(const struct scope *scope) {
+    return scope->drop_lsn != 0 || (scope->collection != NULL && scope->collection->drop_lsn != 0);
 }
 
 /* ---- Files ---- */

@@ -831,7 +831,7 @@ class RestTest(unittest.TestCase):
                              ("t\u00e9", sum(p["payload"]["who"] == "b" and "tags" in p["payload"] for p in points.values())))
             self.assertEqual(facet(key="x"), [])
             self.assertEqual(dict(facet(key="n", limit=100))[100], 1)
-            for code, body in ((400, {}), (400, {"key": ""}), (422, {"key": "n", "limit": 0}), (501, {"key": "n", "shard_key": "a"})):
+            for code, body in ((400, {}), (400, {"key": ""}), (422, {"key": "n", "limit": 0}), (400, {"key": "n", "shard_key": "a"})):
                 self.client.error(code, "POST", self.path + "/facet", body)
             self.client.ok("DELETE", self.path)
 

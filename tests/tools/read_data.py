@@ -102,11 +102,18 @@ class Database:
                 island.late[id] = (lsn, *value) if kind == 1 else None
 
     def catalog(self):
-        """scope → (name, schema, common island, id directory); island → (scope, tenant)."""
+        """scope (a shard key's: collection/key) → (name, schema, common island, id directory); island → (scope, tenant)."""
         rows = {id[2]: json.loads(payload) for id, (_, _, payload) in
                 self.island(CATALOG).live().items()}
         scopes = {key: (row["n"], rows[row["s"]]["c"], row["i"], row["d"])
                   for key, row in rows.items() if row["k"] == "c"}
+        for key, row in rows.items():
+            if row["k"] == "h" and row["s"] in scopes:
+                name, schema, _, _ = scopes[row["s"]]
+                require(rows[row["s"]].get("h") is True, name, f"shard key {row['n']} of a collection without them")
+                require((row["i"], row["d"]) == (key + 1, key + 2), name, f"islands of shard key {row['n']}")
+                scopes[key] = (f"{name}/{json.dumps(row['n'], ensure_ascii=False)}", schema, row["i"],
+                               row["d"] if "tenant_path" in schema else 0)
         tenants = {key: (row["s"], row["n"]) for key, row in rows.items()
                    if row["k"] == "t" and row["s"] in scopes}
         tenants.update({common: (key, None) for key, (_, _, common, _) in scopes.items()})

@@ -820,3 +820,13 @@ void ins_vector_delete(ins_db *db, const void *collection_request, ins_call *cal
     (void)collection_request;
     refuse(db, call);
 }
+
+void ins_shard_key_create(ins_db *db, const void *collection_request, ins_call *call) {
+    (void)collection_request;
+    refuse(db, call);
+}
+
+void ins_shard_key_delete(ins_db *db, const void *collection_request, ins_call *call) {
+    (void)collection_request;
+    refuse(db, call);
+}
