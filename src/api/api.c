@@ -33,6 +33,7 @@ ins_status api_open(const struct api_options *options, struct api **out_api, ins
                         .heap = &options->shared->heap,
                         .next = options->shared->apis,
                         .lane = options->lane,
+                        .window = WINDOW_MIN,
                         .respond = options->respond,
                         .scratch = scratch};
     options->shared->apis = api;
@@ -71,6 +72,25 @@ size_t api_pending(const struct api *api) {
     return atomic_load_explicit(&api->pending, memory_order_relaxed);
 }
 
+bool api_engine_is_behind(const struct api *api) {
+    uint32_t handed = atomic_load_explicit(&api->handed, memory_order_relaxed);
+    uint32_t begun = atomic_load_explicit(&api->begun, memory_order_relaxed);
+    return handed - begun >= atomic_load_explicit(&api->window, memory_order_relaxed);
+}
+
+void api_count_refused(struct api *api, enum api_refusal why) {
+    uint64_t count = atomic_load_explicit(&api->refused[why], memory_order_relaxed);
+    atomic_store_explicit(&api->refused[why], count + 1, memory_order_relaxed);
+}
+
+uint64_t api_refused(const struct api *api, enum api_refusal why) {
+    uint64_t count = 0;
+    for (const struct api *each = api->shared->apis; each != NULL; each = each->next) {
+        count += atomic_load_explicit(&each->refused[why], memory_order_relaxed);
+    }
+    return count;
+}
+
 void api_refuse(struct api *api, void *user, unsigned http, uint32_t retry_after_s,
                 const char *message) {
     answer_error(api, user, http, retry_after_s, NULL, 0, message);
@@ -105,11 +125,13 @@ static void api_trim(struct api *api) {
 
 static void api_start(struct api *api, const struct api_request *request, const struct route *route,
                       const struct path *path) {
-    uint64_t start_ns = api->runtime->now_ns(api->runtime->context);
+    uint64_t start_ns =
+        request->now_ns != 0 ? request->now_ns : api->runtime->now_ns(api->runtime->context);
     ins_error error = {.status = INS_OK};
     struct job *job = job_create(api);
     if (job == NULL) {
         (void)job_no_memory(&error);
+        api_count_refused(api, API_REFUSED_MEMORY);
         answer_error(api, request->user, 429, error.retry_after_s, NULL, start_ns, error.message);
         return;
     }
@@ -126,6 +148,9 @@ static void api_start(struct api *api, const struct api_request *request, const 
     }
     if (status != INS_OK) {
         job_destroy(job);
+        if (status == INS_EXHAUSTED) {
+            api_count_refused(api, API_REFUSED_MEMORY);
+        }
         answer_error(api, request->user, (unsigned)ins_status_http(status), error.retry_after_s,
                      NULL, start_ns, error.message);
     }

@@ -44,6 +44,7 @@ struct api_ticket {
 };
 
 struct api_request {
+    uint64_t now_ns; /* the clock; 0: not looked at */
     enum api_method method;
     ins_text path;  /* as received, percent-encoded, without the query */
     ins_text query; /* after '?', may be empty */
@@ -85,6 +86,32 @@ void api_dispatch(struct api *api, const struct api_request *request);
 /* Answers in Qdrant's error envelope without an operation: for what the server itself refuses. */
 void api_refuse(struct api *api, void *user, unsigned http, uint32_t retry_after_s,
                 const char *message);
+
+/* What is asked for, by method and path alone, and a hash of the collection's name in it. */
+enum api_kind {
+    API_SERVICE, /* the server itself: health, metrics, statistics */
+    API_READ,
+    API_WRITE
+};
+enum api_kind api_kind_of(enum api_method method, ins_text path, uint64_t *out_scope);
+
+/* Why requests are refused for now, as the metrics tell: name and label. */
+#define API_REFUSALS(X)                                                                            \
+    X(LATE, "waited")             /* waited for too long */                                        \
+    X(PLACES, "places")           /* no place to wait */                                           \
+    X(MEMORY, "memory")           /* for bodies and requests */                                    \
+    X(CONNECTIONS, "connections") /* too many */                                                   \
+    X(ENGINE, "engine")           /* its own limits: log, memtables, memory of reads */
+enum api_refusal {
+#define REFUSAL_NAME(name, label) API_REFUSED_##name,
+    API_REFUSALS(REFUSAL_NAME)
+#undef REFUSAL_NAME
+        API_REFUSAL_COUNT
+};
+void api_count_refused(struct api *api, enum api_refusal why);
+
+/* On another lane than the engine's: as many calls are on their way there as it begins soon. */
+bool api_engine_is_behind(const struct api *api);
 
 /* The request's client is gone: a read ends soon, with an answer that nobody reads; a write goes on
  * to its end. Nothing when no request is under way. */

@@ -22,6 +22,12 @@
     (1u << 20)              /* a parser that a large body made larger than this is given back */
 #define READ_DEADLINE_S 60u /* of a read whose request names no timeout; Qdrant's default */
 #define TIMEOUT_S_MAX 86400u
+/* Calls on their way to the engine's lane: one more each time that one began soon, half as many
+ * when it began late. */
+#define WINDOW_MIN 4u
+#define WINDOW_MAX 64u /* some ms of small calls */
+#define WINDOW_SOON_NS 1000000ull
+#define WINDOW_LATE_NS 2000000ull
 #define LATE_CHECK_NS 100000000ull /* timeouts are whole seconds */
 
 /* Decodes and starts the engine's call: INS_OK means that the job has its completion before it and
@@ -116,8 +122,9 @@ struct job {
     ins_start start;                 /* with `request`, on the engine's lane */
     const void *request;
     ins_task submit;
-    bool answered; /* too late for its own answer: the client has got another */
-    uint32_t skip; /* results to leave out: `offset` of a query that only scrolls */
+    uint64_t handed_ns; /* when it was posted to the engine's lane */
+    bool answered;      /* too late for its own answer: the client has got another */
+    uint32_t skip;      /* results to leave out: `offset` of a query that only scrolls */
     struct job_block *blocks;
     uint8_t *at, *end; /* free memory of the newest block */
     uint64_t memory[];
@@ -137,7 +144,13 @@ struct api {
     struct job *timed; /* under way with a timeout of the request's own */
     ins_timer late;    /* looks at them; armed while there are any */
     size_t idle_count;
-    _Atomic size_t pending; /* written by this lane; statistics read it from others */
+    /* Written by this lane; others read them. */
+    _Atomic size_t pending;
+    _Atomic uint64_t refused[API_REFUSAL_COUNT];
+    _Atomic uint32_t handed; /* calls given to the engine's lane, where it is another one */
+    /* Written there. */
+    _Atomic uint32_t begun;  /* of these */
+    _Atomic uint32_t window; /* how many may be on their way */
     struct router router;
 };
 
@@ -162,6 +175,9 @@ ins_status job_add_parts(struct job *job, size_t count, ins_error *error);
  * first that fails answers for all. */
 void job_start_parts(struct job *job);
 #define BATCH_PARTS_MAX 256u /* 8 KiB each: 2 MiB of the memory for requests */
+
+/* Of all lanes. */
+uint64_t api_refused(const struct api *api, enum api_refusal why);
 
 /* Answers. */
 void answer_fixed(struct api *api, void *user, unsigned http, const char *content_type,

@@ -159,6 +159,9 @@ static void job_answer_error(struct job *job, const ins_call *call) {
     memcpy(message, prefix, prefix_size);
     memcpy(message + prefix_size, call->error.message, size);
     message[prefix_size + size] = '\0';
+    if (call->status == INS_EXHAUSTED || call->status == INS_UNAVAILABLE) {
+        api_count_refused(job->api, API_REFUSED_ENGINE);
+    }
     answer_error(job->api, job->user, (unsigned)ins_status_http(call->status),
                  call->error.retry_after_s, NULL, job->start_ns, message);
 }
@@ -297,8 +300,23 @@ static void job_done(ins_call *call) {
     job_end(job);
 }
 
+/* On the engine's lane, which alone writes `begun` and `window`. */
+static void count_begun(struct api *api, uint64_t handed_ns) {
+    uint64_t took_ns = api->runtime->now_ns(api->runtime->context) - handed_ns;
+    uint32_t begun = atomic_load_explicit(&api->begun, memory_order_relaxed);
+    uint32_t window = atomic_load_explicit(&api->window, memory_order_relaxed);
+    if (took_ns < WINDOW_SOON_NS) {
+        window += window < WINDOW_MAX;
+    } else if (took_ns > WINDOW_LATE_NS) {
+        window = window / 2 > WINDOW_MIN ? window / 2 : WINDOW_MIN;
+    }
+    atomic_store_explicit(&api->window, window, memory_order_relaxed);
+    atomic_store_explicit(&api->begun, begun + 1, memory_order_relaxed);
+}
+
 static void submit_run(ins_task *task) {
     struct job *job = (struct job *)(void *)((char *)task - offsetof(struct job, submit));
+    count_begun(job->api, job->handed_ns);
     job->start(job->api->db, job->request, &job->call);
 }
 
@@ -308,6 +326,9 @@ static void job_submit(struct job *job) {
         job->start(job->api->db, job->request, &job->call);
         return;
     }
+    uint32_t handed = atomic_load_explicit(&job->api->handed, memory_order_relaxed);
+    atomic_store_explicit(&job->api->handed, handed + 1, memory_order_relaxed);
+    job->handed_ns = runtime->now_ns(runtime->context);
     job->submit.run = submit_run;
     runtime->post(runtime->context, INS_LANE_REQUEST, &job->submit);
     runtime->wake(runtime->context, INS_LANE_REQUEST);

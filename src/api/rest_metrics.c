@@ -80,6 +80,19 @@ static void work_metrics(struct metrics *metrics, const ins_stats *stats) {
            stats->writes_stopped);
 }
 
+static void refused_metrics(struct metrics *metrics, const struct api *api) {
+    static const char *const labels[] = {
+#define REFUSAL_LABEL(name, text) "{reason=\"" text "\"}",
+        API_REFUSALS(REFUSAL_LABEL)
+#undef REFUSAL_LABEL
+    };
+    metric_head(metrics, "insula_requests_refused_total", "counter",
+                "requests refused for now (429, 503), by what was short");
+    for (enum api_refusal why = 0; why < API_REFUSAL_COUNT; why++) {
+        metric_value(metrics, "insula_requests_refused_total", labels[why], api_refused(api, why));
+    }
+}
+
 static void metrics_finish(struct job *job) {
     const ins_stats *stats = job->stats.out_stats;
     struct metrics metrics;
@@ -91,6 +104,7 @@ static void metrics_finish(struct job *job) {
     metric(&metrics, "insula_tenants", "gauge", "tenants of all collections", stats->tenants);
     memory_metrics(&metrics, stats);
     work_metrics(&metrics, stats);
+    refused_metrics(&metrics, job->api);
     answer_fixed(job->api, job->user, 200, "text/plain; version=0.0.4; charset=utf-8", metrics.text,
                  metrics.size);
 }

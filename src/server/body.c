@@ -1,8 +1,8 @@
 /* Bodies that did not come in one piece with their heads.
  *
  * Path: body_begin() reserves what Content-Length says, at most the limit, or a first piece for a
- * chunked one; body_take() fills it; the whole request goes to the API.
- * Failure: no memory: 429; over the limit: 413; broken chunks: 400; each with an end of the
+ * chunked one; body_take() fills it; the whole request goes to the door, and waits there in its
+ * body. Failure: no memory: 429; over the limit: 413; broken chunks: 400; each with an end of the
  * connection, because what follows cannot be told from a request. */
 #include <stdio.h>
 #include <string.h>
@@ -70,8 +70,8 @@ static struct body *body_create(struct front *front, const struct head *head) {
     body->head.query.data = body->target + head->path.size;
     body->expected = head->content_length;
     body->capacity = head->chunked ? CHUNKED_BYTES_FIRST : (size_t)head->content_length;
-    body->data = heap_alloc(front->heap, body->capacity);
-    if (body->data == NULL) {
+    body->data = body->capacity == 0 ? NULL : heap_alloc(front->heap, body->capacity);
+    if (body->data == NULL && body->capacity != 0) {
         heap_free(front->heap, body, bytes);
         return NULL;
     }
@@ -109,13 +109,22 @@ static void body_refuse(struct conn *conn, unsigned http) {
     }
 }
 
-/* The API has copied what it keeps when api_dispatch() returns. */
-static void body_dispatch(struct conn *conn) {
+struct body *body_keep(struct conn *conn, const struct head *head, ins_text text) {
+    INS_ASSERT(!head->chunked && head->content_length == text.size);
+    struct body *body = body_create(conn->front, head);
+    if (body != NULL) {
+        body->conn = conn;
+        body->size = text.size;
+        if (text.size != 0) {
+            memcpy(body->data, text.data, text.size);
+        }
+    }
+    return body;
+}
+
+static void body_complete(struct conn *conn) {
     struct body *body = conn->body;
-    struct front *front = conn->front;
-    conn->body = NULL;
-    conn_dispatch(conn, &body->head, (ins_text){body->data, body->size});
-    body_free(front, body);
+    door_enter(conn, &body->head, (ins_text){body->data, body->size});
 }
 
 static size_t body_take_chunks(struct conn *conn, const char *data, size_t size) {
@@ -127,7 +136,7 @@ static size_t body_take_chunks(struct conn *conn, const char *data, size_t size)
         return size;
     }
     if (body->chunks.complete) {
-        body_dispatch(conn);
+        body_complete(conn);
     }
     return taken;
 }
@@ -146,7 +155,7 @@ size_t body_take(struct conn *conn, const char *data, size_t size) {
     memcpy(body->data + body->size, data, taken);
     body->size += taken;
     if (body->size == body->expected) {
-        body_dispatch(conn);
+        body_complete(conn);
     }
     return taken;
 }

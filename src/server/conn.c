@@ -5,8 +5,9 @@
  * What is not whole yet, or comes while a request is under way, is kept in `input`.
  * Failure: a malformed head or a body over the limit is answered, then the connection is closed,
  * with a while left for the peer to read the answer. Too much input stops the reading.
- * Invariants: I1 in one list, that of its state.  I2 `body` only in CONN_BODY, `output` only in
- * CONN_WRITE and CONN_LINGER.  I3 freed when its handle is closed and no answer is pending. */
+ * Invariants: I1 in one list, that of its state.  I2 `body` only in CONN_BODY and CONN_WAIT,
+ * `output` only in CONN_WRITE and CONN_LINGER.  I3 freed when its handle is closed and no answer is
+ * pending. */
 #include <stdio.h>
 #include <string.h>
 
@@ -65,11 +66,16 @@ void conn_refuse(struct conn *conn, unsigned http, uint32_t retry_after_s, const
     if (conn->state != CONN_BUSY) {
         conn_enter(conn, CONN_BUSY);
     }
+    if (http == 429 || http == 503) {
+        api_count_refused(conn->front->api,
+                          http == 429 ? API_REFUSED_MEMORY : API_REFUSED_CONNECTIONS);
+    }
     api_refuse(conn->front->api, conn, http, retry_after_s, message);
 }
 
-void conn_dispatch(struct conn *conn, const struct head *head, ins_text body) {
-    struct api_request request = {.method = head->method,
+void conn_dispatch(struct conn *conn, const struct head *head, ins_text body, uint64_t now_ns) {
+    struct api_request request = {.now_ns = now_ns,
+                                  .method = head->method,
                                   .path = head->path,
                                   .query = head->query,
                                   .body = body,
@@ -79,6 +85,9 @@ void conn_dispatch(struct conn *conn, const struct head *head, ins_text body) {
     conn->keep_alive = head->keep_alive;
     conn->head_method = head->is_head_method;
     conn->pending = true;
+    if (conn->ended) {
+        conn_enter(conn, CONN_LEFT);
+    }
     api_dispatch(conn->front->api, &request);
 }
 
@@ -103,7 +112,7 @@ static size_t conn_begin(struct conn *conn, const struct head *head, const char 
         conn_refuse(conn, 413, 0, message);
     } else if (!head->chunked && head->content_length <= rest_size) {
         ins_text body = {rest, (size_t)head->content_length};
-        conn_dispatch(conn, head, body);
+        door_enter(conn, head, body);
         return body.size;
     } else {
         body_begin(conn, head);
@@ -175,7 +184,8 @@ static bool conn_takes_input(const struct conn *conn) {
 
 /* A request is under way or its answer on its way. */
 static bool conn_answers(const struct conn *conn) {
-    return conn->state == CONN_BUSY || conn->state == CONN_LEFT || conn->state == CONN_WRITE;
+    return conn->state == CONN_WAIT || conn->state == CONN_BUSY || conn->state == CONN_LEFT ||
+           conn->state == CONN_WRITE;
 }
 
 /* Works through `data` until it is used up or a request is under way; returns what was taken. */

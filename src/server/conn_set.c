@@ -26,12 +26,13 @@ static void list_append(struct conn *conn) {
 
 /* Which moves are allowed; a bit a target. */
 static const uint16_t moves[CONN_STATE_COUNT] = {
-    [CONN_IDLE] = 1u << CONN_IDLE | 1u << CONN_HEAD | 1u << CONN_BODY | 1u << CONN_BUSY |
-                  1u << CONN_LINGER | 1u << CONN_WRITE | 1u << CONN_CLOSED,
-    [CONN_HEAD] = 1u << CONN_BODY | 1u << CONN_BUSY | 1u << CONN_LINGER | 1u << CONN_WRITE |
-                  1u << CONN_CLOSED,
-    [CONN_BODY] = 1u << CONN_BODY | 1u << CONN_BUSY | 1u << CONN_LINGER | 1u << CONN_WRITE |
-                  1u << CONN_CLOSED,
+    [CONN_IDLE] = 1u << CONN_IDLE | 1u << CONN_HEAD | 1u << CONN_BODY | 1u << CONN_WAIT |
+                  1u << CONN_BUSY | 1u << CONN_LINGER | 1u << CONN_WRITE | 1u << CONN_CLOSED,
+    [CONN_HEAD] = 1u << CONN_BODY | 1u << CONN_WAIT | 1u << CONN_BUSY | 1u << CONN_LINGER |
+                  1u << CONN_WRITE | 1u << CONN_CLOSED,
+    [CONN_BODY] = 1u << CONN_BODY | 1u << CONN_WAIT | 1u << CONN_BUSY | 1u << CONN_LINGER |
+                  1u << CONN_WRITE | 1u << CONN_CLOSED,
+    [CONN_WAIT] = 1u << CONN_BUSY | 1u << CONN_CLOSED,
     [CONN_BUSY] = 1u << CONN_IDLE | 1u << CONN_LEFT | 1u << CONN_WRITE | 1u << CONN_LINGER |
                   1u << CONN_CLOSED,
     [CONN_LEFT] = 1u << CONN_IDLE | 1u << CONN_BUSY | 1u << CONN_WRITE | 1u << CONN_LINGER |
@@ -73,6 +74,9 @@ static void on_closed(uv_handle_t *handle) {
 
 void conn_close(struct conn *conn) {
     if (conn->state != CONN_CLOSED) {
+        if (conn->state == CONN_WAIT) {
+            door_leave(conn);
+        }
         conn_enter(conn, CONN_CLOSED);
         api_cancel(&conn->ticket);
         uv_close((uv_handle_t *)&conn->tcp, on_closed);

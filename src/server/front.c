@@ -61,9 +61,10 @@ static void quiet_run(ins_task *task) {
     server_front_quiet(front->server);
 }
 
-/* Requests are under way, or answers on their way. */
+/* Requests wait or are under way, or answers are on their way. */
 static bool front_is_busy(const struct front *front) {
-    return api_pending(front->api) != 0 || front->lists[CONN_WRITE].first != NULL;
+    return api_pending(front->api) != 0 || front->lists[CONN_WAIT].first != NULL ||
+           front->lists[CONN_WRITE].first != NULL;
 }
 
 static void on_stopping(uv_timer_t *timer) {
@@ -104,6 +105,7 @@ ins_status front_open(struct front *front, struct server *server, uint32_t index
     front->heap = &server->shared.heap;
     INS_ASSERT(uv_timer_init(&front->loop->uv, &front->sweep) == 0);
     front->sweep.data = front;
+    door_init(&front->door, front);
     struct api_options options = {.db = server->db,
                                   .runtime = &server->lanes->runtime,
                                   .lane = loop_lane(index),

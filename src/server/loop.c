@@ -81,6 +81,7 @@ static void before_sleep(uv_prepare_t *prepare) {
     struct loop *loop = prepare->data;
     run_posted(loop);
     wake_deferred(loop);
+    loop->round_ns = 0;
     atomic_store(&loop->asleep, true);
     if (atomic_load(&loop->posted) == NULL) {
         (void)uv_idle_stop(&loop->idle);

@@ -27,6 +27,7 @@ struct loop {
     uv_check_t check;
     uv_idle_t idle; /* active: there are tasks, do not sleep */
     uv_timer_t timer;
+    uint64_t round_ns;             /* when its first request came; 0 = none came in this round */
     ins_timer *timers;             /* ascending due_ns */
     struct loop *waked[LOOPS_MAX]; /* others to wake at the end of the round, by index */
     uint32_t wakes;

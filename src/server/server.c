@@ -130,6 +130,7 @@ ins_status server_open(const struct server_options *options, struct server **out
     server->conn_max = connections_allowed(options->connections_max);
     patience_init(server, &options->patience);
     server->cors = !options->no_cors;
+    server->waiting_max = or_default(options->waiting_max, QUEUE_PLACES_MAX);
     server->inline_max = or_default(options->inline_max, INLINE_MAX);
     ins_status status = engine_open(server, options, error);
     if (status == INS_OK) {

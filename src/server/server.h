@@ -35,10 +35,11 @@ struct server_options {
     uint32_t erase_after_hours; /* 0 = the engine's default */
     uint32_t connections_max;   /* 0 = SERVER_CONNECTIONS_MAX or what the descriptors allow */
     struct server_patience patience;
-    uint32_t loops;      /* event loops, 1 .. SERVER_LOOPS_MAX; 0 = the default */
-    uint32_t inline_max; /* connections that loop 0 takes before others get any; 0 = default */
-    bool no_cors;        /* pages of other origins may not read answers */
-    bool handle_signals; /* SIGTERM and SIGINT stop; a second one ends the process at once */
+    uint32_t loops;       /* event loops, 1 .. SERVER_LOOPS_MAX; 0 = the default */
+    uint32_t inline_max;  /* connections that loop 0 takes before others get any; 0 = default */
+    uint32_t waiting_max; /* requests that wait for their turn, each loop; 0 = default */
+    bool no_cors;         /* pages of other origins may not read answers */
+    bool handle_signals;  /* SIGTERM and SIGINT stop; a second one ends the process at once */
 };
 
 /* INS_INVALID: address; INS_UNAVAILABLE: port in use; or what opening the store or database says.

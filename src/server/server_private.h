@@ -3,6 +3,7 @@
 #define INS_SERVER_SERVER_PRIVATE_H
 
 #include "api/api.h"
+#include "server/door.h"
 #include "server/head.h"
 #include "server/lanes.h"
 #include "server/server.h"
@@ -49,12 +50,13 @@
 #define STOP_MS 10000u /* for requests under way at shutdown */
 #define STOP_CHECK_MS 5u
 
-/* idle ──> head ──> body ──> busy ──> write ──> idle      any ──> linger ──> closed
- *   └────────┴────────────────^ └─ left ─^ └─────^           └────────────────^   */
+/* idle ──> head ──> body ──> wait ──> busy ──> write ──> idle      any ──> linger ──> closed
+ *   └────────┴────────┴────────┴──────^ └─ left ─^ └─────^           └────────────────^   */
 enum conn_state {
     CONN_IDLE,   /* nothing received since the last answer */
     CONN_HEAD,   /* part of a head is in `input` */
     CONN_BODY,   /* `body` is being filled */
+    CONN_WAIT,   /* the request waits for its turn, in `body` */
     CONN_BUSY,   /* the request is with the API */
     CONN_LEFT,   /* so it is, and the peer has ended its side: it may be gone */
     CONN_WRITE,  /* the answer waits for the socket */
@@ -69,7 +71,7 @@ struct conn_list {
     struct conn *first, *last;
 };
 
-/* A request whose body is not all there yet. */
+/* A request whose body is not all there yet, or that waits for its turn. */
 struct body {
     struct head head;  /* path and query point into `target` */
     uint64_t expected; /* content length; 0 when chunked */
@@ -80,6 +82,7 @@ struct body {
     struct conn *conn;
     unsigned refused_http; /* what chunk_take() has to say */
     size_t bytes;          /* of this allocation */
+    struct waiting waiting;
     char target[];
 };
 
@@ -142,6 +145,7 @@ struct front {
     struct conn_list lists[CONN_STATE_COUNT];
     uv_timer_t sweep;
     struct gzip *gzip; /* NULL until an answer is compressed */
+    struct door door;
     uint64_t stop_ms;
     bool stopping;
     /* between loop 0 and this one, one way each */
@@ -157,7 +161,7 @@ struct server {
     ins_db *db;
     struct api_shared shared;
     uint32_t timeouts_ms[CONN_STATE_COUNT]; /* 0 = none */
-    uint32_t sweep_ms, conn_max, inline_max, front_count;
+    uint32_t sweep_ms, conn_max, inline_max, waiting_max, front_count;
     bool cors, idle_always; /* idle_always: idle connections end also when places are many */
     /* loop 0's */
     struct listener listener;
@@ -226,7 +230,9 @@ void body_begin(struct conn *conn, const struct head *head);
 /* Takes bytes of a body; returns how many. Answers and leaves CONN_BODY when it is complete. */
 size_t body_take(struct conn *conn, const char *data, size_t size);
 void body_free(struct front *front, struct body *body);
+/* A whole request with a copy of its body; NULL: no memory. */
+struct body *body_keep(struct conn *conn, const struct head *head, ins_text text);
 /* Hands a whole request to the API. */
-void conn_dispatch(struct conn *conn, const struct head *head, ins_text body);
+void conn_dispatch(struct conn *conn, const struct head *head, ins_text body, uint64_t now_ns);
 
 #endif

@@ -153,6 +153,19 @@ void fake_unhold(void) {
     runtime->wake(runtime->context, INS_LANE_REQUEST);
 }
 
+static _Atomic uint64_t burn_ns;
+
+void fake_burn(uint64_t ns) {
+    burn_ns = ns;
+}
+
+static void burn(const struct ins_db *db) {
+    const ins_runtime *runtime = db->runtime;
+    uint64_t end_ns = burn_ns == 0 ? 0 : runtime->now_ns(runtime->context) + burn_ns;
+    while (end_ns != 0 && runtime->now_ns(runtime->context) < end_ns) {
+    }
+}
+
 /* Begins an answer; false when the test asked for a failure, which is then on its way. */
 static bool begin(struct ins_db *db, ins_call *call, struct answer **out) {
     struct answer *answer = calloc(1, sizeof(*answer));
@@ -161,6 +174,7 @@ static bool begin(struct ins_db *db, ins_call *call, struct answer **out) {
     call->status = INS_OK;
     fake.deadline = call->deadline_ns;
     fake.calls++;
+    burn(db);
     *out = answer;
     if (fake.fail == INS_OK) {
         return true;

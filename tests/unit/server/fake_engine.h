@@ -12,6 +12,8 @@ void fake_set_inline(bool inside);
 void fake_hold(bool hold);
 /* fake_hold(false) from any thread, as a task of the request lane. */
 void fake_unhold(void);
+/* Each call keeps its lane busy for so long. */
+void fake_burn(uint64_t ns);
 /* The next call fails so, once. */
 void fake_fail_next(ins_status status, uint32_t retry_after_s, const char *message);
 /* ins_db_alloc number `countdown` from now fails, once (1 = the next). 0 = off. */

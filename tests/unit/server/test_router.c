@@ -96,12 +96,54 @@ static void test_params(void **state) {
     assert_null(route_param(route, &path, 2).data);
 }
 
+/* Goal: reads, writes and the server's own matters are told apart by method and path, and two
+ * collections by their names. Method: one of each form. */
+static void test_kinds(void **state) {
+    (void)state;
+    static const struct {
+        enum api_method method;
+        const char *path;
+        enum api_kind kind;
+    } cases[] = {
+        {API_GET, "/healthz", API_SERVICE},
+        {API_GET, "/metrics", API_SERVICE},
+        {API_POST, "/insula/flush", API_SERVICE},
+        {API_GET, "/collections", API_READ},
+        {API_GET, "/collections/a", API_READ},
+        {API_PUT, "/collections/a", API_WRITE},
+        {API_DELETE, "/collections/a", API_WRITE},
+        {API_GET, "/collections/a/points/7", API_READ},
+        {API_POST, "/collections/a/points", API_READ},
+        {API_POST, "/collections/a/facet", API_READ},
+        {API_POST, "/collections/a/points/query", API_READ},
+        {API_POST, "/collections/a/points/query/batch", API_READ},
+        {API_POST, "/collections/a/points/search/groups", API_READ},
+        {API_POST, "//collections/a/points/scroll/", API_READ},
+        {API_POST, "/collections/a/points/count", API_READ},
+        {API_PUT, "/collections/a/points", API_WRITE},
+        {API_POST, "/collections/a/points/delete", API_WRITE},
+        {API_POST, "/collections/a/points/batch", API_WRITE},
+        {API_POST, "/collections/a/points/payload", API_WRITE},
+        {API_PUT, "/collections/a/index", API_WRITE},
+    };
+    uint64_t scope = 0, other = 0;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        ins_text path = {cases[i].path, strlen(cases[i].path)};
+        assert_int_equal(api_kind_of(cases[i].method, path, &scope), cases[i].kind);
+        assert_int_equal(scope != 0, strstr(cases[i].path, "/a") != NULL);
+    }
+    (void)api_kind_of(API_GET, (ins_text){"/collections/b", 14}, &other);
+    (void)api_kind_of(API_GET, (ins_text){"/collections/a/points/1", 23}, &scope);
+    assert_true(scope != other);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_finds),
         cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_no_route_is_hidden),
         cmocka_unit_test(test_params),
+        cmocka_unit_test(test_kinds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

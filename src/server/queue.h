@@ -1,0 +1,76 @@
+/* Requests that wait for their turn, when a loop has more of them than it can serve at once.
+ *
+ * Each scope (a collection) has lines of its own, one for reads and one for writes, found by a
+ * hash; so a flood waits behind itself. The next request is the oldest of the line that has had
+ * least time (start-time fair queueing over hashed lines).
+ * How long a request may wait is decided when its turn comes: as long as QUEUE_BURST_NS where its
+ * line was empty within that time, so that a burst is served; else QUEUE_STANDING_NS, so that under
+ * lasting overload the wait is short for those who are served, and the others are told at once.
+ * While no more than QUEUE_FEW wait nobody is late: a handful of clients is never refused because
+ * the machine was busy with something else.
+ * Bounds: places in all. When they are taken, the newest of the longest line loses its place.
+ * Threads: the loop's. Ideas: CoDel's (Nichols, Jacobson) in the form of Maurer's "Fail at Scale";
+ * McKenney's stochastic fairness queueing; Goyal's start-time fair queueing. */
+#ifndef INS_SERVER_QUEUE_H
+#define INS_SERVER_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define QUEUE_SCOPES 64u /* lines for each kind; two collections share one in 1 of 64 cases */
+#define QUEUE_LINES (2 * QUEUE_SCOPES)
+
+#define QUEUE_PLACES_MAX 4096u /* more than can be served in a burst's time at 40,000/s */
+#define QUEUE_FEW 16u
+#define QUEUE_READ_BURST_NS 60000000ull
+#define QUEUE_READ_STANDING_NS 30000000ull
+/* A write that is refused has to be sent again whole, and its client waits for a disk anyway. */
+#define QUEUE_WRITE_BURST_NS 500000000ull
+#define QUEUE_WRITE_STANDING_NS 250000000ull
+
+struct waiting {
+    struct waiting *previous, *next; /* in its line, the oldest first */
+    uint64_t since_ns;
+    uint32_t line;
+};
+
+struct queue_line {
+    struct waiting *first, *last;
+    uint32_t count;
+    uint64_t filled_ns; /* since when it has not been empty */
+    uint64_t served_ns; /* time it has had, on the clock of queue.served_ns */
+};
+
+enum queue_verdict {
+    QUEUE_SERVE,
+    QUEUE_LATE, /* it has waited for too long */
+    QUEUE_LOST, /* its place went to a shorter line */
+};
+
+struct queue {
+    struct queue_line lines[QUEUE_LINES]; /* reads, then writes */
+    struct queue_line lost;
+    uint64_t filled[QUEUE_LINES / 64]; /* a bit a line that is not empty */
+    uint64_t served_ns;                /* of the line that was served last, when its turn came */
+    uint32_t count, places;            /* without those that lost theirs */
+};
+
+/* `places` <= QUEUE_PLACES_MAX. */
+void queue_init(struct queue *queue, uint32_t places);
+/* The line of a scope, by the hash of its name. */
+uint32_t queue_line_of(uint64_t scope, bool is_write);
+/* Gives `waiting` a place at the end of `line`; if need be that of the newest of a longer line,
+ * which is then the next to be taken. False: there is no place for it. */
+bool queue_put(struct queue *queue, struct waiting *waiting, uint32_t line, uint64_t since_ns);
+/* The next one, which has no place any more; NULL: none. Only QUEUE_SERVE is to be served. */
+struct waiting *queue_take(struct queue *queue, uint64_t now_ns, enum queue_verdict *out_verdict);
+/* Time that a request of `line` took. */
+void queue_charge(struct queue *queue, uint32_t line, uint64_t took_ns);
+/* Gives up its place. */
+void queue_leave(struct queue *queue, struct waiting *waiting);
+
+static inline bool queue_is_empty(const struct queue *queue) {
+    return queue->count == 0 && queue->lost.count == 0;
+}
+
+#endif
