@@ -10,183 +10,26 @@
  * Rounds alternate between all rivals and their efforts; a figure is the median over rounds of the
  * CPU time of this thread. */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "ann.h"
-#include "index/graph.h"
+#include "ann_private.h"
 
-#define ROUNDS_MAX 99
-#define EFFORTS 14
-#define LIMIT_MAX 100u
 #define HALF_SAFE 1024.0f /* half floats reach 65,504; sums of squares stay accurate below this */
 
-struct matrix {
-    uint32_t count, dim;
-    float *values;
-};
-
-struct truth {
-    uint32_t count, k;
-    const uint32_t *ids;
-    const float *distances;
-};
-
-struct ann {
-    const char *base, *query, *truth_file, *json, *metric_name, *type_name;
-    enum index_metric metric;
-    bool cosine, with_peer;
-    enum row_type type;
-    uint32_t limit, rows, rounds, effort;
-    double alpha;
-    struct matrix rows_in, queries;
-    struct truth truth;
-    struct arena *arena;
-    struct graph *graph;
-    struct graph_scratch *scratch;
-    void *peer; /* lives until the process ends */
-    double build_s, peer_build_s;
-    uint64_t peer_bytes;
-};
-
-struct point_of_curve {
-    uint32_t effort;
-    double recall, us[ROUNDS_MAX];
-};
-
-struct curve {
-    const char *name;
-    struct point_of_curve points[EFFORTS];
-    uint32_t count;
-};
-
-static double cpu_s(void) {
+double ann_cpu_s(void) {
     struct timespec now;
     (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-static int complain(const char *what, const char *name) {
+int ann_complain(const char *what, const char *name) {
     (void)fprintf(stderr, "insula-bench ann: %s: %s\n", name, what);
     return 1;
-}
-
-/* ---- Files ---- */
-
-static const void *map_file(const char *name, size_t *out_size) {
-    int fd = open(name, O_RDONLY | O_CLOEXEC);
-    struct stat stat;
-    if (fd < 0 || fstat(fd, &stat) != 0) {
-        (void)complain(strerror(errno), name);
-        if (fd >= 0) {
-            (void)close(fd);
-        }
-        return NULL;
-    }
-    void *data = mmap(NULL, (size_t)stat.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    (void)close(fd);
-    *out_size = (size_t)stat.st_size;
-    return data == MAP_FAILED ? NULL : data;
-}
-
-static bool read_matrix(const struct ann *ann, const char *name, uint32_t count_max,
-                        struct matrix *out) {
-    static const size_t sizes[] = {[ROW_F32] = 4, [ROW_F16] = 2, [ROW_U8] = 1};
-    size_t size;
-    const uint8_t *data = map_file(name, &size);
-    uint32_t head[2];
-    if (data == NULL) {
-        return false;
-    }
-    memcpy(head, data, sizeof(head));
-    if (head[1] == 0 || size < 8 + (size_t)head[0] * head[1] * sizes[ann->type]) {
-        (void)complain("shorter than its head says, or another type", name);
-        return false;
-    }
-    out->count = count_max != 0 && count_max < head[0] ? count_max : head[0];
-    out->dim = head[1];
-    size_t total = (size_t)out->count * out->dim;
-    out->values = malloc(total * sizeof(float));
-    if (out->values == NULL) {
-        return false;
-    }
-    for (size_t i = 0; i < total; i++) {
-        const uint8_t *at = data + 8 + i * sizes[ann->type];
-        uint16_t half;
-        if (ann->type == ROW_F32) {
-            memcpy(&out->values[i], at, sizeof(float));
-        } else if (ann->type == ROW_F16) {
-            memcpy(&half, at, sizeof(half));
-            kernel_floats_from_halves(&half, 1, &out->values[i]);
-        } else {
-            out->values[i] = *at;
-        }
-    }
-    for (uint32_t row = 0; row < out->count && ann->cosine; row++) {
-        float *values = out->values + (size_t)row * out->dim;
-        kernel_normalize_f32(values, out->dim, values);
-    }
-    (void)munmap((void *)(uintptr_t)data, size);
-    return true;
-}
-
-static bool read_truth(struct ann *ann) {
-    size_t size;
-    const uint8_t *data = map_file(ann->truth_file, &size);
-    uint32_t head[2];
-    if (data == NULL) {
-        return false;
-    }
-    memcpy(head, data, sizeof(head));
-    size_t total = (size_t)head[0] * head[1];
-    if (size < 8 + total * 8 || head[1] < ann->limit || head[0] < ann->queries.count) {
-        (void)complain("too few queries or neighbours", ann->truth_file);
-        return false;
-    }
-    ann->truth = (struct truth){.count = head[0],
-                                .k = head[1],
-                                .ids = (const uint32_t *)(const void *)(data + 8),
-                                .distances = (const float *)(const void *)(data + 8 + total * 4)};
-    return true;
-}
-
-/* ---- Recall ---- */
-
-static double exact_distance(const struct ann *ann, uint32_t query, uint32_t row) {
-    uint32_t dim = ann->queries.dim;
-    const float *q = ann->queries.values + (size_t)query * dim;
-    const float *x = ann->rows_in.values + (size_t)row * dim;
-    double product = 0, l2 = 0;
-    for (uint32_t i = 0; i < dim; i++) {
-        double difference = (double)q[i] - (double)x[i];
-        product += (double)q[i] * (double)x[i];
-        l2 += difference * difference;
-    }
-    return ann->cosine ? 1 - product : ann->metric == INDEX_DOT ? -product : l2;
-}
-
-static uint32_t right_ones(const struct ann *ann, uint32_t query, const uint32_t *ids,
-                           uint32_t count) {
-    double last = (double)ann->truth.distances[(size_t)query * ann->truth.k + ann->limit - 1];
-    double bound = last + fabs(last) * 1e-5 + 1e-9;
-    const uint32_t *true_ids = ann->truth.ids + (size_t)query * ann->truth.k;
-    uint32_t right = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        bool named = false;
-        for (uint32_t j = 0; j < ann->limit; j++) {
-            named = named || true_ids[j] == ids[i];
-        }
-        right += named || exact_distance(ann, query, ids[i]) <= bound;
-    }
-    return right;
 }
 
 /* ---- One slice ---- */
@@ -194,7 +37,7 @@ static uint32_t right_ones(const struct ann *ann, uint32_t query, const uint32_t
 static void ours(struct ann *ann, struct point_of_curve *point, uint32_t round, uint32_t rerank) {
     uint32_t *ids = malloc((size_t)ann->queries.count * ann->limit * sizeof(uint32_t));
     uint32_t *counts = malloc(ann->queries.count * sizeof(uint32_t));
-    double begin = cpu_s();
+    double begin = ann_cpu_s();
     for (uint32_t q = 0; q < ann->queries.count; q++) {
         struct graph_hit hits[LIMIT_MAX];
         counts[q] = graph_search(ann->graph, ann->scratch,
@@ -204,10 +47,10 @@ static void ours(struct ann *ann, struct point_of_curve *point, uint32_t round, 
             ids[(size_t)q * ann->limit + i] = hits[i].id;
         }
     }
-    point->us[round] = (cpu_s() - begin) * 1e6 / ann->queries.count;
+    point->us[round] = (ann_cpu_s() - begin) * 1e6 / ann->queries.count;
     uint64_t right = 0;
     for (uint32_t q = 0; q < ann->queries.count && round == 0; q++) {
-        right += right_ones(ann, q, ids + (size_t)q * ann->limit, counts[q]);
+        right += ann_right_ones(ann, q, ids + (size_t)q * ann->limit, counts[q]);
     }
     if (round == 0) {
         point->recall = (double)right / ((double)ann->queries.count * ann->limit);
@@ -219,13 +62,13 @@ static void ours(struct ann *ann, struct point_of_curve *point, uint32_t round, 
 #ifdef BENCH_ANN_PEERS
 static void theirs(struct ann *ann, struct point_of_curve *point, uint32_t round) {
     uint32_t *ids = calloc((size_t)ann->queries.count * ann->limit, sizeof(uint32_t));
-    double begin = cpu_s();
+    double begin = ann_cpu_s();
     ann_peer_search(ann->peer, ann->queries.values, ann->queries.count, ann->limit, point->effort,
                     ids);
-    point->us[round] = (cpu_s() - begin) * 1e6 / ann->queries.count;
+    point->us[round] = (ann_cpu_s() - begin) * 1e6 / ann->queries.count;
     uint64_t right = 0;
     for (uint32_t q = 0; q < ann->queries.count && round == 0; q++) {
-        right += right_ones(ann, q, ids + (size_t)q * ann->limit, ann->limit);
+        right += ann_right_ones(ann, q, ids + (size_t)q * ann->limit, ann->limit);
     }
     if (round == 0) {
         point->recall = (double)right / ((double)ann->queries.count * ann->limit);
@@ -242,25 +85,23 @@ static int order_doubles(const void *left, const void *right) {
     return (a > b) - (a < b);
 }
 
-static double median(const double *values, uint32_t count) {
+double ann_median(const double *values, uint32_t count) {
     double sorted[ROUNDS_MAX];
     memcpy(sorted, values, count * sizeof(double));
     qsort(sorted, count, sizeof(double), order_doubles);
     return sorted[count / 2];
 }
 
-/* Microseconds at a recall, between the two points around it; 0 when the curve does not reach it.
- */
-static double us_at(const struct curve *curve, double recall, uint32_t rounds) {
+double ann_us_at(const struct curve *curve, double recall, uint32_t rounds) {
     for (uint32_t i = 0; i < curve->count; i++) {
         if (curve->points[i].recall < recall) {
             continue;
         }
-        double here = median(curve->points[i].us, rounds);
+        double here = ann_median(curve->points[i].us, rounds);
         if (i == 0) {
             return here;
         }
-        double before = median(curve->points[i - 1].us, rounds);
+        double before = ann_median(curve->points[i - 1].us, rounds);
         double low = curve->points[i - 1].recall, high = curve->points[i].recall;
         return before + (here - before) * (recall - low) / (high - low);
     }
@@ -270,7 +111,7 @@ static double us_at(const struct curve *curve, double recall, uint32_t rounds) {
 static void print_curve(const struct ann *ann, const struct curve *curve) {
     for (uint32_t i = 0; i < curve->count; i++) {
         const struct point_of_curve *point = &curve->points[i];
-        double us = median(point->us, ann->rounds);
+        double us = ann_median(point->us, ann->rounds);
         (void)printf("  %-10s effort %4u  recall@%u %.4f  %8.1f us  %8.0f queries/s\n", curve->name,
                      point->effort, ann->limit, point->recall, us, 1e6 / us);
     }
@@ -280,8 +121,8 @@ static void print_ratios(const struct ann *ann, const struct curve *mine,
                          const struct curve *peer) {
     static const double recalls[] = {0.90, 0.95, 0.99, 0.999};
     for (size_t i = 0; i < sizeof(recalls) / sizeof(recalls[0]); i++) {
-        double a = us_at(mine, recalls[i], ann->rounds);
-        double b = peer->count == 0 ? 0 : us_at(peer, recalls[i], ann->rounds);
+        double a = ann_us_at(mine, recalls[i], ann->rounds);
+        double b = peer->count == 0 ? 0 : ann_us_at(peer, recalls[i], ann->rounds);
         (void)printf("recall %.3f: insula %.1f us, hnswlib %.1f us, ratio %.2f\n", recalls[i], a, b,
                      a == 0 ? 0 : b / a);
     }
@@ -292,7 +133,7 @@ static void write_curve(FILE *out, const struct ann *ann, const struct curve *cu
     (void)fprintf(out, "{\"name\":\"%s\",\"build_cpu_s\":%.3f,\"bytes\":%llu,\"curve\":[",
                   curve->name, build_s, (unsigned long long)bytes);
     for (uint32_t i = 0; i < curve->count; i++) {
-        double us = median(curve->points[i].us, ann->rounds);
+        double us = ann_median(curve->points[i].us, ann->rounds);
         (void)fprintf(out, "%s{\"effort\":%u,\"recall\":%.5f,\"cpu_us\":%.2f,\"qps\":%.1f}",
                       i == 0 ? "" : ",", curve->points[i].effort, curve->points[i].recall, us,
                       1e6 / us);
@@ -303,7 +144,7 @@ static void write_curve(FILE *out, const struct ann *ann, const struct curve *cu
 static int write_json(const struct ann *ann, const struct curve *mine, const struct curve *peer) {
     FILE *out = fopen(ann->json, "w");
     if (out == NULL) {
-        return complain(strerror(errno), ann->json);
+        return ann_complain(strerror(errno), ann->json);
     }
     (void)fprintf(out,
                   "{\"workload\":\"ann\",\"rows\":%u,\"dim\":%u,\"queries\":%u,\"k\":%u,"
@@ -314,8 +155,10 @@ static int write_json(const struct ann *ann, const struct curve *mine, const str
     if (peer->count > 0) {
         write_curve(out, ann, peer, ann->peer_build_s, ann->peer_bytes, true);
     }
-    (void)fprintf(out, "]}\n");
-    return fclose(out) == 0 ? 0 : complain(strerror(errno), ann->json);
+    (void)fprintf(out, "],");
+    ann_scan_write(out, ann);
+    (void)fprintf(out, "}\n");
+    return fclose(out) == 0 ? 0 : ann_complain(strerror(errno), ann->json);
 }
 
 /* ---- The whole ---- */
@@ -353,21 +196,21 @@ static bool build(struct ann *ann) {
                                           .build_effort = ann->effort,
                                           .alpha = (float)ann->alpha,
                                           .seed = 1};
-    double begin = cpu_s();
+    double begin = ann_cpu_s();
     if (arena_open(&options, &ann->arena, &error) != INS_OK ||
         graph_build(&graph_options, ann->rows_in.count, row_of, ann, ann->arena, &ann->graph,
                     &error) != INS_OK ||
         graph_scratch_make(ann->graph, 4096, &ann->scratch, &error) != INS_OK) {
-        (void)complain(error.message, "build");
+        (void)ann_complain(error.message, "build");
         return false;
     }
-    ann->build_s = cpu_s() - begin;
+    ann->build_s = ann_cpu_s() - begin;
 #ifdef BENCH_ANN_PEERS
     if (ann->with_peer) {
-        begin = cpu_s();
+        begin = ann_cpu_s();
         ann->peer = ann_peer_build(ann->rows_in.values, ann->rows_in.count, ann->rows_in.dim,
                                    ann->metric == INDEX_DOT, &ann->peer_bytes);
-        ann->peer_build_s = cpu_s() - begin;
+        ann->peer_build_s = ann_cpu_s() - begin;
     }
 #endif
     return true;
@@ -393,6 +236,7 @@ static int measure(struct ann *ann) {
             }
 #endif
         }
+        ann_scan_round(ann, round);
     }
     (void)printf("%u rows of %u dimensions, %s, %s; %s kernels; median of %u rounds\n",
                  ann->rows_in.count, ann->rows_in.dim, ann->metric_name, ann->type_name,
@@ -406,6 +250,7 @@ static int measure(struct ann *ann) {
     print_curve(ann, &mine);
     print_curve(ann, &peer);
     print_ratios(ann, &mine, &peer);
+    ann_scan_print(ann);
     return ann->json == NULL ? 0 : write_json(ann, &mine, &peer);
 }
 
@@ -419,14 +264,14 @@ static bool names(struct ann *ann) {
         }
     }
     if (!known) {
-        (void)complain("f32, f16 or u8", "--type");
+        (void)ann_complain("f32, f16 or u8", "--type");
         return false;
     }
     const char *metric = ann->metric_name == NULL ? "" : ann->metric_name;
     ann->cosine = strcmp(metric, "cos") == 0;
     ann->metric = strcmp(metric, "ip") == 0 ? INDEX_DOT : INDEX_L2;
     if (!ann->cosine && ann->metric != INDEX_DOT && strcmp(metric, "l2") != 0) {
-        (void)complain("l2, cos or ip", "--metric");
+        (void)ann_complain("l2, cos or ip", "--metric");
         return false;
     }
     return true;
@@ -485,7 +330,7 @@ int ann_main(int argc, char **argv) {
             break;
         case 'p':
 #ifndef BENCH_ANN_PEERS
-            return complain("built without hnswlib; ./dev bench-ann builds with it", "--peer");
+            return ann_complain("built without hnswlib; ./dev bench-ann builds with it", "--peer");
 #endif
             ann.with_peer = true;
             break;
@@ -495,14 +340,16 @@ int ann_main(int argc, char **argv) {
     }
     if (ann.base == NULL || ann.query == NULL || ann.truth_file == NULL || ann.rounds == 0 ||
         ann.rounds > ROUNDS_MAX || ann.limit == 0 || ann.limit > LIMIT_MAX) {
-        return complain(
+        return ann_complain(
                    "--base, --query and --truth are needed; --rounds 1 .. 99, --limit 1 .. 100",
                    "usage") +
                1;
     }
-    bool ready = names(&ann) && read_matrix(&ann, ann.base, ann.rows, &ann.rows_in) &&
-                 read_matrix(&ann, ann.query, 0, &ann.queries) && read_truth(&ann) && build(&ann);
+    bool ready = names(&ann) && ann_read_matrix(&ann, ann.base, ann.rows, &ann.rows_in) &&
+                 ann_read_matrix(&ann, ann.query, 0, &ann.queries) && ann_read_truth(&ann) &&
+                 build(&ann) && ann_scan_build(&ann);
     int code = ready ? measure(&ann) : 1;
+    ann_scan_free(&ann);
     graph_scratch_free(ann.scratch);
     graph_free(ann.graph);
     arena_close(ann.arena);

@@ -72,7 +72,10 @@ def check_set(folder, metric, kind):
     write_truth(folder / "truth", metric, rows, queries)
     result = run(folder, metric, kind)
     assert result.returncode == 0, result.stderr
-    rival = json.loads((folder / "json").read_text())["rivals"][0]
+    report = json.loads((folder / "json").read_text())
+    rival, scan = report["rivals"][0], report["scan"]["curve"]
+    assert scan[-1]["recall"] >= 0.97, (metric, kind, scan[-1])
+    assert scan[0]["recall"] <= scan[-1]["recall"]
     assert rival["curve"][-1]["recall"] >= 0.99, (metric, kind, rival["curve"][-1])
     assert all(point["cpu_us"] > 0 for point in rival["curve"])
     assert rival["bytes"] > ROWS * DIM

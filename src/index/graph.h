@@ -14,7 +14,7 @@
 
 #include "index/codes.h"
 #include "index/index.h"
-#include "mem/mem.h"
+#include "index/row_blocks.h"
 
 enum row_type { ROW_F32, ROW_F16, ROW_U8 };
 
@@ -22,29 +22,8 @@ enum row_type { ROW_F32, ROW_F16, ROW_U8 };
 #define GRAPH_NONE UINT32_MAX /* an unused place in a list of neighbours */
 #define GRAPH_SAMPLE_MAX 256u
 #define GRAPH_EFFORT_MAX 65536u
-#define GRAPH_ROWS_MAX (16u << 20)     /* a search has a bit a row, in one block of the arena */
-#define GRAPH_BLOCK_BYTES (512u << 10) /* rows lie in blocks of at most this: chunks of a file */
-
-/* Rows of one size in blocks of a power of two of them. */
-struct row_blocks {
-    uint8_t **blocks;
-    uint32_t block_count, shift;
-    size_t stride, block_bytes;
-};
-
-/* The most rows of `stride` bytes that a block holds: a power of two; of its binary logarithm. */
-static inline uint32_t row_blocks_shift(size_t stride) {
-    uint32_t shift = 0;
-    while (shift < 31 && (stride << (shift + 1)) <= GRAPH_BLOCK_BYTES) {
-        shift++;
-    }
-    return shift;
-}
-
-static inline void *row_at(const struct row_blocks *rows, uint32_t row) {
-    size_t in_block = row & ((1u << rows->shift) - 1);
-    return rows->blocks[row >> rows->shift] + in_block * rows->stride;
-}
+#define GRAPH_ROWS_MAX (16u << 20) /* a search has a bit a row, in one block of the arena */
+#define GRAPH_BLOCK_BYTES ROW_BLOCK_BYTES
 
 struct graph_options {
     uint32_t dim;

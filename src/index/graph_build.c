@@ -51,39 +51,6 @@ struct graph_builder {
 
 /* ---- Memory ---- */
 
-static void blocks_free(struct arena *arena, enum ins_mem_purpose purpose,
-                        struct row_blocks *rows) {
-    for (uint32_t i = 0; rows->blocks != NULL && i < rows->block_count; i++) {
-        arena_free(arena, purpose, rows->blocks[i], rows->block_bytes);
-    }
-    arena_free(arena, purpose, (void *)rows->blocks, rows->block_count * sizeof(*rows->blocks));
-    *rows = (struct row_blocks){0};
-}
-
-/* How rows of `stride` bytes lie: one block where they fit, else blocks of the usual size. */
-static struct row_blocks blocks_plan(size_t stride, uint32_t count) {
-    uint32_t shift = row_blocks_shift(stride), per_block = 1u << shift;
-    uint32_t block_count = count / per_block + (count % per_block != 0);
-    return (struct row_blocks){.block_count = block_count,
-                               .shift = shift,
-                               .stride = stride,
-                               .block_bytes = stride * (block_count > 1 ? per_block : count)};
-}
-
-static bool blocks_make(struct arena *arena, enum ins_mem_purpose purpose, size_t stride,
-                        uint32_t count, struct row_blocks *out) {
-    *out = blocks_plan(stride, count);
-    out->blocks = arena_alloc_zero(arena, purpose, out->block_count * sizeof(*out->blocks));
-    for (uint32_t i = 0; out->blocks != NULL && i < out->block_count; i++) {
-        out->blocks[i] = arena_alloc(arena, purpose, out->block_bytes);
-        if (out->blocks[i] == NULL) {
-            blocks_free(arena, purpose, out);
-            return false;
-        }
-    }
-    return out->blocks != NULL;
-}
-
 static size_t row_stride(const struct graph_options *options) {
     static const size_t sizes[] = {[ROW_F32] = 4, [ROW_F16] = 2, [ROW_U8] = 1};
     return options->dim * sizes[options->type];
@@ -101,7 +68,7 @@ uint64_t graph_build_bytes(const struct graph_options *options, uint64_t count) 
     for (size_t i = 0; i < sizeof(strides) / sizeof(strides[0]) && count > 0; i++) {
         if (strides[i] > 0) {
             uint32_t rows = count < GRAPH_ROWS_MAX ? (uint32_t)count : GRAPH_ROWS_MAX;
-            struct row_blocks plan = blocks_plan(strides[i], rows);
+            struct row_blocks plan = row_blocks_plan(strides[i], rows);
             bytes += (arena_class_size(plan.block_bytes) + sizeof(void *)) * plan.block_count;
         }
     }
@@ -115,9 +82,7 @@ void graph_free(struct graph *graph) {
     struct arena *arena = graph->arena;
     struct row_blocks *all[] = {&graph->rows, &graph->codes, &graph->factors, &graph->links};
     for (int i = 0; i < 4; i++) {
-        if (all[i]->block_bytes != 0) { /* not a view's */
-            blocks_free(arena, graph->purpose, all[i]);
-        }
+        row_blocks_free(arena, graph->purpose, all[i]);
     }
     uint32_t dim = graph->options.dim;
     arena_free(arena, graph->purpose, graph->signs, rotation_signs(dim) * sizeof(float));
@@ -141,10 +106,10 @@ static struct graph *graph_make(const struct graph_options *options, uint32_t co
     graph->own_centre = arena_alloc_zero(arena, purpose, dim * sizeof(float));
     graph->centre = graph->own_centre;
     if (graph->signs == NULL || graph->centre == NULL ||
-        !blocks_make(arena, purpose, row_stride(options), count, &graph->rows) ||
-        !blocks_make(arena, purpose, code4_bytes(dim), count, &graph->codes) ||
-        !blocks_make(arena, purpose, sizeof(struct code_factors), count, &graph->factors) ||
-        !blocks_make(arena, purpose, GRAPH_DEGREE * sizeof(uint32_t), count, &graph->links)) {
+        !row_blocks_make(arena, purpose, row_stride(options), count, &graph->rows) ||
+        !row_blocks_make(arena, purpose, code4_bytes(dim), count, &graph->codes) ||
+        !row_blocks_make(arena, purpose, sizeof(struct code_factors), count, &graph->factors) ||
+        !row_blocks_make(arena, purpose, GRAPH_DEGREE * sizeof(uint32_t), count, &graph->links)) {
         graph_free(graph);
         return NULL;
     }
@@ -414,9 +379,9 @@ static ins_status begin_memory(struct graph_builder *build, ins_error *error) {
         build->kept[i] = arena_alloc(arena, purpose, dim * sizeof(float));
         rows = build->kept[i] != NULL;
     }
-    bool blocks = blocks_make(arena, purpose, sizeof(struct growing), count, &build->lists) &&
-                  blocks_make(arena, purpose, sizeof(uint32_t), count, &build->order) &&
-                  (!dot || blocks_make(arena, purpose, sizeof(float), count, &build->augment));
+    bool blocks = row_blocks_make(arena, purpose, sizeof(struct growing), count, &build->lists) &&
+                  row_blocks_make(arena, purpose, sizeof(uint32_t), count, &build->order) &&
+                  (!dot || row_blocks_make(arena, purpose, sizeof(float), count, &build->augment));
     if (build->candidates == NULL || build->decoded == NULL || !rows || !blocks) {
         return ins_fail(error, INS_FULL, "no memory to build a graph of %u rows", count);
     }
@@ -440,9 +405,7 @@ static void give_back(struct graph_builder *build, const struct graph *graph) {
         arena_free(arena, purpose, build->kept[i], row_bytes);
     }
     for (int i = 0; i < 3; i++) {
-        if (all[i]->blocks != NULL) {
-            blocks_free(arena, purpose, all[i]);
-        }
+        row_blocks_free(arena, purpose, all[i]);
     }
     arena_free(arena, purpose, build, sizeof(*build));
 }

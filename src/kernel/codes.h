@@ -39,6 +39,7 @@ static inline size_t code1_block_bytes(size_t words) {
 
 struct code1_query {
     const uint64_t *planes; /* [CODE1_PLANES * words] */
+    uint32_t first_plane;   /* 1: the planes of weight 1 are all zeros and need not be looked at */
     float step, offset;     /* of what is multiplied by a row's scale: step * sum + offset */
     float slack;            /* what a row's error is multiplied by */
 };

@@ -60,12 +60,12 @@ static const uint8_t weighed[CODE1_PLANES][16] = {
 };
 
 /* Sums of four rows' words, BIAS too large. */
-static INLINE __m256i word_sums(__m256i bits, const uint64_t planes[CODE1_PLANES]) {
+static INLINE __m256i word_sums(__m256i bits, const uint64_t planes[CODE1_PLANES], size_t first) {
     const __m256i low_mask = _mm256_set1_epi8(15);
     __m256i low = _mm256_and_si256(bits, low_mask);
     __m256i top = _mm256_and_si256(_mm256_srli_epi16(bits, 4), low_mask);
     __m256i sums = _mm256_setzero_si256();
-    for (size_t p = 0; p < CODE1_PLANES; p++) {
+    for (size_t p = first; p < CODE1_PLANES; p++) {
         __m256i table =
             _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)weighed[p]));
         __m256i plane = _mm256_set1_epi64x((long long)planes[p]);
@@ -76,8 +76,9 @@ static INLINE __m256i word_sums(__m256i bits, const uint64_t planes[CODE1_PLANES
     return _mm256_sad_epu8(sums, _mm256_setzero_si256());
 }
 
-void kernel_code1_bounds_avx2(const struct code1_query *query, const void *blocks,
-                              size_t block_count, size_t words, float *out) {
+/* `first` is a constant at every call, so the loop over planes unrolls. */
+static INLINE void bounds_of(const struct code1_query *query, const void *blocks,
+                             size_t block_count, size_t words, size_t first, float *out) {
     const uint8_t *block = blocks;
     for (size_t b = 0; b < block_count; b++, block += code1_block_bytes(words)) {
         const float *factors = (const float *)(const void *)(block + CODE1_ROWS * words * 8);
@@ -87,7 +88,7 @@ void kernel_code1_bounds_avx2(const struct code1_query *query, const void *block
         for (size_t w = 0; w < words; w++) {
             for (size_t i = 0; i < 4; i++) {
                 __m256i bits = _mm256_loadu_si256(from + 4 * w + i);
-                sums[i] = _mm256_add_epi64(sums[i], word_sums(bits, query->planes + 4 * w));
+                sums[i] = _mm256_add_epi64(sums[i], word_sums(bits, query->planes + 4 * w, first));
             }
         }
         __m128 step = _mm_set1_ps(query->step), offset = _mm_set1_ps(query->offset);
@@ -103,6 +104,15 @@ void kernel_code1_bounds_avx2(const struct code1_query *query, const void *block
                 _mm_fnmadd_ps(_mm_loadu_ps(at + 2 * CODE1_ROWS), _mm_set1_ps(query->slack), bounds);
             _mm_storeu_ps(out + CODE1_ROWS * b + 4 * i, bounds);
         }
+    }
+}
+
+void kernel_code1_bounds_avx2(const struct code1_query *query, const void *blocks,
+                              size_t block_count, size_t words, float *out) {
+    if (query->first_plane == 0) {
+        bounds_of(query, blocks, block_count, words, 0, out);
+    } else {
+        bounds_of(query, blocks, block_count, words, 1, out);
     }
 }
 

@@ -74,8 +74,9 @@ struct counts { /* by plane, of the 8 rows of a register */
     __m512i of[CODE1_PLANES];
 };
 
-static INLINE void count_word(struct counts *counts, __m512i bits, const __m512i *planes) {
-    for (size_t p = 0; p < CODE1_PLANES; p++) {
+static INLINE void count_word(struct counts *counts, __m512i bits, const __m512i *planes,
+                              size_t first) {
+    for (size_t p = first; p < CODE1_PLANES; p++) {
         __m512i found = _mm512_popcnt_epi64(_mm512_and_si512(bits, planes[p]));
         counts->of[p] = _mm512_add_epi64(counts->of[p], found);
     }
@@ -92,20 +93,20 @@ static INLINE __m512 to_floats(__m256i left, __m256i right) {
     return _mm512_cvtepi32_ps(_mm512_inserti64x4(_mm512_castsi256_si512(left), right, 1));
 }
 
-/* `words` is a constant where the loop over them is to unroll. */
+/* `first` is a constant, and `words` where the loop over them is to unroll. */
 static INLINE void bounds_of(const struct code1_query *query, const uint8_t *block,
-                             size_t block_count, size_t words, float *out) {
+                             size_t block_count, size_t words, size_t first, float *out) {
     const __m512 step = _mm512_set1_ps(query->step), offset = _mm512_set1_ps(query->offset);
     const __m512 slack = _mm512_set1_ps(query->slack);
     for (size_t b = 0; b < block_count; b++, block += code1_block_bytes(words)) {
         struct counts left = {0}, right = {0};
         for (size_t w = 0; w < words; w++) {
             __m512i planes[CODE1_PLANES];
-            for (size_t p = 0; p < CODE1_PLANES; p++) {
+            for (size_t p = first; p < CODE1_PLANES; p++) {
                 planes[p] = _mm512_set1_epi64((long long)query->planes[CODE1_PLANES * w + p]);
             }
-            count_word(&left, _mm512_loadu_si512(block + 128 * w), planes);
-            count_word(&right, _mm512_loadu_si512(block + 128 * w + 64), planes);
+            count_word(&left, _mm512_loadu_si512(block + 128 * w), planes, first);
+            count_word(&right, _mm512_loadu_si512(block + 128 * w + 64), planes, first);
         }
         const float *factors = (const float *)(const void *)(block + 128 * words);
         __m512 sums = to_floats(sums_of(&left), sums_of(&right));
@@ -119,9 +120,11 @@ static INLINE void bounds_of(const struct code1_query *query, const uint8_t *blo
 
 void kernel_code1_bounds_avx512vnni(const struct code1_query *query, const void *blocks,
                                     size_t block_count, size_t words, float *out) {
-    if (words == 2) { /* the planes of up to 128 dimensions stay in registers */
-        bounds_of(query, blocks, block_count, 2, out);
+    if (query->first_plane != 0) {
+        bounds_of(query, blocks, block_count, words, 1, out);
+    } else if (words == 2) { /* the planes of up to 128 dimensions stay in registers */
+        bounds_of(query, blocks, block_count, 2, 0, out);
     } else {
-        bounds_of(query, blocks, block_count, words, out);
+        bounds_of(query, blocks, block_count, words, 0, out);
     }
 }

@@ -116,14 +116,19 @@ static void check_code1(const struct kernels *set, uint32_t words, uint32_t kind
     assert_non_null(planes);
     assert_non_null(out);
     for (uint32_t i = 0; i < words * CODE1_PLANES; i++) {
-        planes[i] = kind == 0 ? hash_u64(i + 3) : kind == 1 ? ~0ull : i % 4 == 3 ? ~0ull : 0;
+        planes[i] = i % CODE1_PLANES == 0 && kind == 3 ? 0
+                    : kind % 3 == 0                    ? hash_u64(i + 3)
+                    : kind == 1                        ? ~0ull
+                    : i % 4 == 3                       ? ~0ull
+                                                       : 0;
     }
-    struct code1_query query = {.planes = planes, .step = 0.37f, .offset = -11.5f, .slack = 1.9f};
+    struct code1_query query = {
+        .planes = planes, .first_plane = kind == 3, .step = 0.37f, .offset = -11.5f, .slack = 1.9f};
     for (uint32_t b = 0; b < BLOCKS; b++) {
         uint64_t *bits = (uint64_t *)(void *)(blocks + b * bytes);
         float *factors = (float *)(void *)(bits + (size_t)CODE1_ROWS * words);
         for (uint32_t i = 0; i < CODE1_ROWS * words; i++) {
-            bits[i] = kind == 0 ? hash_u64(i * 7 + b) : ~0ull;
+            bits[i] = kind % 3 == 0 ? hash_u64(i * 7 + b) : ~0ull;
         }
         for (uint32_t i = 0; i < CODE1_ROWS * CODE1_FACTORS; i++) {
             factors[i] = (float)(hash_u64(i + b) % 1000) / 100.0f;
@@ -160,7 +165,7 @@ static void test_code1(void **state) {
     for (size_t i = 0; i < sizeof(all_isas) / sizeof(all_isas[0]); i++) {
         const struct kernels *set = kernels_for(all_isas[i]);
         for (size_t j = 0; j < sizeof(sizes) / sizeof(sizes[0]) && set != NULL; j++) {
-            for (uint32_t kind = 0; kind < 3; kind++) {
+            for (uint32_t kind = 0; kind < 4; kind++) {
                 check_code1(set, sizes[j], kind);
             }
         }

@@ -1,0 +1,78 @@
+/* What the files of `insula-bench ann` share. */
+#ifndef INS_BENCH_ANN_PRIVATE_H
+#define INS_BENCH_ANN_PRIVATE_H
+
+#include <stdio.h>
+
+#include "ann.h"
+#include "index/graph.h"
+
+#define ROUNDS_MAX 99
+#define EFFORTS 14
+#define LIMIT_MAX 100u
+
+struct matrix {
+    uint32_t count, dim;
+    float *values;
+};
+
+struct truth {
+    uint32_t count, k;
+    const uint32_t *ids;
+    const float *distances;
+};
+
+struct ann {
+    const char *base, *query, *truth_file, *json, *metric_name, *type_name;
+    enum index_metric metric;
+    bool cosine, with_peer;
+    enum row_type type;
+    uint32_t limit, rows, rounds, effort;
+    double alpha;
+    struct matrix rows_in, queries;
+    struct truth truth;
+    struct arena *arena;
+    struct graph *graph;
+    struct graph_scratch *scratch;
+    void *peer; /* lives until the process ends */
+    double build_s, peer_build_s;
+    uint64_t peer_bytes;
+    struct ann_scan *scan;
+};
+
+struct point_of_curve {
+    uint32_t effort;
+    double recall, us[ROUNDS_MAX];
+};
+
+struct curve {
+    const char *name;
+    struct point_of_curve points[EFFORTS];
+    uint32_t count;
+};
+
+double ann_cpu_s(void);
+/* Prints it; returns 1. */
+int ann_complain(const char *what, const char *name);
+
+/* ann_files.c */
+bool ann_read_matrix(const struct ann *ann, const char *name, uint32_t count_max,
+                     struct matrix *out);
+bool ann_read_truth(struct ann *ann);
+/* How many of the ids are among the query's nearest, or as near. */
+uint32_t ann_right_ones(const struct ann *ann, uint32_t query, const uint32_t *ids, uint32_t count);
+
+/* ann_scan.c: the scan over 1-bit codes, beside the exact one over floats. */
+bool ann_scan_build(struct ann *ann);
+void ann_scan_free(struct ann *ann);
+void ann_scan_round(struct ann *ann, uint32_t round);
+void ann_scan_print(const struct ann *ann);
+void ann_scan_write(FILE *out, const struct ann *ann);
+
+/* ann.c */
+double ann_median(const double *values, uint32_t count);
+/* Microseconds at a recall, between the two points around it; 0 when the curve does not reach it.
+ */
+double ann_us_at(const struct curve *curve, double recall, uint32_t rounds);
+
+#endif

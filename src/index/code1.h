@@ -1,0 +1,24 @@
+/* Rotated 1-bit codes of rows with a bound of their error: for a scan that leaves out, without
+ * looking at them, the rows that cannot be among the nearest.
+ *
+ * A row is moved by the centre, rotated, and keeps the signs of its dimensions; what it multiplies
+ * makes the estimate of a product with the query unbiased, and how well the signs keep its
+ * direction gives the standard deviation of that estimate, over random rotations.
+ * Source: Gao, Long, "RaBitQ" (SIGMOD 2024). Layout: kernel/codes.h. */
+#ifndef INS_INDEX_CODE1_H
+#define INS_INDEX_CODE1_H
+
+#include "index/codes.h"
+#include "index/index.h"
+
+/* Writes row `row` of a block (0 .. CODE1_ROWS - 1) from `rotated` [padded]. Its factors make
+ * kernels->code1_bounds give the square of the Euclidean distance less that of the query, or the
+ * negated product, less `slack` standard deviations of it. */
+void code1_encode(const float *rotated, uint32_t padded, enum index_metric metric, void *block,
+                  uint32_t row);
+/* `planes` [CODE1_PLANES * code1_words(padded)] is filled and kept. `certainty`: by how many
+ * standard deviations an estimate is lowered. */
+void code1_query_make(const float *rotated, uint32_t padded, float certainty, uint64_t *planes,
+                      struct code1_query *out);
+
+#endif
