@@ -195,6 +195,11 @@ static ins_status write_effects(struct alias_write *self, uint64_t *out_lsn, ins
     return status == INS_OK ? write_sequence(write, SYSTEM_SCOPE, out_lsn, error) : status;
 }
 
+static ins_status check(struct alias_write *self, ins_error *error) {
+    ins_status status = play(self, error);
+    return status == INS_OK ? check_counts(self, error) : status;
+}
+
 static void undo(struct alias_write *self) {
     write_undo(&self->write);
     for (size_t i = 0; i < self->effect_count; i++) {
@@ -212,9 +217,16 @@ static ins_status change_step(struct operation *operation, ins_error *error) {
         return write_settle(&self->write, error);
     }
     uint64_t lsn = 0;
-    ins_status status = play(self, error);
+    ins_status status = self->write.room.waits ? INS_OK : check(self, error);
     if (status == INS_OK) {
-        status = check_counts(self, error);
+        uint64_t bytes = self->request->change_count * write_catalog_cost(INS_NAME_BYTES_MAX);
+        status = room_enter(operation, &self->write.room, bytes, error);
+    }
+    if (status == INS_AGAIN) {
+        return status;
+    }
+    if (status == INS_OK) {
+        status = check(self, error); /* again: it may have waited */
     }
     if (status == INS_OK) {
         status = write_effects(self, &lsn, error);

@@ -9,6 +9,8 @@
 #include "engine/names.h"
 #include "engine/text.h"
 
+#define CHANGE_BYTES 8192u /* about, of a changed collection's rows in the memtable */
+
 static struct collection_write *of(struct operation *operation) {
     return collection_write_of(operation);
 }
@@ -127,17 +129,27 @@ static ins_status make_scope(struct collection_write *self, ins_error *error) {
     return self->scope->common == NULL ? catalog_full(db, error) : INS_OK;
 }
 
+/* Told at once what is wrong, and again when it has waited: the name may be taken by then. */
+static ins_status admit_create(struct collection_write *self, uint64_t bytes, ins_error *error) {
+    struct write *write = &self->write;
+    ins_status status = write->room.waits ? INS_OK : check_create(self, error);
+    if (status == INS_OK) {
+        status = room_enter(&write->operation, &write->room, bytes, error);
+    }
+    return status == INS_OK ? check_create(self, error) : status;
+}
+
 static ins_status create_step(struct operation *operation, ins_error *error) {
     struct collection_write *self = of(operation);
     struct write *write = &self->write;
     struct ins_db *db = operation->db;
-    ins_status status = check_create(self, error);
+    size_t text = 2 * (create_text_bytes(self->request) + 6 * self->request->collection.size);
+    uint64_t bytes = 2 * write_catalog_cost(text + 1024) + write_catalog_cost(64);
+    ins_status status = admit_create(self, bytes, error);
     if (status != INS_OK) {
         return status;
     }
-    size_t bytes =
-        2 * (create_text_bytes(self->request) + 6 * self->request->collection.size) + 1024;
-    status = write_begin(write, 2 * write_catalog_cost(bytes) + write_catalog_cost(64), 6, error);
+    status = write_begin(write, bytes, 6, error);
     if (status == INS_OK) {
         status = make_scope(self, error);
     }
@@ -196,13 +208,17 @@ static ins_status delete_step(struct operation *operation, ins_error *error) {
     if (self->write.settle_lsn != 0) {
         return write_settle(&self->write, error);
     }
+    ins_status status = room_enter(operation, &self->write.room, write_catalog_cost(0), error);
+    if (status != INS_OK) {
+        return status;
+    }
     struct scope *scope = catalog_find_newest(&db->catalog, self->request->collection);
     operation->call->found = scope != NULL && scope->key != SYSTEM_SCOPE;
     if (!operation->call->found) {
         return write_settle(&self->write, error);
     }
     uint64_t lsn;
-    ins_status status = write_drop(&self->write, scope, &lsn, error);
+    status = write_drop(&self->write, scope, &lsn, error);
     if (status != INS_OK) {
         write_undo(&self->write);
         return status;
@@ -408,6 +424,9 @@ ins_status collection_change(struct operation *operation, collection_draft draft
     struct collection_write *self = of(operation);
     bool forms;
     ins_status status = self->scope == NULL ? change_begin(self, error) : INS_OK;
+    if (status == INS_OK) {
+        status = room_enter(operation, &self->write.room, CHANGE_BYTES, error);
+    }
     if (status == INS_OK) {
         status = load_metadata(self, error);
     }

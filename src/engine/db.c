@@ -157,8 +157,9 @@ void ins_db_stats(ins_db *db, ins_stats *out_stats) {
         .cold_reads = cache.loads,
         .cold_bytes = cache.load_bytes,
         .cache_hits = cache.hits,
-        .timers = cache.timers + db->tidy.timer.armed + db->tidy.erase_timer.armed +
-                  db->room.timer.armed + 1, /* and the log's own, for its empty batch */
+        .timers = cache.timers + db->retry_timer.armed + db->tidy.timer.armed +
+                  db->tidy.erase_timer.armed + db->room.timer.armed +
+                  1, /* and the log's own, for its empty batch */
         .memory_budget = db->options.memory_budget,
         .arena_limit = usage.limit,
         .arena_used = usage.used,

@@ -81,6 +81,7 @@ struct ins_db {
 
     ins_task commit_task; /* background lane: pages ahead of use */
     _Atomic bool commit_posted;
+    ins_timer retry_timer;
     ins_task housekeeping;
     bool housekeeping_posted;
 

@@ -9,8 +9,9 @@
 #include "engine/merge.h"
 #include "engine/operation.h"
 
-#define REMOVE_MAX 64u     /* files in one step */
-#define REAP_ISLANDS 2000u /* islands of dropped collections freed in one step: some 200 us */
+#define REMOVE_MAX 64u       /* files in one step */
+#define RETRY_NS 10000000ull /* what could not begin is tried again; some calls each time */
+#define REAP_ISLANDS 2000u   /* islands of dropped collections freed in one step: some 200 us */
 
 struct removal {
     ins_task task;
@@ -193,6 +194,27 @@ static void begin_job(struct ins_db *db) {
     (void)(removal_begin(db) || (!db->stopping && clean_begin(db)));
 }
 
+/* Something is wanted, and nothing is under way whose end would look again: a job had no memory to
+ * begin, or rows that are wanted in a file wait for memory that views hold. */
+static bool is_stuck(struct ins_db *db) {
+    bool frozen = db->reading.generations[1 - db->reading.active_slot] != NULL;
+    bool merges = db->merge_first != NULL && db->merge_open && !db->stopping;
+    bool tidies = db->tidy.stage >= TIDY_RENEW;
+    return jobs_idle(db) && !db->writes_stopped && !db->housekeeping_posted &&
+           (db->flush_wanted || frozen || merges || tidies);
+}
+
+static void try_again(ins_timer *timer) {
+    jobs_kick(container_of(timer, struct ins_db, retry_timer));
+}
+
+static void arm_retry(struct ins_db *db) {
+    if (!db->retry_timer.armed && is_stuck(db)) {
+        db->retry_timer.run = try_again;
+        db->runtime->timer(db->runtime->context, INS_LANE_REQUEST, &db->retry_timer, RETRY_NS);
+    }
+}
+
 void jobs_kick(struct ins_db *db) {
     if (db->catalog.dropped != NULL) {
         directory_views_close(db);
@@ -211,6 +233,7 @@ void jobs_kick(struct ins_db *db) {
     }
     room_kick(db);
     commit_ahead(db);
+    arm_retry(db);
     if (db->flush_waiters != NULL) {
         wake_flush_waiters(db);
     }
@@ -253,6 +276,7 @@ static ins_status shutdown_step(struct flush_call *self) {
     if (db->operations > 1 || !jobs_idle(db)) {
         return park(&self->operation);
     }
+    db->runtime->timer_stop(db->runtime->context, INS_LANE_REQUEST, &db->retry_timer);
     self->operation.parked = true;
     wal_stop(db->wal, log_stopped, self);
     return INS_AGAIN;

@@ -1,7 +1,8 @@
 /* Writers are slowed, not refused. Goal: while a flush does not come forward, writes wait in their
  * order and none fails; what waits longer than the bound is refused, and changes nothing; a slow
  * flush lets them in bit by bit. Method: the background lane stands still, then runs; 64 writers
- * under way, each starts its next write when one is answered. */
+ * under way, each starts its next write when one is answered. Changes of the catalog stand in the
+ * same line. What has no memory to begin a flush begins it a little later. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +73,60 @@ static void plain_done(ins_call *call) {
     *(bool *)call->user = true;
 }
 
+/* ---- Changes of the catalog ---- */
+
+enum { CHANGES = 3 };
+
+struct changes {
+    bool done[CHANGES];
+    ins_call calls[CHANGES];
+    ins_collection_request create, drop;
+    ins_alias_change change;
+    ins_alias_request aliases;
+};
+
+static void start_changes(struct bed *bed, struct changes *changes) {
+    *changes = (struct changes){.create = {.collection = {.data = "later", .size = 5},
+                                           .dim = DIM,
+                                           .distance = INS_DISTANCE_DOT},
+                                .drop = {.collection = {.data = "gone", .size = 4}},
+                                .change = {.kind = INS_ALIAS_CREATE,
+                                           .alias = {.data = "alias", .size = 5},
+                                           .target = {.data = "room", .size = 4}}};
+    changes->aliases = (ins_alias_request){.changes = &changes->change, .change_count = 1};
+    for (int i = 0; i < CHANGES; i++) {
+        changes->calls[i] =
+            (ins_call){.done = plain_done, .user = &changes->done[i], .lane = INS_LANE_REQUEST};
+    }
+    ins_collection_create(bed->db, &changes->create, &changes->calls[0]);
+    ins_collection_delete(bed->db, &changes->drop, &changes->calls[1]);
+    ins_aliases_change(bed->db, &changes->aliases, &changes->calls[2]);
+}
+
+static void expect_changes(struct changes *changes, bool done) {
+    for (int i = 0; i < CHANGES; i++) {
+        expect(changes->done[i] == done, "a change of the catalog did not wait, or waits still");
+        if (done) {
+            expect(changes->calls[i].status == INS_OK, changes->calls[i].error.message);
+            ins_call_release(&changes->calls[i]);
+        }
+    }
+    expect(!done || changes->calls[1].found, "the collection was not there");
+}
+
+static void create(struct bed *bed, const char *name) {
+    bool done = false;
+    ins_call call = {.done = plain_done, .user = &done, .lane = INS_LANE_REQUEST};
+    ins_collection_request request = {.collection = {.data = name, .size = strlen(name)},
+                                      .dim = DIM,
+                                      .distance = INS_DISTANCE_DOT};
+    ins_collection_create(bed->db, &request, &call);
+    while (!done && (sim_step(&bed->lanes) || sim_run_timer(&bed->lanes))) {
+    }
+    expect(call.status == INS_OK, "create");
+    ins_call_release(&call);
+}
+
 static void open_bed(struct bed *bed) {
     struct store_memory_options memory = {.seed = 3};
     *bed = (struct bed){.in_order = true, .more = true};
@@ -80,15 +135,8 @@ static void open_bed(struct bed *bed) {
     ins_options options = {.memory_budget = INS_MEMORY_BUDGET_MIN, .generation_bytes = GENERATION};
     ins_error error;
     expect(ins_db_open(&options, &bed->lanes.runtime, &bed->db, &error) == INS_OK, "open");
-    bool done = false;
-    ins_call call = {.done = plain_done, .user = &done, .lane = INS_LANE_REQUEST};
-    ins_collection_request request = {
-        .collection = {.data = "room", .size = 4}, .dim = DIM, .distance = INS_DISTANCE_DOT};
-    ins_collection_create(bed->db, &request, &call);
-    while (!done && (sim_step(&bed->lanes) || sim_run_timer(&bed->lanes))) {
-    }
-    expect(call.status == INS_OK, "create");
-    ins_call_release(&call);
+    create(bed, "room");
+    create(bed, "gone");
 }
 
 static void step(struct bed *bed, uint64_t until_ns) {
@@ -100,8 +148,28 @@ static uint32_t in_line(const struct bed *bed) {
     return bed->db->room.waiting;
 }
 
+/* The n-th allocation after it was asked for fails: a new generation, its table, the job. */
+static void expect_flushed(struct bed *bed, struct writer *writer) {
+    for (uint64_t nth = 2; nth <= 5; nth++) {
+        write_next(writer);
+        sim_run_until_idle(&bed->lanes, false);
+        uint64_t begin_ns = bed->lanes.now_ns;
+        bool done = false;
+        ins_call call = {.done = plain_done, .user = &done, .lane = INS_LANE_REQUEST};
+        arena_fail_at(bed->db->arena, nth);
+        ins_flush(bed->db, NULL, &call);
+        while (!done && (sim_step(&bed->lanes) || sim_run_timer(&bed->lanes))) {
+        }
+        arena_fail_at(bed->db->arena, 0);
+        expect(done && call.status == INS_OK, "a flush that had no memory at first failed");
+        expect(bed->lanes.now_ns - begin_ns < 1000000000, "and was not tried again soon");
+        ins_call_release(&call);
+    }
+}
+
 int main(void) {
     static struct bed bed;
+    static struct changes changes;
     static struct writer writers[WRITERS];
     open_bed(&bed);
     for (int i = 0; i < WRITERS; i++) {
@@ -117,6 +185,9 @@ int main(void) {
     const struct generation *active = bed.db->reading.generations[bed.db->reading.active_slot];
     expect(active->bytes > GENERATION * 2 / 5 && active->bytes <= GENERATION / 2 + 65536,
            "the second generation is not half full");
+    start_changes(&bed, &changes);
+    step(&bed, bed.lanes.now_ns + 1000000000);
+    expect_changes(&changes, false);
     /* The flush goes on: they are let in, in their order, and nobody is refused. */
     bed.lanes.held = 0;
     uint64_t before = bed.acknowledged;
@@ -127,6 +198,7 @@ int main(void) {
     expect(bed.lanes.now_ns < begin_ns + ROOM_WAIT_NS, "it took too long");
     expect(bed.refused == 0, "a write was refused although the flush went on");
     expect(bed.in_order, "a write overtook another one");
+    expect_changes(&changes, true);
     /* It stands still for longer than the bound: refused, all of them, and asked again in vain. */
     bed.lanes.held = 1u << INS_LANE_BACKGROUND;
     uint64_t now_ns = bed.lanes.now_ns;
@@ -138,6 +210,7 @@ int main(void) {
     sim_run_until_idle(&bed.lanes, true);
     expect(in_line(&bed) == 0 && bed.db->room.granted == 0, "something is left of the line");
     expect(bed.acknowledged + bed.refused == bed.next, "a write was not answered");
+    expect_flushed(&bed, &writers[0]);
     (void)printf("%llu acknowledged, %llu refused after %llu s\n",
                  (unsigned long long)bed.acknowledged, (unsigned long long)bed.refused,
                  ROOM_WAIT_NS / 1000000000);
