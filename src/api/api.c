@@ -143,6 +143,9 @@ static void api_start(struct api *api, const struct api_request *request, const 
     if (status == INS_OK) {
         status = job_params(job, path, &error);
     }
+    if (status == INS_OK && strncmp(route->pattern, "/collections/{c}", 16) == 0) {
+        status = name_length_check(job->params[0], &error);
+    }
     if (status == INS_OK) {
         status = route->start(job, request, &error); /* on INS_OK the job is no longer ours */
     }

@@ -84,6 +84,7 @@ bool utf8_valid(const char *text, size_t size);
 
 struct query_params {
     bool wait, has_timeout;
+    bool has_with; /* lists of a collection's optimizations */
     uint32_t timeout_s;
 };
 
@@ -123,6 +124,7 @@ struct job {
     const void *request;
     ins_task submit;
     uint64_t handed_ns; /* when it was posted to the engine's lane */
+    bool unscored;      /* hits that nothing was compared with have the score 1, as Qdrant's */
     bool answered;      /* too late for its own answer: the client has got another */
     uint32_t skip;      /* results to leave out: `offset` of a query that only scrolls */
     struct job_block *blocks;
@@ -316,6 +318,8 @@ ins_status service_stats(struct job *job, const struct api_request *request, ins
 ins_status service_flush(struct job *job, const struct api_request *request, ins_error *error);
 ins_status collections_list(struct job *job, const struct api_request *request, ins_error *error);
 ins_status collection_get(struct job *job, const struct api_request *request, ins_error *error);
+/* From 1 to INS_NAME_BYTES_MAX bytes; of a path. INS_UNPROCESSABLE. */
+ins_status name_length_check(ins_text name, ins_error *error);
 ins_status collection_create(struct job *job, const struct api_request *request, ins_error *error);
 ins_status collection_update(struct job *job, const struct api_request *request, ins_error *error);
 ins_status collection_delete(struct job *job, const struct api_request *request, ins_error *error);

@@ -294,9 +294,9 @@ ins_status decode_field_condition(struct job *job, struct json_value object, str
     }
     if (count == 0) {
         return ins_fail(error, INS_UNPROCESSABLE,
-                        "Validation error in JSON body: [filter: the condition on `%.*s` says "
-                        "nothing, `match`, `range`, `values_count`, `is_empty` or `is_null` is "
-                        "needed]",
+                        "Validation error in JSON body: [filter: the condition on `%.*s`: At least "
+                        "one field condition must be specified: `match`, `range`, `values_count`, "
+                        "`is_empty` or `is_null`]",
                         path.size < 100 ? (int)path.size : 100, path.data);
     }
     *out = conditions[0];

@@ -91,7 +91,7 @@ static ins_status slice_decode(struct filter_decoder *decoder, struct json_value
                           object);
     }
     ins_status status =
-        field_u64(object, "total", "filter.slice.total", 1, UINT32_MAX, &total, decoder->error);
+        field_u64(object, "total", "filter.slice.total", 0, UINT32_MAX, &total, decoder->error);
     if (status == INS_OK) {
         status =
             field_u64(object, "index", "filter.slice.index", 0, UINT32_MAX, &index, decoder->error);
@@ -102,6 +102,10 @@ static ins_status slice_decode(struct filter_decoder *decoder, struct json_value
     if (total == UINT64_MAX || index == UINT64_MAX) {
         return missing_error(decoder->error,
                              total == UINT64_MAX ? "filter: slice.total" : "filter: slice.index");
+    }
+    if (total == 0) { /* a number of the wrong type to Qdrant: 400, where the index is 422 */
+        return ins_fail(decoder->error, INS_INVALID,
+                        "Format error in JSON body: filter: slice.total: 0, must be 1 or larger");
     }
     if (index >= total) {
         return range_error(decoder->error, "filter.slice.index", index, 0, total - 1);

@@ -106,6 +106,23 @@ static ins_status delete_vectors_decode(struct job *job, struct json_value body,
     return status == INS_OK ? selector_decode(job, body, request, error) : status;
 }
 
+/* An update of vectors has points, and each has a vector. */
+static ins_status updated_check(const ins_points_request *request, ins_error *error) {
+    if (request->point_count == 0) {
+        return ins_fail(error, INS_UNPROCESSABLE,
+                        "Validation error in JSON body: [points: must specify points to update]");
+    }
+    for (size_t i = 0; i < request->point_count; i++) {
+        if (request->points[i].vector == NULL && request->points[i].vector_count == 0) {
+            return ins_fail(error, INS_UNPROCESSABLE,
+                            "Validation error in JSON body: [points[%zu].vector: must specify "
+                            "vectors to update for point]",
+                            i);
+        }
+    }
+    return INS_OK;
+}
+
 static ins_status vectors_decode(struct job *job, struct json_value body, ins_text text,
                                  ins_points_request *request, ins_error *error) {
     struct json_value points;
@@ -122,11 +139,7 @@ static ins_status vectors_decode(struct job *job, struct json_value body, ins_te
         return missing_error(error, "points");
     }
     status = decode_points(job, points, points_text, request, error);
-    if (status == INS_OK && request->point_count == 0) {
-        return ins_fail(error, INS_UNPROCESSABLE,
-                        "Validation error in JSON body: [points: must specify points to update]");
-    }
-    return status;
+    return status == INS_OK ? updated_check(request, error) : status;
 }
 
 /* ---- One update ---- */

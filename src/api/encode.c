@@ -183,7 +183,7 @@ static void encode_scored(const struct job *job, const ins_points *points, size_
         json_write_key(writer, "version");
         json_write_u64(writer, point->version);
         json_write_key(writer, "score");
-        json_write_float(writer, point->score);
+        json_write_float(writer, job->unscored ? 1.0F : point->score);
         encode_point_rest(job, point, writer);
         encode_order(points, i, writer);
         json_write_end_object(writer);

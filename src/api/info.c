@@ -194,7 +194,19 @@ static void write_warning(const char *about, ins_text field, const char *what,
     json_write_end_object(writer);
 }
 
+static bool field_warns(const ins_field_info *field) {
+    return !field->islands && (field->is_tenant || field->late);
+}
+
+/* The member is absent when there are none, as in Qdrant. */
 static void write_warnings(const ins_collection_info *info, struct json_writer *writer) {
+    bool any = false;
+    for (size_t i = 0; i < info->field_count; i++) {
+        any = any || field_warns(&info->fields[i]);
+    }
+    if (!any) {
+        return;
+    }
     json_write_key(writer, "warnings");
     json_write_begin_array(writer);
     for (size_t i = 0; i < info->field_count; i++) {

@@ -4,14 +4,18 @@
 #include "api/api_private.h"
 
 /* Only new names are checked: one that exists must stay reachable. */
+ins_status name_length_check(ins_text name, ins_error *error) {
+    if (name.size > 0 && name.size <= INS_NAME_BYTES_MAX) {
+        return INS_OK;
+    }
+    return ins_fail(error, INS_UNPROCESSABLE,
+                    "Validation error in path parameters: [name: has %zu bytes, must be from 1 to "
+                    "%u characters]",
+                    name.size, INS_NAME_BYTES_MAX);
+}
+
 static ins_status name_check(ins_text name, ins_error *error) {
     static const char forbidden[] = {'<', '>', ':', '"', '/', '\\', '|', '?', '*', '\x1f'};
-    if (name.size == 0 || name.size > INS_NAME_BYTES_MAX) {
-        return ins_fail(error, INS_UNPROCESSABLE,
-                        "Validation error in path parameters: [name: has %zu bytes, must be from 1 "
-                        "to %u characters]",
-                        name.size, INS_NAME_BYTES_MAX);
-    }
     for (size_t i = 0; i < sizeof(forbidden); i++) {
         if (memchr(name.data, forbidden[i], name.size) != NULL) {
             return ins_fail(error, INS_UNPROCESSABLE,
@@ -45,8 +49,8 @@ ins_status collection_get(struct job *job, const struct api_request *request, in
 ins_status collection_optimizations(struct job *job, const struct api_request *request,
                                     ins_error *error) {
     (void)request;
-    (void)error;
-    return collection_start(job, ins_collection_get, encode_optimizations);
+    return job->query.has_with ? unsupported_error(error, "with")
+                               : collection_start(job, ins_collection_get, encode_optimizations);
 }
 
 ins_status collection_cluster(struct job *job, const struct api_request *request,

@@ -14,6 +14,7 @@ static bool text_is(ins_text text, const char *other) {
 void rank_prepare(struct job *job, ins_rank_kind kind, job_encode encode) {
     job->rank.kind = kind;
     job->rank.points = job->points;
+    job->unscored = kind == INS_RANK_ORDER || kind == INS_RANK_SAMPLE || kind == INS_RANK_ID;
     job->start = ins_points_rank;
     job->request = &job->rank;
     job->encode = encode;
@@ -221,7 +222,12 @@ ins_status rank_query_decode(struct job *job, struct json_value query, bool *out
     struct json_value value;
     *out_found = true;
     if (field_get(query, "recommend", &value)) {
-        return recommend_prepare(job, value, error);
+        ins_status status = recommend_prepare(job, value, error);
+        return status == INS_OK && job->rank.positive_count + job->rank.negative_count == 0
+                   ? ins_fail(error, INS_UNPROCESSABLE,
+                              "Validation error in JSON body: [query.recommend: needs an example, "
+                              "positive or negative]")
+                   : status;
     }
     if (field_get(query, "discover", &value)) {
         ins_status status = discover_prepare(job, value, error);

@@ -112,12 +112,13 @@ static void prepare(struct job *job, ins_start start, job_encode encode) {
     job->encode = encode;
 }
 
-/* No query: points in the order of their ids, with score 0. The offset counts points, which a
+/* No query: points in the order of their ids. The offset counts points, which a
  * scroll does not know, so that many more are read and left out. */
 static void prepare_scroll(struct job *job) {
     job->skip = job->points.offset;
     job->points.limit += job->points.offset; /* each <= INS_LIMIT_MAX */
     job->points.offset = 0;
+    job->unscored = true;
     prepare(job, ins_points_scroll, encode_query);
 }
 

@@ -23,13 +23,16 @@ struct setting {
     const char *key;
     enum setting_kind kind;
     uint64_t min, max;
-    const char *const *words; /* NULL-terminated; from the first NULL on: words that are 501 */
+    const char *const *words; /* three runs, each ended by NULL: taken, 501, 422 */
     const struct setting *members;
 };
 
-static const char *const memory_words[] = {"cold", "cached", "pinned", NULL, NULL};
-static const char *const sharding_words[] = {"auto", "custom", NULL, NULL};
-static const char *const datatype_words[] = {"float32", "float16", "uint8", NULL, "turbo4", NULL};
+static const char *const memory_words[] = {"cold", "cached", "pinned", NULL, NULL, NULL};
+/* Vectors and payload have no form that stays in memory. */
+static const char *const stored_words[] = {"cold", "cached", NULL, NULL, "pinned", NULL};
+static const char *const sharding_words[] = {"auto", "custom", NULL, NULL, NULL};
+static const char *const datatype_words[] = {"float32", "float16", "uint8", NULL,
+                                             "turbo4",  NULL,      NULL};
 
 static const struct setting hnsw_settings[] = {
     {"m", SETTING_COUNT, 0, UINT64_MAX, NULL, NULL},
@@ -64,7 +67,7 @@ static const struct setting optimizer_settings[] = {
 };
 
 static const struct setting payload_settings[] = {
-    {"memory", SETTING_TEXT, 0, 0, memory_words, NULL},
+    {"memory", SETTING_TEXT, 0, 0, stored_words, NULL},
     {NULL, SETTING_BOOL, 0, 0, NULL, NULL},
 };
 
@@ -72,7 +75,7 @@ static const struct setting vector_settings[] = {
     {"hnsw_config", SETTING_OBJECT, 0, 0, NULL, hnsw_settings},
     {"quantization_config", SETTING_OBJECT, 0, 0, NULL, NULL},
     {"on_disk", SETTING_BOOL, 0, 0, NULL, NULL},
-    {"memory", SETTING_TEXT, 0, 0, memory_words, NULL},
+    {"memory", SETTING_TEXT, 0, 0, stored_words, NULL},
     {"datatype", SETTING_TEXT, 0, 0, datatype_words, NULL},
     {NULL, SETTING_BOOL, 0, 0, NULL, NULL},
 };
@@ -81,7 +84,7 @@ static const struct setting vector_settings[] = {
 static const struct setting vector_update_settings[] = {
     {"hnsw_config", SETTING_OBJECT, 0, 0, NULL, hnsw_settings},
     {"on_disk", SETTING_BOOL, 0, 0, NULL, NULL},
-    {"memory", SETTING_TEXT, 0, 0, memory_words, NULL},
+    {"memory", SETTING_TEXT, 0, 0, stored_words, NULL},
     {NULL, SETTING_BOOL, 0, 0, NULL, NULL},
 };
 
@@ -124,7 +127,8 @@ static bool text_equal(ins_text text, const char *other) {
     return text.size == strlen(other) && memcmp(text.data, other, text.size) == 0;
 }
 
-/* Sets of words come in two runs, each ended by NULL: taken, and known but not in this version. */
+/* Sets of words come in three runs, each ended by NULL: taken; known but not in this version;
+ * known, but not for this. */
 static ins_status word_check(const struct setting *setting, const char *name,
                              struct json_value value, ins_error *error) {
     if (json_type_of(value) != JSON_STRING) {
@@ -140,6 +144,13 @@ static ins_status word_check(const struct setting *setting, const char *name,
     for (word++; *word != NULL; word++) {
         if (text_equal(text, *word)) {
             return unsupported_error(error, name);
+        }
+    }
+    for (word++; *word != NULL; word++) {
+        if (text_equal(text, *word)) {
+            return ins_fail(error, INS_UNPROCESSABLE,
+                            "Validation error in JSON body: [%s: `%s` is not for this]", name,
+                            *word);
         }
     }
     return type_error(error, name, "one of the words that Qdrant documents", value);
@@ -282,11 +293,36 @@ static ins_status metadata_decode(struct job *job, struct json_value body, ins_e
     return INS_OK;
 }
 
+/* `quantization` is another name of `quantization_config`, of a creation only. */
+static ins_status quantization_alias(struct job *job, struct json_value body,
+                                     struct json_writer *writer, ins_error *error) {
+    struct json_value value;
+    ins_text raw;
+    if (field_get(body, "quantization_config", &value) ||
+        !field_get(body, "quantization", &value) ||
+        !json_text_get_last(job->body, (ins_text){"quantization", 12}, &raw)) {
+        return INS_OK;
+    }
+    if (json_type_of(value) != JSON_OBJECT) {
+        return type_error(error, "quantization", "an object", value);
+    }
+    char *compact = job_alloc_aligned(job, raw.size, 1);
+    if (compact == NULL) {
+        return job_no_memory(error);
+    }
+    json_write_key(writer, "quantization_config");
+    json_write_value(writer, (ins_text){compact, json_text_compact(raw, compact)});
+    return INS_OK;
+}
+
 static ins_status settings_collect(struct job *job, struct json_value body, ins_error *error) {
     struct json_writer writer;
     job_writer_init(job, &writer);
     json_write_begin_object(&writer);
     ins_status status = settings_write(job, collection_settings, body, job->body, &writer, error);
+    if (status == INS_OK) {
+        status = quantization_alias(job, body, &writer, error);
+    }
     json_write_end_object(&writer);
     if (status == INS_OK && writer.failed) {
         return job_no_memory(error);

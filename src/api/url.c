@@ -165,6 +165,10 @@ static ins_status query_param(ins_text name, ins_text value, struct query_params
     if (text_is(name, "timeout")) {
         return query_timeout(value, params, error);
     }
+    if (text_is(name, "with")) {
+        params->has_with = true;
+        return INS_OK;
+    }
     if (text_is(name, "ordering")) { /* one node: every order is the strong one */
         return query_word("ordering", value, orderings, 3, false, error);
     }

@@ -16,8 +16,7 @@ void field_columns_fini(struct field_columns *columns) {
     columns->made = false;
 }
 
-/* The type's name: "keyword", or {"type": "keyword", ...}. */
-static bool type_is(ins_text schema, const char *name) {
+bool field_type_is(ins_text schema, const char *name) {
     ins_text type = schema;
     if (schema.size > 0 && schema.data[0] == '{' &&
         !json_text_get_last(schema, (ins_text){"type", 4}, &type)) {
@@ -30,15 +29,16 @@ static bool type_is(ins_text schema, const char *name) {
 /* Which domains an index of the type covers, so that conditions mean the same with it as without:
  * both kinds of number have both, since a range finds either. False: none. */
 static uint32_t domains_of(ins_text schema, enum payload_domain out[2]) {
-    if (type_is(schema, "integer") || type_is(schema, "float")) {
+    if (field_type_is(schema, "integer") || field_type_is(schema, "float")) {
         out[0] = DOMAIN_INTEGER;
         out[1] = DOMAIN_REAL;
         return 2;
     }
-    out[0] = type_is(schema, "datetime") ? DOMAIN_MOMENT
-             : type_is(schema, "bool")   ? DOMAIN_BOOL
-                                         : DOMAIN_TEXT;
-    bool known = out[0] != DOMAIN_TEXT || type_is(schema, "keyword") || type_is(schema, "uuid");
+    out[0] = field_type_is(schema, "datetime") ? DOMAIN_MOMENT
+             : field_type_is(schema, "bool")   ? DOMAIN_BOOL
+                                               : DOMAIN_TEXT;
+    bool known =
+        out[0] != DOMAIN_TEXT || field_type_is(schema, "keyword") || field_type_is(schema, "uuid");
     return known ? 1 : 0;
 }
 

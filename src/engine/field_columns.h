@@ -14,6 +14,8 @@ struct field_columns {
     struct payload_columns *tables[FIELD_TABLES_MAX];
 };
 
+/* Whether an index is of that type: "keyword", or {"type": "keyword", ...}. */
+bool field_type_is(ins_text schema, const char *name);
 void field_columns_init(struct field_columns *columns, struct arena *arena);
 void field_columns_fini(struct field_columns *columns);
 /* Fills tables and table_count; none when the schema is NULL, has no such fields, or memory is out:

@@ -8,11 +8,13 @@
 #include "engine/points_rank.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/id.h"
 #include "base/status.h"
+#include "engine/field_columns.h"
 #include "engine/names.h"
 
 static struct points_rank *of(struct operation *operation) {
@@ -60,6 +62,18 @@ static ins_status parse_keys(struct points_rank *self, ins_error *error) {
     return status;
 }
 
+/* Whether the key has an index of UUIDs. */
+static bool key_is_uuid(const struct points_rank *self) {
+    const ins_text *key = &self->request->key;
+    for (uint32_t i = 0; i < self->schema->field_count; i++) {
+        const struct schema_field *field = &self->schema->fields[i];
+        if (field->name.size == key->size && memcmp(field->name.data, key->data, key->size) == 0) {
+            return field_type_is(field->schema, "uuid");
+        }
+    }
+    return false;
+}
+
 static void init_order(struct points_rank *self) {
     const ins_rank_request *request = self->request;
     struct ins_db *db = self->operation.db;
@@ -89,6 +103,7 @@ static ins_status rank_begin(struct points_rank *self, ins_error *error) {
             islands_walk_init(&self->walk, operation, &self->scopes, request->points.filter, error);
     }
     init_order(self);
+    self->uuid_key = request->kind == INS_RANK_FACET && key_is_uuid(self);
     self->stage = RANK_EXAMPLES;
     return status == INS_OK ? rank_examples_begin(self, error) : status;
 }

@@ -28,6 +28,7 @@ struct points_rank {
     /* The row being looked at. */
     struct payload_path key, group_key;
     uint64_t points; /* looked at so far */
+    bool uuid_key;   /* values at `key` are UUIDs, told apart and shown in their canonical form */
     bool group_refused, no_memory;
     struct rank_hit hit;
     float *row;       /* [dim] its vector as floats */

@@ -19,6 +19,20 @@ static char *scratch(struct points_rank *self, size_t size) {
     return self->scratch;
 }
 
+/* A UUID's other spellings are the same value. False: it is none, or there is no memory. */
+static bool canonical_uuid(struct points_rank *self, ins_text *text) {
+    ins_id uuid;
+    if (!id_parse_uuid(text->data, text->size, &uuid)) {
+        return false;
+    }
+    char *canonical = scratch(self, ID_TEXT_MAX);
+    if (canonical == NULL) {
+        return false;
+    }
+    *text = (ins_text){canonical, id_format(&uuid, canonical)};
+    return true;
+}
+
 /* A text of JSON as a value until the next call; what is no text, integer or bool is none. */
 static bool value_of(struct points_rank *self, ins_text text, ins_value *out) {
     *out = (ins_value){.kind = INS_VALUE_BOOL};
@@ -51,7 +65,8 @@ static bool value_of(struct points_rank *self, ins_text text, ins_value *out) {
 static bool count_value(void *context, ins_text text) {
     struct points_rank *self = context;
     ins_value value;
-    if (!value_of(self, text, &value)) {
+    if (!value_of(self, text, &value) ||
+        (self->uuid_key && (value.kind != INS_VALUE_TEXT || !canonical_uuid(self, &value.text)))) {
         return !self->no_memory;
     }
     struct tally_value *entry = tally_get(&self->tally, &value);

@@ -136,6 +136,40 @@ class RestTest(unittest.TestCase):
         self.assertFalse(stats["writes_stopped"])
         self.assertIn("gRPC", "".join(self.server.greeting))
 
+    def test_small_print(self):
+        """Goal: what the tests of Qdrant and its clients look at besides. Method: one request each."""
+        self.create(quantization={"scalar": {"type": "int8"}})
+        info = self.client.ok("GET", self.path)
+        self.assertNotIn("warnings", info)
+        self.assertEqual(info["config"]["quantization_config"], {"scalar": {"type": "int8"}})
+        uuid = "83901313-929a-4bc4-9a78-c323adbcfc43"
+        self.upsert([{"id": 1, "vector": wave(1), "payload": {"u": uuid.replace("-", ""), "n": 1}},
+                     {"id": 2, "vector": wave(2), "payload": {"u": uuid, "n": 2}},
+                     {"id": 3, "vector": wave(3), "payload": {"u": ["none", 7]}}])
+        for query in ({}, {"query": {"sample": "random"}}, {"query": {"order_by": "n"}}):
+            points = self.client.ok("POST", self.path + "/points/query", query)["points"]
+            self.assertEqual({point["score"] for point in points}, {1.0})
+        facet = lambda: {hit["value"]: hit["count"] for hit in
+                         self.client.ok("POST", self.path + "/facet", {"key": "u"})["hits"]}
+        self.assertEqual(facet(), {uuid: 1, uuid.replace("-", ""): 1, "none": 1, 7: 1})
+        self.client.ok("PUT", self.path + "/index?wait=true", {"field_name": "u", "field_schema": "uuid"})
+        self.assertEqual(facet(), {uuid: 2})
+        for code, method, path, body, words in (
+                (422, "POST", "/points/scroll", {"filter": {"must": [{"key": "n"}]}},
+                 "At least one field condition must be specified"),
+                (400, "POST", "/points/scroll", {"filter": {"must": [{"slice": {"total": 0, "index": 0}}]}}, "total"),
+                (422, "POST", "/points/scroll", {"filter": {"must": [{"slice": {"total": 2, "index": 2}}]}}, "index"),
+                (422, "POST", "/points/query", {"query": {"recommend": {"positive": []}}}, "recommend"),
+                (422, "PUT", "/points/vectors", {"points": [{"id": 1, "vector": {}}]}, "points[0].vector"),
+                (501, "GET", "/optimizations?with=queued", None, "with"),
+                (422, "PATCH", "", {"vectors": {"": {"memory": "pinned"}}}, "pinned"),
+                (422, "GET", "x" * 256, None, "from 1 to 255")):
+            self.assertIn(words, self.client.error(code, method, self.path + path, body))
+        for settings in ({"payload": {"memory": "pinned"}}, {"quantization": 3}):
+            self.client.call("DELETE", self.path)
+            body = {"vectors": {"size": 4, "distance": "Dot"}, **settings}
+            self.assertIn(self.client.call("PUT", self.path, body)[0], (400, 422))
+
     def test_routes(self):
         """Goal: unknown paths, wrong methods and missing operations are told apart."""
         self.client.error(404, "GET", "/nothing")
@@ -477,7 +511,7 @@ class RestTest(unittest.TestCase):
         self.assertIn("No point with id 999", self.client.error(
             404, "POST", self.path + "/points/query", {"query": 999}))
         got = self.client.ok("POST", self.path + "/points/query", {"limit": 2, "offset": 1})
-        self.assertEqual([(p["id"], p["score"]) for p in got["points"]], [(1, 0), (2, 0)])
+        self.assertEqual([(p["id"], p["score"]) for p in got["points"]], [(1, 1), (2, 1)])
 
     def test_tenants(self):
         """Goal: a search within a tenant sees its points alone; a point moves with its tenant value;
@@ -883,8 +917,8 @@ class RestTest(unittest.TestCase):
         """Goal: wrong examples are explained. Method: each kind of mistake."""
         self.fill(False)
         for code, query in ((404, {"recommend": {"positive": [999]}}), (400, {"recommend": {"positive": [[1, 2]]}}),
-                            (400, {"recommend": {"negative": [1]}}), (400, {"recommend": {}}), (400, {"recommend": {"positive": 1}}),
-                            (400, {"recommend": {"positive": [1], "strategy": "best"}}), (400, {"recommend": {"strategy": "best_score"}}),
+                            (400, {"recommend": {"negative": [1]}}), (422, {"recommend": {}}), (400, {"recommend": {"positive": 1}}),
+                            (400, {"recommend": {"positive": [1], "strategy": "best"}}), (422, {"recommend": {"strategy": "best_score"}}),
                             (400, {"discover": {}}), (400, {"discover": {"target": 1, "context": [{"positive": 1}]}}),
                             (400, {"context": 7}), (400, {"sample": "all"}), (501, {"fusion": "rrf"}),
                             (400, {"recommend": 1}), (404, {"discover": {"target": 999}}),
