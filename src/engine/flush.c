@@ -115,6 +115,7 @@ static ins_status source_next(void *context, struct extent_row *out, bool *out_e
         .id = memrow_id(row),
         .version = row->lsn,
         .tombstone = row->kind == MEMROW_TOMBSTONE,
+        .patch = memrow_is_open(row),
         .incarnation = memrow_incarnation(row),
         .payload = {.data = (const uint8_t *)payload.data, .size = payload.size}};
     if (flush->need == EXTENT_NEED_KEYS || flush->need == EXTENT_NEED_PRESENCE) {

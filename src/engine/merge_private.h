@@ -45,6 +45,7 @@ struct merge_rows {
     uint32_t shape_count;
     uint64_t sparse;      /* as struct extent_source has it */
     bool keep_tombstones; /* something older may hold what they bury */
+    bool whole_below;     /* nothing older is there: no patch may be left */
     uint32_t taken;       /* input whose row the writer holds; UINT32_MAX: none */
     uint64_t rows_in;     /* rows and tombstones of the inputs */
 };

@@ -1,5 +1,6 @@
 /* Many runs of one island as one stream of rows. Background lane. */
 #include "base/id.h"
+#include "base/status.h"
 #include "engine/merge_private.h"
 
 static void take_shapes(struct merge_rows *rows) {
@@ -21,6 +22,7 @@ ins_status merge_rows_open(struct merge_rows *rows, const struct merge_item *ite
     rows->version_low = UINT64_MAX;
     rows->version_high = 0;
     rows->keep_tombstones = window.first > 0;
+    rows->whole_below = window.first == 0;
     for (uint32_t i = window.first + window.count; i > window.first; i--) {
         const struct run *run = &item->runs[i - 1];
         struct merge_input *input = &rows->inputs[rows->input_count];
@@ -89,6 +91,31 @@ static ins_status pass_taken(struct merge_rows *rows, const ins_id *id, ins_erro
     return INS_OK;
 }
 
+/* What a patch inherits, from the older inputs: they stand at its id or beyond. */
+static ins_status inherit(const struct merge_rows *rows, uint32_t newest, struct extent_row *row,
+                          ins_error *error) {
+    for (uint32_t i = newest + 1; row->patch && i < rows->input_count; i++) {
+        const struct merge_input *older = &rows->inputs[i];
+        if (older->end || !id_equal(&older->row.id, &row->id)) {
+            continue;
+        }
+        if (older->row.tombstone) {
+            break;
+        }
+        row->patch = older->row.patch;
+        row->present |= older->row.present;
+        row->vector = row->vector == NULL ? older->row.vector : row->vector;
+    }
+    if (!row->patch || !rows->whole_below) {
+        return INS_OK;
+    }
+    char id[ID_TEXT_MAX];
+    (void)id_format(&row->id, id);
+    return ins_fail(error, INS_CORRUPT,
+                    "island %llu: point %s is a patch without the row that has its vectors",
+                    (unsigned long long)rows->item->incarnation, id);
+}
+
 ins_status merge_rows_next(void *context, struct extent_row *out, bool *out_end, ins_error *error) {
     struct merge_rows *rows = context;
     for (;;) {
@@ -115,7 +142,7 @@ ins_status merge_rows_next(void *context, struct extent_row *out, bool *out_end,
         }
         if (rows->keep_tombstones || !rows->inputs[least].row.tombstone) {
             *out = rows->inputs[least].row;
-            return INS_OK;
+            return out->patch ? inherit(rows, least, out, error) : INS_OK;
         }
     }
 }

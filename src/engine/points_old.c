@@ -50,8 +50,9 @@ static bool needs_payload(const struct points_write *self) {
            self->kind == POINTS_UPDATE_VECTORS || self->kind == POINTS_DELETE_VECTORS;
 }
 
+/* Of every point. A point that moves needs its vectors as well: take_vectors. */
 static bool needs_vectors(const struct points_write *self) {
-    return self->kind >= POINTS_SET_PAYLOAD;
+    return self->kind == POINTS_DELETE_VECTORS;
 }
 
 /* Asks for all that is missing before it waits. */
@@ -80,6 +81,18 @@ static ins_status read_old(struct points_write *self, const struct place *place,
     return status;
 }
 
+/* The vectors of the new row: most often none, and those that stay are inherited. */
+static ins_status take_vectors(struct points_write *self, struct target *target,
+                               const struct place *place, struct old_point *old, ins_error *error) {
+    enum target_row row;
+    ins_status status = points_row_kind(self, target, old, &row, error);
+    if (status == INS_OK && row == ROW_JOINED && !needs_vectors(self)) {
+        status = reader_vectors(&self->reader, place, self->scope->schema, old->vectors,
+                                &old->vector_count, error);
+    }
+    return status == INS_OK ? points_keep_vectors(self, target, old, row, error) : status;
+}
+
 static ins_status take_one(struct points_write *self, struct target *target, ins_error *error) {
     struct vector_ref vectors[INS_VECTORS_MAX];
     struct old_point old = {.passes = true, .vectors = vectors};
@@ -94,7 +107,16 @@ static ins_status take_one(struct points_write *self, struct target *target, ins
     if (status != INS_OK) {
         return status;
     }
-    status = points_change(self, target, &old, error);
+    old.depth = place.row != NULL ? place.row->depth : 0;
+    status = target->changed ? INS_OK : points_change(self, target, &old, error);
+    target->changed = status == INS_OK;
+    bool put = target->fate == TARGET_PUT && self->kind >= POINTS_SET_PAYLOAD;
+    if (status == INS_OK && put) {
+        status = take_vectors(self, target, &place, &old, error);
+    }
+    if (status == INS_AGAIN) {
+        return status;
+    }
     reader_trim(&self->reader, &place);
     return status;
 }

@@ -58,9 +58,9 @@ static ins_status put_point(struct points_write *self, const struct target *targ
                             struct island *home, ins_error *error) {
     struct row_vectors vectors;
     ins_status status = points_row_vectors(self, target, &vectors, error);
-    return status == INS_OK
-               ? write_point(&self->write, home, &target->id, &vectors, target->payload.text, error)
-               : status;
+    return status == INS_OK ? write_point(&self->write, home, target->patch, &target->id, &vectors,
+                                          target->payload.text, error)
+                            : status;
 }
 
 /* The rows of one id: the point in its home, and what a move needs. */
@@ -70,15 +70,19 @@ static ins_status put_target(struct points_write *self, const struct target *tar
     struct scope *scope = self->scope;
     struct island *home = NULL;
     ins_status status = INS_OK;
+    struct island *old = scope->directory == NULL
+                             ? scope->common
+                             : islands_find_undropped(&db->islands, target->candidate);
     if (target->fate == TARGET_PUT) {
         status = home_of(self, target, &home, error);
+        if (status == INS_OK && target->patch && home != old) {
+            return ins_fail_retry(error, INS_EXHAUSTED, 1,
+                                  "the point's tenant was dropped meanwhile; try again");
+        }
         if (status == INS_OK) {
             status = put_point(self, target, home, error);
         }
     }
-    struct island *old = scope->directory == NULL
-                             ? scope->common
-                             : islands_find_undropped(&db->islands, target->candidate);
     if (status == INS_OK && old != NULL && old != home) {
         status = write_row(&self->write, old, MEMROW_TOMBSTONE, &target->id, 0, 0, (ins_text){0}, 0,
                            NULL, error);

@@ -1,8 +1,12 @@
 /* Changing parts of points: what each kind brings with it, and what becomes of a point.
  *
- * Every change is "read the old point, write the complete new row": the payload is put together
- * with its tenant field, changed as text, and stored as if it had been sent, so that a change of
- * the tenant field finds its island the way an upsert does. */
+ * Every change is "read the old point, write the new row": the payload is put together with its
+ * tenant field, changed as text, and stored as if it had been sent, so that a change of the tenant
+ * field finds its island the way an upsert does. The row's payload is complete, always; vectors
+ * that stay are not read: the row is a patch, which inherits them (decision 0018), unless the point
+ * moves, a vector is taken away, or patches lie too deep on each other. */
+#include <string.h>
+
 #include "base/assert.h"
 #include "base/id.h"
 #include "base/status.h"
@@ -231,10 +235,33 @@ ins_status points_row_vectors(const struct points_write *self, const struct targ
     return status;
 }
 
-/* The old vectors stay, but for those that the change names. */
-static ins_status keep_vectors(struct points_write *self, struct target *target,
-                               const struct old_point *old, ins_error *error) {
+/* The new row goes to the island of the old one. */
+static bool stays(const struct points_write *self, const struct target *target,
+                  const struct old_point *old) {
+    if (self->scope->directory == NULL || !target->payload.has_tenant) {
+        return self->scope->directory == NULL || old->tenant_path == NULL;
+    }
+    ins_text tenant = target->payload.tenant;
+    return old->tenant_path != NULL && tenant.size == old->tenant.size &&
+           memcmp(tenant.data, old->tenant.data, tenant.size) == 0;
+}
+
+ins_status points_row_kind(const struct points_write *self, const struct target *target,
+                           const struct old_point *old, enum target_row *out, ins_error *error) {
     struct row_vectors row;
+    ins_status status = points_row_vectors(self, target, &row, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    bool whole = row.count == self->scope->schema->vector_count;
+    bool deep = row.count > 0 && old->depth >= MEMROW_PATCH_DEPTH_MAX;
+    bool patch = self->kind != POINTS_DELETE_VECTORS && !deep && stays(self, target, old);
+    *out = whole ? ROW_WHOLE : patch ? ROW_PATCH : ROW_JOINED;
+    return INS_OK;
+}
+
+static ins_status copy_vectors(struct points_write *self, struct target *target,
+                               const struct old_point *old, ins_error *error) {
     uint32_t bytes = vectors_packed_bytes(old->vectors, old->vector_count);
     void *copy = pool_alloc(&self->write.operation.pool, bytes + 1);
     if (copy == NULL) {
@@ -245,8 +272,21 @@ static ins_status keep_vectors(struct points_write *self, struct target *target,
     vectors_pack(old->vectors, old->vector_count, copy);
     target->kept = copy;
     target->kept_count = old->vector_count;
-    ins_status status = points_row_vectors(self, target, &row, error);
-    target->vector_bytes = row.bytes;
+    return INS_OK;
+}
+
+ins_status points_keep_vectors(struct points_write *self, struct target *target,
+                               const struct old_point *old, enum target_row kind,
+                               ins_error *error) {
+    struct row_vectors row;
+    ins_status status = kind == ROW_JOINED ? copy_vectors(self, target, old, error) : INS_OK;
+    if (status == INS_OK) {
+        status = points_row_vectors(self, target, &row, error);
+    }
+    if (status == INS_OK) {
+        target->vector_bytes = row.bytes;
+        target->patch = kind == ROW_PATCH;
+    }
     return status;
 }
 
@@ -281,6 +321,5 @@ ins_status points_change(struct points_write *self, struct target *target,
         return INS_OK; /* as it was validated */
     }
     target->fate = TARGET_PUT;
-    ins_status status = change_payload(self, target, old, error);
-    return status == INS_OK ? keep_vectors(self, target, old, error) : status;
+    return change_payload(self, target, old, error);
 }

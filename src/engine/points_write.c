@@ -195,7 +195,7 @@ static bool known_at_home(const struct points_write *self, struct target *target
         const struct memrow *row = memtable_find(home->mem[slot], &target->id, UINT64_MAX);
         if (row != NULL) {
             target->candidate = home->incarnation;
-            return row->kind == MEMROW_POINT;
+            return memrow_is_point(row);
         }
     }
     return false;
@@ -275,6 +275,7 @@ static void forget(struct points_write *self) {
     for (size_t i = 0; i < self->target_count; i++) {
         self->targets[i].located = false;
         self->targets[i].candidate = 0;
+        self->targets[i].changed = false;
     }
 }
 

@@ -25,6 +25,8 @@ struct target { /* one id of a write */
     uint32_t kept_count;
     uint32_t vector_bytes; /* of the new row */
     enum target_fate fate;
+    bool changed;       /* fate and payload are those of the new row */
+    bool patch;         /* the new row inherits the vectors that it lacks */
     uint64_t candidate; /* island that the id directory names; 0 = none */
     bool located, repeated;
     size_t order; /* place in the request */
@@ -62,7 +64,8 @@ struct old_point {
     const struct payload_path *tenant_path; /* of a tenant's island, or NULL */
     ins_text tenant;
     ins_text payload;           /* stored form */
-    struct vector_ref *vectors; /* [vector_count] */
+    uint32_t depth;             /* of patches with vectors, at the newest version */
+    struct vector_ref *vectors; /* [vector_count], when they are asked for */
     uint32_t vector_count;
 };
 
@@ -75,9 +78,22 @@ bool points_need_old(const struct points_write *self);
 
 /* points_update.c: what a kind brings with it, checked once. */
 INS_MUST_USE ins_status points_check_change(struct points_write *self, ins_error *error);
-/* What becomes of the target; its new row. */
+/* What becomes of the target; the payload of its new row. */
 INS_MUST_USE ins_status points_change(struct points_write *self, struct target *target,
                                       const struct old_point *old, ins_error *error);
+/* After points_change of a target that is put: the row that it will be. */
+enum target_row {
+    ROW_WHOLE,  /* what was sent is all of it */
+    ROW_PATCH,  /* it inherits from the old row, which lies in the same island */
+    ROW_JOINED, /* with the old row's vectors in it */
+};
+INS_MUST_USE ins_status points_row_kind(const struct points_write *self,
+                                        const struct target *target, const struct old_point *old,
+                                        enum target_row *out, ins_error *error);
+/* Of a joined row: the old vectors stay, but for those that the change names. Of all: its bytes. */
+INS_MUST_USE ins_status points_keep_vectors(struct points_write *self, struct target *target,
+                                            const struct old_point *old, enum target_row row,
+                                            ins_error *error);
 
 /* The vectors of the target's new row, by the schema that counts now. */
 INS_MUST_USE ins_status points_row_vectors(const struct points_write *self,

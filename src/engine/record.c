@@ -8,7 +8,8 @@
 
 #define HEAD_KIND 0x03u
 #define HEAD_UUID 0x04u
-#define HEAD_KNOWN 0x07u
+#define HEAD_PATCH 0x08u /* of a point */
+#define HEAD_KNOWN 0x0fu
 
 static size_t varint_size(uint32_t value) {
     size_t size = 1;
@@ -20,7 +21,7 @@ static size_t varint_size(uint32_t value) {
 
 static size_t row_size(const struct memrow *row) {
     size_t size = 1 + (row->id_is_uuid ? 16u : 8u);
-    if (row->kind == MEMROW_POINT) {
+    if (memrow_is_point(row)) {
         size += varint_size(row->vector_count) + varint_size(row->payload_size);
         size += row->vector_bytes + row->payload_size;
     }
@@ -82,16 +83,18 @@ static void put_varint(struct piece_writer *writer, uint32_t value) {
 }
 
 static void put_row(struct piece_writer *writer, const struct memrow *row) {
-    uint8_t head = (uint8_t)(row->kind | (row->id_is_uuid ? HEAD_UUID : 0));
+    uint32_t kind = row->kind == MEMROW_PATCH ? MEMROW_POINT | HEAD_PATCH : row->kind;
+    uint8_t head = (uint8_t)(kind | (row->id_is_uuid ? HEAD_UUID : 0));
     put(writer, &head, 1);
     put(writer, &row->id_low, 8);
     if (row->id_is_uuid) {
         put(writer, &row->id_high, 8);
     }
-    if (row->kind == MEMROW_POINT) {
+    if (memrow_is_point(row)) {
         put_varint(writer, row->vector_count);
         put_varint(writer, row->payload_size);
-        put(writer, row + 1, row->vector_bytes + row->payload_size);
+        const uint8_t *tail = (const uint8_t *)(row + 1) + memrow_lead((enum memrow_kind)row->kind);
+        put(writer, tail, row->vector_bytes + row->payload_size);
     } else if (row->kind == MEMROW_DIRECTORY) {
         put(writer, row + 1, 8);
     }
@@ -182,16 +185,26 @@ static uint32_t take_varint(struct bytes_reader *reader) {
     return 0;
 }
 
+/* 0 when there is no such row. */
+static enum memrow_kind kind_of(uint8_t head) {
+    enum memrow_kind kind = (enum memrow_kind)(head & HEAD_KIND);
+    bool patch = (head & HEAD_PATCH) != 0;
+    if ((head & ~HEAD_KNOWN) != 0 || (patch && kind != MEMROW_POINT)) {
+        return (enum memrow_kind)0;
+    }
+    return patch ? MEMROW_PATCH : kind;
+}
+
 static bool take_row(struct bytes_reader *reader, struct record_row *out) {
     uint8_t head = bytes_take_u8(reader);
-    *out = (struct record_row){.kind = (enum memrow_kind)(head & HEAD_KIND)};
+    *out = (struct record_row){.kind = kind_of(head)};
     out->id.is_uuid = (head & HEAD_UUID) != 0;
     out->id.low = bytes_take_u64(reader);
     out->id.high = out->id.is_uuid ? bytes_take_u64(reader) : 0;
-    if ((head & ~HEAD_KNOWN) != 0 || (head & HEAD_KIND) == 0) {
+    if ((uint32_t)out->kind == 0) {
         return false;
     }
-    if (out->kind == MEMROW_POINT) {
+    if (out->kind == MEMROW_POINT || out->kind == MEMROW_PATCH) {
         out->vector_count = take_varint(reader);
         uint32_t payload_size = take_varint(reader);
         if (reader->short_read || payload_size > INS_PAYLOAD_BYTES_MAX ||

@@ -1,5 +1,5 @@
 /* A log record's body: the effects of one request, one part per island ("Record" in
- * docs/FORMATS.md). Effects are complete rows: replay is blind and reads no segment. */
+ * docs/FORMATS.md). Effects are rows, complete or patches: replay is blind, reads no segment. */
 #ifndef INS_ENGINE_RECORD_H
 #define INS_ENGINE_RECORD_H
 

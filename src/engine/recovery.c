@@ -227,6 +227,7 @@ static ins_status replay_row(void *context, uint64_t incarnation, const struct r
     }
     bool directory = (island->flags & ISLAND_DIRECTORY) != 0;
     if ((row->kind == MEMROW_DIRECTORY) != directory ||
+        (incarnation == SYSTEM_INCARNATION && row->kind == MEMROW_PATCH) ||
         !schema_has_packed(island->scope->schema, row->vectors, row->vector_count)) {
         return ins_fail(error, INS_CORRUPT,
                         "log: record %llu has a row that island %llu cannot have",

@@ -98,11 +98,11 @@ ins_status write_row(struct write *write, struct island *island, enum memrow_kin
     return INS_OK;
 }
 
-ins_status write_point(struct write *write, struct island *island, const ins_id *id,
+ins_status write_point(struct write *write, struct island *island, bool patch, const ins_id *id,
                        const struct row_vectors *vectors, ins_text payload, ins_error *error) {
     struct memrow *row = NULL;
-    ins_status status = write_row(write, island, MEMROW_POINT, id, vectors->count, vectors->bytes,
-                                  payload, 0, &row, error);
+    ins_status status = write_row(write, island, patch ? MEMROW_PATCH : MEMROW_POINT, id,
+                                  vectors->count, vectors->bytes, payload, 0, &row, error);
     if (status == INS_OK) {
         row_vectors_put(vectors, memrow_vectors(row));
     }

@@ -41,10 +41,10 @@ INS_MUST_USE ins_status write_row(struct write *write, struct island *island, en
                                   const ins_id *id, uint32_t vector_count, uint32_t vector_bytes,
                                   ins_text payload, uint64_t incarnation, struct memrow **out_row,
                                   ins_error *error);
-/* A point with these vectors. */
-INS_MUST_USE ins_status write_point(struct write *write, struct island *island, const ins_id *id,
-                                    const struct row_vectors *vectors, ins_text payload,
-                                    ins_error *error);
+/* A point with these vectors; a patch inherits the others from the island's older version. */
+INS_MUST_USE ins_status write_point(struct write *write, struct island *island, bool patch,
+                                    const ins_id *id, const struct row_vectors *vectors,
+                                    ins_text payload, ins_error *error);
 /* A row of the catalog (payload NULL data: its tombstone). */
 INS_MUST_USE ins_status write_catalog_row(struct write *write, uint64_t key, ins_text payload,
                                           ins_error *error);

@@ -28,7 +28,7 @@ static ins_status vector_names(struct reader *reader, const struct place *place,
     return result;
 }
 
-ins_status run_bring_vector_rows(struct reader *reader, uint32_t run, ins_error *error) {
+static ins_status bring_vector_rows(struct reader *reader, uint32_t run, ins_error *error) {
     const struct schema *schema = reader->island->scope->schema;
     ins_status result = INS_OK;
     for (uint32_t i = 0; i < schema->vector_count; i++) {
@@ -36,6 +36,21 @@ ins_status run_bring_vector_rows(struct reader *reader, uint32_t run, ins_error 
         bool has;
         ins_status status =
             reader_run_vector(reader, run, &schema->vectors[i].shape, &vector, &has, error);
+        if (status != INS_OK && status != INS_AGAIN) {
+            return status;
+        }
+        result = status == INS_AGAIN ? INS_AGAIN : result;
+    }
+    return result;
+}
+
+/* Patches inherit what older runs have. */
+ins_status run_bring_vector_rows(struct reader *reader, uint32_t run, ins_error *error) {
+    bool patches = reader->runs[run].extent.patch_count > 0;
+    uint32_t end = patches ? reader->run_count : run + 1;
+    ins_status result = INS_OK;
+    for (; run < end; run++) {
+        ins_status status = bring_vector_rows(reader, run, error);
         if (status != INS_OK && status != INS_AGAIN) {
             return status;
         }

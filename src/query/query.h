@@ -11,6 +11,7 @@
 
 #include "index/index.h"
 #include "payload/payload.h"
+#include "query/patches.h"
 #include "query/plan.h"
 #include "tenant/reader.h"
 
@@ -58,7 +59,7 @@ struct search {
     const struct filter *filter;
     const struct payload_path *tenant_path; /* to put back; NULL for the common island */
     uint32_t island;
-    enum { SEARCH_LOAD, SEARCH_MEMTABLES, SEARCH_RUNS, SEARCH_TAKE } stage;
+    enum { SEARCH_LOAD, SEARCH_MEMTABLES, SEARCH_RUNS, SEARCH_PATCHES, SEARCH_TAKE } stage;
     uint32_t which;
     const struct memrow *next_row;
     uint32_t run;
@@ -67,6 +68,7 @@ struct search {
     uint32_t position;               /* of the next of its values */
     struct plan plan;                /* of the filter */
     bool group_dense;                /* most rows of its group may pass */
+    struct patches patches;
     uint64_t rows_scanned;
 };
 

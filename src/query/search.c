@@ -102,14 +102,15 @@ struct batch {
     bool sure[FLAT_BATCH];          /* places that pass the filter by its plan alone */
 };
 
-/* Next rows of the memtables that count; false when there are none left. */
+/* Next rows of the memtables that count and are whole; false when there are none left. */
 static bool next_memrows(struct search *search, struct batch *batch, const void **vectors) {
     batch->count = 0;
     while (search->which < 2) {
         const struct memrow *row = search->next_row;
         for (; row != NULL && row->lsn <= search->reader->lsn && batch->count < FLAT_BATCH;
              row = row->island_next) {
-            const void *vector = memrow_vector(row, search->vector->shape.id);
+            bool whole = row->kind == MEMROW_POINT;
+            const void *vector = whole ? memrow_own_vector(row, search->vector->shape.id) : NULL;
             if (vector != NULL && reader_row_counts(search->reader, search->which, row)) {
                 vectors[batch->count] = vector;
                 batch->places[batch->count++] = (struct place){.row = row};
@@ -422,6 +423,42 @@ static ins_status scan_runs(struct search *search, uint64_t *budget, ins_error *
     return INS_OK;
 }
 
+/* ---- Patches ---- */
+
+static void begin_patches(struct search *search) {
+    search->patches = (struct patches){.reader = search->reader,
+                                       .shape = &search->vector->shape,
+                                       .filter = search->filter,
+                                       .tenant_path = search->tenant_path,
+                                       .parser = search->parser,
+                                       .plan = &search->plan};
+    patches_begin(&search->patches);
+}
+
+static ins_status scan_patches(struct search *search, uint64_t *budget, bool *out_end,
+                               ins_error *error) {
+    *out_end = false;
+    while (*budget > 0) {
+        struct patched_row row;
+        ins_status status = patches_next(&search->patches, &row, out_end, error);
+        if (status != INS_OK || *out_end) {
+            return status;
+        }
+        if (row.vector != NULL) {
+            float distance;
+            flat_distances_gather(&search->flat, &row.vector, 1, &distance);
+            if (distance <= search_bound(search)) {
+                offer(search, distance, &row.id, &row.place);
+            }
+            reader_trim(search->reader, &row.place);
+        }
+        uint64_t cost = PATCHES_ROW_COST + filter_rows_worth(search->reader);
+        budget_charge(budget, cost);
+        search->rows_scanned += cost;
+    }
+    return INS_OK;
+}
+
 /* ---- Answers ---- */
 
 /* Copies what the answer needs of this island's hits, so that its view can be let go. */
@@ -460,7 +497,15 @@ ins_status search_step(struct search *search, uint64_t row_budget, bool *out_don
     if (status == INS_OK && search->stage == SEARCH_RUNS) {
         status = scan_runs(search, &row_budget, error);
         bool end = search->run == search->reader->run_count;
-        search->stage = status == INS_OK && end ? SEARCH_TAKE : SEARCH_RUNS;
+        search->stage = status == INS_OK && end ? SEARCH_PATCHES : SEARCH_RUNS;
+        if (search->stage == SEARCH_PATCHES) {
+            begin_patches(search);
+        }
+    }
+    if (status == INS_OK && search->stage == SEARCH_PATCHES) {
+        bool end;
+        status = scan_patches(search, &row_budget, &end, error);
+        search->stage = status == INS_OK && end ? SEARCH_TAKE : SEARCH_PATCHES;
     }
     if (status == INS_OK && search->stage == SEARCH_TAKE) {
         status = take_hits(search, error);

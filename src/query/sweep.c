@@ -92,10 +92,9 @@ static ins_status sweep_row(struct sweep *sweep, ins_error *error) {
         return INS_OK;
     }
     bool sure = sweep->plan.useful && plan_is_sure(&sweep->plan, sweep->row);
-    if (sure) {
-        return sweep->match(sweep->context, &id, error);
-    }
-    ins_status status = look(sweep, &place, &id, error);
+    sweep->place = &place;
+    ins_status status =
+        sure ? sweep->match(sweep->context, &id, error) : look(sweep, &place, &id, error);
     if (status == INS_OK) {
         reader_trim(sweep->reader, &place);
     }

@@ -151,12 +151,11 @@ static ins_status check_bytes(struct check *check, const struct extent *extent, 
     return status;
 }
 
-/* Rows that have the vector ascend and are rows of the extent. */
-static ins_status check_vector_rows(struct check *check, const struct extent *extent, uint32_t slot,
-                                    ins_error *error) {
+/* Numbers of rows (`what`) ascend and are rows of the extent. */
+static ins_status check_row_numbers(struct check *check, const struct extent *extent, uint32_t slot,
+                                    const char *what, ins_error *error) {
     struct section_cursor cursor;
-    ins_status status =
-        section_cursor_open(&cursor, check, extent, slot, "rows of a vector", error);
+    ins_status status = section_cursor_open(&cursor, check, extent, slot, what, error);
     if (status != INS_OK) {
         return status;
     }
@@ -168,7 +167,8 @@ static ins_status check_vector_rows(struct check *check, const struct extent *ex
         }
         uint32_t row = load_u32(at);
         if (row < least || row >= extent->row_count) {
-            damage(check, extent, "rows of a vector do not ascend", row);
+            check_damage(check, "extent at %llu: %s do not ascend, row %u",
+                         (unsigned long long)extent->offset, what, row);
             break;
         }
         least = (uint64_t)row + 1;
@@ -186,7 +186,7 @@ static ins_status check_vectors(struct check *check, const struct extent *extent
         if (kind == SECTION_DENSE) {
             status = check_bytes(check, extent, slot, "vectors", error);
         } else if (kind == SECTION_VECTOR_ROWS) {
-            status = check_vector_rows(check, extent, slot, error);
+            status = check_row_numbers(check, extent, slot, "rows of a vector", error);
         }
     }
     return status;
@@ -202,6 +202,9 @@ ins_status check_rows(struct check *check, const struct extent *extent, ins_erro
             align_up(layout_ids_bytes(extent->tombstone_count, extent->tombstone_number_count), 8);
         status = check_versions(check, extent, SECTION_TOMBSTONES, begin, extent->tombstone_count,
                                 error);
+    }
+    if (status == INS_OK && extent->patch_count != 0) {
+        status = check_row_numbers(check, extent, SECTION_PATCHES, "patches", error);
     }
     if (status == INS_OK) {
         status = check_vectors(check, extent, error);

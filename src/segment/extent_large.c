@@ -1,7 +1,7 @@
 /* A large extent: section after section, each from a pass over the source of its own.
  *
- * Passes: ids, versions, tombstones, then each vector's values and rows, payload, offsets, field
- * indexes. Payload stands before its offsets, since their width follows from its size. */
+ * Passes: ids, versions, tombstones, patches, each vector's values and rows, payload, offsets,
+ * field indexes. Payload stands before its offsets, since their width follows from its size. */
 #include "segment/segment_private.h"
 
 #define PAYLOAD_SIZES_BYTES (1u << 20)
@@ -107,6 +107,31 @@ static ins_status large_tombstones(struct large_write *write, ins_error *error) 
         status = stream_end(&stream, error);
     }
     return status;
+}
+
+static ins_status large_patches(struct large_write *write, ins_error *error) {
+    uint32_t put = 0;
+    struct section_stream stream;
+    struct source_walk walk;
+    ins_status status = section_begin(write, &stream, SECTION_PATCHES, ENCODING_U32,
+                                      (uint64_t)write->counts->patches * 4, error);
+    if (status == INS_OK) {
+        status = walk_begin(&walk, write->source, EXTENT_NEED_KEYS, 0, error);
+    }
+    for (uint32_t row = 0; status == INS_OK; row++) {
+        status = walk_live(&walk, error);
+        if (status != INS_OK || walk.end) {
+            break;
+        }
+        if (walk.row.patch) {
+            uint8_t word[4];
+            store_u32(word, row);
+            status = stream_put(&stream, word, sizeof(word), error);
+            put++;
+        }
+    }
+    INS_ASSERT(status != INS_OK || put == write->counts->patches);
+    return status == INS_OK ? stream_end(&stream, error) : status;
 }
 
 /* Values of the vector number `which` of the source. */
@@ -304,6 +329,9 @@ ins_status large_rows_write(struct segment_writer *writer, const struct extent_s
     }
     if (status == INS_OK && counts->tombstones != 0) {
         status = large_tombstones(&write, error);
+    }
+    if (status == INS_OK && counts->patches != 0) {
+        status = large_patches(&write, error);
     }
     if (status == INS_OK && counts->rows != 0) {
         status = large_vectors(&write, error);

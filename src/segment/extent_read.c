@@ -46,6 +46,7 @@ static const char *parse_fixed(const struct run *run, const uint8_t *from, uint6
     out->number_count = load_u32(from + 48);
     out->tombstone_count = load_u32(from + 52);
     out->tombstone_number_count = load_u32(from + 56);
+    out->patch_count = load_u32(from + 60);
     if (out->incarnation != incarnation) {
         return "belongs to another island";
     }
@@ -54,15 +55,15 @@ static const char *parse_fixed(const struct run *run, const uint8_t *from, uint6
         return "counts or size differ from the directory's";
     }
     if (out->version_low > out->version_high || out->number_count > out->row_count ||
-        out->tombstone_number_count > out->tombstone_count ||
+        out->tombstone_number_count > out->tombstone_count || out->patch_count > out->row_count ||
         out->wide_versions != (out->version_high - out->version_low > UINT32_MAX)) {
         return "counts contradict each other";
     }
-    if (load_u32(from + 40) != 0 || load_u32(from + 60) != 0 || load_u16(from + 70) != 0) {
+    if (load_u32(from + 40) != 0 || load_u16(from + 70) != 0) {
         return "reserved fields are not zero";
     }
-    if (directory && (out->tombstone_count != 0 || out->row_count == 0)) {
-        return "an id directory with tombstones, or without rows";
+    if (directory && (out->tombstone_count != 0 || out->patch_count != 0 || out->row_count == 0)) {
+        return "an id directory with tombstones or patches, or without rows";
     }
     return NULL;
 }
@@ -110,6 +111,9 @@ static bool section_expect(const struct extent *extent, bool directory, enum sec
         *out_encoding_ok = encoding == ENCODING_FUSE12;
         return true;
     case SECTION_PATCHES:
+        *out_encoding_ok = encoding == ENCODING_U32;
+        *out_size = (uint64_t)extent->patch_count * 4;
+        return extent->patch_count != 0;
     case SECTION_KILLS:
     case SECTION_MULTI:
     case SECTION_CODES:
@@ -329,7 +333,8 @@ static const char *parse_complete(const struct extent *extent, bool directory) {
     }
     bool rows = extent->row_count != 0;
     if (sections[SECTION_IDS].present != rows || sections[SECTION_VERSIONS].present != rows ||
-        sections[SECTION_TOMBSTONES].present != (extent->tombstone_count != 0)) {
+        sections[SECTION_TOMBSTONES].present != (extent->tombstone_count != 0) ||
+        sections[SECTION_PATCHES].present != (extent->patch_count != 0)) {
         return "a section is missing";
     }
     if (sections[SECTION_PAYLOAD].present != sections[SECTION_PAYLOAD_OFFSETS].present) {

@@ -131,6 +131,23 @@ bool extent_find_tombstone(const struct extent *extent, const struct chunks *tom
     return id_equal(&found, id);
 }
 
+uint32_t extent_patch_row(const struct chunks *patches, uint32_t index) {
+    return load_u32(chunk_at(patches, (uint64_t)index * 4));
+}
+
+bool extent_is_patch(const struct extent *extent, const struct chunks *patches, uint32_t row) {
+    uint32_t begin = 0, end = extent->patch_count;
+    while (begin < end) {
+        uint32_t middle = begin + (end - begin) / 2;
+        if (extent_patch_row(patches, middle) < row) {
+            begin = middle + 1;
+        } else {
+            end = middle;
+        }
+    }
+    return begin < extent->patch_count && extent_patch_row(patches, begin) == row;
+}
+
 static uint64_t payload_offset(const struct extent *extent, const struct chunks *offsets,
                                uint64_t index) {
     if (extent->sections[SECTION_PAYLOAD_OFFSETS].encoding == ENCODING_U32) {

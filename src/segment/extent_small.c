@@ -25,8 +25,8 @@ static void place(struct section_list *list, enum section_kind kind, uint32_t nu
 
 static void count_sections(const struct extent_source *source, const struct extent_counts *counts,
                            bool payload, uint32_t *out_count) {
-    uint32_t count =
-        (counts->rows != 0 ? 2u : 0u) + (counts->tombstones != 0 ? 1u : 0u) + (payload ? 2u : 0u);
+    uint32_t count = (counts->rows != 0 ? 2u : 0u) + (counts->tombstones != 0 ? 1u : 0u) +
+                     (payload ? 2u : 0u) + (counts->patches != 0 ? 1u : 0u);
     for (uint32_t i = 0; i < source->vector_count; i++) {
         count += counts->vectors[i] != 0;
         count += counts->vectors[i] != 0 && counts->vectors[i] != counts->rows;
@@ -69,6 +69,9 @@ uint64_t small_rows_layout(struct section_list *list, const struct extent_source
               ((uint64_t)counts->rows + 1) * ENCODING_U32, 8, &end);
         place(list, SECTION_PAYLOAD, 0, ENCODING_PLAIN, payload_bytes, 8, &end);
     }
+    if (counts->patches != 0) {
+        place(list, SECTION_PATCHES, 0, ENCODING_U32, (uint64_t)counts->patches * 4, 8, &end);
+    }
     for (uint32_t i = 0; i < source->vector_count; i++) {
         if (counts->vectors[i] != 0 && counts->vectors[i] != counts->rows) {
             place(list, SECTION_VECTOR_ROWS, source->vectors[i].id, ENCODING_U32,
@@ -97,11 +100,13 @@ static ins_status small_keys(const struct small_write *write, ins_error *error) 
     uint8_t *ids = place_of(write, SECTION_IDS, 0);
     uint8_t *versions = place_of(write, SECTION_VERSIONS, 0);
     uint8_t *dead = place_of(write, SECTION_TOMBSTONES, 0);
+    uint8_t *patched = place_of(write, SECTION_PATCHES, 0);
     uint64_t dead_ids_bytes =
         align_up(layout_ids_bytes(counts->tombstones, counts->tombstone_numbers), 8);
     struct source_walk walk;
     uint32_t rows = 0;
     uint32_t tombstones = 0;
+    uint32_t patches = 0;
     ins_status status = walk_begin(&walk, write->source, EXTENT_NEED_KEYS, 0, error);
     while (status == INS_OK) {
         status = walk_next(&walk, error);
@@ -115,6 +120,10 @@ static ins_status small_keys(const struct small_write *write, ins_error *error) 
             put_version_at(dead + dead_ids_bytes, write->wide, tombstones++, version);
         } else {
             INS_ASSERT(rows < counts->rows);
+            if (walk.row.patch) {
+                INS_ASSERT(patches < counts->patches);
+                store_u32(patched + (size_t)patches++ * 4, rows);
+            }
             put_id_at(ids + layout_id_offset(counts->numbers, rows), &walk.row.id);
             put_version_at(versions, write->wide, rows++, version);
         }
@@ -122,6 +131,7 @@ static ins_status small_keys(const struct small_write *write, ins_error *error) 
     if (status == INS_OK) {
         INS_ASSERT(rows == counts->rows);
         INS_ASSERT(tombstones == counts->tombstones);
+        INS_ASSERT(patches == counts->patches);
     }
     return status;
 }

@@ -31,7 +31,7 @@ struct row_stream {
     uint32_t position; /* of its next value */
     uint8_t *payload; /* a payload that crosses a chunk; INS_PAYLOAD_BYTES_MAX, taken when needed */
     enum extent_need need;
-    uint32_t row, tombstone; /* next of each */
+    uint32_t row, tombstone, patch; /* next of each */
     /* id directory */
     uint32_t block;
     bool in_block;
@@ -141,6 +141,7 @@ void row_stream_rewind(struct row_stream *stream, enum extent_need need, uint32_
     stream->need = need;
     stream->row = 0;
     stream->tombstone = 0;
+    stream->patch = 0;
     stream->block = 0;
     stream->in_block = false;
     stream->which = vector;
@@ -237,6 +238,19 @@ static ins_status take_version(struct row_stream *stream, const struct extent_ro
     ins_status status =
         take_word(stream, kind, begin + (uint64_t)index * (wide ? 8 : 4), wide, &relative, error);
     *out = status == INS_OK ? extent->version_low + relative : 0;
+    return status;
+}
+
+/* Whether the row is a patch. Rows are asked for in order, each once. */
+static ins_status take_patch(struct row_stream *stream, uint32_t row, bool *out, ins_error *error) {
+    uint64_t next = UINT64_MAX;
+    ins_status status = INS_OK;
+    if (stream->patch < stream->extent.patch_count) {
+        status =
+            take_word(stream, SECTION_PATCHES, (uint64_t)stream->patch * 4, false, &next, error);
+    }
+    *out = status == INS_OK && next == row;
+    stream->patch += *out;
     return status;
 }
 
@@ -416,6 +430,12 @@ ins_status row_stream_next(struct row_stream *stream, struct extent_row *out, bo
     uint32_t index = 0;
     ins_status status = next_key(stream, out, &index, out_end, error);
     if (status != INS_OK || *out_end) {
+        return status;
+    }
+    if (!out->tombstone && stream->need != EXTENT_NEED_PAYLOAD) {
+        status = take_patch(stream, index, &out->patch, error);
+    }
+    if (status != INS_OK) {
         return status;
     }
     if (stream->need == EXTENT_NEED_KEYS) {

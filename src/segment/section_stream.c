@@ -141,6 +141,7 @@ size_t extent_header_put(uint8_t *out, const struct extent_source *source,
     store_u32(out + 48, counts->numbers);
     store_u32(out + 52, counts->tombstones);
     store_u32(out + 56, counts->tombstone_numbers);
+    store_u32(out + 60, counts->patches);
     store_u32(out + 64, hash_count);
     store_u16(out + 68, (uint16_t)sections->count);
     store_u64(out + 72, extent_size);

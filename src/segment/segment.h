@@ -63,8 +63,8 @@ enum section_kind {
     SECTION_DIRECTORY = 7,
     SECTION_DIRECTORY_INDEX = 8,
     SECTION_FILTER = 9,
-    /* kept for later: */ SECTION_PATCHES = 10,
-    SECTION_KILLS = 11,
+    SECTION_PATCHES = 10,
+    /* kept for later: */ SECTION_KILLS = 11,
     SECTION_MULTI = 12,
     SECTION_CODES = 13,
     SECTION_GRAPH = 14,
@@ -76,7 +76,7 @@ enum section_kind {
 /* A section's slot: its kind where that is below SECTION_SLOTS and its number is 0, which is what
  * nearly all extents have and nothing must look for; else SECTION_SLOTS + its place in the table.
  */
-#define SECTION_SLOTS 10
+#define SECTION_SLOTS 11
 #define SLOT_NONE UINT32_MAX
 
 struct section {
@@ -98,8 +98,9 @@ struct extent {
     uint32_t row_count,
         number_count; /* rows, and how many of them have number ids (they come first) */
     uint32_t tombstone_count, tombstone_number_count;
-    bool wide_versions; /* u64 instead of u32 above version_low */
-    bool numbered;      /* some sections have slots from SECTION_SLOTS on alone */
+    uint32_t patch_count; /* of the rows: they inherit the vectors that they lack */
+    bool wide_versions;   /* u64 instead of u32 above version_low */
+    bool numbered;        /* some sections have slots from SECTION_SLOTS on alone */
     struct section sections[SECTION_SLOTS];
     uint32_t section_count; /* in the table */
     const uint8_t *header;  /* small: the whole extent */
@@ -157,6 +158,9 @@ bool extent_find(const struct extent *extent, const struct chunks *ids, const in
                  uint32_t *out_row);
 bool extent_find_tombstone(const struct extent *extent, const struct chunks *tombstones,
                            const ins_id *id);
+/* The rows that are patches, ascending; and whether a row is one. All chunks at hand. */
+uint32_t extent_patch_row(const struct chunks *patches, uint32_t index);
+bool extent_is_patch(const struct extent *extent, const struct chunks *patches, uint32_t row);
 /* Row of the value number `position`; row_count when the section's bytes are no row's number.
  * `rows`: chunks of rows_slot; not looked at when every row has the vector. */
 uint32_t extent_vector_row(const struct extent *extent, const struct extent_vector *vector,
@@ -221,6 +225,7 @@ struct extent_row {
     ins_id id;
     uint64_t version; /* with EXTENT_NEED_KEYS */
     bool tombstone;
+    bool patch;           /* with all but PAYLOAD: inherits the vectors that it lacks */
     uint64_t incarnation; /* directory rows: where the id lives */
     uint64_t present;     /* with KEYS and PRESENCE: bit i: the row has source->vectors[i] */
     const void *vector;   /* with EXTENT_NEED_VECTOR; NULL: the row lacks it */

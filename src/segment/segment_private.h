@@ -254,7 +254,7 @@ INS_MUST_USE ins_status stream_end(struct section_stream *stream, ins_error *err
 
 /* What the passes over a source agree on. */
 struct extent_counts {
-    uint32_t rows, numbers, tombstones, tombstone_numbers;
+    uint32_t rows, numbers, tombstones, tombstone_numbers, patches;
     uint32_t vectors[INS_VECTORS_MAX]; /* rows that have source->vectors[i] */
 };
 /* Walks a source and asserts the order of its rows. */

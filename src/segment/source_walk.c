@@ -51,6 +51,7 @@ static void count_row(const struct source_walk *walk, struct extent_counts *coun
     }
     counts->rows++;
     counts->numbers += number;
+    counts->patches += walk->row.patch;
     for (uint32_t i = 0; i < walk->source->vector_count; i++) {
         counts->vectors[i] += walk->row.present >> i & 1;
     }

@@ -62,12 +62,14 @@ static void *block_alloc(struct generation *generation, size_t size) {
     return block + 1;
 }
 
-static size_t row_bytes(uint32_t vector_bytes, uint32_t payload_size) {
-    return (size_t)align_up(sizeof(struct memrow) + (uint64_t)vector_bytes + payload_size, 16);
+/* `tail`: all that follows the row. */
+static size_t row_bytes(uint64_t tail) {
+    return (size_t)align_up(sizeof(struct memrow) + tail, 16);
 }
 
 uint64_t memrow_cost(uint32_t vector_bytes, uint32_t payload_size) {
-    size_t block = row_bytes(vector_bytes, payload_size) + sizeof(struct memblock);
+    uint64_t tail = memrow_lead(MEMROW_PATCH) + (uint64_t)vector_bytes + payload_size;
+    size_t block = row_bytes(tail) + sizeof(struct memblock);
     return arena_class_size(block) + arena_class_size(sizeof(struct island_mem)) +
            2 * sizeof(struct table_node *);
 }
@@ -148,8 +150,9 @@ struct memrow *memtable_prepare(struct generation *generation, struct island *is
     if (mem == NULL) {
         return NULL;
     }
-    size_t tail = kind == MEMROW_DIRECTORY ? sizeof(uint64_t) : payload.size;
-    struct memrow *row = row_alloc(generation, mem, row_bytes(vector_bytes, (uint32_t)tail));
+    size_t lead = memrow_lead(kind);
+    uint64_t tail = kind == MEMROW_DIRECTORY ? sizeof(uint64_t) : vector_bytes + payload.size;
+    struct memrow *row = row_alloc(generation, mem, row_bytes(lead + tail));
     if (row == NULL) {
         return NULL;
     }
@@ -166,9 +169,19 @@ struct memrow *memtable_prepare(struct generation *generation, struct island *is
         store_u64(row + 1, incarnation);
     }
     if (payload.size > 0) {
-        memcpy((char *)(row + 1) + vector_bytes, payload.data, payload.size);
+        memcpy((char *)(row + 1) + lead + vector_bytes, payload.data, payload.size);
     }
     return row;
+}
+
+/* `older` is the version before it in its generation, or NULL. */
+static void set_base(struct memrow *row, struct memrow *older) {
+    bool pass = older != NULL && older->kind == MEMROW_PATCH && older->vector_count == 0;
+    struct memrow *base = pass ? memrow_base(older) : older;
+    memcpy(row + 1, &base, sizeof(base));
+    if (base != NULL && base->kind == MEMROW_PATCH) {
+        row->depth = base->depth < UINT8_MAX ? (uint8_t)(base->depth + 1) : UINT8_MAX;
+    }
 }
 
 void memtable_link(struct memrow *row, uint64_t lsn) {
@@ -183,6 +196,10 @@ void memtable_link(struct memrow *row, uint64_t lsn) {
         table_remove(&generation->rows, &older->node);
         row->older = older;
         older->newer = row;
+    }
+    if (row->kind == MEMROW_PATCH) {
+        set_base(row, older);
+        mem->patch_count++;
     }
     table_insert(&generation->rows, &row->node);
     *(mem->last != NULL ? &mem->last->island_next : &mem->first) = row;
@@ -202,6 +219,22 @@ struct memrow *memtable_find(const struct island_mem *mem, const ins_id *id, uin
         row = row->older;
     }
     return row;
+}
+
+const void *memrow_vector(const struct memrow *row, uint16_t id) {
+    const void *vector = NULL;
+    while (row != NULL && vector == NULL && memrow_is_point(row)) {
+        vector = memrow_own_vector(row, id);
+        row = memrow_base(row);
+    }
+    return vector;
+}
+
+bool memrow_is_open(const struct memrow *row) {
+    while (row != NULL && row->kind == MEMROW_PATCH) {
+        row = memrow_base(row);
+    }
+    return row == NULL;
 }
 
 void memtable_prefetch(const struct island_mem *mem, const ins_id *id) {

@@ -4,6 +4,9 @@
  * whole, and given back when its last view has gone. At most two live: one active, one frozen.
  * Rows of one island are a list in the order of their LSNs; one table per generation finds a row by
  * (island, id); versions of one id are chained, newest first, so a view at any LSN sees its own.
+ * A patch is a point that inherits the vectors it lacks (decision 0018): its base is the newest
+ * older version in the generation that has some, so that a point which is patched again and again
+ * is no long chain.
  * Rows are there as soon as they are sequenced; readers pass the LSN up to which they may see.
  * Invariants: I1 LSNs rise along a list.  I2 row->newer->lsn >= row->lsn.
  *   I3 nothing is added to a frozen generation.
@@ -23,7 +26,11 @@ enum memrow_kind {
     MEMROW_POINT = 1,
     MEMROW_TOMBSTONE = 2,
     MEMROW_DIRECTORY = 3, /* id directory: the id's newest home */
+    MEMROW_PATCH = 4,     /* a point: the vectors that it lacks are those of its older version */
 };
+
+/* Patches with vectors of their own that lie one on another: then the point is written whole. */
+#define MEMROW_PATCH_DEPTH_MAX 8u
 
 struct memrow {
     struct table_node node; /* by hash of island and id; newest version only */
@@ -38,7 +45,9 @@ struct memrow {
     uint8_t vector_count;
     uint8_t kind;
     bool id_is_uuid;
+    uint8_t depth; /* MEMROW_PATCH: patches with vectors of their own below it */
     /* MEMROW_POINT: vector_bytes of packed vectors, then payload_size bytes follow.
+     * MEMROW_PATCH: the same behind a pointer to its base, a memrow of this generation or NULL.
      * MEMROW_DIRECTORY: the incarnation of the island where the id lives, u64 */
 };
 _Static_assert(sizeof(struct memrow) <= 96, "every row of a memtable pays it");
@@ -47,22 +56,49 @@ static inline ins_id memrow_id(const struct memrow *row) {
     return (ins_id){.high = row->id_high, .low = row->id_low, .is_uuid = row->id_is_uuid};
 }
 
-/* Packed vectors (index/vectors.h). */
-static inline void *memrow_vectors(struct memrow *row) {
-    return row + 1;
+static inline bool memrow_is_point(const struct memrow *row) {
+    return row->kind == MEMROW_POINT || row->kind == MEMROW_PATCH;
 }
 
-/* One vector's stored values; NULL when the row lacks it. */
-static inline const void *memrow_vector(const struct memrow *row, uint16_t id) {
-    return vectors_find(row + 1, row->vector_count, id);
+/* Bytes between the row and its vectors. */
+static inline size_t memrow_lead(enum memrow_kind kind) {
+    return kind == MEMROW_PATCH ? sizeof(struct memrow *) : 0;
 }
+
+/* Of a patch: the older version in its generation; NULL: an older generation or a run has it. */
+static inline struct memrow *memrow_base(const struct memrow *row) {
+    struct memrow *base = NULL;
+    if (row->kind == MEMROW_PATCH) {
+        memcpy(&base, row + 1, sizeof(base));
+    }
+    return base;
+}
+
+/* Packed vectors (index/vectors.h): the row's own. */
+static inline void *memrow_vectors(struct memrow *row) {
+    return (uint8_t *)(row + 1) + memrow_lead((enum memrow_kind)row->kind);
+}
+
+/* One of its own vectors' stored values; NULL when the row lacks it. */
+static inline const void *memrow_own_vector(const struct memrow *row, uint16_t id) {
+    const uint8_t *packed = (const uint8_t *)(row + 1) + memrow_lead((enum memrow_kind)row->kind);
+    return vectors_find(packed, row->vector_count, id);
+}
+
+/* The same, inherited ones of its generation included. At most MEMROW_PATCH_DEPTH_MAX + 2 rows are
+ * looked at. */
+const void *memrow_vector(const struct memrow *row, uint16_t id);
+/* True when its generation does not have all of it: what it lacks may lie in older ones or in runs.
+ */
+bool memrow_is_open(const struct memrow *row);
 
 static inline uint64_t memrow_incarnation(const struct memrow *row) {
     return row->kind == MEMROW_DIRECTORY ? load_u64(row + 1) : 0;
 }
 
 static inline ins_text memrow_payload(const struct memrow *row) {
-    const char *begin = (const char *)(row + 1) + row->vector_bytes;
+    const char *begin =
+        (const char *)(row + 1) + memrow_lead((enum memrow_kind)row->kind) + row->vector_bytes;
     return (ins_text){.data = begin, .size = row->payload_size};
 }
 
@@ -78,6 +114,7 @@ struct island_mem {
     struct memrow *first, *last;
     uint32_t row_count;      /* all versions and tombstones */
     uint32_t prepared_count; /* and those that are not linked, or never will be */
+    uint32_t patch_count;    /* all versions; so that a search need not look for them */
     uint32_t block_left;     /* unused bytes of the newest block */
     uint8_t *block_at;
     struct memrow *sorted; /* the flush's: newest versions in id order, linked by sort_next */

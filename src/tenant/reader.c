@@ -228,6 +228,8 @@ void reader_release_chunks(struct reader *reader, uint32_t run, uint32_t slot, u
     }
 }
 
+/* ---- Trimming ---- */
+
 static void trim_slot(struct reader *reader, uint32_t run, uint32_t slot,
                       const struct reader_chunks *chunks) {
     if (chunks->pinned > READER_CHUNKS_KEPT) {
@@ -235,20 +237,28 @@ static void trim_slot(struct reader *reader, uint32_t run, uint32_t slot,
     }
 }
 
-void reader_trim(struct reader *reader, const struct place *place) {
+static void trim_run(struct reader *reader, uint32_t number) {
     static const enum section_kind kinds[] = {SECTION_VERSIONS, SECTION_DENSE,
                                               SECTION_PAYLOAD_OFFSETS, SECTION_PAYLOAD};
-    if (place->row != NULL) {
-        return;
-    }
-    struct reader_run *run = &reader->runs[place->run];
+    struct reader_run *run = &reader->runs[number];
     for (int i = 0; i < 4; i++) {
-        trim_slot(reader, place->run, kinds[i], &run->sections[kinds[i]]);
+        trim_slot(reader, number, kinds[i], &run->sections[kinds[i]]);
     }
     for (uint32_t i = 0; run->more != NULL && i < run->extent.section_count; i++) {
         if (extent_slot_section(&run->extent, SECTION_SLOTS + i).kind == SECTION_DENSE) {
-            trim_slot(reader, place->run, SECTION_SLOTS + i, &run->more[i]);
+            trim_slot(reader, number, SECTION_SLOTS + i, &run->more[i]);
         }
+    }
+}
+
+void reader_trim(struct reader *reader, const struct place *place) {
+    uint32_t first = place->row != NULL ? 0 : place->run;
+    if (place->row == NULL) {
+        trim_run(reader, first++);
+    }
+    bool inherits = reader_is_patch(reader, place);
+    for (uint32_t run = first; inherits && run < reader->run_count; run++) {
+        trim_run(reader, run);
     }
 }
 
@@ -277,14 +287,15 @@ ins_status reader_load(struct reader *reader, ins_error *error) {
     if (status != INS_OK) {
         return status;
     }
-    static const enum section_kind island_kinds[] = {SECTION_IDS, SECTION_TOMBSTONES};
-    static const enum section_kind directory_kinds[] = {SECTION_DIRECTORY_INDEX,
-                                                        SECTION_DIRECTORY_INDEX};
+    static const enum section_kind island_kinds[] = {SECTION_IDS, SECTION_TOMBSTONES,
+                                                     SECTION_PATCHES};
+    static const enum section_kind directory_kinds[] = {SECTION_DIRECTORY_INDEX};
     bool directory = (reader->island->flags & ISLAND_DIRECTORY) != 0;
     const enum section_kind *kinds = directory ? directory_kinds : island_kinds;
+    const int kind_count = directory ? 1 : 3;
     ins_status result = INS_OK;
     for (uint32_t run = 0; run < reader->run_count; run++) {
-        for (int i = 0; i < 2 && reader->runs[run].loaded; i++) {
+        for (int i = 0; i < kind_count && reader->runs[run].loaded; i++) {
             status = load_section(reader, run, kinds[i], error);
             if (status != INS_OK && status != INS_AGAIN) {
                 return status;
@@ -417,7 +428,7 @@ void reader_find_overlaps(struct reader *reader, uint32_t run_index) {
 }
 
 bool reader_row_counts(const struct reader *reader, uint32_t which, const struct memrow *row) {
-    if (row->kind != MEMROW_POINT || !memrow_visible(row, reader->lsn)) {
+    if (!memrow_is_point(row) || !memrow_visible(row, reader->lsn)) {
         return false;
     }
     if (which == 1 && reader->mem[0] != NULL) {
@@ -427,15 +438,17 @@ bool reader_row_counts(const struct reader *reader, uint32_t which, const struct
     return true;
 }
 
-bool reader_find(const struct reader *reader, const ins_id *id, struct place *out) {
-    for (int which = 0; which < 2; which++) {
+/* The newest version in the sources from `source` on: memtables 0 and 1, then runs from 2 on. */
+static bool find_from(const struct reader *reader, const ins_id *id, uint32_t source,
+                      struct place *out) {
+    for (uint32_t which = source; which < 2; which++) {
         const struct memrow *row = memtable_find(reader->mem[which], id, reader->lsn);
         if (row != NULL) {
             *out = (struct place){.row = row};
-            return row->kind == MEMROW_POINT;
+            return memrow_is_point(row);
         }
     }
-    for (uint32_t run = 0; run < reader->run_count; run++) {
+    for (uint32_t run = source < 2 ? 0 : source - 2; run < reader->run_count; run++) {
         uint32_t row;
         if (run_has_row(&reader->runs[run], id, &row)) {
             *out = (struct place){.run = run, .run_row = row};
@@ -446,6 +459,36 @@ bool reader_find(const struct reader *reader, const ins_id *id, struct place *ou
         }
     }
     return false;
+}
+
+bool reader_find(const struct reader *reader, const ins_id *id, struct place *out) {
+    return find_from(reader, id, 0, out);
+}
+
+bool reader_is_patch(const struct reader *reader, const struct place *place) {
+    if (place->row != NULL) {
+        return place->row->kind == MEMROW_PATCH;
+    }
+    const struct reader_run *run = &reader->runs[place->run];
+    if (run->extent.patch_count == 0) {
+        return false;
+    }
+    struct chunks patches = chunks_of(run, SECTION_PATCHES);
+    return extent_is_patch(&run->extent, &patches, place->run_row);
+}
+
+bool reader_older(const struct reader *reader, struct place *place) {
+    ins_id id = reader_id(reader, place);
+    if (place->row == NULL) {
+        return find_from(reader, &id, 2 + place->run + 1, place);
+    }
+    const struct memrow *base = memrow_base(place->row);
+    if (base != NULL) {
+        *place = (struct place){.row = base};
+        return memrow_is_point(base);
+    }
+    bool active = place->row->owner == reader->mem[0];
+    return find_from(reader, &id, active ? 1 : 2, place);
 }
 
 /* ---- Taking ---- */
@@ -504,36 +547,72 @@ static ins_status find_value(struct reader *reader, const struct place *place,
     return status;
 }
 
+static ins_status lost_vectors(const struct reader *reader, const struct place *place,
+                               ins_error *error) {
+    ins_id id = reader_id(reader, place);
+    char text[ID_TEXT_MAX];
+    (void)id_format(&id, text);
+    return ins_fail(error, INS_CORRUPT,
+                    "island %llu: point %s is a patch without the row that has its vectors",
+                    (unsigned long long)reader->island->incarnation, text);
+}
+
+/* A vector of a place: where it was found, its own or inherited. */
+struct found_vector {
+    const void *stored;          /* in a memtable; else: */
+    struct place place;          /* in a run */
+    struct extent_vector vector; /* there */
+    uint32_t position;
+    bool has;
+};
+
+/* Goes down the versions of a patch until one has the vector, or is whole. At most a handful of
+ * rows in each memtable and one a run are looked at. */
+static ins_status find_vector(struct reader *reader, const struct place *place,
+                              const struct vector_shape *shape, struct found_vector *out,
+                              ins_error *error) {
+    struct place at = *place;
+    out->stored = NULL;
+    for (;;) {
+        ins_status status = INS_OK;
+        if (at.row != NULL) {
+            out->stored = memrow_own_vector(at.row, shape->id);
+            out->has = out->stored != NULL;
+        } else {
+            status = find_value(reader, &at, shape, &out->vector, &out->position, &out->has, error);
+        }
+        out->place = at;
+        if (status != INS_OK || out->has || !reader_is_patch(reader, &at)) {
+            return status;
+        }
+        if (!reader_older(reader, &at)) {
+            return lost_vectors(reader, place, error);
+        }
+    }
+}
+
 ins_status reader_has_vector(struct reader *reader, const struct place *place,
                              const struct vector_shape *shape, bool *out, ins_error *error) {
-    struct extent_vector vector;
-    uint32_t position;
-    if (place->row != NULL) {
-        *out = memrow_vector(place->row, shape->id) != NULL;
-        return INS_OK;
-    }
-    return find_value(reader, place, shape, &vector, &position, out, error);
+    struct found_vector found;
+    ins_status status = find_vector(reader, place, shape, &found, error);
+    *out = status == INS_OK && found.has;
+    return status;
 }
 
 ins_status reader_vector(struct reader *reader, const struct place *place,
                          const struct vector_shape *shape, const void **out, ins_error *error) {
-    if (place->row != NULL) {
-        *out = memrow_vector(place->row, shape->id);
-        return INS_OK;
-    }
-    struct extent_vector vector;
-    bool has;
-    uint32_t position;
-    *out = NULL;
-    ins_status status = find_value(reader, place, shape, &vector, &position, &has, error);
-    if (status != INS_OK || !has) {
+    struct found_vector found;
+    ins_status status = find_vector(reader, place, shape, &found, error);
+    *out = status == INS_OK ? found.stored : NULL;
+    if (status != INS_OK || !found.has || found.stored != NULL) {
         return status;
     }
     const uint8_t *data = NULL;
-    status = reader_chunk(reader, place->run, vector.slot, position / vector.rows_per_chunk, &data,
-                          error);
+    uint32_t per_chunk = found.vector.rows_per_chunk;
+    status = reader_chunk(reader, found.place.run, found.vector.slot, found.position / per_chunk,
+                          &data, error);
     if (status == INS_OK) {
-        *out = data + (size_t)(position % vector.rows_per_chunk) * vector.row_bytes;
+        *out = data + (size_t)(found.position % per_chunk) * found.vector.row_bytes;
     }
     return status;
 }

@@ -6,8 +6,10 @@
  * returns, and starts its step again when its waiter's task runs. What was pinned stays pinned, so
  * a repeated step gets further.
  * Newest wins: sources are ordered active memtable, frozen memtable, newest run ... oldest run; a
- * row counts when no newer source has its id (as a row or a tombstone) at the view's LSN.
- * Threads: the request lane. Memory: a pool of its own, given back by reader_close, and the cache.
+ * row counts when no newer source has its id (as a row or a tombstone) at the view's LSN. A patch
+ * counts like any row; the vectors that it lacks are those of the next older version (decision
+ * 0018). Threads: the request lane. Memory: a pool of its own, given back by reader_close, and the
+ * cache.
  */
 #ifndef INS_TENANT_READER_H
 #define INS_TENANT_READER_H
@@ -80,7 +82,7 @@ void reader_close(struct reader *reader);
 
 /* Brings headers of all runs. */
 INS_MUST_USE ins_status reader_load_headers(struct reader *reader, ins_error *error);
-/* And every chunk of ids and tombstones (islands) or index (id directories). */
+/* And every chunk of ids, tombstones and patches (islands) or index (id directories). */
 INS_MUST_USE ins_status reader_load(struct reader *reader, ins_error *error);
 
 /* Pins one chunk of a section; *out_data its bytes. Missing sections: INS_CORRUPT. */
@@ -104,6 +106,11 @@ bool reader_superseded(const struct reader *reader, uint32_t run, const ins_id *
 /* After reader_load: leaves out of that question what newer runs cannot have, by their first and
  * last ids. Worth it before many rows of the run are asked about. */
 void reader_find_overlaps(struct reader *reader, uint32_t run);
+/* True when the place's row is a patch. */
+bool reader_is_patch(const struct reader *reader, const struct place *place);
+/* The next older version of the same id: *place becomes its place. False when there is none, or a
+ * tombstone: the patch lacks its row, which is damage. After reader_load. */
+bool reader_older(const struct reader *reader, struct place *place);
 /* A row of mem[which]: visible, newest, and a point. */
 bool reader_row_counts(const struct reader *reader, uint32_t which, const struct memrow *row);
 /* Newest version; false when there is none or it is a tombstone. */
@@ -122,7 +129,8 @@ INS_MUST_USE ins_status reader_run_vector(struct reader *reader, uint32_t run,
 INS_MUST_USE ins_status reader_vector_row(const struct reader *reader, uint32_t run,
                                           const struct extent_vector *vector, uint32_t position,
                                           uint32_t *out_row, ins_error *error);
-/* Stored values of one vector of a place: a pointer into pinned memory. NULL: it lacks it. */
+/* Stored values of one vector of a place, its own or inherited: a pointer into pinned memory. NULL:
+ * it lacks it. */
 INS_MUST_USE ins_status reader_vector(struct reader *reader, const struct place *place,
                                       const struct vector_shape *shape, const void **out,
                                       ins_error *error);

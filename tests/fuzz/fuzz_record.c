@@ -28,9 +28,9 @@ static ins_status visit_row(void *context, uint64_t incarnation, const struct re
                             ins_error *error) {
     (void)error;
     struct visit *visit = context;
-    INS_ASSERT(row->kind == MEMROW_POINT || row->kind == MEMROW_TOMBSTONE ||
-               row->kind == MEMROW_DIRECTORY);
-    INS_ASSERT(row->kind == MEMROW_POINT || (row->vector_count == 0 && row->payload.size == 0));
+    bool point = row->kind == MEMROW_POINT || row->kind == MEMROW_PATCH;
+    INS_ASSERT(point || row->kind == MEMROW_TOMBSTONE || row->kind == MEMROW_DIRECTORY);
+    INS_ASSERT(point || (row->vector_count == 0 && row->payload.size == 0));
     INS_ASSERT(row->id.is_uuid || row->id.high == 0);
     touch(visit, row->vectors, row->vector_bytes);
     touch(visit, row->payload.data, row->payload.size);

@@ -9,6 +9,7 @@ from data_base import (PAGE, as_float32, crc32c, hash128, number_id, require, u1
 FRAME_MAX = 2 << 20
 VALUE_BYTES = {1: 4, 2: 2, 3: 1}  # by datatype
 NAME_DIGITS = 16
+PATCH = 4
 
 
 @dataclass
@@ -198,11 +199,11 @@ def packed_vectors(data, at, count, place):
 
 
 def rows(data, at, end, place):
-    """(kind, id, value): 1 (vectors by id, payload); 2 None; 3 the incarnation."""
+    """(kind, id, value): 1 and 4, a patch, (vectors by id, payload); 2 None; 3 the incarnation."""
     while at < end:
         head = data[at]
         kind, is_uuid = head & 3, bool(head & 4)
-        require(head < 8 and kind > 0, place, "head of a row")
+        require(head < 16 and kind > 0 and (head < 8 or kind == 1), place, "head of a row")
         id = uuid_id(u64(data, at + 9), u64(data, at + 1)) if is_uuid else number_id(u64(data, at + 1))
         at += 17 if is_uuid else 9
         value = None
@@ -216,7 +217,7 @@ def rows(data, at, end, place):
         elif kind == 3:
             value = u64(data, at)
             at += 8
-        yield kind, id, value
+        yield PATCH if head & 8 else kind, id, value
     require(at == end, place, "a row ends behind its part")
 
 

@@ -10,7 +10,7 @@ from data_base import (PAGE, as_float32, hash64, number_id, require, u16, u32, u
 
 SMALL, DIRECTORY = 1, 2  # flags of a directory entry
 IDS, VERSIONS, TOMBSTONES, DENSE, OFFSETS, PAYLOAD, BLOCKS, INDEX, FILTER = range(1, 10)
-FIELD, VECTOR_ROWS = 16, 17
+PATCHES, FIELD, VECTOR_ROWS = 10, 16, 17
 SMALL_MAX, SMALL_FEW, SMALL_FEW_MAX = 64 << 10, 64, 1 << 20
 
 
@@ -23,6 +23,7 @@ class Run:
     place: str
     points: dict = field(default_factory=dict)      # id → (version, {vector: bytes}, payload bytes)
     tombstones: dict = field(default_factory=dict)  # id → version
+    patches: set = field(default_factory=set)       # ids of points that inherit what they lack
     entries: dict = field(default_factory=dict)     # id → incarnation (id directory)
     filter: object = None
 
@@ -128,7 +129,9 @@ class Extent:
         require(flags & 3 == self.small + 2 * directory and flags < 8, self.place, "flags")
         require(words(head, 8, 3) == words(self.entry, 0, 3), self.place, "another island or interval")
         require(u32(head, 40) == 0 and u64(head, 72) == len(self.data), self.place, "key or size")
-        zero(head[60:64] + head[70:72], self.place)
+        zero(head[70:72], self.place)
+        self.patches = u32(head, 60)
+        require(self.patches == 0 or not directory, self.place, "patches of an id directory")
         self.rows, self.numbers, self.dead, self.dead_numbers = words(head, 44, 4, 4)
         require((self.rows, self.dead) == words(self.entry, 40, 2, 4), self.place, "rows")
         self.wide = bool(flags & 4)
@@ -219,8 +222,9 @@ class Extent:
         run, width = self.run, 8 if self.wide else 4
         plain = {one for one in sections if not isinstance(one, tuple)}
         rows_of = {number for kind, number in set(sections) - plain if kind == VECTOR_ROWS}
-        require(plain <= {IDS, VERSIONS, TOMBSTONES, OFFSETS, PAYLOAD}, self.place,
+        require(plain <= {IDS, VERSIONS, TOMBSTONES, OFFSETS, PAYLOAD, PATCHES}, self.place,
                 "a section of another kind")
+        require((PATCHES in plain) == (self.patches > 0), self.place, "patches")
         require(all((DENSE, number) in sections for number in rows_of), self.place,
                 "rows of a vector without values")
         if self.rows > 0:
@@ -230,6 +234,12 @@ class Extent:
             self.fields(sections)
             require(sections[VERSIONS][0] == width, self.place, "encoding of the versions")
             run.points = dict(zip(ids, zip(versions, self.vectors(sections), self.payloads(sections))))
+            if self.patches > 0:
+                encoding, data = sections[PATCHES]
+                have = words(data, 0, len(data) // 4, 4)
+                require(encoding == 4 and len(data) == 4 * self.patches and have[-1] < self.rows and
+                        all(a < b for a, b in zip(have, have[1:])), self.place, "rows of the patches")
+                run.patches = {ids[row] for row in have}
         if self.dead > 0:
             encoding, data = sections[TOMBSTONES]
             ids, end = self.ids(data, self.dead, self.dead_numbers)

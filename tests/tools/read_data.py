@@ -44,6 +44,7 @@ class Island:
     def __init__(self):
         self.runs = []
         self.late = {}     # id → (version, vectors, payload), or None: a tombstone
+        self.patches = set()  # those of `late` that inherit what they lack from the runs
         self.entries = {}  # of an id directory
 
     def visible_runs(self):
@@ -56,12 +57,19 @@ class Island:
 
     def live(self):
         """id → (version, {vector's number: bytes}, payload)."""
-        found = {id: one for id, one in self.late.items()}
+        found, open = dict(self.late), set(self.patches)
         for run in self.visible_runs():
             for id, one in run.points.items():
-                found.setdefault(id, one)
+                if id in open:
+                    found[id] = over(found[id], one)
+                    open -= set() if id in run.patches else {id}
+                elif id not in found:
+                    found[id] = one
+                    open |= {id} & run.patches
             for id in run.tombstones:
+                require(id not in open, run.place, f"{id_text(id)}: a patch of a dead point")
                 found.setdefault(id, None)
+        require(not open, "island", f"patches without a row: {[id_text(id) for id in open]}")
         return {id: one for id, one in found.items() if one is not None}
 
     def candidates(self, id):
@@ -72,6 +80,12 @@ class Island:
                 require(run.filter(id_hash(id)), run.place, f"the filter denies {id_text(id)}")
                 found.add(run.entries[id])
         return found | ({self.entries[id]} if id in self.entries else set())
+
+
+def over(patch, older):
+    """A patch with what it inherits from the next older version."""
+    version, vectors, payload = patch
+    return version, {**older[1], **vectors}, payload
 
 
 class Database:
@@ -98,8 +112,16 @@ class Database:
         for kind, id, value in rows:
             if kind == 3:
                 island.entries[id] = value
+                continue
+            one = None if value is None else (lsn, *value)
+            if kind != data_log.PATCH:
+                island.patches.discard(id)
+            elif id not in island.late:
+                island.patches.add(id)
             else:
-                island.late[id] = (lsn, *value) if kind == 1 else None
+                require(island.late[id] is not None, f"record {lsn}", "a patch of a dead point")
+                one = over(one, island.late[id])
+            island.late[id] = one
 
     def catalog(self):
         """scope (a shard key's: collection/key) → (name, schema, common island, id directory); island → (scope, tenant)."""

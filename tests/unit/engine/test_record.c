@@ -46,7 +46,7 @@ static void add(struct fixture *fixture, uint32_t island, enum memrow_kind kind,
     uint32_t vectors = dim == 0 ? 0 : 1;
     uint32_t vector_bytes = vectors * (8 + dim * (uint32_t)sizeof(float));
     size_t tail = kind == MEMROW_DIRECTORY ? 8 : (size_t)vector_bytes + payload_size;
-    struct memrow *row = calloc(1, sizeof(*row) + tail + 8);
+    struct memrow *row = calloc(1, sizeof(*row) + memrow_lead(kind) + tail + 8);
     assert_non_null(row);
     *row = (struct memrow){.owner = &fixture->islands[island],
                            .id_low = 7 + fixture->count,
@@ -56,7 +56,7 @@ static void add(struct fixture *fixture, uint32_t island, enum memrow_kind kind,
                            .vector_bytes = vector_bytes,
                            .payload_size = payload_size,
                            .kind = (uint8_t)kind};
-    uint8_t *bytes = (uint8_t *)(row + 1);
+    uint8_t *bytes = (uint8_t *)(row + 1) + memrow_lead(kind);
     for (size_t i = 0; i < tail; i++) {
         bytes[i] = (uint8_t)(i * 31 + fixture->count);
     }
@@ -109,11 +109,11 @@ static ins_status visit_row(void *context, uint64_t incarnation, const struct re
     assert_int_equal(row->id.is_uuid, expect->id_is_uuid);
     if (row->kind == MEMROW_DIRECTORY) {
         assert_memory_equal(&row->incarnation, expect + 1, 8);
-    } else if (row->kind == MEMROW_POINT) {
+    } else if (row->kind == MEMROW_POINT || row->kind == MEMROW_PATCH) {
         assert_int_equal(row->vector_count, expect->vector_count);
         assert_int_equal(row->vector_bytes, expect->vector_bytes);
         assert_int_equal(row->payload.size, expect->payload_size);
-        const uint8_t *bytes = (const uint8_t *)(expect + 1);
+        const uint8_t *bytes = (const uint8_t *)(expect + 1) + memrow_lead(row->kind);
         if (row->vector_bytes > 0) {
             assert_memory_equal(row->vectors, bytes, row->vector_bytes);
         }
@@ -135,6 +135,8 @@ static void add_all_kinds(struct fixture *fixture) {
     add(fixture, 0, MEMROW_POINT, true, 0, 0);
     add(fixture, 0, MEMROW_TOMBSTONE, true, 0, 0);
     add(fixture, 1, MEMROW_TOMBSTONE, false, 0, 0);
+    add(fixture, 1, MEMROW_PATCH, false, 0, 40);
+    add(fixture, 1, MEMROW_PATCH, true, 4, 0);
     add(fixture, 2, MEMROW_DIRECTORY, false, 0, 0);
     add(fixture, 2, MEMROW_DIRECTORY, true, 0, 0);
     add(fixture, 0, MEMROW_POINT, false, 200, 20000); /* lengths of two and three bytes */
@@ -257,7 +259,9 @@ static void test_malformed(void **state) {
     static const uint8_t endless[] = {0x80, 0x80, 0x80, 0x80, 0x80, 0};
     static const uint8_t short_payload[] = {0, 5, 'a', 'b'};
     expect_corrupt(0, NULL, 0);    /* no kind */
-    expect_corrupt(0x0a, NULL, 0); /* an unknown bit */
+    expect_corrupt(0x11, NULL, 0); /* an unknown bit */
+    expect_corrupt(0x08, NULL, 0); /* a patch of no kind */
+    expect_corrupt(0x0a, NULL, 0); /* a tombstone that is a patch */
     expect_corrupt(6, NULL, 0);    /* a UUID without its second half */
     expect_corrupt(3, NULL, 0);    /* a directory entry without its island */
     expect_corrupt(1, many, sizeof(many));

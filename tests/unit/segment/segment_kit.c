@@ -60,6 +60,7 @@ struct kit_row *kit_rows(const struct kit_shape *shape, uint64_t seed, uint32_t 
                           : (ins_id){.low = random};
         rows[i].version = shape->version_low + 1 + hash_u64(random + 1) % spread;
         rows[i].tombstone = dead;
+        rows[i].patch = !dead && hash_u64(random + 4) % 9 == 0;
         rows[i].payload_size =
             dead ? 0 : (uint32_t)(hash_u64(random + 2) % ((uint64_t)shape->payload_max + 1));
         rows[i].incarnation = 1000 + hash_u64(random + 3) % 50000;
@@ -100,6 +101,8 @@ static ins_status source_next(void *context, struct extent_row *out, bool *out_e
     *out = (struct extent_row){.id = row->id,
                                .version = row->version,
                                .tombstone = row->tombstone,
+                               .patch = row->patch && !source->source.directory &&
+                                        source->need != EXTENT_NEED_PAYLOAD,
                                .incarnation = row->incarnation};
     for (uint32_t i = 0; i < source->source.vector_count; i++) {
         bool told = source->need == EXTENT_NEED_PRESENCE
@@ -310,8 +313,10 @@ void kit_expect_rows(const struct kit_extent *loaded, const struct kit_row *rows
     const struct extent *extent = &loaded->extent;
     const struct chunks *ids = &loaded->views[SECTION_IDS];
     const struct chunks *dead = &loaded->views[SECTION_TOMBSTONES];
+    const struct chunks *patches = &loaded->views[SECTION_PATCHES];
     uint32_t row = 0;
     uint32_t tombstone = 0;
+    uint32_t patch = 0;
     for (uint32_t i = 0; i < count; i++) {
         ins_id id;
         uint32_t found;
@@ -335,10 +340,15 @@ void kit_expect_rows(const struct kit_extent *loaded, const struct kit_row *rows
         assert_int_equal(found, row);
         assert_false(extent_find_tombstone(extent, dead, &rows[i].id));
         expect_payload(loaded, &rows[i], row);
+        assert_int_equal(extent_is_patch(extent, patches, row), rows[i].patch);
+        if (rows[i].patch) {
+            assert_int_equal(extent_patch_row(patches, patch++), row);
+        }
         row++;
     }
     assert_int_equal(row, extent->row_count);
     assert_int_equal(tombstone, extent->tombstone_count);
+    assert_int_equal(patch, extent->patch_count);
 }
 
 static void expect_vector(const struct kit_extent *loaded, const struct kit_source *source,

@@ -29,7 +29,7 @@ uint64_t kit_job_bytes(const struct kit *kit); /* in use: 0 when nothing leaks *
 struct kit_row {
     ins_id id;
     uint64_t version, incarnation;
-    bool tombstone;
+    bool tombstone, patch;
     uint32_t payload_size;
 };
 
