@@ -159,6 +159,15 @@ struct api {
 /* Memory that lives as long as the job; aligned to 16 or to `alignment` <= 64. NULL when out. */
 void *job_alloc(struct job *job, size_t size);
 void *job_alloc_aligned(struct job *job, size_t size, size_t alignment);
+/* Gives back all that was taken since the mark. */
+struct job_mark {
+    struct job_block *blocks;
+    uint8_t *at, *end;
+};
+struct job_mark job_mark(const struct job *job);
+void job_release(struct job *job, struct job_mark mark);
+/* Gives back the end of the newest piece, from `unused` on. */
+void job_trim(struct job *job, void *unused);
 /* A copy; text of size 0 keeps a non-NULL pointer. INS_EXHAUSTED. */
 ins_status job_copy_text(struct job *job, ins_text text, ins_text *out_text, ins_error *error);
 ins_status job_no_memory(ins_error *error);
@@ -260,6 +269,9 @@ enum update_kind {
 };
 
 /* `body` and its text: the object that describes the update. The collection is set as well. */
+/* The usual body of an upsert, {"points": [...]} of points with id, one vector or named ones, and
+ * payload, read in one pass. False: nothing is decided, the body must be parsed. */
+bool decode_plain_upsert(struct job *job, ins_text body, ins_points_request *request);
 ins_status decode_update(struct job *job, enum update_kind kind, struct json_value body,
                          ins_text text, ins_update *out, ins_error *error);
 ins_status decode_update_batch(struct job *job, struct json_value body, ins_batch_request *out,

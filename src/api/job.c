@@ -36,17 +36,32 @@ struct job *job_create(struct api *api) {
     return job;
 }
 
+struct job_mark job_mark(const struct job *job) {
+    return (struct job_mark){.blocks = job->blocks, .at = job->at, .end = job->end};
+}
+
+void job_release(struct job *job, struct job_mark mark) {
+    while (job->blocks != mark.blocks) {
+        struct job_block *block = job->blocks;
+        job->blocks = block->next;
+        heap_free(job->api->heap, block, block->size);
+    }
+    job->at = mark.at;
+    job->end = mark.end;
+}
+
+void job_trim(struct job *job, void *unused) {
+    INS_ASSERT((uint8_t *)unused <= job->at);
+    job->at = unused;
+}
+
 void job_destroy(struct job *job) {
     struct api *api = job->api;
     for (size_t i = 0; i < job->part_count; i++) { /* parts have none of their own */
         ins_call_release(&job->parts[i]->call);
         job_destroy(job->parts[i]);
     }
-    while (job->blocks != NULL) {
-        struct job_block *block = job->blocks;
-        job->blocks = block->next;
-        heap_free(api->heap, block, block->size);
-    }
+    job_release(job, (struct job_mark){.blocks = NULL});
     pending_add(api, (size_t)-1);
     if (api->idle_count < JOBS_CACHED) {
         job->next = api->idle_jobs;

@@ -17,6 +17,11 @@ static ins_status update_start(struct job *job, const struct api_request *reques
 }
 
 ins_status points_upsert(struct job *job, const struct api_request *request, ins_error *error) {
+    if (decode_plain_upsert(job, request->body, &job->points)) {
+        job->points.collection = job->params[0];
+        job_start(job, ins_points_upsert, &job->points, encode_update);
+        return INS_OK;
+    }
     return update_start(job, request, UPDATE_UPSERT, error);
 }
 

@@ -21,6 +21,7 @@
 extern "C" {
 #include "base/assert.h"
 #include "base/json_check.h"
+#include "base/json_read.h"
 #include "base/json_text.h"
 #include "base/status.h"
 }
@@ -154,6 +155,10 @@ ins_status json_parse(struct json_parser *parser, const char *text, size_t size,
     out_root->document = &parser->tape;
     out_root->index = 1;
     return INS_OK;
+}
+
+bool json_utf8_valid(const char *text, size_t size) {
+    return simdjson::validate_utf8(text, size);
 }
 
 enum json_type json_type_of(struct json_value value) {

@@ -1,6 +1,6 @@
 /* From a payload as received to its stored form.
  *
- * Path: parse (grammar, UTF-8, depth), then copy the text object by object: white space goes, of
+ * Path: check (grammar, UTF-8, depth), then copy the text object by object: white space goes, of
  * equal keys the last value stays at the place of the first, the tenant field is taken out.
  * The stored form is never longer than what came in, so one allocation of that size does.
  * Invariant: recursion is as deep as the JSON, at most INS_JSON_DEPTH_MAX, some 1 KiB a level. */
@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/id.h"
+#include "base/json_read.h"
 #include "base/status.h"
 #include "payload/payload_private.h"
 
@@ -331,6 +332,26 @@ static ins_status store_text(struct storing *storing, ins_text payload, struct p
     return INS_OK;
 }
 
+/* Grammar, UTF-8 and depth are good, seen without a parse; false: the parse decides. */
+static bool is_plain_object(ins_text payload) {
+    struct json_cursor cursor = {payload.data, payload.data + payload.size};
+    ins_text object;
+    bool good = json_utf8_valid(payload.data, payload.size) &&
+                json_read_object(&cursor, INS_JSON_DEPTH_MAX, &object);
+    json_read_space(&cursor);
+    return good && cursor.at == cursor.end;
+}
+
+static ins_status parse(struct json_parser *parser, ins_text payload, enum json_type *out_type,
+                        ins_error *error) {
+    struct json_value root;
+    ins_status status = json_parse(parser, payload.data, payload.size, &root, error);
+    if (status == INS_OK) {
+        *out_type = json_type_of(root);
+    }
+    return status;
+}
+
 ins_status payload_store(struct json_parser *parser, struct pool *pool, ins_text payload,
                          const struct payload_path *tenant_path, bool uuid_tenant,
                          struct payload_stored *out, ins_error *error) {
@@ -347,12 +368,11 @@ ins_status payload_store(struct json_parser *parser, struct pool *pool, ins_text
         *out = (struct payload_stored){.text = {NULL, 0}};
         return INS_OK;
     }
-    struct json_value root;
-    ins_status status = json_parse(parser, payload.data, payload.size, &root, error);
+    enum json_type type = JSON_OBJECT;
+    ins_status status = is_plain_object(payload) ? INS_OK : parse(parser, payload, &type, error);
     if (status != INS_OK) {
         return status;
     }
-    enum json_type type = json_type_of(root);
     if (type == JSON_NULL) {
         *out = (struct payload_stored){.text = {NULL, 0}};
         return INS_OK;

@@ -1,5 +1,5 @@
 /* Goal: on any bytes, the parser and the checker agree on what JSON is, and the text walk on what
- * the parser accepted agrees with its DOM.
+ * the parser accepted agrees with its DOM, as does what is read in one pass.
  * Method: parse and check; if good, compare DOM and text value by value, compact the text, parse
  * and compare again; if bad, walk it anyway: nothing may leave the slice. */
 #include <stdint.h>
@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/json_check.h"
+#include "base/json_read.h"
 #include "base/json_text.h"
 
 #define DEPTH_MAX 64u
@@ -126,6 +127,29 @@ static void walk_anyway(ins_text text) {
     }
 }
 
+/* What one pass accepts the parser accepts, and finds the same numbers. */
+static void read_plain(ins_text text, bool good, struct json_value root) {
+    static float one[TEXT_BYTES_MAX / 2 + 1], other[TEXT_BYTES_MAX / 2 + 1];
+    size_t capacity = sizeof(one) / sizeof(one[0]), one_count = 0, other_count = 0;
+    struct json_cursor cursor = {text.data, text.data + text.size};
+    ins_text object;
+    if (json_read_object(&cursor, DEPTH_MAX, &object)) {
+        json_read_space(&cursor);
+        if (cursor.at == cursor.end && json_utf8_valid(text.data, text.size)) {
+            require(good && json_type_of(root) == JSON_OBJECT);
+        }
+    }
+    cursor = (struct json_cursor){text.data, text.data + text.size};
+    if (json_read_floats(&cursor, one, capacity, &one_count)) {
+        json_read_space(&cursor);
+        if (cursor.at == cursor.end) {
+            require(good && json_type_of(root) == JSON_ARRAY);
+            require(json_floats(root, other, capacity, &other_count) && one_count == other_count);
+            require(memcmp(one, other, one_count * sizeof(one[0])) == 0);
+        }
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size > TEXT_BYTES_MAX) {
         return 0;
@@ -135,12 +159,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         require(parser != NULL);
     }
     ins_text text = {(const char *)data, size};
-    struct json_value root;
+    struct json_value root = {0};
     struct json_fault fault;
     ins_error error;
     ins_status status = json_parse(parser, text.data, text.size, &root, &error);
     bool checked = json_check(text.data, text.size, DEPTH_MAX, &fault);
     require(checked == (status == INS_OK));
+    read_plain(text, checked, root);
     char *compact = malloc(size + 1);
     require(compact != NULL);
     size_t compact_size = size == 0 ? 0 : json_text_compact(text, compact);

@@ -430,6 +430,51 @@ class RestTest(unittest.TestCase):
             "key": "e", "match": {"value": True}}}})
         self.assertEqual(self.count(), 1)
 
+    def test_plain_upserts(self):
+        """Goal: the usual body, read in one pass, stores what the same body stores when it must be
+        parsed whole. Method: each body plain and with a member that nobody knows, into two
+        collections; points compared, vectors to the bit; what one refuses the other refuses."""
+        other = self.path + "-parsed"
+        vectors = {"": {"size": 4, "distance": "Cosine"}, "text": {"size": 2, "distance": "Dot"}}
+        for path in (self.path, other):
+            self.client.ok("PUT", path, {"vectors": vectors})
+        uuid = "f47ac10b-58cc-4372-a567-0e02b2c3d479"
+        numbers = ["0.1", "-0.123456", "1", "-0", "-0.0", "12345678901234567890", "1e-7", "2.5E+3",
+                   "0.30000001192092896", "0.1000000014901161193847656", "1e-40", "16777217"]
+        points = ['{"id":%d,"vector":[%s],"payload":{"a":%s}}' % (
+            i + 1, ",".join(numbers[(i + at) % len(numbers)] for at in range(4)), number)
+            for i, number in enumerate(numbers)]
+        points += ['{"vector":{"text":[1,2]},"id":100}', '{ "id" : "%s" , "vector" : [ 1 , 2,3,4 ] }' % uuid,
+                   '{"id":18446744073709551615,"payload":{},"vector":{"text":[3,4],"":[1,1,1,1]}}',
+                   '{"id":200,"vector":[1,2,3,4],"payload":null}',
+                   '{"id":201,"vector":[1,2,3,4],"payload":{"t":"\\u00e4 \\ud83d\\ude00 \u00e4","n":[[],{"x":{}}]}}',
+                   '{"id":201,"vector":[4,3,2,1],"payload":{ "k" : [ 1 , 2 ] , "k" : 3 }}']
+        for count in (1, len(points)):
+            for at in range(0, len(points), count):
+                body = '"points":[' + ",".join(points[at:at + count]) + "]}"
+                self.client.ok("PUT", self.path + "/points?wait=true", ("{" + body).encode())
+                self.client.ok("PUT", other + "/points?wait=true",
+                               ('{"unknown":1,' + body).encode())
+        read = {"limit": 100, "with_payload": True, "with_vector": True}
+        got = [self.client.ok("POST", path + "/points/scroll", read) for path in (self.path, other)]
+        self.assertEqual(got[0], got[1])
+        self.assertEqual(len(got[0]["points"]), len(points) - 1)
+        bad = ['{"id":1,"vector":[1,2,3]}', '{"id":1,"vector":[1,2,3,4e39]}', '{"id":-1,"vector":[1,2,3,4]}',
+               '{"id":1,"vector":[1,2,3,04]}', '{"id":1,"vector":[1,2,3,4],"payload":{"a":tru}}',
+               '{"id":1,"vector":[1,2,3,4],"payload":{"a":"\\ud800"}}', '{"id":1}', '{"vector":[1,2,3,4]}',
+               '{"id":1,"vector":[1,2,3,4],"id":2}', '{"id":1,"vector":[1,2,3,4],"payload":[]}',
+               '{"id":1,"vector":{"none":[1]}}', '{"id":1,"vector":{"text":[1,2],"text":[1,2]}}',
+               '{"id":1,"vector":[1,2,3,4],"payload":%s1%s}' % ('{"a":' * 62, "}" * 62)]
+        for point in bad:
+            body = '"points":[%s,%s]}' % (points[0], point)
+            says = [self.client.error(400, "PUT", path + "/points", start + body)
+                    for path, start in ((self.path, "{"), (other, '{"other":1,'))]
+            if "column" not in says[0]:
+                self.assertEqual(says[0], says[1])
+        for body in ('{"points":[%s]', '{"points":[%s]}}', '{"points":[%s,]}', '{"points":[%s]} x'):
+            self.client.error(400, "PUT", self.path + "/points", body % points[0])
+        self.assertEqual(self.client.ok("POST", self.path + "/points/scroll", read), got[0])
+
     def test_overwrite(self):
         """Goal: the newest version of a point is the only one. Method: 20 overwrites of one id, then
         delete and write again; versions rise."""

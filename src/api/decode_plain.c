@@ -1,0 +1,206 @@
+/* The usual body of an upsert, read in one pass: no parse of the whole, no tape, no text walked
+ * twice.
+ *
+ * Path: {"points": [{"id", "vector", "payload"}, ...]}, members of a point in any order; a vector
+ * is an array of numbers or an object of such. Whatever else comes (another member, an escape in a
+ * key, a mistake) ends it: then the body is parsed (decode_upsert), which knows all of it and says
+ * what is wrong. So this file has no message, and takes only what that one takes, with the same
+ * outcome. */
+#include <string.h>
+
+#include "api/api_private.h"
+#include "base/id.h"
+#include "base/json_read.h"
+
+#define POINTS_FIRST 64u
+#define PLAIN_VECTORS_MAX 8u /* named ones of a point */
+#define LEVELS_OUTSIDE 3u    /* around a payload: the body, its points, the point */
+
+static bool text_is(ins_text text, const char *other) {
+    return text.size == strlen(other) && memcmp(text.data, other, text.size) == 0;
+}
+
+static bool read_key(struct json_cursor *cursor, ins_text *out) {
+    return json_read_plain_string(cursor, out) && json_read_byte(cursor, ':');
+}
+
+/* Between two elements: true and *more false behind the last one. */
+static bool read_next(struct json_cursor *cursor, char close, bool *more) {
+    *more = json_read_byte(cursor, ',');
+    return *more || json_read_byte(cursor, close);
+}
+
+static bool read_id(struct json_cursor *cursor, ins_id *out) {
+    ins_text text;
+    uint64_t number;
+    if (json_read_plain_string(cursor, &text)) {
+        return id_parse_uuid(text.data, text.size, out);
+    }
+    if (!json_read_unsigned(cursor, &number)) {
+        return false;
+    }
+    *out = id_number(number);
+    return true;
+}
+
+/* Memory for as many numbers as the text can hold is taken, and what is left given back. */
+static bool read_values(struct job *job, struct json_cursor *cursor, const float **out,
+                        uint32_t *out_dim) {
+    size_t left = (size_t)(cursor->end - cursor->at), count;
+    const char *close = memchr(cursor->at, ']', left);
+    size_t capacity = close == NULL ? 0 : (size_t)(close - cursor->at) / 2 + 1;
+    capacity = capacity < INS_DIM_MAX ? capacity : INS_DIM_MAX;
+    float *values = job_alloc_aligned(job, capacity * sizeof(*values), 64);
+    if (values == NULL || !json_read_floats(cursor, values, capacity, &count)) {
+        return false;
+    }
+    job_trim(job, values + count);
+    *out = values;
+    *out_dim = (uint32_t)count;
+    return true;
+}
+
+/* Texts of names are shared by points that follow each other. */
+static bool keep_name(struct job *job, ins_text name, const ins_point *like, uint32_t index,
+                      ins_text *out) {
+    if (like != NULL && index < like->vector_count) {
+        *out = like->vectors[index].name;
+        if (out->size == name.size && memcmp(out->data, name.data, name.size) == 0) {
+            return true;
+        }
+    }
+    return job_copy_text(job, name, out, NULL) == INS_OK;
+}
+
+static bool name_is_new(const ins_vector *vectors, uint32_t count, ins_text name) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (vectors[i].name.size == name.size &&
+            memcmp(vectors[i].name.data, name.data, name.size) == 0) {
+            return false;
+        }
+    }
+    return name.size > 0;
+}
+
+static bool read_named(struct job *job, struct json_cursor *cursor, const ins_point *like,
+                       ins_point *point) {
+    ins_vector vectors[PLAIN_VECTORS_MAX];
+    uint32_t count = 0;
+    ins_text name;
+    for (bool more = true; more; count++) {
+        if (count == PLAIN_VECTORS_MAX || !read_key(cursor, &name) ||
+            !name_is_new(vectors, count, name)) {
+            return false;
+        }
+        ins_vector *vector = &vectors[count];
+        *vector = (ins_vector){0};
+        if (!keep_name(job, name, like, count, &vector->name) ||
+            !read_values(job, cursor, &vector->values, &vector->dim) ||
+            !read_next(cursor, '}', &more)) {
+            return false;
+        }
+    }
+    ins_vector *kept = job_alloc(job, count * sizeof(*kept));
+    if (kept == NULL) {
+        return false;
+    }
+    memcpy(kept, vectors, count * sizeof(*kept));
+    point->vectors = kept;
+    point->vector_count = count;
+    return true;
+}
+
+static bool read_vector(struct job *job, struct json_cursor *cursor, const ins_point *like,
+                        ins_point *point) {
+    return json_read_byte(cursor, '{') ? read_named(job, cursor, like, point)
+                                       : read_values(job, cursor, &point->vector, &point->dim);
+}
+
+static bool read_payload(struct job *job, struct json_cursor *cursor, ins_text *out) {
+    ins_text text;
+    return json_read_object(cursor, INS_JSON_DEPTH_MAX - LEVELS_OUTSIDE, &text) &&
+           text.size <= INS_PAYLOAD_BYTES_MAX && job_copy_text(job, text, out, NULL) == INS_OK;
+}
+
+/* `point` is zeroed; `like` is the one before, or NULL. */
+static bool read_point(struct job *job, struct json_cursor *cursor, const ins_point *like,
+                       ins_point *point) {
+    bool id = false, vector = false, payload = false, good = json_read_byte(cursor, '{');
+    ins_text key;
+    for (bool more = true; good && more;) {
+        if (!read_key(cursor, &key)) {
+            return false;
+        }
+        if (!id && text_is(key, "id")) {
+            id = good = read_id(cursor, &point->id);
+        } else if (!vector && text_is(key, "vector")) {
+            vector = good = read_vector(job, cursor, like, point);
+        } else if (!payload && text_is(key, "payload")) {
+            payload = good = read_payload(job, cursor, &point->payload);
+        } else {
+            return false;
+        }
+        good = good && read_next(cursor, '}', &more);
+    }
+    return good && id && vector;
+}
+
+/* An array with room for one point more. */
+static ins_point *points_reserve(struct job *job, ins_point *points, size_t count,
+                                 size_t *capacity) {
+    if (count < *capacity) {
+        return points;
+    }
+    size_t wanted = *capacity == 0 ? POINTS_FIRST : 4 * *capacity;
+    ins_point *larger = job_alloc(job, wanted * sizeof(*larger));
+    if (larger != NULL) {
+        if (count > 0) {
+            memcpy(larger, points, count * sizeof(*larger));
+        }
+        *capacity = wanted;
+    }
+    return larger; /* the old one goes with the job */
+}
+
+static bool read_points(struct job *job, struct json_cursor *cursor, ins_points_request *request) {
+    ins_point *points = NULL;
+    size_t count = 0, capacity = 0;
+    for (bool more = true; more; count++) {
+        points = points_reserve(job, points, count, &capacity);
+        if (points == NULL || count == INS_BATCH_POINTS_MAX) {
+            return false;
+        }
+        points[count] = (ins_point){0};
+        if (!read_point(job, cursor, count == 0 ? NULL : &points[count - 1], &points[count]) ||
+            !read_next(cursor, ']', &more)) {
+            return false;
+        }
+    }
+    request->points = points;
+    request->point_count = count;
+    return true;
+}
+
+static bool read_body(struct job *job, struct json_cursor *cursor, ins_points_request *request) {
+    ins_text key;
+    bool good = json_read_byte(cursor, '{') && read_key(cursor, &key) && text_is(key, "points") &&
+                json_read_byte(cursor, '[') && read_points(job, cursor, request) &&
+                json_read_byte(cursor, '}');
+    json_read_space(cursor);
+    return good && cursor->at == cursor->end;
+}
+
+bool decode_plain_upsert(struct job *job, ins_text body, ins_points_request *request) {
+    if (body.size == 0 || !json_utf8_valid(body.data, body.size)) {
+        return false;
+    }
+    struct json_cursor cursor = {body.data, body.data + body.size};
+    struct job_mark mark = job_mark(job);
+    ins_points_request read = *request;
+    if (!read_body(job, &cursor, &read)) {
+        job_release(job, mark);
+        return false;
+    }
+    *request = read;
+    return true;
+}
