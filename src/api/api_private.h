@@ -270,8 +270,9 @@ enum update_kind {
 
 /* `body` and its text: the object that describes the update. The collection is set as well. */
 /* The usual body of an upsert, {"points": [...]} of points with id, one vector or named ones, and
- * payload, read in one pass. False: nothing is decided, the body must be parsed. */
-bool decode_plain_upsert(struct job *job, ins_text body, ins_points_request *request);
+ * payload, read in one pass. INS_AGAIN: nothing is decided, the body must be parsed. */
+ins_status decode_plain_upsert(struct job *job, ins_text body, ins_points_request *request,
+                               ins_error *error);
 ins_status decode_update(struct job *job, enum update_kind kind, struct json_value body,
                          ins_text text, ins_update *out, ins_error *error);
 ins_status decode_update_batch(struct job *job, struct json_value body, ins_batch_request *out,

@@ -16,6 +16,12 @@
 #define PLAIN_VECTORS_MAX 8u /* named ones of a point */
 #define LEVELS_OUTSIDE 3u    /* around a payload: the body, its points, the point */
 
+struct plain {
+    struct job *job;
+    struct json_cursor cursor;
+    bool no_memory; /* why it ended */
+};
+
 static bool text_is(ins_text text, const char *other) {
     return text.size == strlen(other) && memcmp(text.data, other, text.size) == 0;
 }
@@ -43,25 +49,35 @@ static bool read_id(struct json_cursor *cursor, ins_id *out) {
     return true;
 }
 
+static void *take(struct plain *plain, size_t size, size_t alignment) {
+    void *memory = job_alloc_aligned(plain->job, size, alignment);
+    plain->no_memory = plain->no_memory || memory == NULL;
+    return memory;
+}
+
+static bool keep_text(struct plain *plain, ins_text text, ins_text *out) {
+    plain->no_memory = job_copy_text(plain->job, text, out, NULL) != INS_OK;
+    return !plain->no_memory;
+}
+
 /* Memory for as many numbers as the text can hold is taken, and what is left given back. */
-static bool read_values(struct job *job, struct json_cursor *cursor, const float **out,
-                        uint32_t *out_dim) {
-    size_t left = (size_t)(cursor->end - cursor->at), count;
-    const char *close = memchr(cursor->at, ']', left);
-    size_t capacity = close == NULL ? 0 : (size_t)(close - cursor->at) / 2 + 1;
+static bool read_values(struct plain *plain, const float **out, uint32_t *out_dim) {
+    size_t left = (size_t)(plain->cursor.end - plain->cursor.at), count;
+    const char *close = memchr(plain->cursor.at, ']', left);
+    size_t capacity = close == NULL ? 0 : (size_t)(close - plain->cursor.at) / 2 + 1;
     capacity = capacity < INS_DIM_MAX ? capacity : INS_DIM_MAX;
-    float *values = job_alloc_aligned(job, capacity * sizeof(*values), 64);
-    if (values == NULL || !json_read_floats(cursor, values, capacity, &count)) {
+    float *values = take(plain, capacity * sizeof(*values), 64);
+    if (values == NULL || !json_read_floats(&plain->cursor, values, capacity, &count)) {
         return false;
     }
-    job_trim(job, values + count);
+    job_trim(plain->job, values + count);
     *out = values;
     *out_dim = (uint32_t)count;
     return true;
 }
 
 /* Texts of names are shared by points that follow each other. */
-static bool keep_name(struct job *job, ins_text name, const ins_point *like, uint32_t index,
+static bool keep_name(struct plain *plain, ins_text name, const ins_point *like, uint32_t index,
                       ins_text *out) {
     if (like != NULL && index < like->vector_count) {
         *out = like->vectors[index].name;
@@ -69,7 +85,7 @@ static bool keep_name(struct job *job, ins_text name, const ins_point *like, uin
             return true;
         }
     }
-    return job_copy_text(job, name, out, NULL) == INS_OK;
+    return keep_text(plain, name, out);
 }
 
 static bool name_is_new(const ins_vector *vectors, uint32_t count, ins_text name) {
@@ -82,25 +98,24 @@ static bool name_is_new(const ins_vector *vectors, uint32_t count, ins_text name
     return name.size > 0;
 }
 
-static bool read_named(struct job *job, struct json_cursor *cursor, const ins_point *like,
-                       ins_point *point) {
+static bool read_named(struct plain *plain, const ins_point *like, ins_point *point) {
     ins_vector vectors[PLAIN_VECTORS_MAX];
     uint32_t count = 0;
     ins_text name;
     for (bool more = true; more; count++) {
-        if (count == PLAIN_VECTORS_MAX || !read_key(cursor, &name) ||
+        if (count == PLAIN_VECTORS_MAX || !read_key(&plain->cursor, &name) ||
             !name_is_new(vectors, count, name)) {
             return false;
         }
         ins_vector *vector = &vectors[count];
         *vector = (ins_vector){0};
-        if (!keep_name(job, name, like, count, &vector->name) ||
-            !read_values(job, cursor, &vector->values, &vector->dim) ||
-            !read_next(cursor, '}', &more)) {
+        if (!keep_name(plain, name, like, count, &vector->name) ||
+            !read_values(plain, &vector->values, &vector->dim) ||
+            !read_next(&plain->cursor, '}', &more)) {
             return false;
         }
     }
-    ins_vector *kept = job_alloc(job, count * sizeof(*kept));
+    ins_vector *kept = take(plain, count * sizeof(*kept), 16);
     if (kept == NULL) {
         return false;
     }
@@ -110,49 +125,47 @@ static bool read_named(struct job *job, struct json_cursor *cursor, const ins_po
     return true;
 }
 
-static bool read_vector(struct job *job, struct json_cursor *cursor, const ins_point *like,
-                        ins_point *point) {
-    return json_read_byte(cursor, '{') ? read_named(job, cursor, like, point)
-                                       : read_values(job, cursor, &point->vector, &point->dim);
+static bool read_vector(struct plain *plain, const ins_point *like, ins_point *point) {
+    return json_read_byte(&plain->cursor, '{') ? read_named(plain, like, point)
+                                               : read_values(plain, &point->vector, &point->dim);
 }
 
-static bool read_payload(struct job *job, struct json_cursor *cursor, ins_text *out) {
+static bool read_payload(struct plain *plain, ins_text *out) {
     ins_text text;
-    return json_read_object(cursor, INS_JSON_DEPTH_MAX - LEVELS_OUTSIDE, &text) &&
-           text.size <= INS_PAYLOAD_BYTES_MAX && job_copy_text(job, text, out, NULL) == INS_OK;
+    return json_read_object(&plain->cursor, INS_JSON_DEPTH_MAX - LEVELS_OUTSIDE, &text) &&
+           text.size <= INS_PAYLOAD_BYTES_MAX && keep_text(plain, text, out);
 }
 
 /* `point` is zeroed; `like` is the one before, or NULL. */
-static bool read_point(struct job *job, struct json_cursor *cursor, const ins_point *like,
-                       ins_point *point) {
-    bool id = false, vector = false, payload = false, good = json_read_byte(cursor, '{');
+static bool read_point(struct plain *plain, const ins_point *like, ins_point *point) {
+    bool id = false, vector = false, payload = false, good = json_read_byte(&plain->cursor, '{');
     ins_text key;
     for (bool more = true; good && more;) {
-        if (!read_key(cursor, &key)) {
+        if (!read_key(&plain->cursor, &key)) {
             return false;
         }
         if (!id && text_is(key, "id")) {
-            id = good = read_id(cursor, &point->id);
+            id = good = read_id(&plain->cursor, &point->id);
         } else if (!vector && text_is(key, "vector")) {
-            vector = good = read_vector(job, cursor, like, point);
+            vector = good = read_vector(plain, like, point);
         } else if (!payload && text_is(key, "payload")) {
-            payload = good = read_payload(job, cursor, &point->payload);
+            payload = good = read_payload(plain, &point->payload);
         } else {
             return false;
         }
-        good = good && read_next(cursor, '}', &more);
+        good = good && read_next(&plain->cursor, '}', &more);
     }
     return good && id && vector;
 }
 
 /* An array with room for one point more. */
-static ins_point *points_reserve(struct job *job, ins_point *points, size_t count,
+static ins_point *points_reserve(struct plain *plain, ins_point *points, size_t count,
                                  size_t *capacity) {
     if (count < *capacity) {
         return points;
     }
     size_t wanted = *capacity == 0 ? POINTS_FIRST : 4 * *capacity;
-    ins_point *larger = job_alloc(job, wanted * sizeof(*larger));
+    ins_point *larger = take(plain, wanted * sizeof(*larger), 16);
     if (larger != NULL) {
         if (count > 0) {
             memcpy(larger, points, count * sizeof(*larger));
@@ -162,17 +175,17 @@ static ins_point *points_reserve(struct job *job, ins_point *points, size_t coun
     return larger; /* the old one goes with the job */
 }
 
-static bool read_points(struct job *job, struct json_cursor *cursor, ins_points_request *request) {
+static bool read_points(struct plain *plain, ins_points_request *request) {
     ins_point *points = NULL;
     size_t count = 0, capacity = 0;
     for (bool more = true; more; count++) {
-        points = points_reserve(job, points, count, &capacity);
+        points = points_reserve(plain, points, count, &capacity);
         if (points == NULL || count == INS_BATCH_POINTS_MAX) {
             return false;
         }
         points[count] = (ins_point){0};
-        if (!read_point(job, cursor, count == 0 ? NULL : &points[count - 1], &points[count]) ||
-            !read_next(cursor, ']', &more)) {
+        if (!read_point(plain, count == 0 ? NULL : &points[count - 1], &points[count]) ||
+            !read_next(&plain->cursor, ']', &more)) {
             return false;
         }
     }
@@ -181,26 +194,27 @@ static bool read_points(struct job *job, struct json_cursor *cursor, ins_points_
     return true;
 }
 
-static bool read_body(struct job *job, struct json_cursor *cursor, ins_points_request *request) {
+static bool read_body(struct plain *plain, ins_points_request *request) {
     ins_text key;
-    bool good = json_read_byte(cursor, '{') && read_key(cursor, &key) && text_is(key, "points") &&
-                json_read_byte(cursor, '[') && read_points(job, cursor, request) &&
-                json_read_byte(cursor, '}');
-    json_read_space(cursor);
-    return good && cursor->at == cursor->end;
+    bool good = json_read_byte(&plain->cursor, '{') && read_key(&plain->cursor, &key) &&
+                text_is(key, "points") && json_read_byte(&plain->cursor, '[') &&
+                read_points(plain, request) && json_read_byte(&plain->cursor, '}');
+    json_read_space(&plain->cursor);
+    return good && plain->cursor.at == plain->cursor.end;
 }
 
-bool decode_plain_upsert(struct job *job, ins_text body, ins_points_request *request) {
+ins_status decode_plain_upsert(struct job *job, ins_text body, ins_points_request *request,
+                               ins_error *error) {
     if (body.size == 0 || !json_utf8_valid(body.data, body.size)) {
-        return false;
+        return INS_AGAIN;
     }
-    struct json_cursor cursor = {body.data, body.data + body.size};
+    struct plain plain = {.job = job, .cursor = {body.data, body.data + body.size}};
     struct job_mark mark = job_mark(job);
     ins_points_request read = *request;
-    if (!read_body(job, &cursor, &read)) {
-        job_release(job, mark);
-        return false;
+    if (read_body(&plain, &read)) {
+        *request = read;
+        return INS_OK;
     }
-    *request = read;
-    return true;
+    job_release(job, mark);
+    return plain.no_memory ? job_no_memory(error) : INS_AGAIN;
 }

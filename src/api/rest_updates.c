@@ -17,12 +17,15 @@ static ins_status update_start(struct job *job, const struct api_request *reques
 }
 
 ins_status points_upsert(struct job *job, const struct api_request *request, ins_error *error) {
-    if (decode_plain_upsert(job, request->body, &job->points)) {
+    ins_status status = decode_plain_upsert(job, request->body, &job->points, error);
+    if (status == INS_AGAIN) {
+        return update_start(job, request, UPDATE_UPSERT, error);
+    }
+    if (status == INS_OK) {
         job->points.collection = job->params[0];
         job_start(job, ins_points_upsert, &job->points, encode_update);
-        return INS_OK;
     }
-    return update_start(job, request, UPDATE_UPSERT, error);
+    return status;
 }
 
 ins_status points_delete(struct job *job, const struct api_request *request, ins_error *error) {
