@@ -46,6 +46,28 @@ static const struct command commands[] = {
      "Verifies every checksum and invariant of the database in DIR, which no server may have "
      "open.\n"
      "Exit code 0: clean. 1: damage, each place named.\n"},
+    {"doctor", cli_doctor, "say in words what holds this machine and server back",
+     "insula doctor [--url http://HOST:PORT] [--pid N] [--data DIR] [--seconds N] [--json]\n"
+     "              [--record DIR | --from DIR]\n"
+     "\n"
+     "Looks twice at the machine, at the server (http://127.0.0.1:6333) and at engines beside it,\n"
+     "and prints findings, the worst first: what, how it was seen, what it costs, what to do.\n"
+     "It changes nothing.\n"
+     "\n"
+     "  --url URL      the server\n"
+     "  --pid N        another process to look at, of any engine\n"
+     "  --data DIR     the directory whose disk is looked at (the server's own)\n"
+     "  --seconds N    between the two looks (3)\n"
+     "  --json         for programs: findings and all facts\n"
+     "  --record DIR   keep what was seen, for somebody else to look at\n"
+     "  --from DIR     look at such a recording instead of this machine\n"
+     "\n"
+     "Exit code 0: nothing, or notes. 3: warnings. 4: problems. 1: could not look.\n"},
+    {"tune", cli_tune, "print a script with the settings that doctor proposes, and its undo",
+     "insula tune [the options of doctor]\n"
+     "\n"
+     "Sets nothing itself:  insula tune >tune.sh, read it, then as root  sh tune.sh\n"
+     "and, to put back what was there,  sh tune.sh undo\n"},
     {"version", cli_version, "print the version", "insula version\n"},
     {"help", cli_help, "explain a command", "insula help [COMMAND]\n"},
 };

@@ -600,7 +600,8 @@ typedef struct ins_stats {
     uint64_t flush_bytes, merge_bytes, clean_bytes; /* of files written */
     uint64_t segment_bytes, live_bytes; /* of all files; of it, what some run list names */
     uint64_t cold_reads, cold_bytes, cache_hits;
-    uint64_t timers; /* armed now */
+    uint64_t filtered_reads, filtered_rows; /* with a filter; rows that these looked at singly */
+    uint64_t timers;                        /* armed now */
     uint64_t memory_budget, arena_limit, arena_used, arena_committed;
     uint64_t mem_used[INS_MEM_PURPOSE_COUNT], mem_limit[INS_MEM_PURPOSE_COUNT];
     const char *arena_pages; /* "reserved 2 MiB", "transparent 2 MiB", "4 KiB" */

@@ -68,6 +68,10 @@ size_t api_body_max(const struct api *api) {
     return api->shared->body_max;
 }
 
+void api_connected(struct api *api) {
+    count_add(&api->counts.connections, 1);
+}
+
 size_t api_pending(const struct api *api) {
     return atomic_load_explicit(&api->pending, memory_order_relaxed);
 }
@@ -189,6 +193,7 @@ void api_dispatch(struct api *api, const struct api_request *request) {
     struct path path;
     const struct route *route = NULL;
     char allow[ALLOW_MAX] = "";
+    count_add(&api->counts.requests, 1);
     enum route_found found = ROUTE_NO_PATH;
     if (path_split(request->path, &path)) {
         found = route_find(&api->router, request->method, &path, &route, allow);

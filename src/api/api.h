@@ -121,6 +121,8 @@ void api_cancel(struct api_ticket *ticket);
 struct heap *api_heap(struct api *api);
 /* The largest body taken: API_BODY_BYTES_MAX, less under a small memory budget. */
 size_t api_body_max(const struct api *api);
+/* A client has connected: for the statistics. */
+void api_connected(struct api *api);
 /* Requests under way in the engine. */
 size_t api_pending(const struct api *api);
 

@@ -132,6 +132,16 @@ struct job {
     uint64_t memory[];
 };
 
+/* Since the start. Written by the API's lane, read by all. */
+struct api_counts {
+    _Atomic uint64_t requests, connections, upserts, upsert_points;
+};
+
+static inline void count_add(_Atomic uint64_t *counter, uint64_t change) {
+    uint64_t count = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, count + change, memory_order_relaxed);
+}
+
 struct api {
     ins_db *db;
     const ins_runtime *runtime;
@@ -153,6 +163,7 @@ struct api {
     /* Written there. */
     _Atomic uint32_t begun;  /* of these */
     _Atomic uint32_t window; /* how many may be on their way */
+    struct api_counts counts;
     struct router router;
 };
 

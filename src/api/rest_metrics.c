@@ -3,6 +3,7 @@
  * number of lines is fixed: nothing is counted by collection or tenant. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "api/api_private.h"
 #include "base/assert.h"
@@ -93,6 +94,37 @@ static void refused_metrics(struct metrics *metrics, const struct api *api) {
     }
 }
 
+/* Of all lanes. */
+static void request_metrics(struct metrics *metrics, const struct job *job) {
+    struct api_counts sum = {0};
+    for (struct api *each = job->api->shared->apis; each != NULL; each = each->next) {
+        count_add(&sum.requests, each->counts.requests);
+        count_add(&sum.connections, each->counts.connections);
+        count_add(&sum.upserts, each->counts.upserts);
+        count_add(&sum.upsert_points, each->counts.upsert_points);
+    }
+    metric(metrics, "insula_requests_total", "counter", "requests of all kinds", sum.requests);
+    metric(metrics, "insula_connections_total", "counter", "connections that clients made",
+           sum.connections);
+    metric(metrics, "insula_upserts_total", "counter", "upsert requests", sum.upserts);
+    metric(metrics, "insula_upsert_points_total", "counter", "points in upsert requests",
+           sum.upsert_points);
+    metric(metrics, "insula_filtered_reads_total", "counter", "reads with a filter",
+           job->stats.out_stats->filtered_reads);
+    metric(metrics, "insula_filtered_rows_total", "counter",
+           "rows that filters looked at one by one", job->stats.out_stats->filtered_rows);
+}
+
+/* For `insula doctor`: which process to look at, and what it runs on. */
+static void process_metrics(struct metrics *metrics, const ins_stats *stats) {
+    char labels[160];
+    (void)snprintf(labels, sizeof(labels), "{pid=\"%d\",isa=\"%s\",arena_pages=\"%s\"}",
+                   (int)getpid(), stats->isa == NULL ? "" : stats->isa,
+                   stats->arena_pages == NULL ? "" : stats->arena_pages);
+    metric_head(metrics, "insula_process_info", "gauge", "the process, and what it runs on");
+    metric_value(metrics, "insula_process_info", labels, 1);
+}
+
 static void metrics_finish(struct job *job) {
     const ins_stats *stats = job->stats.out_stats;
     struct metrics metrics;
@@ -105,6 +137,8 @@ static void metrics_finish(struct job *job) {
     memory_metrics(&metrics, stats);
     work_metrics(&metrics, stats);
     refused_metrics(&metrics, job->api);
+    request_metrics(&metrics, job);
+    process_metrics(&metrics, stats);
     answer_fixed(job->api, job->user, 200, "text/plain; version=0.0.4; charset=utf-8", metrics.text,
                  metrics.size);
 }

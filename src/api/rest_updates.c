@@ -11,6 +11,10 @@ static ins_status update_start(struct job *job, const struct api_request *reques
     }
     if (status == INS_OK) {
         job->points = update.request;
+        if (kind == UPDATE_UPSERT) {
+            count_add(&job->api->counts.upserts, 1);
+            count_add(&job->api->counts.upsert_points, update.request.point_count);
+        }
         job_start(job, update.start, &job->points, encode_update);
     }
     return status;

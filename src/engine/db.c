@@ -157,6 +157,8 @@ void ins_db_stats(ins_db *db, ins_stats *out_stats) {
         .cold_reads = cache.loads,
         .cold_bytes = cache.load_bytes,
         .cache_hits = cache.hits,
+        .filtered_reads = db->reading.filtered_reads,
+        .filtered_rows = db->reading.filtered_rows,
         .timers = cache.timers + db->retry_timer.armed + db->tidy.timer.armed +
                   db->tidy.erase_timer.armed + db->room.timer.armed +
                   1, /* and the log's own, for its empty batch */

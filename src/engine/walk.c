@@ -25,6 +25,7 @@ static ins_status compile(struct islands_walk *walk, struct operation *operation
     if (filter == NULL) {
         return INS_OK;
     }
+    walk->db->reading.filtered_reads++;
     if (path == NULL) {
         return filter_compile(&operation->pool, filter, path, &walk->whole, error);
     }

@@ -134,6 +134,7 @@ void conn_open(struct front *front, int socket, uint32_t passes) {
     conn->since_ms = uv_now(&front->loop->uv);
     INS_ASSERT(uv_tcp_init(&front->loop->uv, &conn->tcp) == 0);
     conn_count_in(front);
+    api_connected(front->api);
     list_append(conn);
     if (uv_tcp_open(&conn->tcp, socket) != 0) {
         (void)close(socket);

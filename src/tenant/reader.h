@@ -28,6 +28,7 @@ struct read_context {
     struct generation *generations[2]; /* active and frozen by slot; NULL when empty */
     uint32_t active_slot;
     uint64_t durable_lsn;
+    uint64_t filtered_reads, filtered_rows; /* reads with a filter; rows they looked at singly */
 };
 
 struct reader_chunks {      /* one section of one run */
