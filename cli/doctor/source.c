@@ -31,9 +31,10 @@ static char *text_new(struct source *source, size_t size) {
 }
 
 static const char *text_copy(struct source *source, const char *from) {
-    char *text = text_new(source, strlen(from));
+    size_t size = strlen(from);
+    char *text = text_new(source, size);
     if (text != NULL) {
-        memcpy(text, from, strlen(from));
+        memcpy(text, from, size + 1);
     }
     return text;
 }
