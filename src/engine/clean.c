@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/status.h"
 #include "engine/directory_view.h"
+#include "engine/flush.h"
 #include "engine/jobs.h"
 #include "segment/extent_copy.h"
 
@@ -137,11 +138,16 @@ static int order_items(const void *left, const void *right) {
     return (a->version_high > b->version_high) - (a->version_high < b->version_high);
 }
 
+static void yield(void *context) {
+    flush_yield(context);
+}
+
 static ins_status copy_items(struct clean *clean, struct extent_copy *copy,
                              struct segment_writer *writer, ins_error *error) {
     for (uint32_t i = 0; i < clean->kept; i++) {
         struct clean_item *item = clean->items[i];
         clean->db->room.other_done = (uint32_t)(1000ull * i / clean->kept);
+        yield(clean->db);
         ins_status status =
             extent_copy(copy, writer, &item->entry, clean->victims[item->victim].info.file,
                         &item->copied, error);
@@ -161,6 +167,8 @@ static ins_status write_file(struct clean *clean, ins_error *error) {
     struct segment_writer *writer;
     read_ahead_init(&ahead, db->runtime->store, db->arena);
     ins_status status = extent_copy_init(&copy, db->runtime->store, db->arena, &ahead, error);
+    copy.between = yield;
+    copy.context = db;
     if (status == INS_OK) {
         uint64_t file = manifest_next_file(db, random_id);
         status =

@@ -54,9 +54,12 @@ struct ins_db {
     uint32_t directory_view_next; /* the one that gives way */
     uint64_t directory_finds;
 
-    /* Background work, one job at a time; its own fields belong to the background lane meanwhile.
-     */
+    /* Background work, one job at a time but for a flush in the middle of another job; a job's own
+     * fields belong to the background lane meanwhile. */
     struct flush *flush;
+    _Atomic(struct flush *) flush_waiting; /* begun, for the background lane to take */
+    ins_task flush_task;                   /* takes it, if no other job has */
+    _Atomic bool flush_posted;
     struct merge *merge;
     struct clean *clean;
     struct removal *removal;

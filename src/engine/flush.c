@@ -1,11 +1,15 @@
 #include "engine/flush.h"
 
+#include <stdatomic.h>
+
 #include "base/assert.h"
 #include "base/status.h"
 #include "engine/directory_view.h"
 #include "engine/field_columns.h"
 #include "engine/jobs.h"
 #include "engine/merge_queue.h"
+
+#define FLUSH_ROOM (20u << 20) /* of INS_MEM_JOB: a writer, an id directory, columns, the list */
 
 /* One entry an island, as the background lane wrote it. */
 struct flushed_run {
@@ -308,11 +312,26 @@ static void flush_landed(ins_task *task) {
     jobs_kick(db);
 }
 
+static void write_waiting(struct ins_db *db) {
+    struct flush *flush = atomic_exchange(&db->flush_waiting, NULL);
+    if (flush != NULL) {
+        flush_write(flush);
+        flush->task.run = flush_landed;
+        db_run(db, INS_LANE_REQUEST, &flush->task);
+    }
+}
+
 static void flush_run(ins_task *task) {
-    struct flush *flush = container_of(task, struct flush, task);
-    flush_write(flush);
-    flush->task.run = flush_landed;
-    db_run(flush->db, INS_LANE_REQUEST, &flush->task);
+    struct ins_db *db = container_of(task, struct ins_db, flush_task);
+    db->flush_posted = false; /* before it looks: a flush that begins now is seen, or posts again */
+    write_waiting(db);
+}
+
+void flush_yield(struct ins_db *db) {
+    if (atomic_load_explicit(&db->flush_waiting, memory_order_relaxed) != NULL &&
+        arena_room(db->arena, INS_MEM_JOB) >= FLUSH_ROOM) {
+        write_waiting(db);
+    }
 }
 
 static struct flush *flush_create(struct ins_db *db) {
@@ -340,15 +359,19 @@ static struct flush *flush_create(struct ins_db *db) {
 bool flush_begin(struct ins_db *db) {
     struct read_context *reading = &db->reading;
     struct generation *frozen = reading->generations[1 - reading->active_slot];
-    if (frozen == NULL || frozen->last_lsn > reading->durable_lsn || db->writes_stopped) {
+    if (db->flush != NULL || frozen == NULL || frozen->last_lsn > reading->durable_lsn ||
+        db->writes_stopped) {
         return false;
     }
     struct flush *flush = flush_create(db);
     if (flush == NULL) {
         return false;
     }
-    flush->task.run = flush_run;
-    db_run(db, INS_LANE_BACKGROUND, &flush->task);
+    atomic_store(&db->flush_waiting, flush);
+    if (!atomic_exchange(&db->flush_posted, true)) {
+        db->flush_task.run = flush_run;
+        db_run(db, INS_LANE_BACKGROUND, &db->flush_task);
+    }
     return true;
 }
 

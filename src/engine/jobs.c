@@ -227,6 +227,8 @@ void jobs_kick(struct ins_db *db) {
     }
     if (jobs_idle(db)) {
         begin_job(db);
+    } else if ((db->merge != NULL || db->clean != NULL) && !db->merge_urgent) {
+        (void)flush_begin(db); /* in the middle of it */
     }
     if (tidy_step(db)) { /* behind begin_job, which finds out that nothing is left to clean */
         post_housekeeping(db);

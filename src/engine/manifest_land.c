@@ -17,6 +17,15 @@ static bool listed(uint64_t file, const uint64_t *remove, uint32_t remove_count)
     return false;
 }
 
+/* In order of the numbers: a flush in the middle of a merge lands before it, with a higher one. */
+static void insert(struct manifest *manifest, const struct segment_info *add) {
+    uint32_t at = manifest->file_count++;
+    for (; at > 0 && manifest->files[at - 1].file > add->file; at--) {
+        manifest->files[at] = manifest->files[at - 1];
+    }
+    manifest->files[at] = *add;
+}
+
 ins_status manifest_land(struct ins_db *db, const struct segment_info *add, const uint64_t *remove,
                          uint32_t remove_count, uint64_t flushed_lsn, uint64_t log_lsn,
                          ins_error *error) {
@@ -33,7 +42,7 @@ ins_status manifest_land(struct ins_db *db, const struct segment_info *add, cons
             return ins_fail(error, INS_FULL, "the manifest names %u files, the limit",
                             INS_FILES_MAX);
         }
-        manifest->files[manifest->file_count++] = *add;
+        insert(manifest, add);
     }
     manifest->flushed_lsn = flushed_lsn != 0 ? flushed_lsn : manifest->flushed_lsn;
     manifest->log_lsn = log_lsn != 0 ? log_lsn : manifest->log_lsn;

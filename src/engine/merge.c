@@ -2,6 +2,7 @@
 
 #include "engine/directory_view.h"
 #include "engine/field_columns.h"
+#include "engine/flush.h"
 
 #include <stdlib.h>
 
@@ -124,6 +125,7 @@ static ins_status write_item(struct merge *merge, struct merge_item *item, ins_e
 static ins_status write_islands(struct merge *merge, ins_error *error) {
     for (uint32_t i = 0; i < merge->item_count; i++) {
         merge->db->room.other_done = 1000 * i / merge->item_count;
+        flush_yield(merge->db);
         ins_status status = write_item(merge, merge->items[i], error);
         if (status != INS_OK) {
             segment_writer_abort(merge->writer);

@@ -48,6 +48,7 @@ struct merge_rows {
     bool whole_below;     /* nothing older is there: no patch may be left */
     uint32_t taken;       /* input whose row the writer holds; UINT32_MAX: none */
     uint64_t rows_in;     /* rows and tombstones of the inputs */
+    uint32_t yields;      /* rows given out since it began, of all passes */
 };
 
 INS_MUST_USE ins_status merge_rows_open(struct merge_rows *rows, const struct merge_item *item,

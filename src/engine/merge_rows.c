@@ -1,7 +1,10 @@
 /* Many runs of one island as one stream of rows. Background lane. */
 #include "base/id.h"
 #include "base/status.h"
+#include "engine/flush.h"
 #include "engine/merge_private.h"
+
+#define YIELD_ROWS 256u /* a flush may go before the rest: some ms of a merge */
 
 static void take_shapes(struct merge_rows *rows) {
     const struct merge_item *item = rows->item;
@@ -118,6 +121,9 @@ static ins_status inherit(const struct merge_rows *rows, uint32_t newest, struct
 
 ins_status merge_rows_next(void *context, struct extent_row *out, bool *out_end, ins_error *error) {
     struct merge_rows *rows = context;
+    if (rows->yields++ % YIELD_ROWS == 0) {
+        flush_yield(rows->db);
+    }
     for (;;) {
         if (rows->taken != UINT32_MAX) {
             ins_id id = rows->inputs[rows->taken].row.id;

@@ -20,6 +20,9 @@ static ins_status copy_section(struct extent_copy *copy, struct segment_writer *
                                 .hash =
                                     load_u64(extent->hashes + 8 * (first_hash + at / chunk_bytes))};
         const uint8_t *bytes;
+        if (copy->between != NULL) {
+            copy->between(copy->context);
+        }
         status = segment_read_block(copy->store, copy->ahead, &key, copy->chunk, &bytes, error);
         if (status == INS_OK) {
             status = sink_put(writer, bytes, key.size, error);

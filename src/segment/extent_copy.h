@@ -13,6 +13,8 @@ struct extent_copy {
     struct arena *arena;
     struct read_ahead *ahead;
     uint8_t *first, *chunk;
+    void (*between)(void *context); /* chunks of a large extent: others may go first; or NULL */
+    void *context;
 };
 
 /* Buffers of 1.5 MiB, INS_MEM_JOB. INS_EXHAUSTED without. */

@@ -2,7 +2,8 @@
  * order and none fails; what waits longer than the bound is refused, and changes nothing; a slow
  * flush lets them in bit by bit. Method: the background lane stands still, then runs; 64 writers
  * under way, each starts its next write when one is answered. Changes of the catalog stand in the
- * same line. What has no memory to begin a flush begins it a little later. */
+ * same line. What has no memory to begin a flush begins it a little later, and one that
+ * begins during a merge does not wait for its end. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,6 +168,40 @@ static void expect_flushed(struct bed *bed, struct writer *writer) {
     }
 }
 
+static void start_flush(struct bed *bed, struct writer *writer, ins_call *call, bool *done) {
+    write_next(writer);
+    sim_run_until_idle(&bed->lanes, false);
+    *done = false;
+    *call = (ins_call){.done = plain_done, .user = done, .lane = INS_LANE_REQUEST};
+    ins_flush(bed->db, NULL, call);
+}
+
+/* A merge is under way and stands still; a flush that begins then lands before it. */
+static void expect_flush_first(struct bed *bed, struct writer *writer) {
+    ins_call call;
+    bool done;
+    for (uint32_t flushes = 0; bed->db->merge == NULL; flushes++) {
+        expect(flushes <= 4 * INS_RUNS_MERGE, "nothing is merged");
+        start_flush(bed, writer, &call, &done);
+        while (!done && (sim_step(&bed->lanes) || sim_run_timer(&bed->lanes))) {
+        }
+        ins_call_release(&call);
+    }
+    bed->lanes.held = 1u << INS_LANE_BACKGROUND;
+    uint64_t merges = bed->db->merge_count, flushes = bed->db->flush_count;
+    start_flush(bed, writer, &call, &done);
+    step(bed, bed->lanes.now_ns + 1000000000);
+    expect(bed->db->flush != NULL && bed->db->merge != NULL, "no flush in the middle of a merge");
+    bed->lanes.held = 0;
+    while (bed->db->flush_count == flushes) {
+        expect(sim_step(&bed->lanes), "neither goes on");
+    }
+    expect(bed->db->merge != NULL && bed->db->merge_count == merges, "the flush waited");
+    sim_run_until_idle(&bed->lanes, true);
+    expect(done && call.status == INS_OK && bed->db->merge_count > merges, "one did not land");
+    ins_call_release(&call);
+}
+
 int main(void) {
     static struct bed bed;
     static struct changes changes;
@@ -211,6 +246,7 @@ int main(void) {
     expect(in_line(&bed) == 0 && bed.db->room.granted == 0, "something is left of the line");
     expect(bed.acknowledged + bed.refused == bed.next, "a write was not answered");
     expect_flushed(&bed, &writers[0]);
+    expect_flush_first(&bed, &writers[0]);
     (void)printf("%llu acknowledged, %llu refused after %llu s\n",
                  (unsigned long long)bed.acknowledged, (unsigned long long)bed.refused,
                  ROOM_WAIT_NS / 1000000000);
