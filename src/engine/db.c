@@ -86,6 +86,7 @@ ins_status ins_db_open(const ins_options *options, const ins_runtime *runtime, i
     if (db == NULL) {
         return ins_fail(error, INS_FULL, "no memory");
     }
+    slices_init(&db->slices);
     db->options = *options;
     db->runtime = runtime;
     ins_status status = open_memory(db, error);

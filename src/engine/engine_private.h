@@ -5,6 +5,7 @@
 
 #include "engine/catalog.h"
 #include "engine/room.h"
+#include "engine/slices.h"
 #include "engine/tidy.h"
 #include "payload/payload.h"
 #include "query/query.h"
@@ -72,6 +73,7 @@ struct ins_db {
     uint32_t clean_total;                    /* percent of what runs name that files may take */
     struct tidy tidy;
     struct room room;
+    struct slices slices;
     struct operation *flush_waiters; /* ins_flush calls */
     bool flush_wanted;
     bool log_garbage; /* log files of earlier openings may hold nothing that is wanted */

@@ -111,7 +111,7 @@ void operation_run(struct operation *operation) {
     if (status == INS_AGAIN) {
         struct cache_waiter *waiter = &operation->waiter;
         if (waiter->pending == 0 && !waiter->starved && !operation->parked) {
-            db_run(operation->db, INS_LANE_REQUEST, &waiter->task);
+            slices_add(operation);
         }
         return;
     }

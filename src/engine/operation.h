@@ -2,7 +2,7 @@
  *
  * A step returns INS_AGAIN when it waits for bytes (its waiter has loads pending or stands in line)
  * when it stands in another operation's line (parked), or when it gives the lane to others (none of
- * these: it is posted again). Any other status ends
+ * these: it gets another turn, slices.h). Any other status ends
  * the operation: what it pinned is let go, then the caller's done runs. Memory lives until
  * ins_call_release().
  * A write that was sequenced is ended by the log instead, when it is durable: see write.h. */
@@ -19,6 +19,7 @@ struct operation {
     ins_status (*step)(struct operation *operation, ins_error *error);
     void (*close)(struct operation *operation); /* unpins; runs once, before done */
     struct room_ticket *room;                   /* while it stands in line for room */
+    struct operation *next_slice;   /* in db->slices, having given the lane to others */
     struct operation *next_waiting; /* in a list of operations that wait for another one */
     ins_call *inner;                /* whose answer is part of this one; released with it */
     size_t size;                    /* of the whole struct, for freeing */

@@ -8,7 +8,8 @@
 #include "engine/names.h"
 #include "engine/walk.h"
 
-#define REPEATS_MAX 3u /* of a search that points moved under */
+#define STEP_BYTES (4u << 20) /* of vectors that one step reads */
+#define REPEATS_MAX 3u        /* of a search that points moved under */
 
 struct points_query {
     struct operation operation;
@@ -265,6 +266,12 @@ static ins_status query_island(struct points_query *self, bool *out_end, ins_err
     return INS_OK;
 }
 
+/* Of large vectors fewer, so that a step takes as long. */
+static uint64_t step_rows(const struct points_query *self) {
+    uint64_t rows = STEP_BYTES / vector_bytes(&self->vector->shape);
+    return rows < STEP_ROWS ? rows : STEP_ROWS;
+}
+
 static ins_status query_step(struct operation *operation, ins_error *error) {
     struct points_query *self = container_of(operation, struct points_query, operation);
     ins_status status = INS_OK;
@@ -287,7 +294,7 @@ static ins_status query_step(struct operation *operation, ins_error *error) {
             }
         }
         uint64_t before = self->search.rows_scanned;
-        status = search_step(&self->search, STEP_ROWS, &done, error);
+        status = search_step(&self->search, step_rows(self), &done, error);
         if (status != INS_OK) {
             return status;
         }
@@ -297,7 +304,7 @@ static ins_status query_step(struct operation *operation, ins_error *error) {
             self->stage = QUERY_ISLAND;
         }
         islands += 64 + self->search.rows_scanned - before;
-        if (islands >= STEP_ROWS) {
+        if (islands >= step_rows(self)) {
             return INS_AGAIN; /* let others pass */
         }
     }

@@ -7,7 +7,7 @@
 
 #include "engine/scopes.h"
 
-#define STEP_ROWS 65536u /* between two looks at the clock: some 200 us of 128 floats */
+#define STEP_ROWS 8192u /* of one step: some 200 to 400 us of 128 floats */
 
 struct islands_walk {
     struct ins_db *db;

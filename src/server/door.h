@@ -18,7 +18,7 @@
 #include "api/api.h"
 #include "server/queue.h"
 
-#define DOOR_ROUND_NS 1000000ull /* of inline work, and of the queue's, before others' turn */
+#define DOOR_ROUND_NS 2000000ull /* of inline work, and of the queue's, before others' turn */
 #define DOOR_RETRY_S 1u          /* Retry-After of a refusal: far above any queue's length */
 #define DOOR_CHECK_MS 1u         /* how soon a queue that waits for the engine's lane looks again */
 
