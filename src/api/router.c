@@ -199,16 +199,24 @@ static const char *method_text(enum api_method method) {
     return texts[method];
 }
 
-static void allow_add(char out_allow[static ALLOW_MAX], enum api_method method) {
-    size_t size = strlen(out_allow);
-    (void)snprintf(out_allow + size, ALLOW_MAX - size, "%s%s", size == 0 ? "" : ", ",
-                   method_text(method));
+/* The methods that a path takes, of a bit each in `methods`. */
+static void allow_write(char out_allow[static ALLOW_MAX], uint32_t methods) {
+    size_t size = 0;
+    for (enum api_method method = API_GET; method < API_OTHER; method++) {
+        if ((methods >> method & 1u) != 0) {
+            int added = snprintf(out_allow + size, ALLOW_MAX - size, "%s%s", size == 0 ? "" : ", ",
+                                 method_text(method));
+            size += (size_t)added;
+            INS_ASSERT(size < ALLOW_MAX);
+        }
+    }
 }
 
 enum route_found route_find(const struct router *router, enum api_method method,
                             const struct path *path, const struct route **out_route,
                             char out_allow[static ALLOW_MAX]) {
     enum api_method wanted = method == API_HEAD ? API_GET : method;
+    uint32_t allowed = 0;
     out_allow[0] = '\0';
     size_t end = router->first[path->count + 1];
     for (size_t i = router->first[path->count]; i < end; i++) {
@@ -219,9 +227,10 @@ enum route_found route_find(const struct router *router, enum api_method method,
             *out_route = router->routes[i];
             return ROUTE_FOUND;
         }
-        allow_add(out_allow, router->routes[i]->method);
+        allowed |= 1u << router->routes[i]->method;
     }
-    return out_allow[0] == '\0' ? ROUTE_NO_PATH : ROUTE_NO_METHOD;
+    allow_write(out_allow, allowed);
+    return allowed == 0 ? ROUTE_NO_PATH : ROUTE_NO_METHOD;
 }
 
 ins_text route_param(const struct route *route, const struct path *path, size_t index) {

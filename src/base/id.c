@@ -18,16 +18,27 @@ static size_t format_number(uint64_t number, char *out) {
     return size;
 }
 
-static size_t format_uuid(const ins_id *id, char *out) {
-    size_t size = 0;
-    for (int digit = 0; digit < 32; digit++) {
-        if (digit == 8 || digit == 12 || digit == 16 || digit == 20) {
-            out[size++] = '-';
-        }
-        uint64_t word = digit < 16 ? id->high : id->low;
-        out[size++] = hex_digits[word >> (60 - 4 * (digit % 16)) & 0xf];
+static char *format_bytes(uint64_t word, int first, int last, char *out) {
+    for (int byte = first; byte <= last; byte++) {
+        uint64_t value = word >> (56 - 8 * byte);
+        *out++ = hex_digits[value >> 4 & 0xf];
+        *out++ = hex_digits[value & 0xf];
     }
-    return size;
+    return out;
+}
+
+/* Groups of 4, 2, 2, 2 and 6 bytes. */
+static size_t format_uuid(const ins_id *id, char *out) {
+    char *at = format_bytes(id->high, 0, 3, out);
+    *at++ = '-';
+    at = format_bytes(id->high, 4, 5, at);
+    *at++ = '-';
+    at = format_bytes(id->high, 6, 7, at);
+    *at++ = '-';
+    at = format_bytes(id->low, 0, 1, at);
+    *at++ = '-';
+    at = format_bytes(id->low, 2, 7, at);
+    return (size_t)(at - out);
 }
 
 size_t id_format(const ins_id *id, char out[static ID_TEXT_MAX]) {

@@ -133,12 +133,24 @@ static void put_quoted(struct json_writer *writer, ins_text text) {
     json_write_raw(writer, "\"", 1);
 }
 
+/* Each hit of an answer has some keys, so this asks for room once. */
 void json_write_key(struct json_writer *writer, const char *key) {
-    put_comma(writer);
-    json_write_raw(writer, "\"", 1);
-    json_write_raw(writer, key, strlen(key));
-    json_write_raw(writer, "\":", 2);
+    size_t size = strlen(key);
+    bool comma = writer->comma;
     writer->comma = false;
+    if (!reserve(writer, size + 3 + comma)) {
+        return;
+    }
+    char *at = writer->data + writer->size;
+    if (comma) {
+        *at++ = ',';
+    }
+    *at++ = '"';
+    memcpy(at, key, size);
+    at += size;
+    *at++ = '"';
+    *at++ = ':';
+    writer->size += size + 3 + comma;
 }
 
 void json_write_key_text(struct json_writer *writer, ins_text key) {
@@ -213,6 +225,8 @@ void json_write_id(struct json_writer *writer, const ins_id *id) {
         json_write_u64(writer, id->low);
         return;
     }
-    char text[ID_TEXT_MAX];
-    json_write_text(writer, (ins_text){text, id_format(id, text)});
+    char text[ID_TEXT_MAX + 2];
+    size_t size = id_format(id, text + 1); /* nothing of it needs an escape */
+    text[0] = text[size + 1] = '"';
+    put_value(writer, text, size + 2);
 }
