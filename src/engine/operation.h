@@ -19,7 +19,7 @@ struct operation {
     ins_status (*step)(struct operation *operation, ins_error *error);
     void (*close)(struct operation *operation); /* unpins; runs once, before done */
     struct room_ticket *room;                   /* while it stands in line for room */
-    struct operation *next_slice;   /* in db->slices, having given the lane to others */
+    struct operation *next_slice;               /* in db->slices, having given the lane to others */
     struct operation *next_waiting; /* in a list of operations that wait for another one */
     ins_call *inner;                /* whose answer is part of this one; released with it */
     size_t size;                    /* of the whole struct, for freeing */
