@@ -132,6 +132,9 @@ typedef struct ins_options {
     uint64_t generation_bytes; /* 0 = min(128 MiB, budget/16); tests make it small */
     /* What is deleted or overwritten is gone from all files after so long; 0 = 24 h. */
     uint64_t erase_after_ns;
+    /* A change by filter of more points than this takes several records, and goes on after a crash;
+     * 0 = 4,096, the most. Tests make it small. */
+    uint32_t change_points;
     bool drop_log; /* an ablation for measurements: acknowledges without a log */
 } ins_options;
 
@@ -325,6 +328,7 @@ typedef struct ins_collection_info {
     uint64_t run_count, tenant_count;
     ins_text writes_stopped; /* why writes are refused; absent: they are not */
     uint64_t queued_islands, queued_runs, queued_rows; /* that wait for a merge or are in one */
+    uint64_t changes;                                  /* by filter, under way */
     bool sharded;
     const ins_shard_info *shards; /* when they were asked for, in the order of their creation */
     size_t shard_count;           /* always */
@@ -483,6 +487,9 @@ typedef struct ins_points_request {
     bool by_id; /* query: nearest to the stored vector of query_id, which is left out */
     bool has_score_threshold;
     bool with_vector; /* answers carry vectors */
+    /* A change by filter that takes more than one record answers as soon as it cannot be lost: it
+     * goes on by itself, also after a restart. */
+    bool no_wait;
 } ins_points_request;
 
 /* ---- Points by other orders than nearness, values, groups ---- */
@@ -541,7 +548,13 @@ INS_API void ins_points_rank(ins_db *db, const void *rank_request, ins_call *cal
 
 INS_API void ins_points_upsert(ins_db *db, const void *points_request, ins_call *call);
 INS_API void ins_points_delete(ins_db *db, const void *points_request, ins_call *call);
-/* Changes of points that are there, by ids or by filter. An id that is not there: INS_NOT_FOUND,
+/* By filter: what passed when the change took its place among the writes; what is written later
+ * stays. One record holds up to 4,096 points, all or nothing. More take one record each, seen one
+ * after the other; from the first one on the change is kept in the catalog, so that it is whole in
+ * the end, whatever happens to the process: INS_EXHAUSTED when 16 such are under way. Only a point
+ * that cannot be changed (its payload would become too large) ends it before, with its error.
+ *
+ * Changes of points that are there, by ids or by filter. An id that is not there: INS_NOT_FOUND,
  * and nothing has changed. Set: members of `change` replace those of the same name, null removes
  * one. The payload that results has at most 1 MiB. A change of the tenant field moves the point. */
 INS_API void ins_points_set_payload(ins_db *db, const void *points_request, ins_call *call);

@@ -257,10 +257,10 @@ void encode_collection_info(struct job *job, struct json_writer *writer) {
     json_write_u64(writer, info->run_count);
     write_config(info, writer);
     write_schema(info, writer);
-    json_write_key(writer, "update_queue"); /* what is acknowledged is applied: none waits */
+    json_write_key(writer, "update_queue"); /* what waits to be applied: changes by filter alone */
     json_write_begin_object(writer);
     json_write_key(writer, "length");
-    json_write_u64(writer, 0);
+    json_write_u64(writer, info->changes);
     json_write_end_object(writer);
     json_write_end_object(writer);
 }

@@ -28,8 +28,10 @@
     256u /* in one request: each is compared with those before it                                  \
           */
 #define INS_MERGE_MEMBERS_MAX                                                                      \
-    2048u                       /* of metadata that is merged: each is compared with all           \
-                                 */
+    2048u /* of metadata that is merged: each is compared with all                                 \
+           */
+#define INS_CHANGES_MAX                                                                            \
+    16u /* by filter and of many records, at once: all go on after a restart, 1.5 MiB each */
 #define INS_FILTER_DEPTH_MAX 16 /* nested filters */
 #define INS_FILTER_CONDITIONS_MAX 4096
 #define INS_FILTER_ROW_BYTES_MAX                                                                   \

@@ -72,6 +72,7 @@ static void table_end(struct table *table) {
 }
 
 void catalog_fini(struct catalog *catalog) {
+    changes_forget(catalog);
     aliases_reap(catalog, UINT64_MAX);
     /* Shard keys before their collections, and what was dropped before what was not. */
     struct scope *collections = NULL;
@@ -578,6 +579,7 @@ static void apply_tombstone(struct catalog *catalog, uint64_t key) {
     }
     struct scope *scope = catalog_find_key(catalog, key);
     struct alias *alias = alias_find_key(catalog, key);
+    change_forget(catalog, key);
     if (scope != NULL) {
         scope_undo(catalog, scope);
     }
@@ -610,6 +612,9 @@ ins_status catalog_apply(struct catalog *catalog, struct json_parser *parser, ui
     }
     if (text_is(kind, "l")) {
         return apply_alias(catalog, key, root, error);
+    }
+    if (text_is(kind, "o")) {
+        return change_apply(catalog, key, root, error);
     }
     if (text_is(kind, "s")) {
         return apply_schema(catalog, parser, key, payload, error);

@@ -10,22 +10,25 @@
  *                 "i":common island,"d":directory island, there while the schema forms islands}
  *   island key   {"k":"t","s":scope key,"n":tenant value}
  *   alias key    {"k":"l","s":scope key,"n":alias}
+ *   change key   {"k":"o","s":scope key,"v":LSN,"b":bytes}: a change by filter that is under way
  * Keys (schemas, scopes, incarnations) come from one allocator and are never used twice. A schema's
  * row is written before, or with, the first row that names it, and stays: schemas are few.
  * Visibility: writers see what is sequenced, readers what is durable. */
 #ifndef INS_ENGINE_CATALOG_H
 #define INS_ENGINE_CATALOG_H
 
+#include "base/json.h"
 #include "tenant/island.h"
 
 struct catalog {
     struct arena *arena;
     struct islands *islands;
     struct table by_key, by_name, by_shard, schemas, schemas_by_key, aliases, aliases_by_key;
-    uint64_t next_key;        /* next to be given out */
-    uint64_t reserved_key;    /* keys below it are covered by a row that is sequenced */
-    uint64_t pending_reserve; /* the mark that the write being made will set; 0 = none */
-    struct scope *dropped;    /* dropped and not yet durable, or being taken apart */
+    uint64_t next_key;          /* next to be given out */
+    uint64_t reserved_key;      /* keys below it are covered by a row that is sequenced */
+    uint64_t pending_reserve;   /* the mark that the write being made will set; 0 = none */
+    struct change_row *changes; /* recovery: under way when the process ended */
+    struct scope *dropped;      /* dropped and not yet durable, or being taken apart */
     struct alias *dropped_aliases;
     uint64_t tenant_count, collection_count;
 };
@@ -156,6 +159,24 @@ void aliases_reap(struct catalog *catalog, uint64_t durable_lsn);
 /* Unlinks and frees every alias of a scope that goes at once. */
 void aliases_undo(struct catalog *catalog, struct scope *scope);
 struct alias *alias_find_key(const struct catalog *catalog, uint64_t key);
+
+/* ---- Changes by filter, of many records ---- */
+
+struct change_row {
+    struct change_row *next;
+    uint64_t key, scope_key;
+    uint64_t lsn;  /* what it may change was sequenced up to here */
+    uint32_t size; /* of the change as change_decode takes it */
+    uint8_t bytes[];
+};
+
+/* Payload of its row. */
+ins_text catalog_row_change(struct pool *pool, uint64_t scope_key, uint64_t lsn,
+                            const uint8_t *bytes, size_t size);
+INS_MUST_USE ins_status change_apply(struct catalog *catalog, uint64_t key, struct json_value root,
+                                     ins_error *error);
+void change_forget(struct catalog *catalog, uint64_t key);
+void changes_forget(struct catalog *catalog); /* all */
 
 /* ---- Rows ---- */
 

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/id.h"
 #include "base/status.h"
+#include "engine/gates.h"
 #include "engine/names.h"
 #include "engine/operation.h"
 #include "engine/text.h"
@@ -126,6 +127,9 @@ static void fill_counts(struct collection_read *self) {
     ins_collection_info *info = self->info;
     const struct scope *scope = self->scope;
     info->sharded = scope->sharded;
+    for (const struct gate *gate = self->operation.db->gates; gate != NULL; gate = gate->next) {
+        info->changes += gate->walk->scopes->collection == scope;
+    }
     self->island_count = scope->island_count;
     (void)count_scope(info, scope);
     for (const struct scope *shard = scope->keys; shard != NULL; shard = shard->key_next) {

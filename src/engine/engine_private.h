@@ -49,6 +49,8 @@ struct ins_db {
     uint64_t hold_tickets;
     struct holds *holders;      /* every write that holds ids */
     struct gate *gates;         /* of changes by filter under way, oldest first */
+    struct operation *resumed;  /* changes by filter that recovery found, until it is over */
+    uint32_t changes;           /* of them, those of many records: at most INS_CHANGES_MAX */
     struct operation *settling; /* writes of nothing that wait for the log */
     uint64_t operations;        /* under way */
     struct directory_view *directory_views[DIRECTORY_VIEWS];

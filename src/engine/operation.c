@@ -70,6 +70,18 @@ void *operation_create(struct ins_db *db, ins_call *call, size_t size,
     return operation;
 }
 
+static void detached_done(ins_call *call) {
+    ins_call_release(call);
+}
+
+void operation_detach(struct operation *operation, ins_call *own) {
+    ins_call *call = operation->call;
+    *own = (ins_call){.done = detached_done, .owner = operation, .lsn = call->lsn};
+    operation->call = own;
+    call->owner = NULL;
+    call_end(operation->db, call, INS_OK, NULL);
+}
+
 void operation_end(struct operation *operation, ins_status status, const ins_error *error) {
     INS_ASSERT(status != INS_AGAIN);
     INS_ASSERT(operation->waiter.pending == 0);

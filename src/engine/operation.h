@@ -36,6 +36,9 @@ void *operation_create(struct ins_db *db, ins_call *call, size_t size,
                        void (*close)(struct operation *), bool is_read);
 /* Runs steps until the operation waits or ends. It may be gone afterwards. */
 void operation_run(struct operation *operation);
+/* Answers the call now, with what it holds; the operation goes on with `own`, a call inside itself,
+ * and frees itself at its end. */
+void operation_detach(struct operation *operation, ins_call *own);
 void operation_end(struct operation *operation, ins_status status, const ins_error *error);
 
 #endif

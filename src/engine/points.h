@@ -18,6 +18,13 @@ enum points_kind {
     POINTS_KINDS
 };
 
+/* A change of many records has a row in the catalog from its first record to its last. */
+struct points_intent {
+    ins_text row; /* its payload, which the first record carries */
+    uint64_t key; /* 0: not written yet */
+    bool ends;    /* the next record is the last one */
+};
+
 /* For whom a write works. */
 struct points_context {
     uint64_t unless_newer; /* by filter: ids written above this LSN stay; 0 = by ids */
@@ -25,6 +32,7 @@ struct points_context {
     /* Tenants' islands to drop in the same record. */
     struct island *const *drops;
     size_t drop_count;
+    struct points_intent *intent; /* NULL: this write is all there is */
     /* Runs once when the write has its place behind those before it: its rows are in the memtable,
      * or it found nothing to write. Not when it fails. May be NULL. */
     void (*ordered)(void *user);
@@ -37,6 +45,12 @@ void points_get_start(ins_db *db, const ins_points_request *request, const uint6
 void points_write_start(ins_db *db, enum points_kind kind, const ins_points_request *request,
                         const struct points_context *context, ins_call *call);
 /* Those whose kind takes ids go by filter when the request has one. */
+/* A change that was under way when the process ended: it will go on. INS_CORRUPT, INS_FULL. */
+struct change_row;
+INS_MUST_USE ins_status points_filter_resume(ins_db *db, const struct change_row *row,
+                                             ins_error *error);
+/* Posts all of them. */
+void points_filters_start(ins_db *db);
 void points_filter_start(ins_db *db, enum points_kind kind, const ins_points_request *request,
                          const struct points_context *context, ins_call *call);
 #endif

@@ -5,16 +5,22 @@
  * when that one is durable. Nothing stays pinned meanwhile, and memory is that of one chunk,
  * however many points pass.
  * What the filter sees is everything sequenced; points written after the operation began stay as
- * they are. One chunk is all or nothing, the whole is not: what fails on the way ends it, and sent
- * again it goes on with what is left, since every change by filter may be made twice.
+ * they are. Changes within one chunk are one record: all or nothing. When more turn out to pass,
+ * before anything was written, the operation becomes a long one: it takes a copy of its request and
+ * starts again; its first record carries a row of the catalog that says what is to be done, its
+ * last one takes that row out. After a crash it begins anew (points_filter_resume): what it has
+ * changed is newer than its place, so it is passed over.
  * Refused for the moment (a memtable is full): a flush, then the chunk again. Too large: half of
  * the chunk. */
 #include "base/assert.h"
 #include "base/id.h"
 #include "base/status.h"
+#include "engine/catalog.h"
+#include "engine/change_text.h"
 #include "engine/gates.h"
 #include "engine/names.h"
 #include "engine/points.h"
+#include "engine/text.h"
 #include "engine/walk.h"
 #include "tenant/page.h"
 
@@ -57,6 +63,16 @@ struct points_filter {
     ins_points_request by_ids;
     uint32_t retries;
     bool starting, ended, wrote, again;
+    /* A long one. */
+    bool is_long, closed; /* its last record is written */
+    bool detached;        /* its call was answered */
+    struct points_intent intent;
+    ins_points_request own; /* in the pool */
+    ins_call own_call;
+    ins_status late; /* it failed, and loads are still under way */
+    ins_error late_error;
+    ins_status failure; /* it failed for good: its row goes, then it ends with this */
+    ins_error failure_error;
 };
 
 static struct points_filter *of(struct operation *operation) {
@@ -76,9 +92,34 @@ static void filter_close(struct operation *operation) {
     leave_island(self);
     islands_walk_close(&self->walk);
     gate_leave(&self->gate);
+    operation->db->changes -= self->is_long;
     if (self->scope != NULL) {
         self->scope->pins--;
     }
+}
+
+static uint32_t chunk_of(const struct points_filter *self) {
+    uint32_t asked = self->operation.db->options.change_points;
+    return asked > 0 && asked < FILTER_CHUNK ? asked : FILTER_CHUNK;
+}
+
+/* The scope is pinned. */
+static ins_status take_memory(struct points_filter *self, ins_error *error) {
+    struct pool *pool = &self->operation.pool;
+    self->scopes = scopes_of(self->scope);
+    self->ids = pool_alloc(pool, FILTER_CHUNK * sizeof(ins_id));
+    self->places = pool_alloc(pool, PAGE_MAX * sizeof(struct place));
+    return self->ids == NULL || self->places == NULL
+               ? ins_fail(error, INS_FULL, "no memory for a change by filter")
+               : INS_OK;
+}
+
+static ins_status walk_begin(struct points_filter *self, ins_error *error) {
+    islands_walk_close(&self->walk);
+    ins_status status = islands_walk_init(&self->walk, &self->operation, &self->scopes,
+                                          self->request->filter, error);
+    self->walk.for_write = true;
+    return status;
 }
 
 static ins_status filter_begin(struct points_filter *self, ins_error *error) {
@@ -89,18 +130,85 @@ static ins_status filter_begin(struct points_filter *self, ins_error *error) {
         return status;
     }
     self->scope->pins++;
-    self->scopes = scopes_of(self->scope); /* pinned by the line above */
-    self->ids = pool_alloc(&operation->pool, FILTER_CHUNK * sizeof(ins_id));
-    self->places = pool_alloc(&operation->pool, PAGE_MAX * sizeof(struct place));
-    if (self->ids == NULL || self->places == NULL) {
-        return ins_fail(error, INS_FULL, "no memory for a change by filter");
-    }
-    status = islands_walk_init(&self->walk, operation, &self->scopes, self->request->filter, error);
+    status = take_memory(self, error);
     if (status == INS_OK) {
-        self->walk.for_write = true;
+        status = walk_begin(self, error);
+    }
+    if (status == INS_OK) {
         gate_enter(&self->gate, operation->db, &self->walk);
     }
     return status;
+}
+
+/* ---- Long ones ---- */
+
+/* Nothing is borrowed from the request any more. */
+static ins_status take_copy(struct points_filter *self, struct slice bytes, ins_error *error) {
+    struct pool *pool = &self->operation.pool;
+    enum points_kind kind;
+    ins_status status = change_decode(pool, bytes, &kind, &self->own, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    ins_shard_key *key = pool_alloc_zero(pool, sizeof(*key));
+    struct scope *collection = self->scopes.collection;
+    self->own.collection = text_copy(pool, scope_name(collection));
+    bool copied = key != NULL && self->own.collection.data != NULL;
+    if (copied && self->scope != collection) {
+        *key = scope_shard_key(self->scope);
+        if (!self->scope->is_number) {
+            key->text = text_copy(pool, key->text);
+            copied = key->text.data != NULL;
+        }
+        self->own.shard_keys = key;
+        self->own.shard_key_count = 1;
+    }
+    self->own.no_wait = self->request != NULL && self->request->no_wait;
+    self->kind = kind;
+    self->request = &self->own;
+    return copied ? INS_OK : ins_fail(error, INS_FULL, "no memory for a change by filter");
+}
+
+/* More than one record will be needed, and none is written yet: once more from the beginning, with
+ * a row that outlives the process. */
+static ins_status become_long(struct points_filter *self, ins_error *error) {
+    struct ins_db *db = self->operation.db;
+    struct pool *pool = &self->operation.pool;
+    struct slice bytes;
+    if (db->changes == INS_CHANGES_MAX) {
+        return ins_fail_retry(error, INS_EXHAUSTED, 1,
+                              "%u changes by filter of many points are under way, the limit is %u; "
+                              "try again",
+                              db->changes, INS_CHANGES_MAX);
+    }
+    leave_island(self);
+    ins_status status = change_encode(pool, self->kind, self->request, &bytes, error);
+    if (status == INS_OK) {
+        self->intent.row =
+            catalog_row_change(pool, self->scope->key, self->start_lsn, bytes.data, bytes.size);
+        status = self->intent.row.data == NULL
+                     ? ins_fail(error, INS_FULL, "no memory to keep a change by filter")
+                     : take_copy(self, bytes, error);
+    }
+    if (status == INS_OK) {
+        status = walk_begin(self, error);
+    }
+    if (status != INS_OK) {
+        return status;
+    }
+    db->changes++;
+    self->is_long = true;
+    self->id_count = 0;
+    self->all_seen = self->gathered = false;
+    return INS_OK;
+}
+
+/* The answer is not waited for, and the change cannot be lost any more. */
+static void answer_early(struct points_filter *self) {
+    if (self->own.no_wait && self->is_long && self->intent.key != 0 && !self->detached) {
+        self->detached = true;
+        operation_detach(&self->operation, &self->own_call);
+    }
 }
 
 /* A delete of everything that tenants have drops their islands: one row of the catalog each. It is
@@ -123,9 +231,12 @@ static ins_status find_drops(struct points_filter *self, ins_error *error) {
             self->drops[self->drop_count++] = island;
         }
     }
-    self->all_seen = walk->common_done;
+    bool more = !walk->common_done;
+    ins_status status = self->drop_count > 0 && more ? become_long(self, error) : INS_OK;
+    walk->value_next = walk->value_count; /* these tenants' islands are done */
+    self->all_seen = !more;
     self->gathered = self->drop_count > 0;
-    return INS_OK;
+    return status;
 }
 
 static ins_status filter_settle(struct points_filter *self, ins_error *error) {
@@ -136,10 +247,7 @@ static ins_status filter_settle(struct points_filter *self, ins_error *error) {
         return INS_AGAIN;
     }
     /* Anew: what came before may have written where nothing was. */
-    islands_walk_close(&self->walk);
-    ins_status status = islands_walk_init(&self->walk, &self->operation, &self->scopes,
-                                          self->request->filter, error);
-    self->walk.for_write = true;
+    ins_status status = walk_begin(self, error);
     self->start_lsn = wal_next_lsn(self->operation.db->wal) - 1;
     return status == INS_OK ? find_drops(self, error) : status;
 }
@@ -186,7 +294,7 @@ static ins_status look(struct points_filter *self, const struct place *place, in
 
 /* INS_OK when the chunk is full or the island at its end. */
 static ins_status gather_island(struct points_filter *self, ins_error *error) {
-    for (uint32_t done = 0; self->id_count < FILTER_CHUNK && !self->island_end; done++) {
+    for (uint32_t done = 0; self->id_count < chunk_of(self) && !self->island_end; done++) {
         ins_status status = INS_OK;
         if (!self->reader.open || self->page_next == self->page_count) {
             status = done < FILTER_STEP ? open_page(self, error) : INS_AGAIN;
@@ -213,7 +321,7 @@ static void enter_island(struct points_filter *self, struct island *island) {
 
 /* INS_OK when there is a chunk to write, or nothing is left. */
 static ins_status gather(struct points_filter *self, ins_error *error) {
-    for (uint32_t islands = 0; !self->all_seen && self->id_count < FILTER_CHUNK; islands++) {
+    for (uint32_t islands = 0; !self->all_seen && self->id_count < chunk_of(self); islands++) {
         if (islands_walk_lost(&self->walk)) {
             return scopes_gone(self->operation.db, self->request, error);
         }
@@ -267,7 +375,10 @@ static void begin_inner(struct points_filter *self, enum inner_call kind) {
         struct points_context context = {.unless_newer = self->start_lsn,
                                          .ticket = self->gate.ticket,
                                          .drops = self->drops,
-                                         .drop_count = self->drop_count};
+                                         .drop_count = self->drop_count,
+                                         .intent = self->is_long ? &self->intent : NULL};
+        self->intent.ends = (self->all_seen && self->sent + self->piece == self->id_count) ||
+                            self->failure != INS_OK;
         self->by_ids = *self->request;
         self->by_ids.filter = NULL;
         self->by_ids.ids = self->ids + self->sent;
@@ -279,6 +390,7 @@ static void begin_inner(struct points_filter *self, enum inner_call kind) {
 
 /* What the inner call's end means: INS_OK, go on. */
 static ins_status take_inner(struct points_filter *self, ins_error *error) {
+    struct ins_db *db = self->operation.db;
     enum inner_call kind = self->inner_kind;
     ins_status status = self->inner.status;
     if (kind == INNER_WRITE &&
@@ -293,6 +405,7 @@ static ins_status take_inner(struct points_filter *self, ins_error *error) {
     }
     if (status == INS_OK) {
         self->wrote = true;
+        self->closed = self->intent.ends;
         self->drop_count = 0;
         self->sent += self->piece;
         self->piece = self->id_count - self->sent;
@@ -302,15 +415,24 @@ static ins_status take_inner(struct points_filter *self, ins_error *error) {
             self->id_count = 0;
             self->gathered = false;
         }
-        return INS_OK;
+        answer_early(self);
+        return self->failure;
     }
     if (status == INS_TOO_LARGE && (self->piece > 1 || !self->again)) {
+        if (self->again && !self->is_long) {
+            self->again = false;
+            return become_long(self, error); /* halves are two records */
+        }
         /* Memory may have been short for the moment: the same once more, then half of it. */
         self->piece /= self->again ? 2 : 1;
         self->again = !self->again;
         return INS_OK;
     }
-    if (status == INS_EXHAUSTED && self->retries++ < FILTER_RETRIES_MAX) {
+    bool kept = self->intent.key != 0; /* it must go on, and has all the time */
+    bool short_of =
+        status == INS_EXHAUSTED || (kept && status == INS_UNAVAILABLE &&
+                                    write_check_open(db, NULL) == INS_OK && !db->stopping);
+    if (short_of && (kept || self->retries++ < FILTER_RETRIES_MAX)) {
         if (self->drop_count > 0) {
             self->gate.settled = false; /* nobody may write into what is to be dropped */
         }
@@ -320,27 +442,42 @@ static ins_status take_inner(struct points_filter *self, ins_error *error) {
     return status;
 }
 
-/* The next chunk. INS_OK: there is one, or *out_end. */
+/* The next chunk. INS_OK: there is one, or *out_end, or it is to be gathered again. */
 static ins_status next_chunk(struct points_filter *self, bool *out_end, ins_error *error) {
     ins_status status = gather(self, error);
     self->gathered = status == INS_OK;
     self->sent = 0;
     self->piece = self->id_count;
+    if (status == INS_OK && !self->all_seen && !self->is_long) {
+        return become_long(self, error);
+    }
     /* A write also when nothing passes: what was looked at must be durable before the answer. */
-    *out_end = self->id_count == 0 && self->wrote;
+    *out_end = self->id_count == 0 && self->wrote && (self->closed || !self->is_long);
     return status;
 }
 
-static ins_status filter_step(struct operation *operation, ins_error *error) {
-    struct points_filter *self = of(operation);
-    ins_status status = self->scope == NULL ? filter_begin(self, error) : INS_OK;
-    if (status == INS_OK && self->start_lsn == 0) {
-        status = filter_settle(self, error);
+/* What it cannot go on with ends it: the row in the catalog must go first. When it may go on after
+ * a restart the row stays: the process stops, or the log has failed. */
+static bool give_up(struct points_filter *self, ins_status status, const ins_error *error) {
+    struct ins_db *db = self->operation.db;
+    if (self->intent.key == 0 || self->closed || self->failure != INS_OK || db->stopping ||
+        db->writes_stopped || scope_dropped(self->scope)) {
+        return false;
     }
+    leave_island(self);
+    self->failure = status;
+    self->failure_error = *error;
+    self->id_count = self->sent = self->piece = 0;
+    self->gathered = true; /* a record without points */
+    return true;
+}
+
+static ins_status filter_work(struct points_filter *self, ins_error *error) {
+    ins_status status = INS_OK;
     while (status == INS_OK) {
         if (self->inner_kind != INNER_NONE) {
             if (!self->ended) {
-                operation->parked = true;
+                self->operation.parked = true;
                 return INS_AGAIN;
             }
             status = take_inner(self, error);
@@ -353,8 +490,43 @@ static ins_status filter_step(struct operation *operation, ins_error *error) {
         if (status != INS_OK || end) {
             break;
         }
-        reader_close(&self->reader);
-        begin_inner(self, INNER_WRITE);
+        if (self->gathered) {
+            reader_close(&self->reader);
+            begin_inner(self, INNER_WRITE);
+        }
+    }
+    return status;
+}
+
+static ins_status filter_step(struct operation *operation, ins_error *error) {
+    struct points_filter *self = of(operation);
+    ins_status status = self->scope == NULL ? filter_begin(self, error) : INS_OK;
+    if (status == INS_OK && self->start_lsn == 0) {
+        status = filter_settle(self, error);
+    }
+    while (status == INS_OK) {
+        status = self->late != INS_OK ? self->late : filter_work(self, error);
+        if (status == INS_OK || status == INS_AGAIN) {
+            break;
+        }
+        if (self->late != INS_OK) {
+            *error = self->late_error;
+        }
+        bool waits = operation->waiter.pending > 0 || operation->waiter.starved;
+        if (waits && self->intent.key != 0) {
+            self->late = status; /* its row goes when nothing is on its way any more */
+            self->late_error = *error;
+            return INS_AGAIN;
+        }
+        self->late = INS_OK;
+        if (!give_up(self, status, error)) {
+            break;
+        }
+        status = INS_OK;
+    }
+    if (self->failure != INS_OK && status != INS_AGAIN) {
+        *error = self->failure_error;
+        status = self->failure;
     }
     return status;
 }
@@ -372,5 +544,59 @@ void points_filter_start(ins_db *db, enum points_kind kind, const ins_points_req
         self->kind = kind;
         self->context = *context;
         operation_run(&self->operation);
+    }
+}
+
+static void nobody(ins_call *call) {
+    (void)call;
+}
+
+ins_status points_filter_resume(ins_db *db, const struct change_row *row, ins_error *error) {
+    struct scope *scope = catalog_find_key(&db->catalog, row->scope_key);
+    if (scope == NULL) {
+        return INS_OK; /* dropped since: nothing to change */
+    }
+    ins_call call = {.done = nobody};
+    struct points_filter *self =
+        operation_create(db, &call, sizeof(*self), filter_step, filter_close, false);
+    if (self == NULL) {
+        *error = call.error;
+        return call.status;
+    }
+    self->scope = scope;
+    scope->pins++;
+    self->is_long = true;
+    db->changes++;
+    self->start_lsn = row->lsn;
+    self->intent.key = row->key;
+    ins_status status = take_memory(self, error);
+    uint8_t *bytes = pool_copy(&self->operation.pool, row->bytes, row->size);
+    if (status == INS_OK && bytes == NULL) {
+        status = ins_fail(error, INS_FULL, "no memory for a change by filter");
+    }
+    if (status == INS_OK) {
+        status = take_copy(self, (struct slice){.data = bytes, .size = row->size}, error);
+    }
+    if (status == INS_OK) {
+        status = walk_begin(self, error);
+    }
+    operation_detach(&self->operation, &self->own_call);
+    self->detached = true;
+    if (status != INS_OK) {
+        operation_end(&self->operation, status, error);
+        return status;
+    }
+    gate_enter(&self->gate, db, &self->walk);
+    self->gate.settled = true; /* nobody came before */
+    self->operation.next_waiting = db->resumed;
+    db->resumed = &self->operation;
+    return INS_OK;
+}
+
+void points_filters_start(ins_db *db) {
+    while (db->resumed != NULL) {
+        struct operation *operation = db->resumed;
+        db->resumed = operation->next_waiting;
+        db_run(db, INS_LANE_REQUEST, &operation->waiter.task);
     }
 }

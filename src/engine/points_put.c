@@ -9,6 +9,9 @@ uint64_t points_cost(const struct points_write *self) {
     bool directory = self->scope->directory != NULL;
     uint64_t cost = write_catalog_cost(64); /* the allocator's row */
     cost += self->context.drop_count * write_catalog_cost(0);
+    if (self->context.intent != NULL) {
+        cost += write_catalog_cost(self->context.intent->row.size);
+    }
     for (size_t i = 0; i < self->target_count; i++) {
         const struct target *target = &self->targets[i];
         if (target->fate == TARGET_SKIP) {
@@ -118,6 +121,25 @@ static ins_status put_drops(struct points_write *self, ins_error *error) {
     return status;
 }
 
+/* ---- The row of a change of many records ---- */
+
+static ins_status put_intent(struct points_write *self, uint64_t *out_key, ins_error *error) {
+    const struct points_intent *intent = self->context.intent;
+    *out_key = intent == NULL ? 0 : intent->key;
+    if (intent == NULL || (intent->key == 0 && intent->ends)) {
+        return INS_OK; /* one record after all */
+    }
+    if (intent->key != 0) {
+        return intent->ends ? write_catalog_row(&self->write, intent->key, (ins_text){0}, error)
+                            : INS_OK;
+    }
+    ins_status status = write_keys(&self->write, 1, out_key, error);
+    return status == INS_OK ? write_catalog_row(&self->write, *out_key, intent->row, error)
+                            : status;
+}
+
+/* ---- */
+
 static void drops_durable(struct write *write, uint64_t lsn) {
     (void)lsn;
     struct points_write *self = container_of(write, struct points_write, write);
@@ -167,7 +189,8 @@ static void group_rows(struct write *write) {
 
 ins_status points_sequence(struct points_write *self, ins_error *error) {
     struct write *write = &self->write;
-    size_t rows = 4 * self->target_count + self->context.drop_count + 4;
+    size_t rows = 4 * self->target_count + self->context.drop_count + 5;
+    uint64_t intent_key = 0;
     /* Before its rows take memory that only a flush gives back. */
     ins_status status = write_check_record(write->operation.db, record_floor(self), error);
     if (status == INS_OK) {
@@ -175,6 +198,9 @@ ins_status points_sequence(struct points_write *self, ins_error *error) {
     }
     if (status == INS_OK) {
         status = put_drops(self, error);
+    }
+    if (status == INS_OK) {
+        status = put_intent(self, &intent_key, error);
     }
     for (size_t i = 0; i < self->target_count && status == INS_OK; i++) {
         if (self->targets[i].fate != TARGET_SKIP) {
@@ -191,6 +217,9 @@ ins_status points_sequence(struct points_write *self, ins_error *error) {
     }
     if (status == INS_OK) {
         drops_sequenced(self);
+        if (self->context.intent != NULL) {
+            self->context.intent->key = intent_key;
+        }
     }
     if (status != INS_OK) {
         write_undo(write);

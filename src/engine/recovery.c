@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "engine/flush.h"
 #include "engine/jobs.h"
+#include "engine/points.h"
 #include "engine/record.h"
 #include "engine/run_set.h"
 #include "engine/write.h"
@@ -321,12 +322,18 @@ ins_status recovery_run(struct ins_db *db, ins_error *error) {
     db->landed_lsn = db->manifest.flushed_lsn;
     db->reading.durable_lsn = db->manifest.flushed_lsn;
     status = open_log(db, error);
+    for (struct change_row *row = db->catalog.changes; row != NULL && status == INS_OK;
+         row = row->next) {
+        status = points_filter_resume(db, row, error);
+    }
+    changes_forget(&db->catalog);
     if (status == INS_OK) {
         db->files.garbage = true;
         db->log_garbage = true;
         tidy_want(db);
         tidy_want_erasure(db);
         jobs_kick(db);
+        points_filters_start(db); /* the last thing: from here on the request lane may run */
     }
     return status;
 }

@@ -234,6 +234,40 @@ class UpdatesTest(unittest.TestCase):
         self.assertEqual(len(self.client.ok("POST", self.points + "/batch", {"operations": many})), 500)
         self.assertEqual([self.payload(i)["k0"] for i in range(3)], [483, 490, 497])
 
+    def test_many_records(self):
+        """Goal: a change by filter of many records is whole, also when nobody waits and the process is
+        killed. Method: 30,000 points, changes with wait=false, kill -9, a start, until none is under way."""
+        server = test_rest.Server()
+        try:
+            client = test_rest.Client(server)
+            client.ok("PUT", "/collections/c", {"vectors": {"size": 1, "distance": "Dot"}})
+            total = 30000
+            for first in range(0, total, 10000):
+                client.ok("PUT", "/collections/c/points", {"batch": {
+                    "ids": list(range(first, first + 10000)), "vectors": [[1]] * 10000,
+                    "payloads": [{"n": i % 3} for i in range(first, first + 10000)]}})
+            is_ = lambda n: {"must": [{"key": "n", "match": {"value": n}}]}
+            for body, what in (({"filter": is_(0)}, "/delete"), ({"filter": is_(1), "payload": {"n": 5}}, "/payload")):
+                answer = client.ok("POST", "/collections/c/points" + what, body)
+                self.assertEqual(answer["status"], "acknowledged")
+                server.process.kill()
+                server.process.wait()
+                server.process.stdout.close()
+                server.start()
+                client = test_rest.Client(server)
+                while client.ok("GET", "/collections/c")["update_queue"]["length"] > 0:
+                    pass
+            count = lambda n: client.ok("POST", "/collections/c/points/count", {"filter": is_(n)})["count"]
+            self.assertEqual([count(n) for n in (0, 1, 2, 5)], [0, 0, total // 3, total // 3])
+            client.ok("PUT", "/collections/c/points?wait=true", {"points": [{"id": 0, "vector": [1], "payload": {"n": 2}}]})
+            self.assertEqual(client.ok("POST", "/collections/c/points/delete?wait=true", {"filter": is_(2)})["status"], "completed")
+            self.assertEqual(count(2), 0)
+            big = {"must": [{"has_id": list(range(20000))}, {"key": "n", "match": {"value": 5}}]}
+            self.assertIn("327680", client.error(413, "POST", "/collections/c/points/delete", {"filter": big}))
+            self.assertEqual(count(5), total // 3)
+        finally:
+            server.remove()
+
     def test_by_filter(self):
         """Goal: changes by filter reach every point that passes, of all tenants, however many. Method:
         more points than one write may have; each kind of change; then deletes."""

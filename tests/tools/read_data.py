@@ -141,6 +141,18 @@ class Database:
         tenants.update({common: (key, None) for key, (_, _, common, _) in scopes.items()})
         return scopes, tenants
 
+    def changes(self):
+        """(scope, LSN, kind) of the changes by filter that were under way."""
+        scopes, _ = self.catalog()
+        found = []
+        for id, (_, _, payload) in self.island(CATALOG).live().items():
+            row = json.loads(payload)
+            if row["k"] == "o" and row["s"] in scopes:
+                change = bytes.fromhex(row["b"])
+                require(len(change) > 2 and change[0] == 1 and change[1] < 8, f"change {id[2]}", "unknown format or kind")
+                found.append((row["s"], row["v"], change[1]))
+        return found
+
     def points(self):
         """(collection, id, version, {vector's name: bytes}, payload text) of every live point."""
         scopes, tenants = self.catalog()

@@ -48,6 +48,8 @@ def compare(insula, folder, expected, what):
         found = listed(folder)
     except Damage as damage:
         fail(f"{what}: check is content, the second reader finds: {damage}")
+    if set(expected) <= set(found) and read_data.Database(folder).changes():
+        return  # the engine went on with a delete that was under way
     if found != expected:
         wrong = sorted(set(found) ^ set(expected))[0]
         fail(f"{what}: {'the reader' if wrong in found else 'the engine'} alone has {wrong[:300]!r}")
