@@ -135,6 +135,9 @@ typedef struct ins_options {
     /* A change by filter of more points than this takes several records, and goes on after a crash;
      * 0 = 4,096, the most. Tests make it small. */
     uint32_t change_points;
+    /* Bytes of vectors from which on an extent gets a graph, which searches then walk whatever it
+     * costs; 0 = by each collection's settings, and by cost; tests make it small. */
+    uint64_t graph_bytes_min;
     bool drop_log; /* an ablation for measurements: acknowledges without a log */
 } ins_options;
 
@@ -325,6 +328,8 @@ typedef struct ins_collection_info {
     size_t field_count;
     uint64_t point_count;
     bool point_count_exact;
+    uint64_t indexed_vectors;   /* values that lie in a graph, about: in extents that have one */
+    uint64_t unindexed_islands; /* that are to get a graph */
     uint64_t run_count, tenant_count;
     ins_text writes_stopped; /* why writes are refused; absent: they are not */
     uint64_t queued_islands, queued_runs, queued_rows; /* that wait for a merge or are in one */
@@ -490,6 +495,10 @@ typedef struct ins_points_request {
     /* A change by filter that takes more than one record answers as soon as it cannot be lost: it
      * goes on by itself, also after a restart. */
     bool no_wait;
+    /* query: how the nearest are looked for */
+    bool exact;            /* every row is compared, whatever has a graph */
+    bool indexed_only;     /* extents that are to have a graph and have none yet are passed over */
+    uint32_t graph_effort; /* rows that a walk keeps in view, more find more; 0 = by the limit */
 } ins_points_request;
 
 /* ---- Points by other orders than nearness, values, groups ---- */
@@ -595,7 +604,8 @@ INS_API void ins_flush(ins_db *db, const void *unused, ins_call *call);
     X(CONNECTION, "connection") /* sockets' buffers, request bodies */                             \
     X(QUERY, "query")           /* operations under way and their answers */                       \
     X(JOB, "job")               /* flush, merge, recovery */                                       \
-    X(CACHE, "cache")           /* bytes of segments */
+    X(CACHE, "cache")           /* bytes of segments */                                            \
+    X(GRAPH, "graph")           /* graphs being built: lent by the cache, else nothing */
 
 enum ins_mem_purpose {
 #define INS_MEM_ENUM(name, text) INS_MEM_##name,
@@ -613,6 +623,11 @@ typedef struct ins_stats {
     uint64_t flush_bytes, merge_bytes, clean_bytes; /* of files written */
     uint64_t segment_bytes, live_bytes; /* of all files; of it, what some run list names */
     uint64_t cold_reads, cold_bytes, cache_hits;
+    /* Graphs: written; not made for lack of memory or since reading failed; searches that walked
+     * one; and that met a damaged one and scanned instead: `graph_damage` says of the last one
+     * where. */
+    uint64_t graphs_built, graphs_refused, graph_searches, graph_fallbacks;
+    char graph_damage[INS_ERROR_MESSAGE_MAX];
     uint64_t filtered_reads, filtered_rows; /* with a filter; rows that these looked at singly */
     uint64_t timers;                        /* armed now */
     uint64_t memory_budget, arena_limit, arena_used, arena_committed;

@@ -228,11 +228,12 @@ static void write_warnings(const ins_collection_info *info, struct json_writer *
     json_write_end_array(writer);
 }
 
-/* Red with the reason when the log has failed, yellow while islands wait for a merge. */
+/* Red with the reason when the log has failed, yellow while islands wait for a merge or a graph. */
 static void write_status(const ins_collection_info *info, struct json_writer *writer) {
     bool stopped = info->writes_stopped.data != NULL;
     json_write_key(writer, "status");
-    json_write_string(writer, stopped ? "red" : info->queued_islands > 0 ? "yellow" : "green");
+    bool busy = info->queued_islands > 0 || info->unindexed_islands > 0;
+    json_write_string(writer, stopped ? "red" : busy ? "yellow" : "green");
     json_write_key(writer, "optimizer_status");
     if (!stopped) {
         json_write_string(writer, "ok");
@@ -250,7 +251,7 @@ void encode_collection_info(struct job *job, struct json_writer *writer) {
     write_status(info, writer);
     write_warnings(info, writer);
     json_write_key(writer, "indexed_vectors_count");
-    json_write_u64(writer, 0); /* no vector lies in a graph: searches are exact scans */
+    json_write_u64(writer, info->indexed_vectors);
     json_write_key(writer, "points_count");
     json_write_u64(writer, info->point_count);
     json_write_key(writer, "segments_count");

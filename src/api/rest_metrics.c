@@ -69,6 +69,14 @@ static void work_metrics(struct metrics *metrics, const ins_stats *stats) {
     metric(metrics, "insula_lsn_flushed", "gauge", "newest LSN in segments", stats->lsn_flushed);
     metric(metrics, "insula_flushes_total", "counter", "flushes that landed", stats->flushes);
     metric(metrics, "insula_merges_total", "counter", "merges that landed", stats->merges);
+    metric(metrics, "insula_graphs_built_total", "counter", "extents written with graphs",
+           stats->graphs_built);
+    metric(metrics, "insula_graphs_refused_total", "counter",
+           "extents that got no graph: no memory, or unreadable", stats->graphs_refused);
+    metric(metrics, "insula_graph_searches_total", "counter", "walks over graphs",
+           stats->graph_searches);
+    metric(metrics, "insula_graph_fallbacks_total", "counter",
+           "graphs that could not be used, scanned instead", stats->graph_fallbacks);
     metric(metrics, "insula_files", "gauge", "segment files", stats->files);
     metric(metrics, "insula_runs", "gauge", "runs of all islands", stats->runs);
     metric(metrics, "insula_cold_reads_total", "counter", "blocks read from disk",

@@ -50,11 +50,10 @@ static ins_status query_object_decode(struct job *job, struct json_value query, 
                       "a vector, a point id or an object such as {\"nearest\": ...}", query);
 }
 
-/* Search parameters change how, not what this version finds: their types are checked, no more. */
-static ins_status params_check(struct json_value body, ins_error *error) {
+/* How the nearest are looked for. Orders by something else than nearness are exact anyway. */
+static ins_status params_decode(struct job *job, struct json_value body, ins_error *error) {
     struct json_value params;
-    uint64_t unused_number = 0;
-    bool unused = false;
+    uint64_t effort = 0;
     if (!field_get(body, "params", &params)) {
         return INS_OK;
     }
@@ -62,11 +61,13 @@ static ins_status params_check(struct json_value body, ins_error *error) {
         return type_error(error, "params", "an object", params);
     }
     ins_status status =
-        field_u64(params, "hnsw_ef", "params.hnsw_ef", 1, UINT64_MAX, &unused_number, error);
+        field_u64(params, "hnsw_ef", "params.hnsw_ef", 1, UINT64_MAX, &effort, error);
+    job->points.graph_effort = effort < UINT32_MAX ? (uint32_t)effort : UINT32_MAX;
     if (status == INS_OK) {
-        status = field_bool(params, "exact", &unused, error);
+        status = field_bool(params, "exact", &job->points.exact, error);
     }
-    return status == INS_OK ? field_bool(params, "indexed_only", &unused, error) : status;
+    return status == INS_OK ? field_bool(params, "indexed_only", &job->points.indexed_only, error)
+                            : status;
 }
 
 /* What both forms share: filter, params, threshold, offset, payload and vector. */
@@ -76,7 +77,7 @@ ins_status search_decode(struct job *job, struct json_value body, const char *of
     uint64_t offset = 0;
     ins_status status = decode_shard_keys(job, body, &job->points, error);
     if (status == INS_OK) {
-        status = params_check(body, error);
+        status = params_decode(job, body, error);
     }
     if (status == INS_OK) {
         status = field_number(body, "score_threshold", "score_threshold",

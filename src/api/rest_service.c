@@ -119,6 +119,12 @@ static void encode_stats(struct job *job, struct json_writer *writer) {
     write_u64(writer, "file_syncs", stats->file_syncs);
     write_u64(writer, "flushes", stats->flushes);
     write_u64(writer, "merges", stats->merges);
+    write_u64(writer, "graphs_built", stats->graphs_built);
+    write_u64(writer, "graphs_refused", stats->graphs_refused);
+    write_u64(writer, "graph_searches", stats->graph_searches);
+    write_u64(writer, "graph_fallbacks", stats->graph_fallbacks);
+    json_write_key(writer, "graph_damage");
+    json_write_string(writer, stats->graph_damage);
     write_u64(writer, "cold_reads", stats->cold_reads);
     write_u64(writer, "cold_bytes", stats->cold_bytes);
     write_u64(writer, "cache_hits", stats->cache_hits);

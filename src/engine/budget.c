@@ -22,6 +22,7 @@ void budget_divide(uint64_t budget, uint64_t generation_bytes, struct budget_sha
     share[INS_MEM_CONNECTION] = clamp(budget / 16, 16 * INS_MIB, 256 * INS_MIB);
     share[INS_MEM_QUERY] = clamp(budget / 10, 24 * INS_MIB, 512 * INS_MIB);
     share[INS_MEM_JOB] = clamp(budget / 16, 44 * INS_MIB, 96 * INS_MIB);
+    share[INS_MEM_GRAPH] = 0; /* the cache lends it */
     uint64_t used = 0;
     for (int purpose = 0; purpose < INS_MEM_PURPOSE_COUNT; purpose++) {
         used += purpose == INS_MEM_CACHE ? 0 : share[purpose];

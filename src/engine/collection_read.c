@@ -113,8 +113,11 @@ static uint64_t count_scope(ins_collection_info *info, const struct scope *scope
             continue;
         }
         for (uint32_t i = 0; i < island->run_count; i++) {
-            points += island->runs[i].rows;
+            const struct run *run = &island->runs[i];
+            points += run->rows;
+            info->indexed_vectors += (run->flags & RUN_GRAPH) != 0 ? run->rows : 0;
         }
+        info->unindexed_islands += island->graph_queued || island->runs_held > 0;
         for (int slot = 0; slot < 2; slot++) {
             points += island->mem[slot] != NULL ? island->mem[slot]->row_count : 0;
         }

@@ -5,6 +5,7 @@
 #include "base/id.h"
 #include "base/status.h"
 #include "engine/collection_write.h"
+#include "engine/graph_job.h"
 #include "engine/jobs.h"
 #include "engine/names.h"
 #include "engine/text.h"
@@ -453,6 +454,8 @@ ins_status collection_change(struct operation *operation, collection_draft draft
     scope_set_schema(&operation->db->catalog, self->scope, self->schema);
     self->schema = NULL;
     self->scope->has_metadata = self->metadata.data != NULL;
+    graph_want_scope(operation->db, self->scope);
+    graph_job_kick(operation->db);
     return INS_OK;
 }
 

@@ -160,6 +160,10 @@ void ins_db_stats(ins_db *db, ins_stats *out_stats) {
         .cache_hits = cache.hits,
         .filtered_reads = db->reading.filtered_reads,
         .filtered_rows = db->reading.filtered_rows,
+        .graphs_built = db->graphs.built,
+        .graphs_refused = db->graphs.refused,
+        .graph_searches = db->reading.graphs.searches,
+        .graph_fallbacks = db->reading.graphs.fallbacks,
         .timers = cache.timers + db->retry_timer.armed + db->tidy.timer.armed +
                   db->tidy.erase_timer.armed + db->room.timer.armed +
                   1, /* and the log's own, for its empty batch */
@@ -175,6 +179,7 @@ void ins_db_stats(ins_db *db, ins_stats *out_stats) {
         out_stats->mem_used[purpose] = usage.purpose_used[purpose];
         out_stats->mem_limit[purpose] = usage.purpose_limit[purpose];
     }
+    memcpy(out_stats->graph_damage, db->reading.graphs.damage, sizeof(out_stats->graph_damage));
     if (db->writes_stopped) {
         memcpy(out_stats->reason, db->failure.message, sizeof(out_stats->reason));
     }

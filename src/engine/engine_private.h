@@ -24,6 +24,7 @@ struct flush;
 struct merge;
 struct clean;
 struct removal;
+struct graph_job;
 struct directory_view;
 
 #define DIRECTORY_VIEWS 4u       /* scopes whose id directory stays open between writes */
@@ -66,6 +67,11 @@ struct ins_db {
     struct merge *merge;
     struct clean *clean;
     struct removal *removal;
+    struct graph_job *graph_job; /* beside the others (graph_job.h) */
+    struct island *graph_first, *graph_last;
+    struct {
+        uint64_t built, refused;
+    } graphs;
     bool merge_turn;   /* a flush was the last job: a merge may go before the next one, and */
     bool remove_turn;  /* then a removal, and */
     bool clean_turn;   /* a cleaning */

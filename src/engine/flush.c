@@ -1,5 +1,7 @@
 #include "engine/flush.h"
 
+#include "engine/graph_job.h"
+
 #include <stdatomic.h>
 
 #include "base/assert.h"
@@ -243,6 +245,7 @@ static ins_status land(struct flush *flush) {
             island_note_flushed(island, &flushed->run);
             island_add_run(&db->islands, island, &flushed->run);
             merge_want(db, island, MERGE_NONE);
+            graph_want(db, island);
             db->merge_urgent |= island->run_count >= INS_RUNS_MAX;
         } else {
             (void)ins_fail(&flush->error, status,

@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "engine/clean.h"
 #include "engine/flush.h"
+#include "engine/graph_job.h"
 #include "engine/merge.h"
 #include "engine/operation.h"
 
@@ -233,6 +234,7 @@ void jobs_kick(struct ins_db *db) {
     if (tidy_step(db)) { /* behind begin_job, which finds out that nothing is left to clean */
         post_housekeeping(db);
     }
+    graph_job_kick(db);
     room_kick(db);
     commit_ahead(db);
     arm_retry(db);
@@ -275,7 +277,7 @@ static ins_status shutdown_step(struct flush_call *self) {
     if (self->log_stopped) {
         return INS_OK;
     }
-    if (db->operations > 1 || !jobs_idle(db)) {
+    if (db->operations > 1 || !jobs_idle(db) || db->graph_job != NULL) {
         return park(&self->operation);
     }
     db->runtime->timer_stop(db->runtime->context, INS_LANE_REQUEST, &db->retry_timer);

@@ -3,6 +3,7 @@
 #include "engine/directory_view.h"
 #include "engine/field_columns.h"
 #include "engine/flush.h"
+#include "engine/graph_job.h"
 
 #include <stdlib.h>
 
@@ -223,6 +224,7 @@ static void merge_landed(ins_task *task) {
         item->island->flags &= (uint8_t) ~(ISLAND_MERGING | ISLAND_READ);
         if (merge->status == INS_OK) {
             merge_want(db, item->island, MERGE_NONE); /* more runs may have come meanwhile */
+            graph_want(db, item->island);
         }
         island_unpin(&db->islands, item->island);
     }

@@ -3,10 +3,20 @@
 #include "base/assert.h"
 #include "engine/engine_private.h"
 
+#define RUNS_FREE_MIN                                                                              \
+    4u /* while a graph is made of the others: fewer cost too much for what goes */
+
 /* ---- What to merge ---- */
 
 static uint32_t runs_allowed(const struct island *island) {
     return (island->flags & ISLAND_DIRECTORY) != 0 ? INS_RUNS_DIRECTORY : INS_RUNS_MERGE;
+}
+
+/* Of those that no graph is made of, some are worth a merge. */
+static bool too_many_runs(const struct island *island) {
+    uint32_t free_runs = (uint32_t)island->run_count - island->runs_held;
+    return island->run_count > runs_allowed(island) &&
+           (island->runs_held == 0 || free_runs >= RUNS_FREE_MIN);
 }
 
 bool merge_plan_worth(enum merge_reason reason, uint32_t share, uint64_t dead, uint64_t rows) {
@@ -37,8 +47,11 @@ enum merge_reason merge_reason_of(const struct island *island, enum merge_reason
                                   uint32_t share) {
     uint64_t rows = island_row_count(island);
     INS_ASSERT(island->dead_most <= rows);
-    if (island->run_count > runs_allowed(island)) {
+    if (too_many_runs(island)) {
         return MERGE_RUNS;
+    }
+    if (island->runs_held > 0) {
+        return MERGE_NONE; /* they are looked at when the graph is made */
     }
     if (merge_plan_worth(MERGE_DEAD, 0, island->dead_most, rows)) {
         return MERGE_DEAD;
@@ -73,7 +86,7 @@ static uint64_t square(uint32_t runs) {
 static struct merge_window cheapest_window(const struct island *island, uint32_t least) {
     struct merge_window best = {0};
     uint64_t best_bytes = 0;
-    for (uint32_t first = 0; first + 1 < island->run_count; first++) {
+    for (uint32_t first = island->runs_held; first + 1 < island->run_count; first++) {
         uint32_t longest = window_from(island, first).count;
         uint64_t bytes = run_bytes(&island->runs[first]);
         for (uint32_t count = 2; count <= longest; count++) {
@@ -96,14 +109,15 @@ static struct merge_window cheapest_window(const struct island *island, uint32_t
 void merge_plan_make(const struct island *island, enum merge_reason reason, uint32_t share,
                      struct merge_plan *out) {
     *out = (struct merge_plan){.reason = reason, .share = share};
-    if (merge_plan_worth(reason, share, island->dead_most, island_row_count(island))) {
+    if (island->runs_held == 0 &&
+        merge_plan_worth(reason, share, island->dead_most, island_row_count(island))) {
         out->all = window_from(island, 0);
         out->counted.count =
             island->run_count < MERGE_RUNS_MAX ? island->run_count : MERGE_RUNS_MAX;
     }
     if (reason >= MERGE_SETTLE && is_searched(island)) {
         out->some = cheapest_window(island, island->run_count - INS_RUNS_SEARCHED + 1);
-    } else if (island->run_count > runs_allowed(island)) {
+    } else if (too_many_runs(island)) {
         out->some = cheapest_window(island, 2);
     }
 }

@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/id.h"
 #include "base/status.h"
+#include "engine/graph_job.h"
 #include "engine/merge_queue.h"
 #include "engine/names.h"
 #include "engine/walk.h"
@@ -261,6 +262,9 @@ static ins_status query_island(struct points_query *self, bool *out_end, ins_err
     if (island == NULL) {
         return finish(self, error);
     }
+    self->search.graph_bytes_due =
+        graph_bytes_due(operation->db, island_is_tenant(island), self->vector);
+    self->search.graph_always = operation->db->options.graph_bytes_min != 0;
     search_begin_island(&self->search, &self->reader, filter, path);
     self->stage = QUERY_SCAN;
     return INS_OK;

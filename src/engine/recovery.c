@@ -1,5 +1,7 @@
 #include "engine/recovery.h"
 
+#include "engine/graph_job.h"
+
 #include <string.h>
 
 #include "base/assert.h"
@@ -332,6 +334,7 @@ ins_status recovery_run(struct ins_db *db, ins_error *error) {
         db->log_garbage = true;
         tidy_want(db);
         tidy_want_erasure(db);
+        graph_want_all(db);
         jobs_kick(db);
         points_filters_start(db); /* the last thing: from here on the request lane may run */
     }

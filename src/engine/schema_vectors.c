@@ -67,8 +67,8 @@ static bool integer_member(struct json_value object, const char *key, int64_t ma
 }
 
 /* Why it is wrong, or NULL. */
-static const char *parse_vector(struct json_value object, ins_text raw, char **at,
-                                struct schema_vector *out) {
+static const char *parse_vector(struct json_value root, struct json_value object, ins_text raw,
+                                char **at, struct schema_vector *out) {
     struct json_value name, distance, datatype;
     int64_t id, size;
     if (json_type_of(object) != JSON_OBJECT ||
@@ -98,6 +98,7 @@ static const char *parse_vector(struct json_value object, ins_text raw, char **a
         .id = (uint16_t)id, .datatype = (uint8_t)datatype_number, .dim = (uint32_t)size};
     out->distance = (ins_distance)distance_number;
     out->name = schema_keep(at, json_string(name));
+    schema_parse_graph(root, object, out);
     return NULL;
 }
 
@@ -119,7 +120,7 @@ ins_status schema_parse_vectors(struct schema *schema, struct json_value root, i
         if (!json_next(&iterator, &object) || !json_text_next(&raws, &raw)) {
             return schema_damaged(error, "vectors");
         }
-        const char *wrong = parse_vector(object, raw, at, vector);
+        const char *wrong = parse_vector(root, object, raw, at, vector);
         if (wrong == NULL && (vector->shape.id < past || vector->shape.id >= next)) {
             wrong = "vectors[].id";
         }

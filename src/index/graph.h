@@ -85,6 +85,8 @@ INS_MUST_USE ins_status graph_build(const struct graph_options *options, uint32_
                                     graph_row row, void *context, struct arena *arena,
                                     struct graph **out_graph, ins_error *error);
 void graph_free(struct graph *graph); /* takes NULL */
+/* Frees the rows: enough for writing the rest. */
+void graph_drop_rows(struct graph *graph);
 /* Bytes that a search may touch: rows, codes, factors, links. */
 uint64_t graph_bytes(const struct graph *graph);
 

@@ -90,6 +90,10 @@ void graph_free(struct graph *graph) {
     arena_free(arena, graph->purpose, graph, sizeof(*graph));
 }
 
+void graph_drop_rows(struct graph *graph) {
+    row_blocks_free(graph->arena, graph->purpose, &graph->rows);
+}
+
 static struct graph *graph_make(const struct graph_options *options, uint32_t count,
                                 struct arena *arena, enum ins_mem_purpose purpose) {
     struct graph *graph = arena_alloc_zero(arena, purpose, sizeof(*graph));

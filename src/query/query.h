@@ -13,6 +13,7 @@
 #include "payload/payload.h"
 #include "query/patches.h"
 #include "query/plan.h"
+#include "segment/graphs.h"
 #include "tenant/reader.h"
 
 /* What answers carry of a point. */
@@ -37,6 +38,15 @@ struct search_hit {
     ins_point point;
 };
 
+/* The walk over the graph of the run being searched. */
+struct search_graph {
+    bool on;     /* the run is searched by it; not yet done */
+    bool walked; /* candidates are those of the run */
+    struct graph_slots slots;
+    uint32_t effort;
+    uint32_t count, next; /* of the candidates, and the first that is not ranked */
+};
+
 struct search {
     /* Set by search_init, the same for all islands. */
     struct flat flat;
@@ -54,6 +64,14 @@ struct search {
     uint32_t hit_count;
     uint32_t free_slot;
     bool short_of_hits; /* of search_finish */
+    /* How the request wants the nearest to be looked for. */
+    bool exact, indexed_only;
+    uint32_t graph_effort;    /* as it is asked for; 0 = by the limit */
+    bool graph_always;        /* tests: whatever it costs */
+    uint64_t graph_bytes_due; /* of a vector in an extent that is to have a graph */
+    uint32_t *candidates;     /* [candidate_room] of walks, in the pool */
+    uint32_t candidate_room;
+    float *graph_query; /* where it is not flat.query; in the pool */
     /* The island being searched. */
     struct reader *reader;
     const struct filter *filter;
@@ -68,6 +86,7 @@ struct search {
     uint32_t position;               /* of the next of its values */
     struct plan plan;                /* of the filter */
     bool group_dense;                /* most rows of its group may pass */
+    struct search_graph graph;       /* of the run */
     struct patches patches;
     uint64_t rows_scanned;
 };

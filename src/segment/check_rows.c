@@ -215,5 +215,8 @@ ins_status check_rows(struct check *check, const struct extent *extent, ins_erro
     if (status == INS_OK && extent->sections[SECTION_PAYLOAD].present) {
         status = check_bytes(check, extent, SECTION_PAYLOAD, "payload", error);
     }
+    if (status == INS_OK) {
+        status = check_graphs(check, extent, error);
+    }
     return status == INS_OK ? check_fields(check, extent, error) : status;
 }

@@ -1,7 +1,8 @@
 /* A large extent: section after section, each from a pass over the source of its own.
  *
- * Passes: ids, versions, tombstones, patches, each vector's values and rows, payload, offsets,
- * field indexes. Payload stands before its offsets, since their width follows from its size. */
+ * Passes: ids, versions, tombstones, patches, each vector's values and rows, graphs (which the
+ * source has made), payload, offsets, field indexes. Payload stands before its offsets, since their
+ * width follows from its size. */
 #include "segment/segment_private.h"
 
 #define PAYLOAD_SIZES_BYTES (1u << 20)
@@ -335,6 +336,9 @@ ins_status large_rows_write(struct segment_writer *writer, const struct extent_s
     }
     if (status == INS_OK && counts->rows != 0) {
         status = large_vectors(&write, error);
+    }
+    if (status == INS_OK) {
+        status = graphs_write(writer, write.start, source, counts, error);
     }
     if (status == INS_OK && counts->rows != 0) {
         status = large_payloads(&write, error);

@@ -116,10 +116,13 @@ static bool section_expect(const struct extent *extent, bool directory, enum sec
         return extent->patch_count != 0;
     case SECTION_KILLS:
     case SECTION_MULTI:
-    case SECTION_CODES:
-    case SECTION_GRAPH:
     case SECTION_SPARSE:
         break;
+    case SECTION_CODES: /* their sizes: graphs_parse */
+    case SECTION_GRAPH:
+    case SECTION_CODE_FACTORS:
+    case SECTION_GRAPH_HEAD:
+        return rows != 0 && !extent->small;
     case SECTION_FIELD: /* its sizes: field_table_parse, field_block_parse */
         return rows != 0 && !extent->small;
     }
@@ -135,8 +138,9 @@ static uint32_t chunk_expect(const struct extent *extent, enum section_kind kind
         bool possible = said > FUSE_HEADER_BYTES && said % 8 == 0 && said <= INS_CHUNK_BYTES;
         return possible ? said : 0;
     }
-    if (kind == SECTION_DENSE) {
-        return said <= INS_CHUNK_BYTES ? said : 0; /* parse_vectors knows better */
+    if (kind == SECTION_DENSE || kind == SECTION_CODES || kind == SECTION_CODE_FACTORS ||
+        kind == SECTION_GRAPH) {
+        return said <= INS_CHUNK_BYTES ? said : 0; /* parse_vectors, graphs_parse know better */
     }
     return layout_chunk_bytes(kind);
 }
@@ -151,7 +155,18 @@ struct section_bounds {
 };
 
 static bool kind_has_numbers(uint32_t kind) {
-    return kind == SECTION_DENSE || kind == SECTION_VECTOR_ROWS || kind == SECTION_FIELD;
+    switch (kind) {
+    case SECTION_DENSE:
+    case SECTION_VECTOR_ROWS:
+    case SECTION_FIELD:
+    case SECTION_CODES:
+    case SECTION_CODE_FACTORS:
+    case SECTION_GRAPH:
+    case SECTION_GRAPH_HEAD:
+        return true;
+    default:
+        return false;
+    }
 }
 
 static struct section section_decode(const uint8_t *from) {
@@ -212,7 +227,7 @@ static const char *parse_section(struct extent *extent, struct section_bounds *b
     uint32_t kind = section.kind, order = kind << 16 | section.number;
     uint64_t size;
     bool encoding_ok;
-    if (order <= bounds->last || kind == 0 || kind > SECTION_VECTOR_ROWS) {
+    if (order <= bounds->last || kind == 0 || kind > SECTION_KIND_MAX) {
         return "section of a kind that format 1 does not have, or out of order";
     }
     bounds->last = order;
@@ -387,6 +402,9 @@ ins_status extent_parse(const struct run *run, uint64_t file, struct slice bytes
     }
     if (wrong == NULL) {
         wrong = parse_complete(&extent, bounds.directory);
+    }
+    if (wrong == NULL) {
+        wrong = graphs_parse(&extent, (run->flags & RUN_GRAPH) != 0);
     }
     if (wrong != NULL) {
         return corrupt(&extent, wrong, error);

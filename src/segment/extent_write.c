@@ -34,7 +34,7 @@ ins_status extent_write_rows(struct segment_writer *writer, const struct extent_
         }
         size = small_rows_layout(&writer->sections, source, counts, payload_bytes);
     }
-    return layout_is_small(size, row_count)
+    return layout_is_small(size, row_count) && source->graph_count == 0
                ? small_rows_write(writer, source, counts, size, out_run, error)
                : large_rows_write(writer, source, counts, out_run, error);
 }

@@ -1,6 +1,9 @@
 /* Layout: where things lie in an extent and how large they are, as functions of counts alone. The
  * writer follows them and the reader demands them, so the two cannot drift apart. */
+#include "segment/graphs.h"
 #include "segment/segment_private.h"
+
+_Static_assert(GRAPH_BLOCK_BYTES == INS_CHUNK_BYTES, "a graph walks over chunks");
 
 uint64_t layout_id_offset(uint32_t numbers, uint32_t index) {
     if (index < numbers) {
@@ -30,6 +33,10 @@ uint32_t layout_vector_chunk_bytes(uint32_t row_bytes) {
     INS_ASSERT(row_bytes > 0);
     INS_ASSERT(row_bytes <= INS_CHUNK_BYTES);
     return INS_CHUNK_BYTES / row_bytes * row_bytes;
+}
+
+uint32_t layout_graph_chunk_bytes(uint32_t row_bytes) {
+    return row_bytes << row_blocks_shift(row_bytes);
 }
 
 uint16_t layout_encoding_of(uint32_t datatype) {

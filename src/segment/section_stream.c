@@ -188,8 +188,9 @@ ins_status extent_finish_large(struct segment_writer *writer, const struct exten
         .size_64 = (uint32_t)(size / 64),
         .rows = counts->rows,
         .tombstones = counts->tombstones,
-        .flags = (source->directory ? RUN_DIRECTORY : 0u) | (uint32_t)(header_size / 64)
-                                                                << RUN_HEADER_SHIFT,
+        .flags = (source->directory ? RUN_DIRECTORY : 0u) |
+                 (source->graph_count > 0 ? RUN_GRAPH : 0u) |
+                 (uint32_t)(header_size / 64) << RUN_HEADER_SHIFT,
         .hash = hash64(header, header_size),
     };
     return sink_put(writer, header, header_size, error);

@@ -32,6 +32,8 @@ struct block_key {
 enum run_flags {
     RUN_SMALL = 1,       /* the extent is one block */
     RUN_DIRECTORY = 2,   /* rows are id directory entries (id -> incarnation) */
+    RUN_GRAPH = 4,       /* some vector has a graph (graphs.h) */
+    RUN_NO_GRAPH = 8,    /* in memory only: it was to get one, in vain */
     RUN_HEADER_SHIFT = 8 /* header size in 64-byte units above this bit; 0 when small or empty */
 };
 
@@ -67,10 +69,13 @@ enum section_kind {
     /* kept for later: */ SECTION_KILLS = 11,
     SECTION_MULTI = 12,
     SECTION_CODES = 13,
-    SECTION_GRAPH = 14,
+    SECTION_GRAPH = 14, /* links */
     SECTION_SPARSE = 15,
     SECTION_FIELD = 16,
     SECTION_VECTOR_ROWS = 17,
+    SECTION_CODE_FACTORS = 18,
+    SECTION_GRAPH_HEAD = 19,
+    SECTION_KIND_MAX = SECTION_GRAPH_HEAD,
 };
 
 /* A section's slot: its kind where that is below SECTION_SLOTS and its number is 0, which is what
@@ -81,7 +86,8 @@ enum section_kind {
 
 struct section {
     bool present;
-    uint16_t kind, number; /* number: the vector's id (dense, vector rows), fields.h, else 0 */
+    uint16_t kind, number; /* number: the vector's id (dense, vector rows, graphs), fields.h,
+                               else 0 */
     uint16_t encoding;
     uint64_t offset; /* from the extent's start */
     uint64_t size;
@@ -247,6 +253,9 @@ struct extent_source {
     /* What a large extent is indexed by, in tables of at most FIELD_COLUMNS_MAX columns. */
     struct payload_columns *const *columns; /* [column_table_count] */
     uint32_t column_table_count;
+    const struct extent_graph
+        *graphs; /* [graph_count], by graphs.h; an extent with some is large */
+    uint32_t graph_count;
     /* `vector`: which of `vectors` a pass with VECTOR or PRESENCE is about. */
     ins_status (*rewind)(void *context, enum extent_need need, uint32_t vector, ins_error *error);
     /* *out_end at the end. What `out` points to lives until the next call. */

@@ -48,7 +48,7 @@ _Static_assert(SEGMENT_SCOPES_PER_PIECE *SEGMENT_SCOPE_BYTES <= SEGMENT_PIECE_BY
 #define EXTENT_HEADER_BYTES 80u
 #define EXTENT_SECTION_BYTES 40u
 #define EXTENT_HEADER_BYTES_MAX (1u << 20) /* a header is one block */
-#define EXTENT_SECTION_COUNT_MAX (SECTION_SLOTS - 1 + 2 * INS_VECTORS_MAX + 2 * FIELD_TABLES_MAX)
+#define EXTENT_SECTION_COUNT_MAX (SECTION_SLOTS - 1 + 6 * INS_VECTORS_MAX + 2 * FIELD_TABLES_MAX)
 #define EXTENT_HASHES_MAX                                                                          \
     ((EXTENT_HEADER_BYTES_MAX - EXTENT_HEADER_BYTES -                                              \
       EXTENT_SECTION_COUNT_MAX * EXTENT_SECTION_BYTES) /                                           \
@@ -73,6 +73,8 @@ uint64_t layout_tombstones_bytes(uint32_t count, uint32_t numbers, bool wide);
 uint32_t layout_chunk_bytes(enum section_kind kind);
 /* Whole rows of one vector. */
 uint32_t layout_vector_chunk_bytes(uint32_t row_bytes);
+/* Whole rows of a part of a graph, a power of two of them. */
+uint32_t layout_graph_chunk_bytes(uint32_t row_bytes);
 /* What a section of dense values says of their type, and the reverse (0: of none). */
 uint16_t layout_encoding_of(uint32_t datatype);
 uint32_t layout_encoding_bytes(uint16_t encoding);
@@ -179,6 +181,16 @@ struct segment_writer;
 INS_MUST_USE ins_status fields_write(struct segment_writer *to, uint64_t extent_start,
                                      const struct extent_source *source, uint32_t row_count,
                                      uint32_t table, bool *out_written, ins_error *error);
+
+/* ---- Graphs (graphs.c) ----------------------------------------------------------------------- */
+
+struct extent_counts;
+/* The sections of all graphs of the source. */
+INS_MUST_USE ins_status graphs_write(struct segment_writer *to, uint64_t extent_start,
+                                     const struct extent_source *source,
+                                     const struct extent_counts *counts, ins_error *error);
+/* Why the extent's sections of graphs are wrong, or NULL. */
+const char *graphs_parse(const struct extent *extent, bool expected);
 
 /* ---- Writer -------------------------------------------------------------------------------- */
 
@@ -379,6 +391,9 @@ INS_MUST_USE ins_status check_rows(struct check *check, const struct extent *ext
 INS_MUST_USE ins_status check_directory_run(struct check *check, const struct extent *extent,
                                             ins_error *error);
 
+/* Its graphs; called by check_rows. */
+INS_MUST_USE ins_status check_graphs(struct check *check, const struct extent *extent,
+                                     ins_error *error);
 /* Its field indexes; called by check_rows. */
 INS_MUST_USE ins_status check_fields(struct check *check, const struct extent *extent,
                                      ins_error *error);

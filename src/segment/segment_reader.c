@@ -177,12 +177,15 @@ static const char *check_run(const struct run_entry *entry, uint64_t offset, uin
     const struct run *run = &entry->run;
     uint32_t header = run->flags >> RUN_HEADER_SHIFT;
     bool small = (run->flags & RUN_SMALL) != 0;
-    if ((run->flags & 0xffu & ~(uint32_t)(RUN_SMALL | RUN_DIRECTORY)) != 0) {
+    if ((run->flags & 0xffu & ~(uint32_t)(RUN_SMALL | RUN_DIRECTORY | RUN_GRAPH)) != 0) {
         return "unknown flags";
+    }
+    if ((run->flags & RUN_GRAPH) != 0 && (run->flags & (RUN_SMALL | RUN_DIRECTORY)) != 0) {
+        return "a graph where none can be";
     }
     if (bytes == 0) {
         bool empty = offset == 0 && run->rows == 0 && run->tombstones == 0 && !small &&
-                     header == 0 && run->hash == 0;
+                     header == 0 && run->hash == 0 && (run->flags & RUN_GRAPH) == 0;
         return empty ? NULL : "an entry without bytes that holds something";
     }
     if (run->rows == 0 && run->tombstones == 0) {

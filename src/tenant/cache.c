@@ -44,7 +44,7 @@ struct cache {
     ins_timer starved_timer;
     uint8_t *bounce; /* read lane's */
     uint32_t loading;
-    uint64_t limit_bytes;
+    uint64_t limit_bytes, lent_bytes;
     struct cache_stats stats;
 };
 
@@ -201,7 +201,7 @@ static void starved_check(ins_timer *timer) {
             &waiter->error, INS_UNAVAILABLE, 1,
             "no room to read %llu bytes: all of the cache's share (%llu bytes) is in use by other "
             "requests; raise the memory budget or ask less at once",
-            (unsigned long long)waiter->starved_bytes, (unsigned long long)cache->limit_bytes);
+            (unsigned long long)waiter->starved_bytes, (unsigned long long)cache_limit(cache));
         if (waiter->pending == 0) {
             post(cache, INS_LANE_REQUEST, &waiter->task);
         }
@@ -372,6 +372,35 @@ void cache_unpin(struct cache *cache, struct block *block) {
             starved_remove_all(cache);
         }
     }
+}
+
+/* ---- Lending ---- */
+
+bool cache_lend(struct cache *cache, uint64_t bytes) {
+    if (bytes > cache->limit_bytes / 2 - cache->lent_bytes) {
+        return false;
+    }
+    while (!arena_move_limit(cache->arena, INS_MEM_CACHE, INS_MEM_GRAPH, bytes)) {
+        if (!evict_one(cache)) {
+            return false;
+        }
+    }
+    cache->lent_bytes += bytes;
+    return true;
+}
+
+void cache_take_back(struct cache *cache, uint64_t bytes) {
+    INS_ASSERT(bytes <= cache->lent_bytes);
+    bool moved = arena_move_limit(cache->arena, INS_MEM_GRAPH, INS_MEM_CACHE, bytes);
+    INS_ASSERT(moved);
+    cache->lent_bytes -= bytes;
+    if (cache->starved != NULL) {
+        starved_remove_all(cache);
+    }
+}
+
+uint64_t cache_limit(const struct cache *cache) {
+    return cache->limit_bytes - cache->lent_bytes;
 }
 
 void cache_get_stats(const struct cache *cache, struct cache_stats *out_stats) {

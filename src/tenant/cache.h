@@ -60,6 +60,13 @@ void cache_drop_all(struct cache *cache);
 /* Before a database is taken down with operations under way: nobody who stands in line is told any
  * more. */
 void cache_abandon(struct cache *cache);
+/* Lends `bytes` of its share to INS_MEM_GRAPH, blocks that nobody holds go for it. False, and
+ * nothing is lent, when more than half of the share would be, or too much of it is held. */
+INS_MUST_USE bool cache_lend(struct cache *cache, uint64_t bytes);
+/* `bytes` as lent; everything charged to them is freed. */
+void cache_take_back(struct cache *cache, uint64_t bytes);
+/* Of the share, what is not lent. */
+uint64_t cache_limit(const struct cache *cache);
 void cache_get_stats(const struct cache *cache, struct cache_stats *out_stats);
 
 #endif

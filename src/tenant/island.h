@@ -29,12 +29,14 @@ struct island {
     uint64_t incarnation;
     struct run *runs;          /* [run_capacity], oldest first */
     struct island_mem *mem[2]; /* of the active and the frozen generation, by slot */
-    struct island *merge_next;
+    struct island *merge_next, *graph_next;
     char *name;
     uint16_t name_size;
     uint8_t run_count, run_capacity;
     uint8_t flags;
     uint8_t merge_reason; /* why it stands in the merge queue */
+    uint8_t runs_held;    /* so many of the oldest runs a graph is made of: merges leave them */
+    bool graph_queued;
     uint32_t pins;
     uint32_t dead_most; /* at most so many rows and tombstones of its runs count for nothing */
 };

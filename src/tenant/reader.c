@@ -262,8 +262,8 @@ void reader_trim(struct reader *reader, const struct place *place) {
     }
 }
 
-static ins_status load_section(struct reader *reader, uint32_t run_index, uint32_t slot,
-                               ins_error *error) {
+ins_status reader_load_slot(struct reader *reader, uint32_t run_index, uint32_t slot,
+                            ins_error *error) {
     struct reader_run *run = &reader->runs[run_index];
     struct section section = extent_slot_section(&run->extent, slot);
     if (!section.present) {
@@ -296,7 +296,7 @@ ins_status reader_load(struct reader *reader, ins_error *error) {
     ins_status result = INS_OK;
     for (uint32_t run = 0; run < reader->run_count; run++) {
         for (int i = 0; i < kind_count && reader->runs[run].loaded; i++) {
-            status = load_section(reader, run, kinds[i], error);
+            status = reader_load_slot(reader, run, kinds[i], error);
             if (status != INS_OK && status != INS_AGAIN) {
                 return status;
             }
@@ -519,7 +519,8 @@ ins_status reader_run_vector(struct reader *reader, uint32_t run, const struct v
                         (unsigned long long)extent->file, (unsigned long long)extent->offset,
                         shape->id, out->row_bytes, vector_bytes(shape));
     }
-    return out->rows_slot == SLOT_NONE ? INS_OK : load_section(reader, run, out->rows_slot, error);
+    return out->rows_slot == SLOT_NONE ? INS_OK
+                                       : reader_load_slot(reader, run, out->rows_slot, error);
 }
 
 ins_status reader_vector_row(const struct reader *reader, uint32_t run,

@@ -29,6 +29,10 @@ struct read_context {
     uint32_t active_slot;
     uint64_t durable_lsn;
     uint64_t filtered_reads, filtered_rows; /* reads with a filter; rows they looked at singly */
+    struct { /* of searches in graphs */
+        uint64_t searches, fallbacks;
+        char damage[INS_ERROR_MESSAGE_MAX]; /* that the last fallback met */
+    } graphs;
 };
 
 struct reader_chunks {      /* one section of one run */
@@ -89,6 +93,9 @@ INS_MUST_USE ins_status reader_load(struct reader *reader, ins_error *error);
 /* Pins one chunk of a section; *out_data its bytes. Missing sections: INS_CORRUPT. */
 INS_MUST_USE ins_status reader_chunk(struct reader *reader, uint32_t run, uint32_t slot,
                                      uint32_t chunk, const uint8_t **out_data, ins_error *error);
+/* Pins all chunks of a section, if there is one. */
+INS_MUST_USE ins_status reader_load_slot(struct reader *reader, uint32_t run, uint32_t slot,
+                                         ins_error *error);
 /* Unpins the section's chunks except `keep` (UINT32_MAX: all go). Small extents stay whole. */
 void reader_release_chunks(struct reader *reader, uint32_t run, uint32_t slot, uint32_t keep);
 

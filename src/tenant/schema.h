@@ -10,9 +10,17 @@
 #include "payload/payload.h"
 #include "tenant/table.h"
 
+/* Whether extents get graphs of a vector (engine/schema_graph.c). */
+struct vector_graph {
+    bool common, tenants; /* in common islands, in those of tenants */
+    uint16_t effort;      /* of building */
+    uint64_t bytes_min;   /* of values in an extent: below it is scanned */
+};
+
 struct schema_vector {
     struct vector_shape shape;
     ins_distance distance;
+    struct vector_graph graph;
     ins_text name;     /* "" = the unnamed one; slices of the schema's text */
     ins_text settings; /* JSON object */
 };

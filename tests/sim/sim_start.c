@@ -383,6 +383,7 @@ static void fill_query(struct sim *sim, struct sim_slot *slot, const struct mode
     ins_points_request *request = &slot->points_request;
     uint64_t seed = ++sim->next_seed;
     request->limit = 1 + sim_below(random, sim->config.views ? 400 : 12);
+    request->graph_effort = 2 * MODEL_IDS; /* walks find all that is there */
     request->offset = sim_once_in(random, 4) ? sim_below(random, 5) : 0;
     if (!sim_query_vector(sim, slot, shape)) {
         request->vector = slot->vector; /* refused: there is no such vector */

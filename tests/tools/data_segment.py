@@ -1,14 +1,16 @@
 """Segments: their tables and the rows of their extents. From docs/FORMATS.md alone."""
 
+import math
 import struct
 from dataclasses import dataclass, field
 
 import data_directory
 import data_fields
+import data_graphs
 from data_base import (PAGE, as_float32, hash64, number_id, require, u16, u32, u64, up, uuid_id, words,
                        zero)
 
-SMALL, DIRECTORY = 1, 2  # flags of a directory entry
+SMALL, DIRECTORY, GRAPH = 1, 2, 4  # flags of a directory entry
 IDS, VERSIONS, TOMBSTONES, DENSE, OFFSETS, PAYLOAD, BLOCKS, INDEX, FILTER = range(1, 10)
 PATCHES, FIELD, VECTOR_ROWS = 10, 16, 17
 SMALL_MAX, SMALL_FEW, SMALL_FEW_MAX = 64 << 10, 64, 1 << 20
@@ -90,7 +92,7 @@ def extents(data, entry):
         place = f"{name} island {incarnation}"
         require(before is None or before < (scope, incarnation, high), place, "order of the directory")
         before = scope, incarnation, high
-        require(low < high and key == 0 and flags & 0xFC == 0, place, "directory entry")
+        require(low < high and key == 0 and flags & 0xF8 == 0, place, "directory entry")
         run = Run(low, high, entry["number"], place)
         if size == 0:
             require(offset == rows == dead == u64(one, 56) == 0, place, "an entry without bytes")
@@ -145,7 +147,7 @@ class Extent:
     def sections(self):
         """kind → (encoding, bytes), chunks and gaps verified; of vectors and field indexes
         (kind, number) → the same."""
-        head, found, ends = self.header, {}, []
+        head, found, ends, self.graph_parts = self.header, {}, [], {}
         count, chunk_count = u16(head, 68), u32(head, 64)
         hashes = words(head, 80 + 40 * count, chunk_count)
         used, before = 0, (0, 0)
@@ -153,7 +155,7 @@ class Extent:
             kind, number, encoding, flags, at, size, source, chunk, first = struct.unpack_from(
                 "<4H3Q2I", head, 80 + 40 * i)
             place = f"{self.place} section {kind}"
-            numbered = kind in (DENSE, VECTOR_ROWS, FIELD)
+            numbered = kind in (DENSE, VECTOR_ROWS, FIELD) + data_graphs.KINDS
             require((kind, number) > before and flags == source == 0 and size > 0 and
                     (number == 0 or numbered), place, "its entry")
             require(at + size <= len(self.data), place, "its place")
@@ -168,6 +170,8 @@ class Extent:
                         place, "hash of a chunk")
                 used += len(pieces)
             ends.append((at, at + size))
+            if kind in data_graphs.KINDS:
+                self.graph_parts.setdefault(number, {})[kind] = chunk, data
             found[(kind, number) if numbered else kind] = encoding, data
         require(used == chunk_count, self.place, "chunk hashes")
         self.gaps(ends, 80 + 40 * count + 8 * chunk_count)
@@ -218,6 +222,28 @@ class Extent:
                 found[row][number] = as_float32(data[i * step:(i + 1) * step], encoding)
         return found
 
+    def graphs(self, sections):
+        require(bool(u32(self.entry, 52) & GRAPH) == bool(self.graph_parts) and
+                not (self.small and self.graph_parts), self.place, "graphs")
+        for number, parts in self.graph_parts.items():
+            place = f"{self.place} graph of vector {number}"
+            require((DENSE, number) in sections, place, "without values")
+            width, data = sections[DENSE, number]
+            count = self.rows
+            if (VECTOR_ROWS, number) in sections:
+                count = len(sections[VECTOR_ROWS, number][1]) // 4
+            step = len(data) // count
+
+            def values(row, kind, data=data, step=step, width=width):
+                one = data[row * step:(row + 1) * step]
+                floats = struct.unpack(f"<{step // width}f", as_float32(one, width))
+                if width == 1 and kind != 2:  # bytes of a cosine: rows of length one
+                    length = math.sqrt(sum(a * a for a in floats)) or 1.0
+                    floats = [a / length for a in floats]
+                return floats
+
+            require(data_graphs.verify(parts, step // width, values, place) == count, place, "rows")
+
     def points(self, sections):
         run, width = self.run, 8 if self.wide else 4
         plain = {one for one in sections if not isinstance(one, tuple)}
@@ -232,6 +258,7 @@ class Extent:
             require(end == len(sections[IDS][1]), self.place, "size of the ids")
             versions = self.versions(sections[VERSIONS][1], 0, self.rows)
             self.fields(sections)
+            self.graphs(sections)
             require(sections[VERSIONS][0] == width, self.place, "encoding of the versions")
             run.points = dict(zip(ids, zip(versions, self.vectors(sections), self.payloads(sections))))
             if self.patches > 0:

@@ -6,6 +6,8 @@
 void kit_open(struct kit *kit) {
     struct arena_options options = {.limit_bytes = 128 * INS_MIB, .plain_pages = true};
     options.purpose_limit_bytes[INS_MEM_JOB] = 64 * INS_MIB;
+    options.purpose_limit_bytes[INS_MEM_CACHE] = 32 * INS_MIB; /* graphs that tests build */
+    options.purpose_limit_bytes[INS_MEM_QUERY] = 8 * INS_MIB;
     struct store_memory_options store_options = {.seed = 1};
     assert_int_equal(arena_open(&options, &kit->arena, NULL), INS_OK);
     assert_int_equal(store_memory_open(&store_options, &kit->store), INS_OK);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "segment/graphs.h"
 #include "segment/segment_private.h"
 
 #define FILE_NUMBER 21u
@@ -23,6 +24,38 @@ struct bed {
     uint32_t run_count;
 };
 
+struct live_rows {
+    const struct kit_row *rows;
+    uint32_t count, at;
+    struct vector_shape shape;
+    float values[64];
+};
+
+/* Rows come in order, tombstones among them are passed. */
+static const float *live_row(void *context, uint32_t row) {
+    struct live_rows *live = context;
+    (void)row;
+    while (live->rows[live->at].tombstone) {
+        live->at++;
+    }
+    kit_vector(&live->rows[live->at++].id, &live->shape, live->values);
+    return live->values;
+}
+
+static struct graph *bed_graph(struct bed *bed, const struct kit_source *source) {
+    struct live_rows live = {.rows = source->rows, .shape = source->shapes[0]};
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < source->count; i++) {
+        count += !source->rows[i].tombstone;
+    }
+    struct graph_options options = {
+        .dim = live.shape.dim, .metric = INDEX_L2, .type = ROW_F16, .seed = 3};
+    struct graph *graph;
+    assert_int_equal(graph_build(&options, count, live_row, &live, bed->kit.arena, &graph, NULL),
+                     INS_OK);
+    return graph;
+}
+
 static void bed_add(struct bed *bed, struct segment_writer *writer, const struct kit_shape *shape,
                     uint32_t dim, bool directory) {
     uint32_t count;
@@ -34,8 +67,14 @@ static void bed_add(struct bed *bed, struct segment_writer *writer, const struct
     source.source.version_low = shape->version_low;
     source.source.version_high = shape->version_high;
     source.source.directory = directory;
+    bool has_graph = !directory && shape->numbers > 1000;
+    struct extent_graph graph = {.vector = 0, .graph = has_graph ? bed_graph(bed, &source) : NULL};
+    source.source.graphs = &graph;
+    source.source.graph_count = has_graph;
     struct run *run = &bed->runs[bed->run_count++];
     assert_int_equal(segment_writer_extent(writer, &source.source, run, NULL), INS_OK);
+    assert_int_equal((run->flags & RUN_GRAPH) != 0, has_graph);
+    graph_free((struct graph *)(uintptr_t)graph.graph);
     kit_source_fini(&source);
     free(rows);
 }
@@ -249,6 +288,13 @@ static void test_flip_large(void **state) {
             flip(&bed, end);
         }
     }
+    static const uint32_t graphs[] = {SECTION_CODES, SECTION_GRAPH, SECTION_CODE_FACTORS,
+                                      SECTION_GRAPH_HEAD};
+    for (uint32_t i = 0; i < 4; i++) {
+        uint64_t begin = (uint64_t)(bed_section_bytes(&bed, 4, graphs[i]) - bed.bytes);
+        flip(&bed, begin);
+        flip(&bed, begin + load_u64(bed_section(&bed, 4, graphs[i]) + 16) - 1);
+    }
     bed_close(&bed);
 }
 
@@ -334,6 +380,55 @@ static void test_rows_named(void **state) {
     bed_close(&bed);
 }
 
+/* Goal: graphs that lie are named, and none is taken for a part of another. Method: as above. */
+static void test_graphs_named(void **state) {
+    (void)state;
+    struct bed bed;
+    bed_open(&bed, true);
+    uint32_t count = bed.runs[4].rows;
+    uint8_t *links = bed_section_bytes(&bed, 4, SECTION_GRAPH);
+    store_u32(links, count);
+    expect_named(&bed, "a link out of range, row 0");
+    store_u32(links + 7 * 128, 7);
+    expect_named(&bed, "a link to itself, row 7");
+    store_u32(links + 128, load_u32(links + 132));
+    expect_named(&bed, "a link twice, row 1");
+    store_u32(links, GRAPH_NONE);
+    expect_named(&bed, "a link behind the end of its list, row 0");
+    memset(links, 0xff, (size_t)count * 128);
+    expect_named(&bed, "most rows cannot be reached; those that can, row 256");
+    bed_section_bytes(&bed, 4, SECTION_CODES)[3] ^= 0x80;
+    expect_named(&bed, "a code that is not that of its values, row 0");
+    bed_section_bytes(&bed, 4, SECTION_CODE_FACTORS)[7] ^= 0x80;
+    expect_named(&bed, "a code that is not that of its values, row 0");
+    bed_section_bytes(&bed, 4, SECTION_DENSE)[3] ^= 0x40;
+    expect_named(&bed, "a code that is not that of its values, row 0");
+    uint8_t *head = bed_section_bytes(&bed, 4, SECTION_GRAPH_HEAD);
+    static const uint32_t words[] = {0, 4, 8, 12, 24, 28};
+    for (uint32_t i = 0; i < 6; i++) {
+        store_u32(head + words[i], 77);
+        expect_named(&bed, "a head that contradicts its values");
+    }
+    store_u32(head + GRAPH_HEAD_BYTES, 0x7fc00000);
+    expect_named(&bed, "a centre that is no number");
+    store_u32(head + graph_head_bytes(32, 0), count);
+    expect_named(&bed, "a sample out of range");
+    store_u64(head + 16, 4); /* another rotation */
+    expect_named(&bed, "a code that is not that of its values");
+    store_u32(bed_entry(&bed, 4) + 52, load_u32(bed_entry(&bed, 4) + 52) & ~(uint32_t)RUN_GRAPH);
+    expect_named(&bed, "graphs differ from the directory's");
+    store_u32(bed_entry(&bed, 5) + 52, load_u32(bed_entry(&bed, 5) + 52) | RUN_GRAPH);
+    expect_named(&bed, "a graph where none can be");
+    store_u32(bed_section(&bed, 4, SECTION_CODES) + 32, 1600);
+    expect_named(&bed, "");
+    uint8_t *factors = bed_section(&bed, 4, SECTION_CODE_FACTORS);
+    store_u64(factors + 16, load_u64(factors + 16) - 8);
+    expect_named(&bed, "a graph that contradicts its values");
+    store_u16(bed_section(&bed, 4, SECTION_GRAPH_HEAD) + 2, 1);
+    expect_named(&bed, "a part of a graph without its head");
+    bed_close(&bed);
+}
+
 /* Goal: damage in id directories that right hashes cover is named. Method: as above. */
 static void test_directory_named(void **state) {
     (void)state;
@@ -385,7 +480,7 @@ static void test_tables_named(void **state) {
     expect_named(&bed, "directory entry 0: extent outside the file");
     store_u32(bed_entry(&bed, 0) + 48, 1);
     expect_named(&bed, "directory entry 0: sealed with a key");
-    store_u32(bed_entry(&bed, 0) + 52, 4);
+    store_u32(bed_entry(&bed, 0) + 52, RUN_NO_GRAPH);
     expect_named(&bed, "directory entry 0: unknown flags");
     store_u32(bed_entry(&bed, 0) + 52, 0);
     expect_named(&bed, "directory entry 0: impossible header size");
@@ -453,15 +548,11 @@ static void test_check_failures(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_seal),
-        cmocka_unit_test(test_flip_every_byte),
-        cmocka_unit_test(test_flip_large),
-        cmocka_unit_test(test_truncate),
-        cmocka_unit_test(test_longer),
-        cmocka_unit_test(test_rows_named),
-        cmocka_unit_test(test_directory_named),
-        cmocka_unit_test(test_tables_named),
-        cmocka_unit_test(test_check_failures),
+        cmocka_unit_test(test_seal),         cmocka_unit_test(test_flip_every_byte),
+        cmocka_unit_test(test_flip_large),   cmocka_unit_test(test_truncate),
+        cmocka_unit_test(test_longer),       cmocka_unit_test(test_rows_named),
+        cmocka_unit_test(test_graphs_named), cmocka_unit_test(test_directory_named),
+        cmocka_unit_test(test_tables_named), cmocka_unit_test(test_check_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

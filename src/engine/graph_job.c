@@ -1,0 +1,523 @@
+#include "engine/graph_job.h"
+
+#include <math.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "engine/directory_view.h"
+#include "engine/field_columns.h"
+#include "engine/jobs.h"
+#include "engine/merge_private.h"
+#include "segment/graphs.h"
+
+#define READ_SLICE 4096u /* rows that are read before others get the lane: some 2 ms */
+#define BUILD_SLICE 32u  /* insertions: some 3 ms */
+#define HALF_LEAST 1e-3f /* rows whose largest number lies between these lose little as halves */
+#define HALF_MOST 3e4f
+
+enum graph_stage { GRAPH_OPEN, GRAPH_MEASURE, GRAPH_LOAD, GRAPH_BUILD, GRAPH_WRITE };
+
+struct graph_job {
+    ins_task task;
+    struct ins_db *db;
+    struct merge_item item; /* its only window is the run */
+    struct run run;
+    bool tenant; /* of the island */
+    uint64_t lent;
+    ins_status status;
+    ins_error error;
+    bool failed; /* of writing: for good */
+    _Atomic bool cancelled;
+    /* Background lane. */
+    enum graph_stage stage;
+    struct read_ahead ahead;
+    struct merge_rows rows;
+    uint32_t vector; /* of rows.shapes, whose graph is made */
+    float *values;   /* [dim] of a row */
+    float most;      /* largest absolute value of the vector's rows */
+    uint32_t count;
+    struct graph_builder *builder;
+    struct graph *built[INS_VECTORS_MAX];
+    struct extent_graph graphs[INS_VECTORS_MAX]; /* the same for the writer */
+    uint32_t graph_count;
+    struct segment_info info;
+};
+
+/* ---- What is wanted ---- */
+
+uint64_t graph_bytes_due(const struct ins_db *db, bool tenant, const struct schema_vector *vector) {
+    const struct vector_graph *graph = &vector->graph;
+    if (!(tenant ? graph->tenants : graph->common)) {
+        return UINT64_MAX;
+    }
+    return db->options.graph_bytes_min != 0 ? db->options.graph_bytes_min : graph->bytes_min;
+}
+
+bool graph_is_due(const struct ins_db *db, bool tenant, const struct schema_vector *vector,
+                  uint64_t rows) {
+    return rows > 1 && rows <= GRAPH_ROWS_MAX &&
+           rows * vector_bytes(&vector->shape) >= graph_bytes_due(db, tenant, vector);
+}
+
+static bool run_wants(const struct ins_db *db, const struct island *island, const struct run *run) {
+    const struct schema *schema = island->scope->schema;
+    if (schema == NULL || (island->flags & ISLAND_DIRECTORY) != 0 ||
+        (run->flags & (RUN_GRAPH | RUN_NO_GRAPH)) != 0) {
+        return false;
+    }
+    for (uint32_t i = 0; i < schema->vector_count; i++) {
+        if (graph_is_due(db, island_is_tenant(island), &schema->vectors[i], run->rows)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The largest of the runs that want one; UINT32_MAX: none does. */
+static uint32_t choose_run(const struct ins_db *db, const struct island *island) {
+    uint32_t best = UINT32_MAX;
+    for (uint32_t i = 0; i < island->run_count; i++) {
+        if (run_wants(db, island, &island->runs[i]) &&
+            (best == UINT32_MAX || island->runs[i].rows > island->runs[best].rows)) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+void graph_want(struct ins_db *db, struct island *island) {
+    if (island->graph_queued || (island->flags & ISLAND_DROPPED) != 0 ||
+        choose_run(db, island) == UINT32_MAX) {
+        return;
+    }
+    island->graph_queued = true;
+    island->graph_next = NULL;
+    island_pin(island);
+    *(db->graph_last != NULL ? &db->graph_last->graph_next : &db->graph_first) = island;
+    db->graph_last = island;
+}
+
+static void want_again(struct ins_db *db, struct scope *scope) {
+    for (struct island *island = scope->islands; island != NULL; island = island->scope_next) {
+        for (uint32_t i = 0; i < island->run_count; i++) {
+            island->runs[i].flags &= ~(uint32_t)RUN_NO_GRAPH;
+        }
+        graph_want(db, island);
+    }
+}
+
+void graph_want_scope(struct ins_db *db, struct scope *scope) {
+    want_again(db, scope);
+    for (struct scope *shard = scope->keys; shard != NULL; shard = shard->key_next) {
+        want_again(db, shard);
+    }
+}
+
+void graph_want_all(struct ins_db *db) {
+    const struct table *table = &db->islands.by_incarnation;
+    for (uint64_t bucket = 0; bucket < table->bucket_count; bucket++) {
+        for (struct table_node *node = table_bucket(table, bucket); node != NULL;
+             node = node->next) {
+            graph_want(db, (struct island *)(void *)node); /* the first member */
+        }
+    }
+}
+
+static struct island *queue_take(struct ins_db *db) {
+    struct island *island = db->graph_first;
+    if (island != NULL) {
+        db->graph_first = island->graph_next;
+        db->graph_last = db->graph_first == NULL ? NULL : db->graph_last;
+        island->graph_next = NULL;
+        island->graph_queued = false;
+    }
+    return island;
+}
+
+/* ---- Background lane: reading ---- */
+
+static const struct schema_vector *vector_of(const struct graph_job *job) {
+    return schema_vector_of(job->item.schema, job->rows.shapes[job->vector].id);
+}
+
+static struct graph_options options_of(const struct schema_vector *vector, float most) {
+    struct graph_options options = {.dim = vector->shape.dim,
+                                    .metric =
+                                        vector->distance == INS_DISTANCE_DOT ? INDEX_DOT : INDEX_L2,
+                                    .type = ROW_F16,
+                                    .build_effort = vector->graph.effort};
+    if (vector->shape.datatype == INS_UINT8 && vector->distance != INS_DISTANCE_COSINE) {
+        options.type = ROW_U8;
+    } else if (most < HALF_LEAST || most > HALF_MOST) {
+        options.type = ROW_F32;
+    }
+    return options;
+}
+
+/* Values whose size nobody knows before they are read. */
+static bool is_measured(const struct schema_vector *vector) {
+    return vector->shape.datatype == INS_FLOAT32 && vector->distance != INS_DISTANCE_COSINE;
+}
+
+/* Rows as the walk compares them: those of a cosine have a length of one. */
+static void load_values(const struct graph_job *job, const struct schema_vector *vector,
+                        const void *stored) {
+    vector_load(&vector->shape, stored, job->values);
+    if (vector->distance == INS_DISTANCE_COSINE && vector->shape.datatype == INS_UINT8) {
+        kernel_normalize_f32(job->values, vector->shape.dim, job->values);
+    }
+}
+
+static void take_row(struct graph_job *job, const struct schema_vector *vector,
+                     const void *stored) {
+    load_values(job, vector, stored);
+    if (job->stage == GRAPH_LOAD) {
+        graph_build_add(job->builder, job->values);
+        return;
+    }
+    for (uint32_t i = 0; i < vector->shape.dim; i++) {
+        float value = fabsf(job->values[i]);
+        job->most = value > job->most ? value : job->most;
+    }
+}
+
+/* Of the pass over the vector's rows the next slice. */
+static ins_status read_slice(struct graph_job *job, bool *out_end) {
+    const struct schema_vector *vector = vector_of(job);
+    ins_status status = INS_OK;
+    *out_end = false;
+    for (uint32_t i = 0; i < READ_SLICE && status == INS_OK && !*out_end; i++) {
+        struct extent_row row;
+        status = merge_rows_next(&job->rows, &row, out_end, &job->error);
+        if (status == INS_OK && !*out_end && !row.tombstone && row.vector != NULL) {
+            take_row(job, vector, row.vector);
+        }
+    }
+    return status;
+}
+
+static ins_status begin_pass(struct graph_job *job, enum graph_stage stage) {
+    job->stage = stage;
+    return merge_rows_rewind(&job->rows, EXTENT_NEED_VECTOR, job->vector, &job->error);
+}
+
+static void free_values(struct graph_job *job, const struct schema_vector *vector) {
+    arena_free(job->db->arena, INS_MEM_GRAPH, job->values, vector->shape.dim * sizeof(float));
+    job->values = NULL;
+}
+
+/* ---- Background lane: one vector after the other ---- */
+
+static ins_status open_rows(struct graph_job *job) {
+    const struct merge_item *item = &job->item;
+    ins_status status = merge_rows_open(&job->rows, item, item->window, &job->error);
+    job->rows.keep_tombstones = true; /* the run stays what it is */
+    return status;
+}
+
+/* Rows of the run that have the vector. */
+static uint32_t count_of(const struct graph_job *job, const struct schema_vector *vector) {
+    struct extent_vector values;
+    const struct extent *extent = row_stream_extent(job->rows.inputs[0].stream);
+    return extent_vector(extent, vector->shape.id, &values) ? values.count : 0;
+}
+
+/* Finds the next vector that is to have a graph, from job->vector on. */
+static ins_status begin_vector(struct graph_job *job) {
+    struct ins_db *db = job->db;
+    for (; job->vector < job->rows.shape_count; job->vector++) {
+        const struct schema_vector *vector = vector_of(job);
+        job->count = count_of(job, vector);
+        if (!graph_is_due(db, job->tenant, vector, job->count)) {
+            continue;
+        }
+        job->most = 1;
+        job->values = arena_alloc(db->arena, INS_MEM_GRAPH, vector->shape.dim * sizeof(float));
+        if (job->values == NULL) {
+            return ins_fail(&job->error, INS_FULL, "no memory for a row of %u numbers",
+                            vector->shape.dim);
+        }
+        if (is_measured(vector)) {
+            job->most = 0;
+            return begin_pass(job, GRAPH_MEASURE);
+        }
+        job->stage = GRAPH_MEASURE;
+        return INS_OK;
+    }
+    job->stage = GRAPH_WRITE;
+    merge_rows_close(&job->rows);
+    return INS_OK;
+}
+
+static ins_status begin_load(struct graph_job *job) {
+    struct graph_options options = options_of(vector_of(job), job->most);
+    options.seed = job->item.incarnation * 0x9e3779b97f4a7c15ull + job->rows.version_high;
+    ins_status status = graph_build_begin(&options, job->count, job->db->arena, INS_MEM_GRAPH,
+                                          &job->builder, &job->error);
+    return status == INS_OK ? begin_pass(job, GRAPH_LOAD) : status;
+}
+
+static ins_status end_vector(struct graph_job *job) {
+    struct graph *graph = graph_build_take(job->builder);
+    job->builder = NULL;
+    graph_drop_rows(graph);
+    job->built[job->graph_count] = graph;
+    job->graphs[job->graph_count++] = (struct extent_graph){.vector = job->vector, .graph = graph};
+    free_values(job, vector_of(job));
+    job->vector++;
+    return begin_vector(job);
+}
+
+/* ---- Background lane: writing ---- */
+
+static ins_status write_run(struct graph_job *job, struct segment_writer *writer,
+                            struct field_columns *columns) {
+    struct merge_item *item = &job->item;
+    ins_status status = open_rows(job);
+    if (status != INS_OK) {
+        return status;
+    }
+    field_columns_of(columns, item->schema);
+    struct merge_rows *rows = &job->rows;
+    struct extent_source source = {.context = rows,
+                                   .scope = item->scope,
+                                   .incarnation = item->incarnation,
+                                   .version_low = rows->version_low,
+                                   .version_high = rows->version_high,
+                                   .vectors = rows->shapes,
+                                   .vector_count = rows->shape_count,
+                                   .columns = columns->tables,
+                                   .column_table_count = columns->table_count,
+                                   .graphs = job->graphs,
+                                   .graph_count = job->graph_count,
+                                   .sparse = rows->sparse,
+                                   .rewind = merge_rows_rewind,
+                                   .next = merge_rows_next};
+    return segment_writer_extent(writer, &source, &item->merged, &job->error);
+}
+
+static ins_status write_file(struct graph_job *job) {
+    struct ins_db *db = job->db;
+    struct segment_writer *writer;
+    struct field_columns columns;
+    uint8_t random_id[16];
+    uint64_t file = manifest_next_file(db, random_id);
+    ins_status status =
+        segment_writer_begin(db->runtime->store, db->arena, file, random_id, &writer, &job->error);
+    if (status != INS_OK) {
+        return status;
+    }
+    field_columns_init(&columns, db->arena);
+    status = write_run(job, writer, &columns);
+    merge_rows_close(&job->rows);
+    field_columns_fini(&columns);
+    if (status != INS_OK) {
+        segment_writer_abort(writer);
+        return status;
+    }
+    job->failed = true; /* unless what follows succeeds: the file or the manifest is in doubt */
+    status = segment_writer_commit(writer, &job->info, &job->error);
+    if (status == INS_OK) {
+        status = manifest_land(db, &job->info, NULL, 0, 0, 0, &job->error);
+    }
+    job->failed = status != INS_OK;
+    return status;
+}
+
+static void free_graphs(struct graph_job *job) {
+    for (uint32_t i = 0; i < job->graph_count; i++) {
+        graph_free(job->built[i]);
+    }
+    job->graph_count = 0;
+}
+
+/* ---- Landing (request lane) ---- */
+
+/* Where the run stands now; UINT32_MAX: it is gone, or a cleaning has moved it. */
+static uint32_t find_run(const struct island *island, const struct run *run) {
+    if ((island->flags & ISLAND_DROPPED) != 0) {
+        return UINT32_MAX;
+    }
+    for (uint32_t i = 0; i < island->run_count; i++) {
+        if (island->runs[i].file_slot == run->file_slot &&
+            island->runs[i].offset_64 == run->offset_64) {
+            return i;
+        }
+    }
+    return UINT32_MAX;
+}
+
+static ins_status land(struct graph_job *job) {
+    struct ins_db *db = job->db;
+    struct merge_item *item = &job->item;
+    uint32_t slot, at = find_run(item->island, &job->run);
+    directory_views_close(db);
+    ins_status status = files_add(&db->files, &job->info, &slot, &job->error);
+    if (status != INS_OK) {
+        return status;
+    }
+    files_at(&db->files, slot)->extent_bytes += run_bytes(&item->merged);
+    if (at != UINT32_MAX) {
+        item->merged.file_slot = slot;
+        island_replace_runs(&db->islands, item->island, at, 1, &item->merged);
+        db->graphs.built += 1;
+    }
+    db->files.garbage = true;
+    return INS_OK;
+}
+
+static void job_landed(ins_task *task) {
+    struct graph_job *job = container_of(task, struct graph_job, task);
+    struct ins_db *db = job->db;
+    struct island *island = job->item.island;
+    uint32_t at = find_run(island, &job->run);
+    if (job->status == INS_OK && job->info.file != 0) {
+        job->status = land(job);
+        job->failed = job->status != INS_OK;
+    } else if (at != UINT32_MAX && !job->cancelled) {
+        island->runs[at].flags |= RUN_NO_GRAPH; /* a merge makes another run, which is tried */
+        db->graphs.refused += job->status != INS_OK;
+    }
+    if (job->failed) {
+        jobs_failed(db, "writing a graph", &job->error);
+    }
+    cache_take_back(db->cache, job->lent);
+    files_unpin(&db->files, job->run.file_slot);
+    schema_release(&db->catalog, job->item.schema);
+    island->runs_held = 0;
+    db->graph_job = NULL;
+    graph_want(db, island);
+    island_unpin(&db->islands, island);
+    arena_free(db->arena, INS_MEM_JOB, job, sizeof(*job));
+    jobs_kick(db);
+}
+
+/* ---- Background lane: slices ---- */
+
+/* *out_done: nothing is left to do. */
+static ins_status job_slice(struct graph_job *job, bool *out_done) {
+    ins_status status = INS_OK;
+    bool end = false;
+    switch (job->stage) {
+    case GRAPH_OPEN:
+        status = open_rows(job);
+        return status == INS_OK ? begin_vector(job) : status;
+    case GRAPH_MEASURE:
+        if (is_measured(vector_of(job))) {
+            status = read_slice(job, &end);
+        } else {
+            end = true;
+        }
+        return status == INS_OK && end ? begin_load(job) : status;
+    case GRAPH_LOAD:
+        status = read_slice(job, &end);
+        job->stage = end ? GRAPH_BUILD : GRAPH_LOAD;
+        return status;
+    case GRAPH_BUILD:
+        return graph_build_step(job->builder, BUILD_SLICE) ? end_vector(job) : INS_OK;
+    case GRAPH_WRITE:
+        *out_done = true;
+        return job->graph_count > 0 ? write_file(job) : INS_OK;
+    }
+    return status;
+}
+
+static void job_run(ins_task *task) {
+    struct graph_job *job = container_of(task, struct graph_job, task);
+    struct ins_db *db = job->db;
+    bool done = job->cancelled;
+    if (!done) {
+        job->status = job_slice(job, &done);
+    }
+    if (!done && job->status == INS_OK) {
+        db_run(db, INS_LANE_BACKGROUND, task);
+        return;
+    }
+    if (job->values != NULL) {
+        free_values(job, vector_of(job));
+    }
+    merge_rows_close(&job->rows);
+    graph_build_free(job->builder);
+    free_graphs(job);
+    read_ahead_fini(&job->ahead);
+    job->task.run = job_landed;
+    db_run(db, INS_LANE_REQUEST, &job->task);
+}
+
+/* ---- Beginning (request lane) ---- */
+
+/* What building takes at most, were all vectors' graphs in memory at once. */
+static uint64_t bytes_wanted(const struct ins_db *db, const struct island *island,
+                             const struct run *run) {
+    const struct schema *schema = island->scope->schema;
+    uint64_t bytes = 1 * INS_MIB;
+    for (uint32_t i = 0; i < schema->vector_count; i++) {
+        const struct schema_vector *vector = &schema->vectors[i];
+        if (graph_is_due(db, island_is_tenant(island), vector, run->rows)) {
+            struct graph_options options = options_of(vector, is_measured(vector) ? 0 : 1);
+            bytes += graph_build_bytes(&options, run->rows);
+        }
+    }
+    return bytes + bytes / 16; /* tables of blocks, and what the last block of each wastes */
+}
+
+static void job_start(struct ins_db *db, struct island *island, uint32_t at, uint64_t lent) {
+    struct graph_job *job = arena_alloc_zero(db->arena, INS_MEM_JOB, sizeof(*job));
+    if (job == NULL) {
+        cache_take_back(db->cache, lent);
+        island_unpin(&db->islands, island);
+        return;
+    }
+    job->db = db;
+    job->lent = lent;
+    struct merge_item *item = &job->item;
+    item->island = island;
+    item->scope = island->scope->key;
+    item->incarnation = island->incarnation;
+    item->schema = schema_hold(island->scope->schema);
+    job->run = island->runs[at];
+    job->tenant = island_is_tenant(island);
+    item->window = (struct merge_window){.first = at, .count = 1};
+    item->runs[at] = job->run;
+    struct file_slot *file = files_at(&db->files, job->run.file_slot);
+    item->files[at] = file->info.file;
+    file->pins++;
+    island->runs_held = (uint8_t)(at + 1);
+    read_ahead_init(&job->ahead, db->runtime->store, db->arena);
+    job->rows = (struct merge_rows){.db = db, .ahead = &job->ahead};
+    job->task.run = job_run;
+    db->graph_job = job;
+    db_run(db, INS_LANE_BACKGROUND, &job->task);
+}
+
+/* True when a job began; else the island is let go, unless it must wait for its merge. */
+static bool try_island(struct ins_db *db, struct island *island) {
+    uint32_t at = (island->flags & ISLAND_DROPPED) != 0 ? UINT32_MAX : choose_run(db, island);
+    if (at == UINT32_MAX || at + 1 > INS_RUNS_MERGE || (island->flags & ISLAND_MERGING) != 0) {
+        /* A merge under way, or one that many runs will bring, looks at it again. */
+        island_unpin(&db->islands, island);
+        return false;
+    }
+    uint64_t bytes = bytes_wanted(db, island, &island->runs[at]);
+    if (!cache_lend(db->cache, bytes)) {
+        island->runs[at].flags |= RUN_NO_GRAPH;
+        db->graphs.refused++;
+        graph_want(db, island);
+        island_unpin(&db->islands, island);
+        return false;
+    }
+    job_start(db, island, at, bytes);
+    return db->graph_job != NULL;
+}
+
+void graph_job_kick(struct ins_db *db) {
+    bool stop = db->stopping || db->writes_stopped || db->tidy.erasing;
+    if (db->graph_job != NULL && stop) {
+        db->graph_job->cancelled = true;
+    }
+    while (db->graph_job == NULL && !stop && db->graph_first != NULL) {
+        if (try_island(db, queue_take(db))) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,58 @@
+/* What a collection's settings say of graphs: the values of Qdrant's configuration that mean
+ * something here, the vector's own before the collection's.
+ *
+ *   hnsw_config.m                    0: no graph; else one (lists always have GRAPH_DEGREE places)
+ *   hnsw_config.payload_m            the same for the islands of tenants; default: m
+ *   hnsw_config.ef_construct         beam of an insertion, within bounds
+ *   hnsw_config.full_scan_threshold, optimizers_config.indexing_threshold
+ *                                    KB of vectors below which an extent is scanned: the larger of
+ *                                    the two; indexing_threshold 0: no graph at all
+ */
+#include "base/json_text.h"
+#include "engine/schema_text.h"
+
+#define FULL_SCAN_KB_DEFAULT 10000u
+#define INDEXING_KB_DEFAULT 10000u
+#define EFFORT_DEFAULT 100u
+#define EFFORT_MIN 32u
+#define EFFORT_MAX 512u /* beyond it building only gets slower (decision 0013) */
+#define M_DEFAULT 16u
+
+/* The number of a member of a member; `fallback` when there is none. */
+static uint64_t number_in(struct json_value object, bool has, const char *section, const char *key,
+                          uint64_t fallback) {
+    struct json_value inner, value;
+    if (!has || json_type_of(object) != JSON_OBJECT || !json_get(object, section, &inner) ||
+        json_type_of(inner) != JSON_OBJECT || !json_get(inner, key, &value) ||
+        json_type_of(value) == JSON_NULL) {
+        return fallback;
+    }
+    if (json_type_of(value) != JSON_INTEGER) {
+        return UINT64_MAX; /* beyond 2^63: they were checked to be whole numbers */
+    }
+    return json_integer(value) < 0 ? fallback : (uint64_t)json_integer(value);
+}
+
+void schema_parse_graph(struct json_value root, struct json_value vector,
+                        struct schema_vector *out) {
+    struct json_value all, own;
+    bool has_all = json_get(root, "settings", &all);
+    bool has_own = json_get(vector, "settings", &own);
+#define SETTING(key, fallback)                                                                     \
+    number_in(own, has_own, "hnsw_config", key,                                                    \
+              number_in(all, has_all, "hnsw_config", key, fallback))
+    uint64_t m = SETTING("m", M_DEFAULT), payload_m = SETTING("payload_m", m);
+    uint64_t effort = SETTING("ef_construct", EFFORT_DEFAULT);
+    uint64_t scan_kb = SETTING("full_scan_threshold", FULL_SCAN_KB_DEFAULT);
+#undef SETTING
+    uint64_t index_kb =
+        number_in(all, has_all, "optimizers_config", "indexing_threshold", INDEXING_KB_DEFAULT);
+    bool possible = out->distance != INS_DISTANCE_MANHATTAN && index_kb != 0;
+    uint64_t kb = scan_kb > index_kb ? scan_kb : index_kb;
+    effort = effort < EFFORT_MIN ? EFFORT_MIN : effort > EFFORT_MAX ? EFFORT_MAX : effort;
+    out->graph =
+        (struct vector_graph){.common = possible && m > 0,
+                              .tenants = possible && payload_m > 0,
+                              .effort = (uint16_t)effort,
+                              .bytes_min = kb < UINT64_MAX / 1024 ? kb * 1024 : UINT64_MAX};
+}

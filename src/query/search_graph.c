@@ -1,0 +1,310 @@
+/* Searching a run by its graph: a walk over codes and links, then the values of what it found.
+ *
+ * Path: graph_enter decides; graph_run brings the graph's chunks (INS_AGAIN meanwhile), walks in
+ * one go, lets them go, and ranks the candidates by their stored values, batch by batch, as scanned
+ * rows are. Rows that a newer source has are walked over and take no place.
+ * Failure: a graph that cannot be read, or contradicts itself, costs nothing but time: the run is
+ * scanned, and the damage is noted in the statistics. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "query/search_private.h"
+
+/* A walk looks at some rows for each one that it keeps in view, here and there, which takes longer
+ * than one behind the other: below so many rows for each the run is scanned. */
+#define ROWS_A_PLACE 16u
+/* Of the cache's share the chunks of one graph may take while it is walked. */
+#define CACHE_PARTS 4u
+/* Places kept in view when the request does not say: recall of some 0.98 for the nearest 10. */
+#define EFFORT_BASE 128u
+#define EFFORT_A_HIT 4u
+#define RANK_CHUNKS 16u /* of values that are held at once */
+
+/* ---- Deciding ---- */
+
+static uint64_t effort_for(const struct search *search) {
+    uint64_t wanted = search->topk.capacity;
+    uint64_t effort = search->graph_effort;
+    if (effort == 0) {
+        effort = EFFORT_BASE + EFFORT_A_HIT * wanted;
+    }
+    return effort < wanted ? wanted : effort;
+}
+
+void graph_enter(struct search *search) {
+    const struct extent *extent = &search->reader->runs[search->run].extent;
+    struct search_graph *graph = &search->graph;
+    *graph = (struct search_graph){.on = false};
+    if (!search->has_vector || search->exact || search->filter != NULL ||
+        !extent_graph(extent, search->vector->shape.id, &graph->slots)) {
+        return;
+    }
+    uint64_t effort = effort_for(search);
+    uint64_t room = cache_limit(search->reader->context->cache) / CACHE_PARTS;
+    bool worth = effort * ROWS_A_PLACE <= search->run_vector.count || search->graph_always;
+    if (effort > GRAPH_EFFORT_MAX || !worth || extent_graph_bytes(extent, &graph->slots) > room) {
+        return;
+    }
+    graph->effort = (uint32_t)effort;
+    graph->on = true;
+}
+
+bool graph_passes_over(const struct search *search) {
+    const struct extent *extent = &search->reader->runs[search->run].extent;
+    const struct extent_vector *values = &search->run_vector;
+    struct graph_slots slots;
+    return search->indexed_only && search->has_vector &&
+           (uint64_t)values->count * values->row_bytes >= search->graph_bytes_due &&
+           !extent_graph(extent, search->vector->shape.id, &slots);
+}
+
+/* ---- Bringing ---- */
+
+static void release(struct search *search) {
+    const struct graph_slots *slots = &search->graph.slots;
+    reader_release_chunks(search->reader, search->run, slots->head, UINT32_MAX);
+    reader_release_chunks(search->reader, search->run, slots->codes, UINT32_MAX);
+    reader_release_chunks(search->reader, search->run, slots->factors, UINT32_MAX);
+    reader_release_chunks(search->reader, search->run, slots->links, UINT32_MAX);
+}
+
+/* Asks for all chunks even when one has to wait, so that one wait brings them all. */
+static ins_status bring(struct search *search, ins_error *error) {
+    const struct graph_slots *slots = &search->graph.slots;
+    const uint32_t parts[] = {slots->head, slots->codes, slots->factors, slots->links};
+    ins_status result = INS_OK;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        ins_status status = reader_load_slot(search->reader, search->run, parts[i], error);
+        if (status != INS_OK && status != INS_AGAIN) {
+            return status;
+        }
+        result = status == INS_AGAIN ? INS_AGAIN : result;
+    }
+    return result;
+}
+
+/* The run is scanned. `damage` NULL: there was no memory. */
+static void give_up(struct search *search, const char *damage) {
+    struct read_context *context = search->reader->context;
+    release(search);
+    search->graph.on = false;
+    search->position = 0;
+    context->graphs.fallbacks++;
+    if (damage != NULL) {
+        size_t size = strnlen(damage, sizeof(context->graphs.damage) - 1);
+        memcpy(context->graphs.damage, damage, size);
+        context->graphs.damage[size] = '\0';
+    }
+}
+
+/* ---- Walking ---- */
+
+struct alive {
+    struct search *search;
+    struct chunks ids;
+};
+
+/* No newer source has the row's id. */
+static bool row_lives(void *context, uint32_t position) {
+    const struct alive *alive = context;
+    const struct search *search = alive->search;
+    const struct extent *extent = &search->reader->runs[search->run].extent;
+    uint32_t row = position;
+    ins_error error;
+    if (search->run_vector.rows_slot != SLOT_NONE &&
+        reader_vector_row(search->reader, search->run, &search->run_vector, position, &row,
+                          &error) != INS_OK) {
+        return false;
+    }
+    ins_id id = extent_id(extent, &alive->ids, row);
+    return !reader_superseded(search->reader, search->run, &id);
+}
+
+static bool may_be_superseded(const struct reader *reader, uint32_t run) {
+    const struct reader_run *one = &reader->runs[run];
+    return reader->mem[0] != NULL || reader->mem[1] != NULL || !one->overlaps_known ||
+           one->overlaps != 0;
+}
+
+/* The query as rows of the graph are: floats, of length one for a cosine. In the pool, or as it
+ * is. NULL: no memory. */
+static const float *query_of(struct search *search) {
+    const struct vector_shape *shape = &search->vector->shape;
+    if (shape->datatype != INS_UINT8) {
+        return search->flat.query;
+    }
+    if (search->graph_query == NULL) {
+        search->graph_query = pool_alloc(search->pool, shape->dim * sizeof(float));
+        if (search->graph_query == NULL) {
+            return NULL;
+        }
+        vector_load(shape, search->flat.query, search->graph_query);
+        if (search->vector->distance == INS_DISTANCE_COSINE) {
+            kernel_normalize_f32(search->graph_query, shape->dim, search->graph_query);
+        }
+    }
+    return search->graph_query;
+}
+
+static bool make_room(struct search *search, uint32_t count) {
+    if (search->candidate_room < count) {
+        search->candidates = pool_alloc(search->pool, count * sizeof(*search->candidates));
+        search->candidate_room = search->candidates == NULL ? 0 : count;
+    }
+    return search->candidate_room >= count;
+}
+
+static int order_rows(const void *left, const void *right) {
+    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+    return (a > b) - (a < b);
+}
+
+static ins_status walk_view(struct search *search, const struct graph *view, ins_error *error) {
+    struct search_graph *graph = &search->graph;
+    struct graph_scratch *scratch;
+    const float *query = query_of(search);
+    struct alive alive = {.search = search, .ids = reader_ids(search->reader, search->run)};
+    const struct graph_filter filter = {row_lives, &alive};
+    bool check = may_be_superseded(search->reader, search->run);
+    if (query == NULL || !make_room(search, graph->effort)) {
+        return ins_fail(error, INS_FULL, "no memory for %u candidates", graph->effort);
+    }
+    ins_status status = graph_scratch_make(view, graph->effort, &scratch, error);
+    if (status == INS_OK) {
+        graph->count = graph_candidates(view, scratch, query, graph->effort, check ? &filter : NULL,
+                                        search->candidates);
+        search->rows_scanned += graph_cost(scratch);
+        graph_scratch_free(scratch);
+        /* Values that lie together are looked at together. */
+        qsort(search->candidates, graph->count, sizeof(uint32_t), order_rows);
+    }
+    return status;
+}
+
+/* All chunks are at hand. INS_CORRUPT when they contradict the values. */
+static ins_status walk(struct search *search, ins_error *error) {
+    const struct search_graph *graph = &search->graph;
+    struct reader *reader = search->reader;
+    const struct extent *extent = &reader->runs[search->run].extent;
+    struct section section = extent_slot_section(extent, graph->slots.head);
+    struct slice bytes = {.data =
+                              reader_slot_chunks(reader, search->run, graph->slots.head).chunks[0],
+                          .size = (size_t)section.size};
+    const struct graph_blocks blocks = {
+        .codes = reader_slot_chunks(reader, search->run, graph->slots.codes).chunks,
+        .factors = reader_slot_chunks(reader, search->run, graph->slots.factors).chunks,
+        .links = reader_slot_chunks(reader, search->run, graph->slots.links).chunks};
+    struct graph_head head;
+    enum row_type type;
+    struct graph *view;
+    enum index_metric metric = search->vector->distance == INS_DISTANCE_DOT ? INDEX_DOT : INDEX_L2;
+    if (!graph_head_parse(bytes, search->vector->shape.dim, search->run_vector.count, &head,
+                          &type) ||
+        head.metric != metric) {
+        return ins_fail(error, INS_CORRUPT,
+                        "file %llu, extent at %llu: the head of a graph contradicts its values",
+                        (unsigned long long)extent->file, (unsigned long long)extent->offset);
+    }
+    ins_status status = graph_view(&head, &blocks, reader->context->arena, &view, error);
+    if (status == INS_OK) {
+        status = walk_view(search, view, error);
+        graph_free(view);
+    }
+    return status == INS_INVALID ? INS_CORRUPT : status;
+}
+
+static ins_status find_candidates(struct search *search, uint64_t *budget, ins_error *error) {
+    ins_error wrong = {0};
+    uint64_t before = search->rows_scanned;
+    ins_status status = bring(search, &wrong);
+    if (status == INS_OK) {
+        status = walk(search, &wrong);
+    }
+    switch ((unsigned)status) {
+    case INS_OK:
+        release(search);
+        search->graph.walked = true;
+        search->reader->context->graphs.searches++;
+        budget_charge(budget, search->rows_scanned - before);
+        return INS_OK;
+    case INS_CORRUPT:
+    case INS_IO:
+        give_up(search, wrong.message);
+        return INS_OK;
+    case INS_FULL:
+        give_up(search, NULL);
+        return INS_OK;
+    default:
+        if (error != NULL) {
+            *error = wrong;
+        }
+        return status;
+    }
+}
+
+/* ---- Ranking ---- */
+
+/* The next candidates whose values lie in a few chunks; asks for all of those. */
+static ins_status fill_batch(struct search *search, struct batch *batch, const void **values,
+                             ins_error *error) {
+    const struct extent_vector *vector = &search->run_vector;
+    const struct search_graph *graph = &search->graph;
+    uint32_t chunks = 0, last = UINT32_MAX;
+    const uint8_t *data = NULL;
+    ins_status result = INS_OK;
+    batch->gathered = true;
+    batch->count = 0;
+    for (uint32_t i = graph->next; i < graph->count && batch->count < FLAT_BATCH; i++) {
+        uint32_t position = search->candidates[i], chunk = position / vector->rows_per_chunk;
+        if (chunk != last) {
+            if (++chunks > RANK_CHUNKS) {
+                break;
+            }
+            ins_status status =
+                reader_chunk(search->reader, search->run, vector->slot, chunk, &data, error);
+            if (status != INS_OK && status != INS_AGAIN) {
+                return status;
+            }
+            result = status == INS_AGAIN ? INS_AGAIN : result;
+            last = chunk;
+        }
+        batch->positions[batch->count] = position;
+        values[batch->count++] =
+            data + (size_t)(position % vector->rows_per_chunk) * vector->row_bytes;
+    }
+    return result;
+}
+
+static ins_status rank(struct search *search, uint64_t *budget, ins_error *error) {
+    struct search_graph *graph = &search->graph;
+    struct batch batch;
+    const void *values[FLAT_BATCH];
+    while (*budget > 0 && graph->next < graph->count) {
+        uint32_t items = 0;
+        ins_status status = fill_batch(search, &batch, values, error);
+        if (status == INS_OK) {
+            flat_distances_gather(&search->flat, values, batch.count, batch.distances);
+            status = search_take_batch(search, &batch, &items, error);
+        }
+        if (status != INS_OK) {
+            return status;
+        }
+        reader_release_chunks(search->reader, search->run, search->run_vector.slot, UINT32_MAX);
+        graph->next += items;
+        uint64_t cost = batch.count + filter_rows_worth(search->reader);
+        search->rows_scanned += cost;
+        budget_charge(budget, cost);
+    }
+    if (graph->next == graph->count) {
+        graph->on = false;
+        search->position = search->run_vector.count; /* nothing is left to scan */
+    }
+    return INS_OK;
+}
+
+ins_status graph_run(struct search *search, uint64_t *budget, ins_error *error) {
+    ins_status status = search->graph.walked ? INS_OK : find_candidates(search, budget, error);
+    return status == INS_OK && search->graph.on ? rank(search, budget, error) : status;
+}

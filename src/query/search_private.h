@@ -1,0 +1,44 @@
+/* What the files of one search share: search.c (memtables, answers), search_run.c (scanning runs),
+ * search_graph.c (walking graphs). */
+#ifndef INS_QUERY_SEARCH_PRIVATE_H
+#define INS_QUERY_SEARCH_PRIVATE_H
+
+#include "query/query.h"
+
+struct batch {
+    float distances[FLAT_BATCH];
+    uint16_t selected[FLAT_BATCH];
+    struct place places[FLAT_BATCH];
+    ins_id ids[FLAT_BATCH]; /* of runs' rows */
+    uint32_t count;
+    /* Of runs. */
+    bool gathered;                  /* items stand at `positions`, else one behind the other */
+    uint32_t positions[FLAT_BATCH]; /* of the vector's values */
+    bool sure[FLAT_BATCH];          /* places that pass the filter by its plan alone */
+};
+
+/* Distance that a hit must not be above. */
+float search_bound(const struct search *search);
+void search_offer(struct search *search, float distance, const ins_id *id,
+                  const struct place *place);
+
+/* ---- Runs (search_run.c) ---- */
+
+/* Goes on with the island's runs. search->run = reader->run_count: all are done. */
+INS_MUST_USE ins_status search_runs(struct search *search, uint64_t *budget, ins_error *error);
+/* Items of the batch, whose distances are known, that are near enough, newest and pass the filter
+ * are offered. *out_items: as many of them as are dealt with; the others want to be tried again. */
+INS_MUST_USE ins_status search_take_batch(struct search *search, struct batch *batch,
+                                          uint32_t *out_items, ins_error *error);
+
+/* ---- Graphs (search_graph.c) ---- */
+
+/* Whether the run just entered is searched by its graph: search->graph.on. */
+void graph_enter(struct search *search);
+/* Walks, then ranks what it found; search->graph.on false when it is done, or when the run must be
+ * scanned after all: then search->position is 0. */
+INS_MUST_USE ins_status graph_run(struct search *search, uint64_t *budget, ins_error *error);
+/* True when nothing of the run is to be looked at: it is to have a graph and has none. */
+bool graph_passes_over(const struct search *search);
+
+#endif

@@ -1,0 +1,312 @@
+/* Goal: what is large enough gets a graph, searches find by it what a scan finds, dead rows take no
+ * place, and a damaged graph costs an answer nothing.
+ * Method: a database on the memory store whose extents get graphs from 4 KiB of vectors on; answers
+ * against brute force; flips in the parts of a graph; settings that want none. */
+#include "tests/unit/engine/fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/hash.h"
+
+#define DIM 24u
+#define COUNT 1500u
+#define LIMIT 10u
+#define QUERIES 25u
+#define BATCH 500u
+
+static void open_small(struct fixture *fixture) {
+    ins_error error = {0};
+    ins_options options = {.memory_budget = INS_MEMORY_BUDGET_MIN,
+                           .log_file_bytes = 1u << 20,
+                           .graph_bytes_min = 4096};
+    assert_int_equal(ins_runtime_open_threads(fixture->store, &fixture->runtime, &error), INS_OK);
+    assert_int_equal(ins_db_open(&options, fixture->runtime, &fixture->db, &error), INS_OK);
+}
+
+static void begin(struct fixture *fixture) {
+    struct store_memory_options options = {.seed = 1};
+    assert_int_equal(store_memory_open(&options, &fixture->store), INS_OK);
+    open_small(fixture);
+}
+
+static float number(uint64_t seed) {
+    return (float)(hash_u64(seed * 0x9e3779b97f4a7c15ull) >> 40) * 0x1p-24f - 0.5f;
+}
+
+static void vector_of(uint64_t seed, float *out) {
+    for (uint32_t i = 0; i < DIM; i++) {
+        out[i] = number(seed * 1000 + i) + number(seed % 20 * 77777 + i);
+    }
+}
+
+static void create_with(struct fixture *fixture, ins_distance distance, const char *settings) {
+    ins_collection_request request = {
+        .collection = text("c"), .dim = DIM, .distance = distance, .settings = text(settings)};
+    do_ok(fixture, ins_collection_create, &request);
+}
+
+/* Points first .. end - 1, of version `version`. */
+static void fill(struct fixture *fixture, uint64_t first, uint64_t end, uint64_t version) {
+    float *values = malloc(BATCH * DIM * sizeof(float));
+    ins_point *points = calloc(BATCH, sizeof(ins_point));
+    assert_non_null(values);
+    assert_non_null(points);
+    while (first < end) {
+        uint32_t count = 0;
+        for (; count < BATCH && first < end; count++, first++) {
+            float *own = values + (size_t)count * DIM;
+            vector_of(first + version * 100000, own);
+            points[count] = (ins_point){.id = {.low = first}, .vector = own, .dim = DIM};
+        }
+        ins_points_request request = {
+            .collection = text("c"), .points = points, .point_count = count};
+        do_ok(fixture, ins_points_upsert, &request);
+    }
+    free(values);
+    free(points);
+}
+
+static ins_stats stats_of(struct fixture *fixture) {
+    ins_stats stats;
+    ins_stats_request request = {.out_stats = &stats};
+    do_ok(fixture, ins_stats_read, &request);
+    return stats;
+}
+
+/* Until no island waits for a graph any more; how many values lie in one. */
+static uint64_t settle(struct fixture *fixture) {
+    ins_collection_request request = {.collection = text("c")};
+    uint64_t indexed = 0, waiting = 1;
+    do_ok(fixture, ins_flush, NULL);
+    while (waiting > 0) {
+        ins_call call;
+        assert_int_equal(run(fixture, ins_collection_get, &request, &call), INS_OK);
+        waiting = call.info->unindexed_islands + call.info->queued_islands;
+        indexed = call.info->indexed_vectors;
+        ins_call_release(&call);
+    }
+    return indexed;
+}
+
+struct answer {
+    uint64_t ids[LIMIT];
+    float scores[LIMIT];
+    size_t count;
+};
+
+static void ask(struct fixture *fixture, uint64_t seed, bool exact, struct answer *out) {
+    float query[DIM];
+    vector_of(seed, query);
+    ins_points_request request = {.collection = text("c"),
+                                  .vector = query,
+                                  .dim = DIM,
+                                  .limit = LIMIT,
+                                  .graph_effort = 60,
+                                  .exact = exact};
+    ins_call call;
+    assert_int_equal(run(fixture, ins_points_query, &request, &call), INS_OK);
+    out->count = call.points.count;
+    for (size_t i = 0; i < out->count; i++) {
+        out->ids[i] = call.points.items[i].id.low;
+        out->scores[i] = call.points.items[i].score;
+    }
+    ins_call_release(&call);
+}
+
+/* Of the exact answers those that the walk found; every score is the row's own. */
+static double recall_of(struct fixture *fixture) {
+    uint32_t right = 0, wanted = 0;
+    uint64_t before = stats_of(fixture).graph_searches;
+    for (uint64_t q = 0; q < QUERIES; q++) {
+        struct answer near, exact;
+        ask(fixture, 5000000 + q, false, &near);
+        uint64_t walked = stats_of(fixture).graph_searches;
+        ask(fixture, 5000000 + q, true, &exact);
+        assert_int_equal(stats_of(fixture).graph_searches, walked);
+        assert_int_equal(near.count, exact.count);
+        wanted += (uint32_t)exact.count;
+        for (size_t i = 0; i < exact.count; i++) {
+            for (size_t j = 0; j < near.count; j++) {
+                if (near.ids[j] == exact.ids[i]) {
+                    right++;
+                    assert_true(near.scores[j] == exact.scores[i]);
+                }
+            }
+        }
+    }
+    assert_true(stats_of(fixture).graph_searches >= before + QUERIES);
+    return (double)right / wanted;
+}
+
+static void ignore(void *context, bool damage, const char *message) {
+    (void)context;
+    if (damage) {
+        print_message("%s\n", message);
+    }
+}
+
+static void distance_works(ins_distance distance) {
+    struct fixture fixture;
+    begin(&fixture);
+    create_with(&fixture, distance, "{}");
+    fill(&fixture, 1, COUNT + 1, 0);
+    assert_int_equal(settle(&fixture), COUNT);
+    assert_int_equal(stats_of(&fixture).graphs_built, 1);
+    assert_int_equal(stats_of(&fixture).mem_used[INS_MEM_GRAPH], 0);
+    assert_int_equal(stats_of(&fixture).mem_limit[INS_MEM_GRAPH], 0);
+    assert_true(recall_of(&fixture) >= 0.97);
+    fixture_stop(&fixture);
+    open_small(&fixture); /* what the directory says survives, and is not built again */
+    assert_int_equal(settle(&fixture), COUNT);
+    assert_int_equal(stats_of(&fixture).graphs_built, 0);
+    assert_true(recall_of(&fixture) >= 0.97);
+    ins_error error;
+    fixture_stop(&fixture);
+    assert_int_equal(ins_check(fixture.store, ignore, NULL, &error), INS_OK);
+    ins_store_close(fixture.store);
+}
+
+static void test_distances(void **state) {
+    (void)state;
+    distance_works(INS_DISTANCE_COSINE);
+    distance_works(INS_DISTANCE_DOT);
+    distance_works(INS_DISTANCE_EUCLID);
+}
+
+/* Rows that a newer run, or the memtable, has overwritten or deleted. */
+static void test_dead_rows(void **state) {
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture);
+    create_with(&fixture, INS_DISTANCE_EUCLID, "{}");
+    fill(&fixture, 1, COUNT + 1, 0);
+    assert_int_equal(settle(&fixture), COUNT);
+    fill(&fixture, 1, COUNT / 3, 1); /* in the memtable */
+    assert_true(recall_of(&fixture) >= 0.97);
+    ins_id ids[COUNT / 3];
+    for (uint32_t i = 0; i < COUNT / 3; i++) {
+        ids[i] = (ins_id){.low = COUNT / 3 + 1 + i};
+    }
+    ins_points_request request = {.collection = text("c"), .ids = ids, .id_count = COUNT / 3};
+    do_ok(&fixture, ins_points_delete, &request);
+    assert_true(recall_of(&fixture) >= 0.97);
+    assert_true(settle(&fixture) >= COUNT - COUNT / 3); /* and in runs */
+    assert_true(recall_of(&fixture) >= 0.97);
+    fixture_close(&fixture);
+}
+
+/* Nothing of what the settings rule out gets a graph. */
+static void none_with(ins_distance distance, const char *settings) {
+    struct fixture fixture;
+    begin(&fixture);
+    create_with(&fixture, distance, settings);
+    fill(&fixture, 1, 301, 0);
+    assert_int_equal(settle(&fixture), 0);
+    assert_int_equal(stats_of(&fixture).graphs_built, 0);
+    fixture_close(&fixture);
+}
+
+static void test_not_wanted(void **state) {
+    (void)state;
+    none_with(INS_DISTANCE_EUCLID, "{\"hnsw_config\":{\"m\":0,\"payload_m\":16}}");
+    none_with(INS_DISTANCE_EUCLID, "{\"optimizers_config\":{\"indexing_threshold\":0}}");
+    none_with(INS_DISTANCE_MANHATTAN, "{}");
+}
+
+static void test_settings_change(void **state) {
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture);
+    create_with(&fixture, INS_DISTANCE_EUCLID, "{\"hnsw_config\":{\"m\":0}}");
+    fill(&fixture, 1, 301, 0);
+    assert_int_equal(settle(&fixture), 0);
+    ins_collection_request request = {.collection = text("c"),
+                                      .settings = text("{\"hnsw_config\":{\"m\":8}}")};
+    do_ok(&fixture, ins_collection_update, &request);
+    assert_int_equal(settle(&fixture), 300);
+    fixture_close(&fixture);
+}
+
+/* ---- Damage ---- */
+
+/* Where a section of that kind lies in one of the files; the name of the file. */
+static uint64_t find_section(ins_store *store, uint16_t kind, char *out_name) {
+    for (uint64_t file = 1; file < 64; file++) {
+        char name[64];
+        uint64_t size = 0;
+        (void)snprintf(name, sizeof(name), "segments/%016llx.seg", (unsigned long long)file);
+        if (store->ops->size(store, name, &size, NULL) != INS_OK) {
+            continue;
+        }
+        uint8_t *bytes = aligned_alloc(4096, size);
+        assert_non_null(bytes);
+        assert_int_equal(store_get(store, name, 0, bytes, size, NULL), INS_OK);
+        for (uint64_t at = 0; at + 80 < size; at += 64) {
+            if (load_u32(bytes + at) != 0x54584549u) {
+                continue;
+            }
+            for (uint32_t i = 0; i < load_u16(bytes + at + 68); i++) {
+                const uint8_t *entry = bytes + at + 80 + (size_t)i * 40;
+                uint64_t header =
+                    80 + 40ull * load_u16(bytes + at + 68) + 8ull * load_u32(bytes + at + 64);
+                uint64_t start = at + (header + 63) / 64 * 64 - load_u64(bytes + at + 72);
+                if (load_u16(entry) == kind) {
+                    uint64_t place = start + load_u64(entry + 8);
+                    memcpy(out_name, name, sizeof(name));
+                    free(bytes);
+                    return place;
+                }
+            }
+        }
+        free(bytes);
+    }
+    fail_msg("no section of kind %u", kind);
+    return 0;
+}
+
+static void test_damage(void **state) {
+    (void)state;
+    static const uint16_t kinds[] = {13, 14, 18, 19}; /* codes, links, factors, head */
+    struct fixture fixture;
+    begin(&fixture);
+    create_with(&fixture, INS_DISTANCE_EUCLID, "{}");
+    fill(&fixture, 1, COUNT + 1, 0);
+    assert_int_equal(settle(&fixture), COUNT);
+    for (int i = 0; i < 4; i++) {
+        char name[64];
+        fixture_stop(&fixture); /* the cache must not know it */
+        uint64_t at = find_section(fixture.store, kinds[i], name);
+        assert_true(store_memory_flip(fixture.store, name, at + 100, 1));
+        open_small(&fixture);
+        for (uint64_t q = 0; q < 5; q++) {
+            struct answer near, exact;
+            ask(&fixture, 5000000 + q, false, &near);
+            ask(&fixture, 5000000 + q, true, &exact);
+            assert_int_equal(near.count, LIMIT);
+            assert_memory_equal(near.ids, exact.ids, sizeof(near.ids));
+        }
+        ins_stats stats = stats_of(&fixture);
+        assert_true(stats.graph_fallbacks >= 1);
+        assert_int_equal(stats.graph_searches, 0);
+        assert_non_null(strstr(stats.graph_damage, name));
+        fixture_stop(&fixture);
+        ins_error error;
+        assert_int_equal(ins_check(fixture.store, ignore, NULL, &error), INS_CORRUPT);
+        assert_true(store_memory_flip(fixture.store, name, at + 100, 1));
+        open_small(&fixture);
+    }
+    assert_true(recall_of(&fixture) >= 0.97);
+    fixture_close(&fixture);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_distances),  cmocka_unit_test(test_dead_rows),
+        cmocka_unit_test(test_not_wanted), cmocka_unit_test(test_settings_change),
+        cmocka_unit_test(test_damage),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
