@@ -5,6 +5,7 @@
  * that a full parse gives. A longer one is off by at most two units of the double's last place,
  * which changes the float only close to the middle between two floats: there, and beyond those
  * powers, the text is read by json_text_number.
+ * Arrays: in blocks of 64 bytes, the ends of all numbers of a block at once.
  * Bounds: every step goes forward and stops at the end; recursion is as deep as the JSON. */
 #include "base/json_read.h"
 
@@ -194,31 +195,128 @@ bool json_read_unsigned(struct json_cursor *cursor, uint64_t *out) {
     return true;
 }
 
+/* ---- Arrays of numbers --------------------------------------------------------------------- */
+
+struct floats {
+    float *out;
+    size_t capacity, count;
+    bool closed; /* the array's end was passed */
+};
+
+/* The number at `at` and what follows it, a comma or the array's end: behind that, or NULL. */
+static inline const char *take_float(const char *at, const char *end, struct floats *floats) {
+    struct decimal decimal;
+    at = pass_space(at, end);
+    const char *next = take_decimal(at, end, &decimal);
+    if (next == NULL || floats->count == floats->capacity ||
+        !float_of(&decimal, at, next, &floats->out[floats->count])) {
+        return NULL;
+    }
+    floats->count++;
+    next = pass_space(next, end);
+    if (next == end || (*next != ',' && *next != ']')) {
+        return NULL;
+    }
+    floats->closed = *next == ']';
+    return next + 1;
+}
+
+#ifdef __SSE2__
+
+#define BLOCK_BYTES 64
+#define FRACTION_MAX 18u /* digits behind the point, so that with the one before it all fit */
+#define READ_BEYOND 32   /* bytes behind a number's end that may be loaded */
+
+/* A bit for each comma and closing bracket of the block. */
+static inline uint64_t delimiters(const char *block) {
+    uint64_t mask = 0;
+    for (int i = 0; i < BLOCK_BYTES / 16; i++) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(block + 16 * i));
+        __m128i hits = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(',')),
+                                    _mm_cmpeq_epi8(bytes, _mm_set1_epi8(']')));
+        mask |= (uint64_t)(unsigned)_mm_movemask_epi8(hits) << 16 * i;
+    }
+    return mask;
+}
+
+/* A number of one digit, a point and some digits up to `stop`, without the branches of
+ * take_decimal; false: it is not of this kind. */
+static inline bool take_fraction(const char *at, const char *stop, float *out) {
+    at += *at == ' ';
+    uint64_t negative = *at == '-';
+    at += negative;
+    size_t count = (size_t)(stop - at) - 2; /* wraps when there are fewer */
+    if (count - 1 >= FRACTION_MAX || at[1] != '.' || !is_digit(at[0])) {
+        return false;
+    }
+    uint64_t digits = (uint64_t)(at[0] - '0'), others = 0, values;
+    size_t left = count;
+    for (at += 2; left > 8; left -= 8, at += 8) {
+        values = load_u64(at) ^ 0x3030303030303030ull;
+        others |= (values + 0x7676767676767676ull) | values;
+        digits = digits * word_powers[8] + word_of_digits(values);
+    }
+    values = (load_u64(at) ^ 0x3030303030303030ull) << (64 - 8 * left);
+    others |= (values + 0x7676767676767676ull) | values;
+    digits = digits * word_powers[left] + word_of_digits(values);
+    double value = (double)(int64_t)digits / powers[count];
+    bool certain = digits >> 53 == 0 || (digits >> 63 == 0 && float_is_certain(value));
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    bits |= negative << 63;
+    memcpy(&value, &bits, sizeof(value));
+    *out = (float)value;
+    return certain && (others & 0x8080808080808080ull) == 0;
+}
+
+/* Takes numbers while whole blocks are there. Where numbers end is seen in the block's mask, so
+ * that no number waits for the one before it. Where it stopped, or NULL. */
+static const char *take_blocks(const char *at, const char *end, struct floats *floats) {
+    for (const char *block = at; end - block >= BLOCK_BYTES + READ_BEYOND; block += BLOCK_BYTES) {
+        uint64_t mask = delimiters(block);
+        for (; mask != 0; mask &= mask - 1) {
+            const char *stop = block + __builtin_ctzll(mask);
+            if (floats->count < floats->capacity &&
+                take_fraction(at, stop, &floats->out[floats->count])) {
+                floats->count++;
+                floats->closed = *stop == ']';
+                at = stop + 1;
+            } else {
+                at = take_float(at, end, floats);
+            }
+            if (at == NULL || floats->closed) {
+                return at;
+            }
+            INS_ASSERT(at == stop + 1);
+        }
+    }
+    return at;
+}
+
+#else
+
+static const char *take_blocks(const char *at, const char *end, struct floats *floats) {
+    (void)end;
+    (void)floats;
+    return at;
+}
+
+#endif
+
 bool json_read_floats(struct json_cursor *cursor, float *out, size_t capacity, size_t *out_count) {
-    const char *end = cursor->end;
-    size_t count = 0;
+    struct floats floats = {.out = out, .capacity = capacity};
     if (!json_read_byte(cursor, '[')) {
         return false;
     }
-    const char *at = cursor->at;
-    for (;;) {
-        struct decimal decimal;
-        at = pass_space(at, end);
-        const char *next = take_decimal(at, end, &decimal);
-        if (next == NULL || count == capacity || !float_of(&decimal, at, next, &out[count])) {
-            return false;
-        }
-        count++;
-        at = pass_space(next, end);
-        if (at == end || (*at != ',' && *at != ']')) {
-            return false;
-        }
-        if (*at++ == ']') {
-            break;
-        }
+    const char *at = take_blocks(cursor->at, cursor->end, &floats);
+    while (at != NULL && !floats.closed) {
+        at = take_float(at, cursor->end, &floats);
+    }
+    if (at == NULL) {
+        return false;
     }
     cursor->at = at;
-    *out_count = count;
+    *out_count = floats.count;
     return true;
 }
 

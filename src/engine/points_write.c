@@ -181,15 +181,52 @@ static ins_status validate(struct points_write *self, ins_error *error) {
 
 /* ---- Resolve ---- */
 
+/* The island of a tenant; points that follow each other mostly have the same. */
+struct home {
+    ins_text tenant;
+    const struct island *island;
+};
+
+static const struct island *home_of_target(const struct points_write *self,
+                                           const struct target *target, struct home *last) {
+    if (!target->payload.has_tenant) {
+        return NULL;
+    }
+    ins_text tenant = target->payload.tenant;
+    if (last->tenant.data == NULL || tenant.size != last->tenant.size ||
+        memcmp(tenant.data, last->tenant.data, tenant.size) != 0) {
+        const struct islands *islands = &self->write.operation.db->islands;
+        *last = (struct home){tenant, islands_find_newest(islands, self->scope, tenant)};
+    }
+    return last->island;
+}
+
+/* Asks the processor for what the look-ups of all targets begin with, so that they wait for memory
+ * together: first the buckets, then the rows in them. Those of the directory were asked for when
+ * the targets were made. */
+static void prefetch_rows(const struct points_write *self) {
+    const struct island *directory = self->scope->directory;
+    struct home last = {0};
+    for (size_t i = 0; i < self->target_count; i++) {
+        const struct island *home = home_of_target(self, &self->targets[i], &last);
+        for (uint32_t slot = 0; slot < 2 && home != NULL; slot++) {
+            memtable_prefetch(home->mem[slot], &self->targets[i].id);
+        }
+    }
+    for (size_t i = 0; i < self->target_count; i++) {
+        const struct island *home = home_of_target(self, &self->targets[i], &last);
+        for (uint32_t slot = 0; slot < 2; slot++) {
+            memtable_prefetch_row(directory->mem[slot], &self->targets[i].id);
+            memtable_prefetch_row(home == NULL ? NULL : home->mem[slot], &self->targets[i].id);
+        }
+    }
+}
+
 /* An id whose newest row in the memtables of its tenant's island is a point lives there: a move
  * would have left a tombstone. So most overwrites of late rows ask no directory. */
-static bool known_at_home(const struct points_write *self, struct target *target) {
+static bool known_at_home(const struct points_write *self, const struct island *home,
+                          struct target *target) {
     const struct read_context *reading = &self->write.operation.db->reading;
-    if (!target->payload.has_tenant) {
-        return false;
-    }
-    const struct island *home =
-        islands_find_newest(reading->islands, self->scope, target->payload.tenant);
     for (uint32_t which = 0; which < 2 && home != NULL; which++) {
         uint32_t slot = which == 0 ? reading->active_slot : 1 - reading->active_slot;
         const struct memrow *row = memtable_find(home->mem[slot], &target->id, UINT64_MAX);
@@ -225,9 +262,11 @@ static ins_status ask_one(struct points_write *self, struct target *target, ins_
  */
 static ins_status ask_directory(struct points_write *self, ins_error *error) {
     ins_status result = INS_OK;
+    struct home last = {0};
+    prefetch_rows(self);
     for (size_t i = 0; i < self->target_count; i++) {
         struct target *target = &self->targets[i];
-        if (target->located || known_at_home(self, target)) {
+        if (target->located || known_at_home(self, home_of_target(self, target, &last), target)) {
             target->located = true;
             continue;
         }

@@ -1,13 +1,12 @@
 /* Writing field indexes of a large extent.
  *
  * Path: one pass over the payloads for each table of at most 16 columns. The values of a group of
- * rows are collected, sorted, and written as a block a column; where the blocks lie is kept for the
- * table, which is written when the blocks are.
- * What does not fit makes rows undecided, never wrong: too long texts, too many values of a row,
- * too many of a group. Who asks looks at the payload of those. Invariants: a block lies within one
- * chunk. Memory: 4.5 MiB of INS_MEM_JOB while it lasts. */
-#include <stdlib.h>
-
+ * rows are collected, sorted (field_sort.h), and written as a block a column; where the blocks lie
+ * is kept for the table, which is written when the blocks are. What does not fit makes rows
+ * undecided, never wrong: too long texts, too many values of a row, too many of a group. Who asks
+ * looks at the payload of those. Invariants: a block lies within one chunk. Memory: 6.5 MiB of
+ * INS_MEM_JOB while it lasts. */
+#include "segment/field_sort.h"
 #include "segment/fields.h"
 #include "segment/segment_private.h"
 
@@ -17,13 +16,6 @@
  */
 #define COLUMN_BYTES_MAX (INS_CHUNK_BYTES - FIELD_BLOCK_HEADER - 2u * ROW_GROUP - 64u)
 
-struct field_entry {
-    uint64_t key;  /* of a text its first 8 bytes, as a number */
-    uint32_t text; /* in the heap */
-    uint16_t row;  /* in the group */
-    uint8_t column, text_size;
-};
-_Static_assert(sizeof(struct field_entry) == 16, "131,072 of them fill a block");
 _Static_assert(PAYLOAD_COLUMN_TEXT_MAX <= UINT8_MAX, "a text's size is kept in a byte");
 
 #define OFFSETS_A_PIECE 16380u
@@ -43,6 +35,7 @@ struct field_writer {
     struct offsets_piece *first, *last; /* room for all; the one that is being filled */
     /* the group being collected */
     struct field_entry *entries; /* [ENTRIES_MAX] */
+    struct field_entry *spare;   /* [ENTRIES_MAX] for sorting */
     uint8_t *heap;               /* [HEAP_BYTES] */
     uint8_t *block;              /* [INS_CHUNK_BYTES] */
     uint32_t entry_count, heap_used, row_count;
@@ -102,51 +95,13 @@ static void take_value(void *context, const struct payload_value *value) {
     }
 }
 
-static int text_order(const struct field_entry *a, const struct field_entry *b,
-                      const uint8_t *heap) {
-    size_t common = a->text_size < b->text_size ? a->text_size : b->text_size;
-    int order = memcmp(heap + a->text, heap + b->text, common);
-    return order != 0 ? order : (a->text_size > b->text_size) - (a->text_size < b->text_size);
-}
-
-/* Entries of other domains than text have no text, so all of theirs are equal. */
-static int value_order(const struct field_entry *a, const struct field_entry *b,
-                       const uint8_t *heap) {
-    if (a->column != b->column) {
-        return a->column < b->column ? -1 : 1;
-    }
-    if (a->key != b->key) {
-        return a->key < b->key ? -1 : 1;
-    }
-    return text_order(a, b, heap);
-}
-
-static int entry_order(const void *left, const void *right, void *heap) {
-    const struct field_entry *a = left;
-    const struct field_entry *b = right;
-    int order = value_order(a, b, heap);
-    return order != 0 ? order : (a->row > b->row) - (a->row < b->row);
-}
-
-/* The same value of the same row counts once. */
-static void drop_repeats(struct field_writer *writer) {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < writer->entry_count; i++) {
-        if (kept == 0 ||
-            entry_order(&writer->entries[kept - 1], &writer->entries[i], writer->heap) != 0) {
-            writer->entries[kept++] = writer->entries[i];
-        }
-    }
-    writer->entry_count = kept;
-}
-
 /* ---- Blocks -------------------------------------------------------------------------------- */
 
 static void measure(const struct field_writer *writer, uint32_t from, uint32_t to,
                     struct field_block *out) {
     for (uint32_t i = from; i < to; i++) {
         const struct field_entry *entry = &writer->entries[i];
-        if (i == from || value_order(entry - 1, entry, writer->heap) != 0) {
+        if (i == from || field_value_order(entry - 1, entry, writer->heap) != 0) {
             out->key_count++;
             out->heap_bytes += entry->text_size;
         }
@@ -174,7 +129,7 @@ static void put_entries(const struct field_writer *writer, uint32_t from, uint32
     uint32_t heap_end = 0;
     for (uint32_t i = from; i < to; i++) {
         const struct field_entry *entry = &writer->entries[i];
-        if (i == from || value_order(entry - 1, entry, writer->heap) != 0) {
+        if (i == from || field_value_order(entry - 1, entry, writer->heap) != 0) {
             key++;
             memcpy(out + layout->heap + heap_end, writer->heap + entry->text, entry->text_size);
             heap_end += entry->text_size;
@@ -249,9 +204,8 @@ static ins_status write_block(struct field_writer *writer, uint32_t column, uint
 
 static ins_status write_group(struct field_writer *writer, ins_error *error) {
     ins_status status = INS_OK;
-    qsort_r(writer->entries, writer->entry_count, sizeof(struct field_entry), entry_order,
-            writer->heap);
-    drop_repeats(writer);
+    writer->entry_count = field_sort(writer->entries, writer->entry_count, writer->spare,
+                                     writer->column_count, writer->heap);
     uint32_t from = 0;
     for (uint32_t column = 0; status == INS_OK && column < writer->column_count; column++) {
         uint32_t to = from;
@@ -341,6 +295,7 @@ static ins_status table_write(const struct field_writer *writer, struct section_
 static void field_writer_fini(struct field_writer *writer) {
     struct arena *arena = writer->arena;
     arena_free(arena, INS_MEM_JOB, writer->entries, INS_BLOCK_BYTES_MAX);
+    arena_free(arena, INS_MEM_JOB, writer->spare, INS_BLOCK_BYTES_MAX);
     arena_free(arena, INS_MEM_JOB, writer->heap, HEAP_BYTES);
     arena_free(arena, INS_MEM_JOB, writer->block, INS_CHUNK_BYTES);
     while (writer->first != NULL) {
@@ -377,10 +332,11 @@ static struct field_writer *field_writer_create(struct arena *arena, uint32_t ro
     writer->columns = columns;
     writer->column_count = payload_columns_count(columns);
     writer->entries = arena_alloc(arena, INS_MEM_JOB, INS_BLOCK_BYTES_MAX);
+    writer->spare = arena_alloc(arena, INS_MEM_JOB, INS_BLOCK_BYTES_MAX);
     writer->heap = arena_alloc(arena, INS_MEM_JOB, HEAP_BYTES);
     writer->block = arena_alloc(arena, INS_MEM_JOB, INS_CHUNK_BYTES);
-    if (writer->entries == NULL || writer->heap == NULL || writer->block == NULL ||
-        !make_offsets(writer, row_count)) {
+    if (writer->entries == NULL || writer->spare == NULL || writer->heap == NULL ||
+        writer->block == NULL || !make_offsets(writer, row_count)) {
         field_writer_fini(writer);
         return NULL;
     }

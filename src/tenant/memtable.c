@@ -165,6 +165,7 @@ struct memrow *memtable_prepare(struct generation *generation, struct island *is
                            .vector_count = (uint8_t)vector_count,
                            .kind = (uint8_t)kind};
     row->node.hash = row_hash(mem->incarnation, id);
+    table_prefetch(&generation->rows, row->node.hash); /* for memtable_link */
     if (kind == MEMROW_DIRECTORY) {
         store_u64(row + 1, incarnation);
     }
@@ -240,6 +241,12 @@ bool memrow_is_open(const struct memrow *row) {
 void memtable_prefetch(const struct island_mem *mem, const ins_id *id) {
     if (mem != NULL) {
         table_prefetch(&mem->generation->rows, row_hash(mem->incarnation, id));
+    }
+}
+
+void memtable_prefetch_row(const struct island_mem *mem, const ins_id *id) {
+    if (mem != NULL) {
+        table_prefetch_first(&mem->generation->rows, row_hash(mem->incarnation, id));
     }
 }
 

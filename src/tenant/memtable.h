@@ -160,6 +160,8 @@ void memtable_link(struct memrow *row, uint64_t lsn);
 struct memrow *memtable_find(const struct island_mem *mem, const ins_id *id, uint64_t up_to);
 /* Asks the processor for the place where memtable_find begins. `mem` may be NULL. */
 void memtable_prefetch(const struct island_mem *mem, const ins_id *id);
+/* And, when that has come, for the first row there. */
+void memtable_prefetch_row(const struct island_mem *mem, const ins_id *id);
 /* True when the row is the newest visible version of its id in its generation. */
 static inline bool memrow_visible(const struct memrow *row, uint64_t up_to) {
     return row->lsn <= up_to && (row->newer == NULL || row->newer->lsn > up_to);

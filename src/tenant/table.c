@@ -52,6 +52,15 @@ void table_fini(struct table *table) {
     *table = (struct table){0};
 }
 
+#define SPLIT_AHEAD 4u
+
+/* Buckets are split in their order, so the nodes of a later split can be asked for now. */
+static void prefetch_split(const struct table *table, uint64_t from, uint64_t level) {
+    if (from + SPLIT_AHEAD < level) {
+        __builtin_prefetch(*bucket_at(table, from + SPLIT_AHEAD));
+    }
+}
+
 /* Moves the nodes of one old bucket that belong to the new last one. Order within both is kept. */
 static void split_one(struct table *table) {
     if (table->bucket_count % TABLE_PIECE_BUCKETS == 0 &&
@@ -61,6 +70,7 @@ static void split_one(struct table *table) {
     uint64_t level = 1ull << (63 - __builtin_clzll(table->bucket_count));
     uint64_t from = table->bucket_count - level;
     table->bucket_count++;
+    prefetch_split(table, from, level);
     struct table_node **keep = bucket_at(table, from);
     struct table_node **move = bucket_at(table, from + level);
     struct table_node *node = *keep;
@@ -101,6 +111,10 @@ struct table_node *table_first(const struct table *table, uint64_t hash) {
 
 void table_prefetch(const struct table *table, uint64_t hash) {
     __builtin_prefetch(bucket_at(table, bucket_of(table, hash)));
+}
+
+void table_prefetch_first(const struct table *table, uint64_t hash) {
+    __builtin_prefetch(table_first(table, hash));
 }
 
 struct table_node *table_bucket(const struct table *table, uint64_t bucket) {

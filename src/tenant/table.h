@@ -37,6 +37,8 @@ void table_remove(struct table *table, struct table_node *node);
 struct table_node *table_first(const struct table *table, uint64_t hash);
 /* Asks the processor for the bucket of `hash`. */
 void table_prefetch(const struct table *table, uint64_t hash);
+/* And, when the bucket has come, for its first node. */
+void table_prefetch_first(const struct table *table, uint64_t hash);
 /* Buckets by number, for walks over everything: 0 .. bucket_count-1. */
 struct table_node *table_bucket(const struct table *table, uint64_t bucket);
 
