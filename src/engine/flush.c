@@ -10,6 +10,7 @@
 #include "engine/field_columns.h"
 #include "engine/jobs.h"
 #include "engine/merge_queue.h"
+#include "tenant/memtable_sort.h"
 
 #define FLUSH_ROOM (20u << 20) /* of INS_MEM_JOB: a writer, an id directory, columns, the list */
 
@@ -34,6 +35,8 @@ struct flush {
     /* The writer's cursor over one island. */
     const struct island_mem *mem;
     const struct memrow *next;
+    uint32_t next_index;
+    struct row_order order;                      /* background lane */
     struct vector_shape shapes[INS_VECTORS_MAX]; /* what the island's schema has */
     uint32_t shape_count;
     struct field_columns columns; /* background lane */
@@ -93,6 +96,7 @@ static ins_status source_rewind(void *context, enum extent_need need, uint32_t v
     (void)error; /* everything is in memory */
     struct flush *flush = context;
     flush->next = flush->mem->sorted;
+    flush->next_index = 0;
     flush->need = need;
     flush->vector = vector;
     return INS_OK;
@@ -116,6 +120,7 @@ static ins_status source_next(void *context, struct extent_row *out, bool *out_e
     if (row == NULL) {
         return INS_OK;
     }
+    row_order_prefetch(&flush->order, flush->next_index++);
     ins_text payload = memrow_payload(row);
     *out = (struct extent_row){
         .id = memrow_id(row),
@@ -186,6 +191,7 @@ static ins_status write_islands(struct flush *flush, ins_error *error) {
     for (struct island_mem *mem = flush->generation->islands; mem != NULL; mem = mem->next) {
         rows += mem->row_count;
         db->room.flush_done = (uint32_t)(1000 * rows / flush->generation->row_count);
+        island_mem_sort(mem, &flush->order);
         if (mem->sorted == NULL) {
             continue; /* only needless tombstones, or rows of a write that was refused */
         }
@@ -200,7 +206,9 @@ static ins_status write_islands(struct flush *flush, ins_error *error) {
 
 static ins_status write_file(struct flush *flush, ins_error *error) {
     field_columns_init(&flush->columns, flush->db->arena);
+    row_order_init(&flush->order, flush->db->arena);
     ins_status status = write_islands(flush, error);
+    row_order_fini(&flush->order);
     field_columns_fini(&flush->columns);
     return status;
 }
@@ -211,7 +219,7 @@ static void flush_write(struct flush *flush) {
     bool empty = true;
     for (struct island_mem *mem = flush->generation->islands; mem != NULL && empty;
          mem = mem->next) {
-        empty = mem->sorted == NULL;
+        empty = !island_mem_has_rows(mem);
     }
     flush->status = empty ? INS_OK : write_file(flush, &flush->error);
     if (flush->status == INS_OK) {

@@ -167,8 +167,4 @@ static inline bool memrow_visible(const struct memrow *row, uint64_t up_to) {
     return row->lsn <= up_to && (row->newer == NULL || row->newer->lsn > up_to);
 }
 
-/* Flush: sorts every island's newest versions by id and the islands by (scope, incarnation).
- * Frozen generations only; no memory is taken. Background lane. */
-void generation_sort(struct generation *generation);
-
 #endif
