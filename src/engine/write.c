@@ -207,6 +207,9 @@ ins_status write_sequence(struct write *write, uint64_t scope, uint64_t *out_lsn
     if (status == INS_OK) {
         status = wal_reserve(db->wal, bytes, error);
     }
+    for (size_t i = 0; i < write->row_count; i++) { /* they come while the record is encoded */
+        memtable_prefetch_link(write->rows[i]);
+    }
     if (status == INS_OK) {
         status =
             record_encode(db->arena, write->rows, write->row_count, scope, &write->record, error);

@@ -185,6 +185,10 @@ static void set_base(struct memrow *row, struct memrow *older) {
     }
 }
 
+void memtable_prefetch_link(const struct memrow *row) {
+    table_prefetch_first(&row->owner->generation->rows, row->node.hash);
+}
+
 void memtable_link(struct memrow *row, uint64_t lsn) {
     struct island_mem *mem = row->owner;
     struct generation *generation = mem->generation;

@@ -154,6 +154,8 @@ struct memrow *memtable_prepare(struct generation *generation, struct island *is
                                 struct island_mem **slot, enum memrow_kind kind, const ins_id *id,
                                 uint32_t vector_count, uint32_t vector_bytes, ins_text payload,
                                 uint64_t incarnation);
+/* Asks the processor for the row that memtable_link looks at first. */
+void memtable_prefetch_link(const struct memrow *row);
 /* Makes it the newest version of its id. LSNs never fall within a generation. */
 void memtable_link(struct memrow *row, uint64_t lsn);
 /* Newest version of the id with lsn <= up_to, or NULL. `mem` may be NULL. */
