@@ -27,19 +27,21 @@ bool field_type_is(ins_text schema, const char *name) {
 }
 
 /* Which domains an index of the type covers, so that conditions mean the same with it as without:
- * both kinds of number have both, since a range finds either. False: none. */
-static uint32_t domains_of(ins_text schema, enum payload_domain out[2]) {
+ * both kinds of number have both, since a range finds either; all have the forms. 0: none. */
+static uint32_t domains_of(ins_text schema, enum payload_domain out[3]) {
     if (field_type_is(schema, "integer") || field_type_is(schema, "float")) {
         out[0] = DOMAIN_INTEGER;
         out[1] = DOMAIN_REAL;
-        return 2;
+        out[2] = DOMAIN_FORM;
+        return 3;
     }
     out[0] = field_type_is(schema, "datetime") ? DOMAIN_MOMENT
              : field_type_is(schema, "bool")   ? DOMAIN_BOOL
                                                : DOMAIN_TEXT;
     bool known =
         out[0] != DOMAIN_TEXT || field_type_is(schema, "keyword") || field_type_is(schema, "uuid");
-    return known ? 1 : 0;
+    out[1] = DOMAIN_FORM;
+    return known ? 2 : 0;
 }
 
 struct collecting {
@@ -62,7 +64,7 @@ static bool has_column(const struct collecting *all, const struct payload_column
  * island is small. */
 static void collect(struct collecting *all, const struct schema_field *field, struct pool *pool) {
     struct payload_path path;
-    enum payload_domain domains[2];
+    enum payload_domain domains[3];
     uint32_t count = domains_of(field->schema, domains);
     if (field->islands || count == 0 ||
         payload_path_parse(field->name, NULL, &path, NULL) != INS_OK) {

@@ -24,6 +24,7 @@ struct points_scroll {
     struct point_fields fields;
     struct islands_walk walk;
     struct reader reader, directory;
+    struct plans plans; /* of the reader */
     const struct filter *filter;
     const struct payload_path *path;
     ins_id from;          /* of the island or the directory: first id not looked at */
@@ -101,9 +102,9 @@ static uint32_t page_size(const struct points_scroll *self) {
 
 static ins_status take(struct points_scroll *self, const struct place *place,
                        const struct payload_path *path, ins_error *error) {
-    bool match = true;
-    ins_status status = INS_OK;
-    if (self->filter != NULL) {
+    bool match, sure;
+    ins_status status = plans_ask(&self->plans, place, &match, &sure, error);
+    if (status == INS_OK && match && !sure) {
         status = place_matches(&self->reader, place, self->filter, path, self->operation.db->parser,
                                &match, error);
     }
@@ -160,9 +161,18 @@ static void keep_smallest(struct points_scroll *self) {
     self->kept = self->found;
 }
 
+static ins_status view_island(struct points_scroll *self, struct island *island,
+                              const struct payload_path *path, ins_error *error) {
+    struct operation *operation = &self->operation;
+    ins_status status = reader_open(&self->reader, &operation->db->reading, island,
+                                    operation->db->reading.durable_lsn, &operation->pool,
+                                    &operation->waiter, error);
+    plans_begin(&self->plans, &self->reader, self->filter, path);
+    return status;
+}
+
 /* *out_end: no island is left. */
 static ins_status island_open(struct points_scroll *self, bool *out_end, ins_error *error) {
-    struct operation *operation = &self->operation;
     if (islands_walk_lost(&self->walk)) {
         return names_absent(self->request->collection, error);
     }
@@ -172,10 +182,7 @@ static ins_status island_open(struct points_scroll *self, bool *out_end, ins_err
     self->page_count = 0;
     self->page_next = 0;
     self->page_last = false;
-    return island == NULL ? INS_OK
-                          : reader_open(&self->reader, &operation->db->reading, island,
-                                        operation->db->reading.durable_lsn, &operation->pool,
-                                        &operation->waiter, error);
+    return island == NULL ? INS_OK : view_island(self, island, self->path, error);
 }
 
 static ins_status scroll_islands(struct points_scroll *self, ins_error *error) {
@@ -216,13 +223,10 @@ static ins_status scroll_islands(struct points_scroll *self, ins_error *error) {
 
 /* The reader stands on the island, with what it needs at hand. */
 static ins_status open_island(struct points_scroll *self, struct island *island, ins_error *error) {
-    struct operation *operation = &self->operation;
     ins_status status = INS_OK;
     if (!self->reader.open || self->reader.island != island) {
         reader_close(&self->reader);
-        status = reader_open(&self->reader, &operation->db->reading, island,
-                             operation->db->reading.durable_lsn, &operation->pool,
-                             &operation->waiter, error);
+        status = view_island(self, island, tenant_path_of(island), error);
     }
     return status == INS_OK ? reader_load(&self->reader, error) : status;
 }

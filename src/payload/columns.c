@@ -114,6 +114,7 @@ struct giving {
     struct payload_value value;
     uint32_t count;
     bool unknown;
+    bool selected, filled, null, not_text, not_integer; /* DOMAIN_FORM */
     void (*take)(void *context, const struct payload_value *value);
     void *context;
 };
@@ -175,6 +176,8 @@ static void give(struct giving *giving, ins_text value) {
         good = value.data[0] == 't' || value.data[0] == 'f';
         giving->value.key = value.data[0] == 't';
         break;
+    case DOMAIN_FORM: /* give_form */
+        break;
     }
     if (good && giving->count == PAYLOAD_COLUMN_VALUES_MAX) {
         giving->unknown = true;
@@ -199,21 +202,76 @@ static bool give_selected(void *context, ins_text value) {
     return giving->unknown;
 }
 
+/* ---- Forms --------------------------------------------------------------------------------- */
+
+static void give_key(struct giving *giving, uint64_t key) {
+    giving->value.key = key;
+    giving->take(giving->context, &giving->value);
+}
+
+static void note_element(struct giving *giving, ins_text element) {
+    int64_t integer;
+    bool null = element.data[0] == 'n';
+    giving->null = giving->null || null;
+    giving->not_text = giving->not_text || (!null && element.data[0] != '"');
+    giving->not_integer = giving->not_integer || (!null && !json_text_integer(element, &integer));
+}
+
+static bool note_selected(void *context, ins_text value) {
+    struct giving *giving = context;
+    uint64_t count = 0;
+    giving->selected = true;
+    if (value.data[0] != '[') {
+        note_element(giving, value);
+        count = value.data[0] != 'n';
+    } else {
+        struct json_text_iterator iterator = json_text_begin(value);
+        ins_text element;
+        for (; json_text_next(&iterator, &element); count++) {
+            note_element(giving, element);
+        }
+    }
+    giving->filled = giving->filled || count > 0;
+    giving->unknown = giving->count == PAYLOAD_COLUMN_VALUES_MAX;
+    if (!giving->unknown) {
+        giving->count++;
+        give_key(giving, FORM_COUNT + count);
+    }
+    return giving->unknown;
+}
+
+/* Behind all that the path selects. */
+static void give_form(struct giving *giving) {
+    const bool holds[] = {[FORM_EMPTY] = !giving->filled,
+                          [FORM_NULL] = giving->null,
+                          [FORM_NOT_TEXT] = giving->not_text,
+                          [FORM_NOT_INTEGER] = giving->not_integer};
+    for (uint64_t form = FORM_EMPTY; form <= FORM_NOT_INTEGER && !giving->unknown; form++) {
+        if (holds[form]) {
+            give_key(giving, form);
+        }
+    }
+    if (!giving->selected) {
+        give_key(giving, FORM_COUNT);
+    }
+}
+
 void payload_columns_visit(const struct payload_columns *columns, ins_text payload,
                            void (*take)(void *context, const struct payload_value *value),
                            void *context) {
-    if (payload.size == 0) {
-        return;
-    }
     filter_scope_collect(&columns->scope, payload);
     for (uint32_t i = 0; i < columns->count; i++) {
         const struct column *column = &columns->items[i];
         struct giving giving = {
             .column = column, .value = {.column = i}, .take = take, .context = context};
+        bool form = column->shape.domain == DOMAIN_FORM;
         ins_text value = columns->scope.values[column->field.field];
         if (value.size > 0) {
             (void)filter_steps_visit(column->field.steps, column->field.step_count, value,
-                                     give_selected, &giving);
+                                     form ? note_selected : give_selected, &giving);
+        }
+        if (form) {
+            give_form(&giving);
         }
         if (giving.unknown) {
             struct payload_value unknown = {.column = i, .unknown = true};

@@ -24,6 +24,17 @@ enum payload_domain {
     DOMAIN_REAL = 3, /* every other number */
     DOMAIN_MOMENT = 4,
     DOMAIN_BOOL = 5,
+    DOMAIN_FORM = 6, /* what the values are, whichever they are: enum payload_form */
+};
+#define DOMAIN_LAST DOMAIN_FORM
+
+/* Keys of DOMAIN_FORM. A payload has as many of them as are true of what the path selects. */
+enum payload_form {
+    FORM_EMPTY = 1,       /* nothing but null and [], or nothing at all */
+    FORM_NULL = 2,        /* a null, as value or as element */
+    FORM_NOT_TEXT = 3,    /* a value or element that is neither null nor a text, */
+    FORM_NOT_INTEGER = 4, /* and one that is neither null nor an integer of 64 bits */
+    FORM_COUNT = 16,      /* + n: n values stand there; + 0 when nothing is selected */
 };
 
 struct payload_column {
@@ -92,6 +103,10 @@ INS_MUST_USE ins_status filter_probes(const struct filter *filter, struct pool *
 bool probe_next_keys(const struct filter_probe *probe, enum payload_domain domain, size_t *at,
                      uint64_t *out_low, uint64_t *out_high);
 bool probe_next_text(const struct filter_probe *probe, size_t *at, ins_text *out_text);
+/* True: it looks for all texts but those that probe_has_text knows, and probe_next_text has none.
+ */
+bool probe_is_except(const struct filter_probe *probe);
+bool probe_has_text(const struct filter_probe *probe, ins_text text);
 
 struct row_bits {
     uint64_t words[ROW_GROUP_WORDS];

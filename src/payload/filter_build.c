@@ -94,7 +94,7 @@ static ins_status build_field(struct building *building, const ins_condition *so
     }
     out->is_tenant = leads_to_tenant(building, &path);
     building->filter->needs_payload = true; /* rows of the common island have no tenant */
-    if (!in_element(building) && (source->kind == INS_MATCH_ANY || source->kind == INS_RANGE)) {
+    if (!in_element(building) && source->kind != INS_NESTED_ELEMENT) {
         out->probe = building->filter->probe_count++;
         out->key = key;
     }

@@ -33,9 +33,13 @@ static uint32_t domains_of(const struct filter_condition *condition) {
     case FILTER_MOMENT:
         return domain_bit(DOMAIN_MOMENT);
     case FILTER_EXCEPT:
+        domains |= match->texts.count > 0 ? domain_bit(DOMAIN_TEXT) : 0;
+        domains |= match->integers.count > 0 ? domain_bit(DOMAIN_INTEGER) : 0;
+        return domains | domain_bit(DOMAIN_FORM);
     case FILTER_COUNT:
     case FILTER_EMPTY:
     case FILTER_NULL:
+        return domain_bit(DOMAIN_FORM);
     case FILTER_ELEMENT:
     case FILTER_IDS:
     case FILTER_VECTOR:
@@ -48,9 +52,21 @@ static uint32_t domains_of(const struct filter_condition *condition) {
     return 0;
 }
 
+static bool has_values(const struct filter_condition *condition) {
+    return condition->kind == FILTER_MATCH || condition->kind == FILTER_EXCEPT;
+}
+
 static size_t value_count(const struct filter_condition *condition) {
     const struct filter_values *match = &condition->as.match;
-    return condition->kind == FILTER_MATCH ? match->texts.count + match->integers.count : 1;
+    return has_values(condition) ? match->texts.count + match->integers.count : 1;
+}
+
+/* What is left beside texts and integers, or bools, no column tells. */
+static bool is_mixed(const struct filter_condition *condition) {
+    const struct filter_values *match = &condition->as.match;
+    return condition->kind == FILTER_EXCEPT &&
+           ((match->texts.count > 0 && match->integers.count > 0) || match->match_true ||
+            match->match_false);
 }
 
 struct probing {
@@ -82,7 +98,8 @@ static bool collect_list(struct probing *probing, const struct filter_list *list
                                            .condition = condition};
             good = probe->path.data != NULL;
             probing->value_count += value_count(condition);
-            probe->too_large = probing->value_count > FILTER_PROBE_VALUES_MAX;
+            probe->too_large =
+                probing->value_count > FILTER_PROBE_VALUES_MAX || is_mixed(condition);
         }
     }
     return good;
@@ -115,10 +132,75 @@ static bool next_of_range(const struct filter_range *range, enum payload_domain 
     return true;
 }
 
+/* The one interval of forms that the condition looks for. */
+static bool next_of_forms(const struct filter_condition *condition, size_t *at, uint64_t *out_low,
+                          uint64_t *out_high) {
+    const struct filter_range *range = &condition->as.range;
+    bool counts = condition->kind == FILTER_COUNT;
+    if (*at > 0 ||
+        (counts && (range->integer_high < 0 || range->integer_low > range->integer_high))) {
+        return false;
+    }
+    *at = 1;
+    if (counts) {
+        uint64_t low = range->integer_low < 0 ? 0 : (uint64_t)range->integer_low;
+        *out_low = FORM_COUNT + low;
+        *out_high = FORM_COUNT + (uint64_t)range->integer_high;
+        return true;
+    }
+    const struct filter_values *match = &condition->as.match;
+    bool except = condition->kind == FILTER_EXCEPT;
+    *out_low = condition->kind == FILTER_EMPTY  ? FORM_EMPTY
+               : condition->kind == FILTER_NULL ? FORM_NULL
+               : match->integers.count > 0      ? FORM_NOT_INTEGER
+                                                : FORM_NOT_TEXT;
+    /* Other than nothing at all is whatever is no text or no integer: everything but null. */
+    bool all = except && match->integers.count == 0 && match->texts.count == 0;
+    *out_high = all ? FORM_NOT_INTEGER : *out_low;
+    return true;
+}
+
+/* Between the integers that are left out, which ascend: number *at lies before the integer *at. */
+static bool next_of_gaps(const struct filter_values *match, size_t *at, uint64_t *out_low,
+                         uint64_t *out_high) {
+    for (; *at <= match->integers.count; (*at)++) {
+        uint64_t low = 0, high = UINT64_MAX;
+        if (*at > 0) {
+            const int64_t *before = value_set_at(&match->integers, *at - 1);
+            low = payload_key_integer(*before);
+            if (low == UINT64_MAX) {
+                continue;
+            }
+            low++;
+        }
+        if (*at < match->integers.count) {
+            const int64_t *behind = value_set_at(&match->integers, *at);
+            high = payload_key_integer(*behind);
+            if (high == 0) {
+                continue;
+            }
+            high--;
+        }
+        if (low <= high) {
+            *out_low = low;
+            *out_high = high;
+            (*at)++;
+            return true;
+        }
+    }
+    return false;
+}
+
 bool probe_next_keys(const struct filter_probe *probe, enum payload_domain domain, size_t *at,
                      uint64_t *out_low, uint64_t *out_high) {
     const struct filter_condition *condition = probe->condition;
     const struct filter_values *match = &condition->as.match;
+    if (domain == DOMAIN_FORM) {
+        return next_of_forms(condition, at, out_low, out_high);
+    }
+    if (condition->kind == FILTER_EXCEPT) {
+        return domain == DOMAIN_INTEGER && next_of_gaps(match, at, out_low, out_high);
+    }
     if (condition->kind != FILTER_MATCH) {
         return next_of_range(&condition->as.range, domain, at, out_low, out_high);
     }
@@ -147,6 +229,16 @@ bool probe_next_text(const struct filter_probe *probe, size_t *at, ins_text *out
     *out_text = *text;
     (*at)++;
     return true;
+}
+
+bool probe_is_except(const struct filter_probe *probe) {
+    const struct filter_condition *condition = probe->condition;
+    return condition->kind == FILTER_EXCEPT;
+}
+
+bool probe_has_text(const struct filter_probe *probe, ins_text text) {
+    const struct filter_condition *condition = probe->condition;
+    return value_set_has(&condition->as.match.texts, &text, text_order);
 }
 
 /* ---- Sets ---------------------------------------------------------------------------------- */

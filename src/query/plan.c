@@ -77,7 +77,7 @@ static struct plan_place find_column(const struct plan *plan, ins_text path,
 static bool place_probe(struct plan *plan, uint32_t number) {
     const struct filter_probe *probe = &plan->probes[number];
     bool all = !probe->too_large;
-    for (enum payload_domain domain = DOMAIN_TEXT; domain <= DOMAIN_BOOL; domain++) {
+    for (enum payload_domain domain = DOMAIN_TEXT; domain <= DOMAIN_LAST; domain++) {
         struct plan_place *place = &plan->places[number][domain];
         place->table = PLAN_NOWHERE;
         if (all && probe_asks(probe, domain)) {
@@ -89,6 +89,12 @@ static bool place_probe(struct plan *plan, uint32_t number) {
     return all;
 }
 
+static bool run_is_indexed(const struct reader *reader, uint32_t run) {
+    const struct reader_run *reader_run = &reader->runs[run];
+    return reader_run->loaded && !reader_run->extent.small &&
+           extent_slot(&reader_run->extent, SECTION_FIELD, 0) != SLOT_NONE;
+}
+
 ins_status plan_enter(struct plan *plan, uint32_t run, ins_error *error) {
     const struct reader_run *reader_run = &plan->reader->runs[run];
     if (plan->entered && plan->run == run) {
@@ -97,8 +103,7 @@ ins_status plan_enter(struct plan *plan, uint32_t run, ins_error *error) {
     plan->run = run;
     plan->entered = plan->useful = plan->has_group = false;
     plan->table_count = 0;
-    bool indexed = plan->filter != NULL && reader_run->loaded && !reader_run->extent.small &&
-                   extent_slot(&reader_run->extent, SECTION_FIELD, 0) != SLOT_NONE;
+    bool indexed = plan->filter != NULL && run_is_indexed(plan->reader, run);
     ins_status status = indexed ? make_room(plan, error) : INS_OK;
     for (uint32_t i = 0; status == INS_OK && indexed && i < FIELD_TABLES_MAX; i++) {
         uint32_t slot = extent_slot(&reader_run->extent, SECTION_FIELD, field_table_number(i));
@@ -152,6 +157,10 @@ static ins_status load_block(struct plan *plan, struct plan_place place, struct 
                : bad_index(plan, error);
 }
 
+static bool is_left(const void *probe, ins_text text) {
+    return !probe_has_text(probe, text);
+}
+
 static bool look_up(const struct filter_probe *probe, enum payload_domain domain,
                     const struct field_block *block, struct row_verdict *out) {
     size_t at = 0;
@@ -159,6 +168,9 @@ static bool look_up(const struct filter_probe *probe, enum payload_domain domain
     uint64_t high;
     ins_text text;
     bool good = true;
+    if (domain == DOMAIN_TEXT && probe_is_except(probe)) {
+        good = field_block_texts(block, is_left, probe, &out->sure);
+    }
     while (good && domain == DOMAIN_TEXT && probe_next_text(probe, &at, &text)) {
         good = field_block_text(block, text, &out->sure);
     }
@@ -173,7 +185,7 @@ static ins_status decide(void *context, uint32_t number, struct row_verdict *out
     struct plan *plan = context;
     const struct filter_probe *probe = &plan->probes[number];
     *out_known = plan->places[number][0].table != PLAN_NOWHERE;
-    for (enum payload_domain domain = DOMAIN_TEXT; *out_known && domain <= DOMAIN_BOOL; domain++) {
+    for (enum payload_domain domain = DOMAIN_TEXT; *out_known && domain <= DOMAIN_LAST; domain++) {
         struct field_block block;
         if (!probe_asks(probe, domain)) {
             continue;
@@ -248,4 +260,33 @@ uint32_t plan_next(const struct plan *plan, uint32_t row, uint32_t end) {
 
 uint64_t plan_group_cost(const struct plan *plan) {
     return 64 + 64ull * filter_probe_count(plan->filter);
+}
+
+/* ---- All runs ---- */
+
+ins_status plans_ask(struct plans *plans, const struct place *place, bool *out_may, bool *out_sure,
+                     ins_error *error) {
+    struct reader *reader = plans->reader;
+    *out_may = true;
+    *out_sure = plans->filter == NULL;
+    if (*out_sure || place->row != NULL || !run_is_indexed(reader, place->run)) {
+        return INS_OK;
+    }
+    if (plans->items == NULL) {
+        plans->items = pool_alloc(&reader->pool, reader->run_count * sizeof(struct plan));
+        for (uint32_t i = 0; plans->items != NULL && i < reader->run_count; i++) {
+            plan_begin(&plans->items[i], reader, plans->filter, plans->tenant_path);
+        }
+    }
+    if (plans->items == NULL) {
+        return ins_fail(error, INS_FULL, "no memory for the plan of a filter");
+    }
+    struct plan *plan = &plans->items[place->run];
+    ins_status status = plan_enter(plan, place->run, error);
+    if (status == INS_OK && plan->useful) {
+        status = plan_group(plan, place->run_row / ROW_GROUP, error);
+        *out_may = status == INS_OK && plan_may_pass(plan, place->run_row);
+        *out_sure = status == INS_OK && plan_is_sure(plan, place->run_row);
+    }
+    return status;
 }

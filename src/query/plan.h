@@ -22,7 +22,7 @@ struct plan {
     const struct filter *filter; /* NULL: nothing to plan */
     struct filter_row about;     /* the tenant of the island's rows */
     struct filter_probe *probes;
-    struct plan_place (*places)[DOMAIN_BOOL + 1]; /* [probes] */
+    struct plan_place (*places)[DOMAIN_LAST + 1]; /* [probes] */
     struct field_table *tables;                   /* [FIELD_TABLES_MAX] */
     uint32_t table_count;
     uint32_t run;   /* being read */
@@ -53,5 +53,23 @@ static inline bool plan_may_pass(const struct plan *plan, uint32_t row) {
 }
 /* What a group costs in rows of a step's budget. */
 uint64_t plan_group_cost(const struct plan *plan);
+
+/* The plans of all runs of an island, for rows that come in the order of their ids: each run keeps
+ * the verdict on its group. Memory: the reader's pool, where some run has field indexes. */
+struct plans {
+    struct reader *reader;
+    const struct filter *filter;
+    const struct payload_path *tenant_path;
+    struct plan *items; /* [run_count], or NULL */
+};
+
+static inline void plans_begin(struct plans *plans, struct reader *reader,
+                               const struct filter *filter,
+                               const struct payload_path *tenant_path) {
+    *plans = (struct plans){.reader = reader, .filter = filter, .tenant_path = tenant_path};
+}
+/* Whether a place may pass, and whether it passes for sure. After reader_load. */
+INS_MUST_USE ins_status plans_ask(struct plans *plans, const struct place *place, bool *out_may,
+                                  bool *out_sure, ins_error *error);
 
 #endif

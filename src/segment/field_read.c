@@ -24,7 +24,7 @@ bool field_table_parse(struct slice first, uint64_t size, uint32_t row_count,
         uint32_t domain = first.data[at];
         uint32_t path_bytes = load_u16(first.data + at + 2);
         at += 4;
-        if (domain < DOMAIN_TEXT || domain > DOMAIN_BOOL || first.data[at - 3] != 0 ||
+        if (domain < DOMAIN_TEXT || domain > DOMAIN_LAST || first.data[at - 3] != 0 ||
             path_bytes == 0 || path_bytes > FIELD_PATH_BYTES_MAX || path_bytes > first.size - at) {
             return false;
         }
@@ -173,6 +173,22 @@ bool field_block_text(const struct field_block *block, ins_text text, struct row
         count = order < 0 ? count - half - 1 : half;
     }
     return true;
+}
+
+bool field_block_texts(const struct field_block *block,
+                       bool (*wanted)(const void *context, ins_text text), const void *context,
+                       struct row_bits *bits) {
+    bool good = true;
+    for (uint32_t key = 0; good && key < block->key_count; key++) {
+        ins_text text;
+        good = text_at(block, key, &text);
+        if (good && wanted(context, text)) {
+            uint32_t end = posting_begin(block, key + 1);
+            good = end <= block->posting_count &&
+                   set_rows(block, posting_begin(block, key), end, bits);
+        }
+    }
+    return good;
 }
 
 bool field_block_undecided(const struct field_block *block, struct row_bits *bits) {

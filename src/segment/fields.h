@@ -13,7 +13,8 @@
 
 #define FIELD_COLUMNS_MAX 16u      /* of one table; an extent has as many tables as it takes */
 #define FIELD_PATH_BYTES_MAX 1024u /* of an indexed path: the columns' names fit a chunk */
-#define FIELD_TABLES_MAX ((2u * INS_FIELDS_MAX + FIELD_COLUMNS_MAX - 1) / FIELD_COLUMNS_MAX)
+/* A number has three columns. */
+#define FIELD_TABLES_MAX ((3u * INS_FIELDS_MAX + FIELD_COLUMNS_MAX - 1) / FIELD_COLUMNS_MAX)
 
 /* Section numbers of table `index`. */
 static inline uint32_t field_table_number(uint32_t index) {
@@ -53,6 +54,10 @@ bool field_block_parse(struct slice bytes, enum payload_domain domain, uint32_t 
 bool field_block_keys(const struct field_block *block, uint64_t low, uint64_t high,
                       struct row_bits *bits);
 bool field_block_text(const struct field_block *block, ins_text text, struct row_bits *bits);
+/* Sets the rows that have a text for which `wanted` says true. Cost: all texts of the block. */
+bool field_block_texts(const struct field_block *block,
+                       bool (*wanted)(const void *context, ins_text text), const void *context,
+                       struct row_bits *bits);
 /* Sets the rows whose values are not all there. */
 bool field_block_undecided(const struct field_block *block, struct row_bits *bits);
 

@@ -6,8 +6,8 @@
 Goal: an index on a payload field changes no answer, whatever the filter, with several runs,
 overwritten and deleted points, rows that the index does not hold whole, and after a restart;
 `insula check` finds nothing wrong, and the second reader finds in the indexes what the payloads say.
-Method: large extents of random points; random filters, mostly on indexed fields, counted, scrolled
-and searched in both. Needs nothing but the standard library.
+Method: large extents of random points, parts of whose payloads are changed; random filters, mostly on indexed
+fields, counted, scrolled, searched, ordered and with their values counted in both. Needs nothing but the standard library.
 """
 import argparse
 import pathlib
@@ -37,6 +37,7 @@ class Twins:
             if tenants:
                 self.client.ok("PUT", f"/collections/{name}/index", {
                     "field_name": "who", "field_schema": {"type": "keyword", "is_tenant": True}})
+            self.client.ok("PUT", f"/collections/{name}/index", {"field_name": "rest", "field_schema": "keyword"})
         for field, schema in INDEXES.items():
             self.client.ok("PUT", f"/collections/{self.names[1]}/index",
                            {"field_name": field, "field_schema": schema})
@@ -71,9 +72,19 @@ class Twins:
         for name in self.names:
             self.client.ok("POST", f"/collections/{name}/points/delete?wait=true", {"points": ids})
 
+    def change(self, ids):
+        """Parts of payloads, by patches."""
+        r = self.random
+        change = {"payload": r.choice([{"n": r.randint(-50, 50)}, {"key": None, "long": ["y", None]}, {"x": 1.25, "flag": []}]),
+                  "points": ids}
+        for name in self.names:
+            self.client.ok("POST", f"/collections/{name}/points/payload?wait=true", change)
+            self.client.ok("POST", f"/collections/{name}/points/payload/delete?wait=true",
+                           {"keys": [r"when", "deep"], "points": ids[::3]})
+
     def condition(self):
         r = self.random
-        kind = r.randint(0, 13)
+        kind = r.randint(0, 15)
         if kind < 4:
             key = r.choice(["key", "key", "deep.list[].k", "uuid", "long", "text"])
             values = ["a", "bb", "hhh", "v7", "p", "r", "", f"{r.randint(0, 999):032x}", "y" * 255, "y" * 256, "z" * 3]
@@ -93,9 +104,12 @@ class Twins:
             bounds = r.sample(["gt", "gte", "lt", "lte"], r.randint(1, 2))
             return {"key": "when", "range": {b: f"2024-0{r.randint(1, 9)}-1{r.randint(0, 9)}" for b in bounds}}
         if kind == 11:
-            return r.choice([{"is_empty": {"key": r.choice(list(INDEXES))}}, {"is_null": {"key": "key"}},
-                             {"key": "key", "values_count": {"gt": 1}}, {"slice": {"total": 3, "index": r.randint(0, 2)}},
+            return r.choice([{"is_empty": {"key": r.choice(list(INDEXES))}}, {"is_null": {"key": r.choice(["key", "x", "n"])}},
+                             {"key": r.choice(list(INDEXES)), "values_count": {
+                                 r.choice(["gt", "gte", "lt", "lte"]): r.randint(0, 4) for _ in range(2)}}, {"slice": {"total": 3, "index": r.randint(0, 2)}},
                              {"has_id": [r.randint(0, 3000) for _ in range(40)]}])
+        if kind == 12:
+            return {"key": r.choice(["n", "x", "key"]), "match": {"except": [r.randint(-50, 50) for _ in range(r.randint(0, 5))]}}
         return self.filter(2)
 
     def filter(self, depth=0):
@@ -118,8 +132,9 @@ class Twins:
         chosen = self.filter()
         plain, indexed = self.both("count", {"filter": chosen, "exact": True})
         assert plain == indexed, f"count {plain}, with indexes {indexed}: {chosen}"
-        body = {"filter": chosen, "limit": 30, "with_payload": False}
+        body = {"filter": chosen, "limit": r.choice([30, 30, 3000]), "with_payload": r.random() < 0.2}
         plain, indexed = self.both("scroll", body)
+        assert [one["id"] for one in plain["points"]] == [one["id"] for one in indexed["points"]], f"scroll: {chosen}"
         assert plain == indexed, f"scroll: {chosen}"
         query = [r.uniform(-1, 1) for _ in range(DIM)]
         body = {"query": query, "filter": chosen, "limit": r.choice([1, 10, 100]), "with_payload": True}
@@ -127,6 +142,13 @@ class Twins:
         same = [(p["id"], p["score"], p["payload"]) for p in plain["points"]] == [
             (p["id"], p["score"], p["payload"]) for p in indexed["points"]]
         assert same, f"query {query}: {chosen}"
+        self.same_values(chosen)
+
+    def same_values(self, chosen):
+        """Facets need an index in both: the plain one has one on a field that is in no filter's way."""
+        body = {"key": "rest", "filter": chosen, "limit": 100, "exact": True}
+        plain, indexed = [self.client.ok("POST", f"/collections/{name}/facet", body) for name in self.names]
+        assert plain == indexed, f"facet: {chosen}"
 
 
 def run(server, seed, points, filters, tenants):
@@ -139,6 +161,8 @@ def run(server, seed, points, filters, tenants):
         twins.compare()
     for part in range(3):  # more runs, overwriting and deleting
         twins.upsert(twins.random.sample(ids, points // 5))
+        there = [p["id"] for p in twins.both("scroll", {"limit": points // 8, "with_payload": False})[0]["points"]]
+        twins.change(there)
         twins.delete(twins.random.sample(ids, points // 20))
         if part < 2:
             flush()

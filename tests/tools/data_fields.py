@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from data_base import require, u16, up, words, zero
 
-TEXT, INTEGER, REAL, MOMENT, BOOL = range(1, 6)
+TEXT, INTEGER, REAL, MOMENT, BOOL, FORM = range(1, 7)
 GROUP, CHUNK, VALUES_MAX, TEXT_MAX = 4096, 512 << 10, 256, 255
 
 
@@ -41,16 +41,17 @@ def steps(path):
     return found
 
 
-def select(value, path):
+def select(value, path, whole=False):
+    """What a path selects, of arrays the elements; `whole`: as it stands."""
     if not path:
-        return value if isinstance(value, list) else [value]
+        return value if isinstance(value, list) and not whole else [value]
     here, rest = path[0], path[1:]
     if isinstance(here, str):
-        return select(value[here], rest) if isinstance(value, dict) and here in value else []
+        return select(value[here], rest, whole) if isinstance(value, dict) and here in value else []
     if not isinstance(value, list):
         return []
     chosen = value if here is None else value[here:here + 1]
-    return [one for item in chosen for one in select(item, rest)]
+    return [one for item in chosen for one in select(item, rest, whole)]
 
 
 def moment(text):
@@ -95,6 +96,18 @@ def key_of(value, domain):
     if domain == INTEGER:
         return None if whole is None else whole + 2**63
     return None if whole is not None or abs(Decimal(value)) > Decimal("1.7e308") else ordered_real(value)
+
+
+def forms(payload, path):
+    """What is true of the values, whatever they are."""
+    whole, elements = select(payload, path, True), select(payload, path)
+    counts = [len(one) if isinstance(one, list) else int(one is not None) for one in whole]
+    there = [one for one in elements if one is not None]
+    found = {16 + one for one in counts or [0]}
+    found |= set() if any(counts) else {1}
+    found |= {2} if len(there) < len(elements) else set()
+    found |= {3} if any(not isinstance(one, str) or isinstance(one, Number) for one in there) else set()
+    return found | ({4} if any(key_of(one, INTEGER) is None for one in there) else set())
 
 
 def block(data, domain, rows, place):
@@ -156,7 +169,8 @@ def verify(table, blocks, payloads, place):
 def compare(known, undecided, parsed, path, domain, place):
     kept = {(value, row) for value, rows in known.items() for row in rows}
     for row, payload in enumerate(parsed):
-        values = {key_of(one, domain) for one in select(payload, path)} - {None}
+        values = forms(payload, path) if domain == FORM else \
+            {key_of(one, domain) for one in select(payload, path)} - {None}
         long = {one for one in values if domain == TEXT and len(one) > TEXT_MAX}
         if row not in undecided:
             require(not long and len(values) <= VALUES_MAX, place, f"row {row} should be undecided")

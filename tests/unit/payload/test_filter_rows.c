@@ -7,7 +7,7 @@
 #include "base/status.h"
 #include "payload/fields.h"
 
-enum { ROWS = 70, COLUMNS_MAX = 40, VALUES_MAX = 40000 };
+enum { ROWS = 70, COLUMNS_MAX = 64, VALUES_MAX = 40000 };
 
 struct kept_value {
     uint32_t row;
@@ -54,6 +54,9 @@ static bool probe_takes(const struct filter_probe *probe, enum payload_domain do
     uint64_t low;
     uint64_t high;
     ins_text text;
+    if (domain == DOMAIN_TEXT && probe_is_except(probe)) {
+        return !probe_has_text(probe, value->text);
+    }
     if (domain == DOMAIN_TEXT) {
         while (probe_next_text(probe, &at, &text)) {
             if (text.size == value->text.size &&
@@ -76,10 +79,10 @@ static ins_status lookup(void *context, uint32_t number, struct row_verdict *out
     (void)error;
     const struct index *index = context;
     const struct filter_probe *probe = &index->probes[number];
-    *out_known = true;
-    for (enum payload_domain domain = DOMAIN_TEXT; domain <= DOMAIN_BOOL; domain++) {
+    *out_known = !probe->too_large;
+    for (enum payload_domain domain = DOMAIN_TEXT; domain <= DOMAIN_LAST; domain++) {
         uint32_t column;
-        if (!probe_asks(probe, domain)) {
+        if (!*out_known || !probe_asks(probe, domain)) {
             continue;
         }
         if (!has_column(index, probe->path, domain, &column)) {
@@ -114,7 +117,7 @@ static ins_status no_lookup(void *context, uint32_t number, struct row_verdict *
 static void random_columns(struct draws *draws) {
     index_of.column_count = 0;
     for (size_t k = 0; k < KEY_COUNT; k++) {
-        for (enum payload_domain domain = DOMAIN_TEXT; domain <= DOMAIN_BOOL; domain++) {
+        for (enum payload_domain domain = DOMAIN_TEXT; domain <= DOMAIN_LAST; domain++) {
             if (index_of.column_count < COLUMNS_MAX && draw(draws, 2) == 0) {
                 struct payload_path path = path_of(keys[k]);
                 index_of.columns[index_of.column_count++] = (struct payload_column){
