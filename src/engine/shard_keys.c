@@ -36,6 +36,12 @@ static ins_status check_create(const struct collection_write *self, const struct
                     shard_key_text(key, shown), size, collection->name);
 }
 
+static ins_status find_new(const struct collection_write *self, struct scope **out_collection,
+                           ins_error *error) {
+    ins_status status = find_collection(self, "created", out_collection, error);
+    return status == INS_OK ? check_create(self, *out_collection, error) : status;
+}
+
 static ins_status make_shard(struct collection_write *self, struct scope *collection,
                              ins_error *error) {
     struct ins_db *db = self->write.operation.db;
@@ -63,13 +69,17 @@ static ins_status create_step(struct operation *operation, ins_error *error) {
     struct collection_write *self = of(operation);
     struct write *write = &self->write;
     struct scope *collection = NULL;
-    ins_status status = find_collection(self, "created", &collection, error);
+    uint64_t bytes =
+        write_catalog_cost(6 * self->request->shard_key.text.size + 256) + write_catalog_cost(64);
+    ins_status status = write->room.waits ? INS_OK : find_new(self, &collection, error);
     if (status == INS_OK) {
-        status = check_create(self, collection, error);
+        status = room_enter(operation, &write->room, bytes, error);
     }
-    size_t bytes = 6 * self->request->shard_key.text.size + 256;
     if (status == INS_OK) {
-        status = write_begin(write, write_catalog_cost(bytes) + write_catalog_cost(64), 2, error);
+        status = find_new(self, &collection, error); /* again: it may have waited */
+    }
+    if (status == INS_OK) {
+        status = write_begin(write, bytes, 2, error);
     }
     if (status != INS_OK) {
         return status;
@@ -104,7 +114,10 @@ static ins_status delete_step(struct operation *operation, ins_error *error) {
     struct collection_write *self = of(operation);
     struct ins_db *db = operation->db;
     struct scope *collection = NULL;
-    ins_status status = find_collection(self, "removed", &collection, error);
+    ins_status status = room_enter(operation, &self->write.room, write_catalog_cost(0), error);
+    if (status == INS_OK) {
+        status = find_collection(self, "removed", &collection, error);
+    }
     if (status != INS_OK) {
         return status;
     }

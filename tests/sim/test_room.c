@@ -76,7 +76,7 @@ static void plain_done(ins_call *call) {
 
 /* ---- Changes of the catalog ---- */
 
-enum { CHANGES = 3 };
+enum { CHANGES = 4 };
 
 struct changes {
     bool done[CHANGES];
@@ -84,6 +84,7 @@ struct changes {
     ins_collection_request create, drop;
     ins_alias_change change;
     ins_alias_request aliases;
+    ins_collection_request shard;
 };
 
 static void start_changes(struct bed *bed, struct changes *changes) {
@@ -94,6 +95,8 @@ static void start_changes(struct bed *bed, struct changes *changes) {
                                 .change = {.kind = INS_ALIAS_CREATE,
                                            .alias = {.data = "alias", .size = 5},
                                            .target = {.data = "room", .size = 4}}};
+    changes->shard = (ins_collection_request){.collection = {.data = "sharded", .size = 7},
+                                              .shard_key = {.text = {.data = "key", .size = 3}}};
     changes->aliases = (ins_alias_request){.changes = &changes->change, .change_count = 1};
     for (int i = 0; i < CHANGES; i++) {
         changes->calls[i] =
@@ -102,6 +105,7 @@ static void start_changes(struct bed *bed, struct changes *changes) {
     ins_collection_create(bed->db, &changes->create, &changes->calls[0]);
     ins_collection_delete(bed->db, &changes->drop, &changes->calls[1]);
     ins_aliases_change(bed->db, &changes->aliases, &changes->calls[2]);
+    ins_shard_key_create(bed->db, &changes->shard, &changes->calls[3]);
 }
 
 static void expect_changes(struct changes *changes, bool done) {
@@ -115,12 +119,13 @@ static void expect_changes(struct changes *changes, bool done) {
     expect(!done || changes->calls[1].found, "the collection was not there");
 }
 
-static void create(struct bed *bed, const char *name) {
+static void create(struct bed *bed, const char *name, bool sharded) {
     bool done = false;
     ins_call call = {.done = plain_done, .user = &done, .lane = INS_LANE_REQUEST};
     ins_collection_request request = {.collection = {.data = name, .size = strlen(name)},
                                       .dim = DIM,
-                                      .distance = INS_DISTANCE_DOT};
+                                      .distance = INS_DISTANCE_DOT,
+                                      .sharded = sharded};
     ins_collection_create(bed->db, &request, &call);
     while (!done && (sim_step(&bed->lanes) || sim_run_timer(&bed->lanes))) {
     }
@@ -136,8 +141,9 @@ static void open_bed(struct bed *bed) {
     ins_options options = {.memory_budget = INS_MEMORY_BUDGET_MIN, .generation_bytes = GENERATION};
     ins_error error;
     expect(ins_db_open(&options, &bed->lanes.runtime, &bed->db, &error) == INS_OK, "open");
-    create(bed, "room");
-    create(bed, "gone");
+    create(bed, "room", false);
+    create(bed, "gone", false);
+    create(bed, "sharded", true);
 }
 
 static void step(struct bed *bed, uint64_t until_ns) {
