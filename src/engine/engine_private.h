@@ -63,7 +63,6 @@ struct ins_db {
     struct flush *flush;
     _Atomic(struct flush *) flush_waiting; /* begun, for the background lane to take */
     ins_task flush_task;                   /* takes it, if no other job has */
-    _Atomic bool flush_posted;
     struct merge *merge;
     struct clean *clean;
     struct removal *removal;
@@ -93,11 +92,10 @@ struct ins_db {
     uint8_t *manifest_buffer;
 
     ins_task commit_task; /* background lane: pages ahead of use */
-    _Atomic bool commit_posted;
     ins_timer retry_timer;
     ins_task housekeeping;
+    _Atomic bool commit_posted, flush_posted; /* the background lane looks at them too */
     bool housekeeping_posted;
-
     _Atomic bool stopping; /* the commit task looks at it too */
     bool writes_stopped;
     ins_error failure;
