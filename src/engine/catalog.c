@@ -58,7 +58,9 @@ static void scope_unlink(struct catalog *catalog, struct scope *scope) {
 static bool drop_islands(struct catalog *catalog, struct scope *scope, uint32_t *budget) {
     while (scope->islands != NULL && *budget > 0) {
         bool retired = (scope->islands->flags & ISLAND_DROPPED) != 0;
-        catalog->tenant_count -= island_is_tenant(scope->islands) && !retired;
+        bool tenant = island_is_tenant(scope->islands) && !retired;
+        catalog->tenant_count -= tenant;
+        catalog->garbage_rows += tenant;
         island_drop(catalog->islands, scope->islands);
         (*budget)--;
     }
@@ -249,6 +251,7 @@ static bool drop_keys(struct catalog *catalog, struct scope *scope, uint32_t *bu
     for (struct scope *shard = scope->keys; shard != NULL && *budget > 0; shard = shard->key_next) {
         if (shard->drop_lsn == 0) {
             scope_drop(catalog, shard, scope->drop_lsn);
+            catalog->garbage_rows++;
             (*budget)--;
         }
     }
@@ -460,9 +463,23 @@ static ins_status apply_schema(struct catalog *catalog, struct json_parser *pars
     return status;
 }
 
-bool catalog_row_is_schema(ins_text payload) {
-    ins_text kind;
-    return json_text_get_last(payload, text_of("k"), &kind) && text_is(kind, "\"s\"");
+enum catalog_row_kind catalog_row_kind(ins_text payload, uint64_t *out_scope) {
+    static const char letters[] = "schtl";
+    ins_text kind, scope;
+    *out_scope = 0;
+    if (!json_text_get_last(payload, text_of("k"), &kind) || kind.size != 3) {
+        return CATALOG_ROW_OTHER;
+    }
+    const char *letter = memchr(letters, kind.data[1], sizeof(letters) - 1);
+    if (letter == NULL) {
+        return CATALOG_ROW_OTHER;
+    }
+    if (json_text_get_last(payload, text_of("s"), &scope)) {
+        for (size_t i = 0; i < scope.size; i++) {
+            *out_scope = 10 * *out_scope + (uint64_t)(scope.data[i] - '0');
+        }
+    }
+    return CATALOG_ROW_SCHEMA + (enum catalog_row_kind)(letter - letters);
 }
 
 /* A row for a scope that is there already changes its schema (an index was made or dropped). */
@@ -498,8 +515,10 @@ static ins_status apply_scope(struct catalog *catalog, uint64_t key, struct json
             return catalog_full(error);
         }
     } else {
+        schema_disuse(scope->schema);
         scope_set_schema(catalog, scope, schema);
     }
+    schema_use(schema);
     if (directory != 0 && !scope_make_directories(catalog, scope, directory)) {
         return catalog_full(error);
     }
@@ -522,6 +541,7 @@ static ins_status apply_shard(struct catalog *catalog, uint64_t key, struct json
     }
     struct scope *collection = catalog_find_key(catalog, collection_key);
     if (collection == NULL || catalog_find_key(catalog, key) != NULL) {
+        catalog->garbage_rows += collection == NULL;
         return INS_OK; /* its collection was dropped */
     }
     if (!collection->sharded) {
@@ -541,6 +561,7 @@ static ins_status apply_tenant(struct catalog *catalog, uint64_t key, struct jso
     struct scope *scope = catalog_find_key(catalog, scope_key);
     bool known = islands_find(catalog->islands, key) != NULL;
     if (scope == NULL || known) {
+        catalog->garbage_rows += scope == NULL;
         return INS_OK; /* its collection was dropped: garbage until a merge of the catalog */
     }
     if (island_create(catalog->islands, scope, key, name, 0) == NULL) {
@@ -560,6 +581,7 @@ static ins_status apply_alias(struct catalog *catalog, uint64_t key, struct json
     }
     struct scope *scope = catalog_find_key(catalog, scope_key);
     if (scope == NULL || alias_find_key(catalog, key) != NULL) {
+        catalog->garbage_rows += scope == NULL;
         return INS_OK; /* its collection was dropped */
     }
     struct alias *alias = alias_create(catalog, scope, key, name);
@@ -580,7 +602,14 @@ static void apply_tombstone(struct catalog *catalog, uint64_t key) {
     struct scope *scope = catalog_find_key(catalog, key);
     struct alias *alias = alias_find_key(catalog, key);
     change_forget(catalog, key);
+    struct schema *schema = find_schema_key(catalog, key);
+    if (schema != NULL) {
+        schema_forget_key(catalog, schema);
+    }
     if (scope != NULL) {
+        if (scope->collection == NULL) {
+            schema_disuse(scope->schema);
+        }
         scope_undo(catalog, scope);
     }
     if (alias != NULL) {

@@ -12,7 +12,8 @@
  *   alias key    {"k":"l","s":scope key,"n":alias}
  *   change key   {"k":"o","s":scope key,"v":LSN,"b":bytes}: a change by filter that is under way
  * Keys (schemas, scopes, incarnations) come from one allocator and are never used twice. A schema's
- * row is written before, or with, the first row that names it, and stays: schemas are few.
+ * row is written before, or with, the first row that names it; its tombstone with the last.
+ * Rows of tenants, aliases and shard keys whose scope is gone are garbage until a merge.
  * Visibility: writers see what is sequenced, readers what is durable. */
 #ifndef INS_ENGINE_CATALOG_H
 #define INS_ENGINE_CATALOG_H
@@ -31,6 +32,8 @@ struct catalog {
     struct scope *dropped;      /* dropped and not yet durable, or being taken apart */
     struct alias *dropped_aliases;
     uint64_t tenant_count, collection_count;
+    uint64_t garbage_rows;        /* of what went with its collection, since the last freeze; and */
+    uint64_t frozen_garbage_rows; /* before it: they are in files when the flush has landed */
 };
 
 #define CATALOG_KEY_FIRST 16u /* below it: the system's own */
@@ -70,6 +73,17 @@ INS_MUST_USE ins_status schema_get_text(struct catalog *catalog, struct json_par
 void schema_release(struct catalog *catalog, struct schema *schema); /* takes NULL */
 /* The schema has a row under this key now: the catalog holds a reference for good. */
 void schema_set_key(struct catalog *catalog, struct schema *schema, uint64_t key);
+/* Its row is gone; takes back that reference. */
+void schema_forget_key(struct catalog *catalog, struct schema *schema);
+/* A collection has it now; a record that says so is sequenced, or replayed. */
+void schema_use(struct schema *schema);
+/* A collection has it no more. A writer who ends its row lets the key go as well; a recovery does
+ * that when it meets the tombstone. */
+void schema_disuse(struct schema *schema);
+/* Its only collection goes: the record has the tombstone of its row. */
+static inline bool schema_row_ends(const struct schema *schema) {
+    return schema->users == 1 && schema->key != 0;
+}
 
 /* ---- Scopes ---- */
 
@@ -194,8 +208,17 @@ ins_text catalog_row_alias(struct pool *pool, uint64_t scope_key, ins_text name)
 INS_MUST_USE ins_status catalog_apply(struct catalog *catalog, struct json_parser *parser,
                                       uint64_t key, ins_text payload, bool deleted,
                                       ins_error *error);
-/* True for a schema's row: of a file they are applied first. */
-bool catalog_row_is_schema(ins_text payload);
+enum catalog_row_kind {
+    CATALOG_ROW_OTHER, /* the allocator's */
+    CATALOG_ROW_SCHEMA,
+    CATALOG_ROW_SCOPE,
+    CATALOG_ROW_SHARD, /* these name a scope: */
+    CATALOG_ROW_TENANT,
+    CATALOG_ROW_ALIAS,
+};
+
+/* *out_scope: the scope that it names. */
+enum catalog_row_kind catalog_row_kind(ins_text payload, uint64_t *out_scope);
 /* Metadata of a scope's row payload; absent: data NULL. */
 ins_text catalog_row_metadata(ins_text payload);
 

@@ -166,6 +166,7 @@ static ins_status create_step(struct operation *operation, ins_error *error) {
     }
     if (status == INS_OK) {
         self->scope->create_lsn = lsn;
+        schema_use(self->scope->schema);
         return INS_OK;
     }
     write_undo(write);
@@ -184,12 +185,20 @@ void ins_collection_create(ins_db *db, const void *collection_request, ins_call 
     }
 }
 
+static void end_schema(struct catalog *catalog, struct schema *schema) {
+    bool ends = schema_row_ends(schema);
+    schema_disuse(schema);
+    if (ends) {
+        schema_forget_key(catalog, schema);
+    }
+}
+
 /* ---- Delete ---- */
 
-/* The scope's tombstone and its aliases'. */
+/* The scope's tombstone, its aliases', and its schema's when nobody else has it. */
 static ins_status write_drop(struct write *write, const struct scope *scope, uint64_t *out_lsn,
                              ins_error *error) {
-    size_t rows = 1 + scope->alias_count;
+    size_t rows = 2 + scope->alias_count;
     ins_status status = write_begin(write, rows * write_catalog_cost(0), rows + 1, error);
     if (status == INS_OK) {
         status = write_catalog_row(write, scope->key, (ins_text){0}, error);
@@ -199,6 +208,9 @@ static ins_status write_drop(struct write *write, const struct scope *scope, uin
         if (alias->drop_lsn == 0) {
             status = write_catalog_row(write, alias->key, (ins_text){0}, error);
         }
+    }
+    if (status == INS_OK && schema_row_ends(scope->schema)) {
+        status = write_catalog_row(write, scope->schema->key, (ins_text){0}, error);
     }
     return status == INS_OK ? write_sequence(write, SYSTEM_SCOPE, out_lsn, error) : status;
 }
@@ -224,6 +236,7 @@ static ins_status delete_step(struct operation *operation, ins_error *error) {
         write_undo(&self->write);
         return status;
     }
+    end_schema(&db->catalog, scope->schema);
     scope_drop(&db->catalog, scope, lsn);
     return INS_OK;
 }
@@ -404,7 +417,7 @@ static ins_status write_change(struct collection_write *self, bool forms, ins_er
     uint64_t bytes = self->schema->text_size + self->metadata.size + 6ul * scope->name_size + 1024;
     uint64_t directory = scope->directory != NULL ? scope->directory->incarnation : 0, lsn;
     ins_status status =
-        write_begin(write, 2 * write_catalog_cost(bytes) + write_catalog_cost(64), 6, error);
+        write_begin(write, 2 * write_catalog_cost(bytes) + 2 * write_catalog_cost(64), 7, error);
     if (status == INS_OK) {
         status = write_schema(write, self->schema, &self->schema_key, error);
     }
@@ -416,6 +429,9 @@ static ins_status write_change(struct collection_write *self, bool forms, ins_er
                                          self->metadata);
         status = row.data == NULL ? ins_fail(error, INS_FULL, "no memory for a catalog row")
                                   : write_catalog_row(write, scope->key, row, error);
+    }
+    if (status == INS_OK && self->schema != scope->schema && schema_row_ends(scope->schema)) {
+        status = write_catalog_row(write, scope->schema->key, (ins_text){0}, error);
     }
     return status == INS_OK ? write_sequence(write, SYSTEM_SCOPE, &lsn, error) : status;
 }
@@ -451,6 +467,8 @@ ins_status collection_change(struct operation *operation, collection_draft draft
     }
     /* Writers follow the new schema from here on; the rows before it were written by the old one.
      */
+    schema_use(self->schema);
+    end_schema(&operation->db->catalog, self->scope->schema);
     scope_set_schema(&operation->db->catalog, self->scope, self->schema);
     self->schema = NULL;
     self->scope->has_metadata = self->metadata.data != NULL;

@@ -60,6 +60,8 @@ bool flush_freeze(struct ins_db *db) {
         mem->oldest = mem->island == NULL || mem->island->run_count == 0;
     }
     active->frozen = true;
+    db->catalog.frozen_garbage_rows += db->catalog.garbage_rows;
+    db->catalog.garbage_rows = 0;
     room_frozen(db);
     reading->generations[1 - slot] = fresh;
     reading->active_slot = 1 - slot;
@@ -288,6 +290,13 @@ static void drop_generation(struct flush *flush) {
     generation_unpin(flush->generation);
 }
 
+static void note_catalog_garbage(struct ins_db *db) {
+    struct island *system = islands_find(&db->islands, SYSTEM_INCARNATION);
+    island_note_dead(system, db->catalog.frozen_garbage_rows);
+    db->catalog.frozen_garbage_rows = 0;
+    merge_want(db, system, MERGE_NONE);
+}
+
 static void flush_finish(struct flush *flush) {
     struct ins_db *db = flush->db;
     directory_views_close(db);
@@ -300,6 +309,7 @@ static void flush_finish(struct flush *flush) {
         db->flush_count++;
         db->flush_bytes += flush->info.size_bytes;
         db->landed_lsn = flush->version_high;
+        note_catalog_garbage(db);
         db->merge_turn = true;
         db->remove_turn = true;
         db->clean_turn = true;

@@ -32,6 +32,16 @@ struct merge_input {
     bool end;
 };
 
+#define KEY_PIECES_MAX 64u
+
+struct key_list { /* ascending */
+    uint64_t *pieces[KEY_PIECES_MAX];
+    uint32_t count;
+};
+
+bool key_list_has(const struct key_list *list, uint64_t key);
+void key_list_free(struct key_list *list, struct arena *arena);
+
 /* Rows of a window of one island, newest version of each id, in id order: a source for the segment
  * writer. */
 struct merge_rows {
@@ -43,17 +53,20 @@ struct merge_rows {
     uint64_t version_low, version_high;
     struct vector_shape shapes[INS_VECTORS_MAX]; /* what the island's schema has */
     uint32_t shape_count;
-    uint64_t sparse;      /* as struct extent_source has it */
-    bool keep_tombstones; /* something older may hold what they bury */
-    bool whole_below;     /* nothing older is there: no patch may be left */
-    uint32_t taken;       /* input whose row the writer holds; UINT32_MAX: none */
-    uint64_t rows_in;     /* rows and tombstones of the inputs */
-    uint32_t yields;      /* rows given out since it began, of all passes */
+    uint64_t sparse;         /* as struct extent_source has it */
+    bool keep_tombstones;    /* something older may hold what they bury */
+    bool whole_below;        /* nothing older is there: no patch may be left */
+    uint32_t taken;          /* input whose row the writer holds; UINT32_MAX: none */
+    uint64_t rows_in;        /* rows and tombstones of the inputs */
+    struct key_list garbage; /* rows of the catalog that go */
+    uint32_t yields;         /* rows given out since it began, of all passes */
 };
 
 INS_MUST_USE ins_status merge_rows_open(struct merge_rows *rows, const struct merge_item *item,
                                         struct merge_window window, ins_error *error);
 void merge_rows_close(struct merge_rows *rows);
+/* Of the catalog, its oldest run among the inputs: fills rows->garbage. */
+INS_MUST_USE ins_status merge_catalog_sort(struct merge_rows *rows, ins_error *error);
 /* The writer's callbacks; context is a struct merge_rows. */
 INS_MUST_USE ins_status merge_rows_rewind(void *context, enum extent_need need, uint32_t vector,
                                           ins_error *error);

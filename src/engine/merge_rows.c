@@ -52,6 +52,9 @@ ins_status merge_rows_open(struct merge_rows *rows, const struct merge_item *ite
     if (window.first == 0) {
         rows->version_low = 0; /* in place of everything older, entries without bytes too */
     }
+    if (window.first == 0 && item->incarnation == SYSTEM_INCARNATION) {
+        return merge_catalog_sort(rows, error);
+    }
     return INS_OK;
 }
 
@@ -60,6 +63,7 @@ void merge_rows_close(struct merge_rows *rows) {
         row_stream_close(rows->inputs[i].stream);
     }
     rows->input_count = 0;
+    key_list_free(&rows->garbage, rows->db->arena);
 }
 
 static ins_status input_next(struct merge_input *input, ins_error *error) {
@@ -145,6 +149,10 @@ ins_status merge_rows_next(void *context, struct extent_row *out, bool *out_end,
         *out_end = least == UINT32_MAX;
         if (*out_end) {
             return INS_OK;
+        }
+        if (rows->garbage.count > 0 &&
+            key_list_has(&rows->garbage, rows->inputs[least].row.id.low)) {
+            continue;
         }
         if (rows->keep_tombstones || !rows->inputs[least].row.tombstone) {
             *out = rows->inputs[least].row;

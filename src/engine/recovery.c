@@ -139,8 +139,9 @@ static ins_status settle_runs(struct ins_db *db, ins_error *error) {
 
 /* ---- Catalog ---- */
 
-/* One pass over the rows of a run: the schemas' alone, or all but those. */
-static ins_status apply_rows(struct ins_db *db, struct row_stream *rows, bool schemas,
+/* One pass over the rows of a run: tombstones and schemas, or all others. A schema may have got
+ * another key in it, and tombstones have the smaller ones. */
+static ins_status apply_rows(struct ins_db *db, struct row_stream *rows, bool first,
                              ins_error *error) {
     ins_status status = INS_OK;
     row_stream_rewind(rows, EXTENT_NEED_PAYLOAD, 0);
@@ -151,7 +152,9 @@ static ins_status apply_rows(struct ins_db *db, struct row_stream *rows, bool sc
             return status;
         }
         ins_text payload = {.data = (const char *)row.payload.data, .size = row.payload.size};
-        if (catalog_row_is_schema(payload) == schemas) {
+        uint64_t scope;
+        bool schema = !row.tombstone && catalog_row_kind(payload, &scope) == CATALOG_ROW_SCHEMA;
+        if ((row.tombstone || schema) == first) {
             status =
                 catalog_apply(&db->catalog, db->parser, row.id.low, payload, row.tombstone, error);
         }
@@ -330,6 +333,8 @@ ins_status recovery_run(struct ins_db *db, ins_error *error) {
     }
     changes_forget(&db->catalog);
     if (status == INS_OK) {
+        island_note_dead(islands_find(&db->islands, SYSTEM_INCARNATION), db->catalog.garbage_rows);
+        db->catalog.garbage_rows = 0;
         db->files.garbage = true;
         db->log_garbage = true;
         tidy_want(db);

@@ -264,3 +264,19 @@ void schema_set_key(struct catalog *catalog, struct schema *schema, uint64_t key
     schema->key_node.hash = hash_u64(key);
     table_insert(&catalog->schemas_by_key, &schema->key_node);
 }
+
+void schema_forget_key(struct catalog *catalog, struct schema *schema) {
+    INS_ASSERT(schema->key != 0);
+    table_remove(&catalog->schemas_by_key, &schema->key_node);
+    schema->key = 0;
+    schema_release(catalog, schema);
+}
+
+void schema_use(struct schema *schema) {
+    schema->users++;
+}
+
+void schema_disuse(struct schema *schema) {
+    INS_ASSERT(schema->users > 0);
+    schema->users--;
+}

@@ -363,6 +363,12 @@ void island_note_flushed(struct island *island, const struct run *run) {
     island->dead_most = dead < UINT32_MAX ? (uint32_t)dead : UINT32_MAX;
 }
 
+void island_note_dead(struct island *island, uint64_t rows) {
+    uint64_t all = island_row_count(island), dead = island->dead_most + rows;
+    dead = dead < all ? dead : all;
+    island->dead_most = dead < UINT32_MAX ? (uint32_t)dead : UINT32_MAX;
+}
+
 /* ---- Check ---- */
 
 static uint64_t named_bytes(const struct islands *islands, uint32_t slot, uint32_t *out_runs) {

@@ -197,6 +197,8 @@ uint64_t island_row_count(const struct island *island);
 uint32_t island_dead_bound(const struct island *island);
 /* Before a flushed run is added: what it may have killed. */
 void island_note_flushed(struct island *island, const struct run *run);
+/* So many more rows of its runs may count for nothing. */
+void island_note_dead(struct island *island, uint64_t rows);
 /* Asserts that every file's counts are those of the run lists. For tests: walks everything. */
 void islands_check(const struct islands *islands);
 

@@ -38,6 +38,7 @@ struct schema {
     struct table_node key_node; /* by key, while it has one */
     uint64_t key;               /* of its catalog row; 0 = none is written yet */
     uint32_t refs;
+    uint32_t users; /* collections that have it, as writers see them */
     uint32_t vector_count;
     struct schema_vector *vectors; /* [vector_count], ascending by id */
     uint32_t vector_next;          /* the id of the next vector that is added */
