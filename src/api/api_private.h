@@ -98,6 +98,12 @@ struct job_block {
 
 typedef void (*job_encode)(struct job *job, struct json_writer *writer);
 
+/* The vector of a search that was read before its body was parsed (decode_cut.c). */
+struct job_cut {
+    const float *values; /* NULL: none was */
+    uint32_t dim;
+};
+
 struct job {
     struct job *next; /* in the list of idle jobs */
     struct api *api;
@@ -123,6 +129,7 @@ struct job {
     ins_start start;                 /* with `request`, on the engine's lane */
     const void *request;
     ins_task submit;
+    struct job_cut cut;
     uint64_t handed_ns; /* when it was posted to the engine's lane */
     bool unscored;      /* hits that nothing was compared with have the score 1, as Qdrant's */
     bool answered;      /* too late for its own answer: the client has got another */
@@ -394,6 +401,13 @@ void encode_hits(struct job *job, struct json_writer *writer);
 void encode_query(struct job *job, struct json_writer *writer);
 void encode_groups(struct job *job, struct json_writer *writer);
 void encode_facets(struct job *job, struct json_writer *writer);
+
+/* As body_parse; the vector under `key` may be missing from the parsed body, as an empty array, and
+ * is job->cut then (decode_cut.c). `key` NULL: none is looked for. */
+ins_status body_parse_search(struct job *job, const struct api_request *request, const char *key,
+                             struct json_value *out_root, ins_error *error);
+/* The array under that key: takes what was cut out of it. False: it is whole. */
+bool take_cut_vector(struct job *job, struct json_value array);
 
 /* Searches (rest_search.c): what a body asks for, into job->start, request and encode. */
 typedef ins_status (*search_prepare)(struct job *job, struct json_value body, ins_error *error);

@@ -13,6 +13,9 @@
 static ins_status target_decode(struct job *job, struct json_value value, const char *name,
                                 ins_error *error) {
     enum json_type type = json_type_of(value);
+    if (type == JSON_ARRAY && take_cut_vector(job, value)) {
+        return INS_OK;
+    }
     if (type == JSON_ARRAY) {
         return decode_vector(job, value, name, &job->points.vector, &job->points.dim, error);
     }
@@ -159,10 +162,11 @@ ins_status query_prepare(struct job *job, struct json_value body, ins_error *err
     return INS_OK;
 }
 
-static ins_status search_start(struct job *job, const struct api_request *request,
+/* `key`: of the vector that the search is by. */
+static ins_status search_start(struct job *job, const struct api_request *request, const char *key,
                                search_prepare decode, ins_error *error) {
     struct json_value body;
-    ins_status status = body_parse(job, request, &body, error);
+    ins_status status = body_parse_search(job, request, key, &body, error);
     if (status == INS_OK) {
         status = decode(job, body, error);
     }
@@ -173,7 +177,7 @@ static ins_status search_start(struct job *job, const struct api_request *reques
 }
 
 ins_status points_query(struct job *job, const struct api_request *request, ins_error *error) {
-    return search_start(job, request, query_prepare, error);
+    return search_start(job, request, "query", query_prepare, error);
 }
 
 /* vector: an array, or {"name": ..., "vector": [...]} */
@@ -198,6 +202,9 @@ static ins_status search_vector_decode(struct job *job, struct json_value body, 
     }
     if (json_type_of(value) != JSON_ARRAY) {
         return type_error(error, "vector", "an array of numbers", value);
+    }
+    if (take_cut_vector(job, value)) {
+        return INS_OK;
     }
     return decode_vector(job, value, "vector", &job->points.vector, &job->points.dim, error);
 }
@@ -227,7 +234,7 @@ ins_status legacy_search_prepare(struct job *job, struct json_value body, ins_er
 }
 
 ins_status points_search(struct job *job, const struct api_request *request, ins_error *error) {
-    return search_start(job, request, legacy_search_prepare, error);
+    return search_start(job, request, "vector", legacy_search_prepare, error);
 }
 
 /* Recommend and discover in their older form. */
@@ -263,11 +270,11 @@ static ins_status legacy_discover_prepare(struct job *job, struct json_value bod
 }
 
 ins_status points_recommend(struct job *job, const struct api_request *request, ins_error *error) {
-    return search_start(job, request, legacy_recommend_prepare, error);
+    return search_start(job, request, NULL, legacy_recommend_prepare, error);
 }
 
 ins_status points_discover(struct job *job, const struct api_request *request, ins_error *error) {
-    return search_start(job, request, legacy_discover_prepare, error);
+    return search_start(job, request, NULL, legacy_discover_prepare, error);
 }
 
 /* ---- Groups ---- */
@@ -357,17 +364,17 @@ static ins_status recommend_groups_prepare(struct job *job, struct json_value bo
 
 ins_status points_query_groups(struct job *job, const struct api_request *request,
                                ins_error *error) {
-    return search_start(job, request, query_groups_prepare, error);
+    return search_start(job, request, "query", query_groups_prepare, error);
 }
 
 ins_status points_search_groups(struct job *job, const struct api_request *request,
                                 ins_error *error) {
-    return search_start(job, request, search_groups_prepare, error);
+    return search_start(job, request, "vector", search_groups_prepare, error);
 }
 
 ins_status points_recommend_groups(struct job *job, const struct api_request *request,
                                    ins_error *error) {
-    return search_start(job, request, recommend_groups_prepare, error);
+    return search_start(job, request, NULL, recommend_groups_prepare, error);
 }
 
 /* ---- Batches ---- */

@@ -239,6 +239,51 @@ static void test_query(void **state) {
                         "\"Wrong input: Vector dimension error: expected dim: 4, got 3\"");
 }
 
+/* Goal: a vector is the same whether it is read before the body is parsed or with it, and so is
+ * what is wrong; messages speak of the body as it was sent. Method: forms with the vector first and
+ * with it behind something else, which is parsed; mistakes in all places. */
+static void test_vector_first(void **state) {
+    struct rest *rest = *state;
+    fill(rest);
+    static const char *const same[] = {
+        "{\"query\":[1,0.0,0e0,-0],\"limit\":2}",
+        "{\"limit\":2,\"query\":[1,0.0,0e0,-0]}",
+        " {\n\"query\" :\t[ 1 , 0.0,0e0 ,-0 ] ,\"limit\":2 } ",
+        "{\"query\":{\"nearest\":[1,0.0,0e0,-0]},\"limit\":2}",
+        "{\"limit\":2,\"query\":{\"nearest\":[1,0.0,0e0,-0]}}",
+    };
+    static const char *const bad[][2] = {
+        {"{\"query\":[1,0,0,01]}", "line 1 column"},
+        {"{\"query\":[1,0,0,0],\"limit\":3", "line 1 column 29"},
+        {"{\"query\":[1,0,0,0],\"limit\":}", "line 1 column 28"},
+        {"{\"query\":[1,0,0,0],\"query\":[1,0,0,0]}", "duplicate field `query`"},
+        {"{\"query\":[1,0,0,\"a\"]}", "query[3]"},
+        {"{\"query\":[1,0,0,1e39]}", "query[3]"},
+        {"{\"query\":[]}", "expected dim: 4, got 0"},
+        {"{\"query\":{\"nearest\":[]}}", "expected dim: 4, got 0"},
+        {"{\"query\":[1,0,0]}", "expected dim: 4, got 3"},
+        {"{\"query\":{\"nearest\":[1,0,0]}}", "expected dim: 4, got 3"},
+    };
+    for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+        expect_query(rest, same[i], "[{\"id\":" UUID ",\"score\":2},{\"id\":1,\"score\":1}]");
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(rest_call(rest, API_POST, "/collections/c/points/query", bad[i][0]), 400);
+        assert_non_null(strstr(rest_member(rest, "status.error"), bad[i][1]));
+    }
+    /* What was cut belongs to its key alone. */
+    assert_int_equal(rest_call(rest, API_POST, "/collections/c/points/search",
+                               "{\"query\":[1,0,0,0],\"vector\":[],\"limit\":1}"),
+                     400);
+    assert_int_equal(rest_call(rest, API_POST, "/collections/c/points/query",
+                               "{\"vector\":[1,0,0,0],\"query\":[]}"),
+                     400);
+    assert_int_equal(rest_call(rest, API_POST, "/collections/c/points/search",
+                               "{\"vector\":[1,0,0,0],\"limit\":1}"),
+                     200);
+    assert_non_null(strstr(rest_member(rest, "result"), "\"score\":2"));
+}
+
 /* Goal: filters reach the engine as they were written. Method: conditions with known answers. */
 static void test_filters(void **state) {
     struct rest *rest = *state;
@@ -885,6 +930,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_late_tenant_index, setup, teardown),
         cmocka_unit_test_setup_teardown(test_points, setup, teardown),
         cmocka_unit_test_setup_teardown(test_query, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_vector_first, setup, teardown),
         cmocka_unit_test_setup_teardown(test_filters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_scroll, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad, setup, teardown),
