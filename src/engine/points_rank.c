@@ -23,8 +23,7 @@ static struct points_rank *of(struct operation *operation) {
 
 static void rank_close(struct operation *operation) {
     struct points_rank *self = of(operation);
-    reader_close(&self->reader);
-    islands_walk_close(&self->walk);
+    walk_sweep_close(&self->over);
     scopes_close(&self->scopes);
     schema_release(&operation->db->catalog, self->schema);
 }
@@ -99,8 +98,8 @@ static ins_status rank_begin(struct points_rank *self, ins_error *error) {
         status = parse_keys(self, error);
     }
     if (status == INS_OK) {
-        status =
-            islands_walk_init(&self->walk, operation, &self->scopes, request->points.filter, error);
+        status = islands_walk_init(&self->over.walk, operation, &self->scopes,
+                                   request->points.filter, error);
     }
     init_order(self);
     self->uuid_key = request->kind == INS_RANK_FACET && key_is_uuid(self);
@@ -138,63 +137,6 @@ static ins_status inner_status(const struct points_rank *self, ins_error *error)
         *error = self->inner.error;
     }
     return self->inner.status;
-}
-
-/* ---- Sweep ---- */
-
-static ins_status sweep_open(struct points_rank *self, bool *out_end, ins_error *error) {
-    struct operation *operation = &self->operation;
-    const struct filter *filter;
-    const struct payload_path *path;
-    if (islands_walk_lost(&self->walk)) {
-        return names_absent(self->request->points.collection, error);
-    }
-    struct island *island = islands_walk_next(&self->walk, &filter, &path);
-    *out_end = island == NULL;
-    if (island == NULL) {
-        return INS_OK;
-    }
-    ins_status status = reader_open(&self->reader, &operation->db->reading, island,
-                                    operation->db->reading.durable_lsn, &operation->pool,
-                                    &operation->waiter, error);
-    if (status != INS_OK) {
-        return status;
-    }
-    self->sweep = (struct sweep){.reader = &self->reader,
-                                 .filter = filter,
-                                 .tenant_path = path,
-                                 .parser = operation->db->parser,
-                                 .match = rank_row,
-                                 .context = self,
-                                 .cost = self->sweep.cost};
-    sweep_begin(&self->sweep);
-    self->sweeping = true;
-    return INS_OK;
-}
-
-/* INS_OK when every island was swept. */
-static ins_status sweep_islands(struct points_rank *self, ins_error *error) {
-    self->sweep.cost = 0;
-    for (uint32_t steps = 0; steps < 1024 && self->sweep.cost < STEP_ROWS; steps++) {
-        bool done = true;
-        if (!self->sweeping) {
-            ins_status status = sweep_open(self, &done, error);
-            if (status != INS_OK || done) {
-                return status;
-            }
-            continue;
-        }
-        ins_status status = sweep_step(&self->sweep, STEP_ROWS, &done, error);
-        if (status != INS_OK) {
-            return status;
-        }
-        if (!done) {
-            return INS_AGAIN; /* let others pass */
-        }
-        reader_close(&self->reader);
-        self->sweeping = false;
-    }
-    return INS_AGAIN;
 }
 
 /* ---- Which points and values the answer has ---- */
@@ -364,7 +306,8 @@ static ins_status rank_step(struct operation *operation, ins_error *error) {
         self->stage = RANK_SWEEP;
     }
     if (status == INS_OK && self->stage == RANK_SWEEP) {
-        status = sweep_islands(self, error);
+        status = walk_sweep_step(&self->over, &self->operation, self->request->points.collection,
+                                 rank_row, self, error);
         if (status == INS_OK && self->request->kind == INS_RANK_FACET) {
             return finish_facets(self, error);
         }
@@ -375,8 +318,8 @@ static ins_status rank_step(struct operation *operation, ins_error *error) {
         rank_sort(&self->heap, self->order);
         if (widen(self, full)) {
             self->stage = RANK_SWEEP;
-            islands_walk_close(&self->walk);
-            status = islands_walk_init(&self->walk, operation, &self->scopes,
+            islands_walk_close(&self->over.walk);
+            status = islands_walk_init(&self->over.walk, operation, &self->scopes,
                                        self->request->points.filter, error);
             return status == INS_OK ? INS_AGAIN : status;
         }

@@ -3,9 +3,8 @@
 #define INS_ENGINE_POINTS_RANK_H
 
 #include "engine/points.h"
-#include "engine/walk.h"
+#include "engine/walk_sweep.h"
 #include "query/score.h"
-#include "query/sweep.h"
 #include "query/tally.h"
 
 struct points_rank {
@@ -14,10 +13,7 @@ struct points_rank {
     struct scopes scopes;
     struct schema *schema;              /* held */
     const struct schema_vector *vector; /* NULL: the kind asks for none */
-    struct islands_walk walk;
-    struct reader reader;
-    struct sweep sweep;
-    bool sweeping;
+    struct walk_sweep over;
     enum { RANK_BEGIN, RANK_EXAMPLES, RANK_SWEEP, RANK_PICK, RANK_FETCH, RANK_END } stage;
     /* Examples: their ids are left out of the answer. */
     ins_id *ids;

@@ -163,7 +163,7 @@ static void *no_room(void *context, void *old, size_t old_capacity, size_t new_c
 /* Values at a path of the row. The tenant field is not in the payload of its islands. */
 static void row_values(struct points_rank *self, const struct payload_path *path,
                        bool (*visit)(void *context, ins_text value)) {
-    const struct payload_path *tenant = self->sweep.tenant_path;
+    const struct payload_path *tenant = self->over.sweep.tenant_path;
     if (tenant == NULL || !payload_path_equal(tenant, path)) {
         payload_values(self->payload, path, visit, self);
         return;
@@ -173,7 +173,7 @@ static void row_values(struct points_rank *self, const struct payload_path *path
     json_write_init(&writer, sizeof(text), NULL, no_room);
     writer.data = text;
     writer.capacity = sizeof(text);
-    json_write_text(&writer, island_name(self->reader.island));
+    json_write_text(&writer, island_name(self->over.reader.island));
     (void)visit(self, (ins_text){writer.data, writer.size});
 }
 
@@ -217,13 +217,13 @@ static ins_status bring(struct points_rank *self, const void **out_vector, ins_e
     const ins_rank_request *request = self->request;
     ins_status status = INS_OK, second = INS_OK;
     if (self->vector != NULL) {
-        status = reader_vector(&self->reader, self->sweep.place, &self->vector->shape, out_vector,
-                               error);
+        status = reader_vector(&self->over.reader, self->over.sweep.place, &self->vector->shape,
+                               out_vector, error);
     }
     bool payload = request->group_size > 0 || request->kind == INS_RANK_ORDER ||
                    request->kind == INS_RANK_FACET;
     if (payload && (status == INS_OK || status == INS_AGAIN)) {
-        second = reader_payload(&self->reader, self->sweep.place, &self->payload, error);
+        second = reader_payload(&self->over.reader, self->over.sweep.place, &self->payload, error);
     }
     return second != INS_OK ? second : status;
 }
@@ -272,6 +272,6 @@ ins_status rank_row(void *context, const ins_id *id, ins_error *error) {
         return status;
     }
     self->points++;
-    self->hit = (struct rank_hit){.id = *id, .scope = self->walk.scope->key};
+    self->hit = (struct rank_hit){.id = *id, .scope = self->over.walk.scope->key};
     return score(self, stored, error);
 }

@@ -6,8 +6,7 @@
 #include "base/status.h"
 #include "engine/names.h"
 #include "engine/points.h"
-#include "engine/walk.h"
-#include "query/sweep.h"
+#include "engine/walk_sweep.h"
 
 struct points_read {
     struct operation operation;
@@ -16,8 +15,8 @@ struct points_read {
     struct scope_cursor cursor; /* get: where the id is looked for */
     struct schema *schema;      /* held */
     struct point_fields fields;
-    struct islands_walk walk;
-    struct reader reader, directory;
+    struct walk_sweep over; /* get: its reader alone */
+    struct reader directory;
     uint64_t lsn;
     /* get */
     ins_point *points;
@@ -26,16 +25,13 @@ struct points_read {
     bool taken;                 /* the id that is looked for */
     const uint64_t *scope_keys; /* [request->id_count] where each lies, or NULL */
     /* count */
-    struct sweep sweep;
-    bool sweeping;
     uint64_t count;
 };
 
 static void read_close(struct operation *operation) {
     struct points_read *self = container_of(operation, struct points_read, operation);
-    reader_close(&self->reader);
+    walk_sweep_close(&self->over);
     reader_close(&self->directory);
-    islands_walk_close(&self->walk);
     scope_cursor_close(&self->cursor);
     scopes_close(&self->scopes);
     schema_release(&operation->db->catalog, self->schema);
@@ -50,7 +46,7 @@ static ins_status read_begin(struct points_read *self, ins_error *error) {
     self->schema = schema_hold(self->scopes.collection->schema);
     self->lsn = operation->db->reading.durable_lsn;
     status = point_fields_init(&self->fields, self->schema, self->request, &operation->pool, error);
-    return status == INS_OK ? islands_walk_init(&self->walk, operation, &self->scopes,
+    return status == INS_OK ? islands_walk_init(&self->over.walk, operation, &self->scopes,
                                                 self->request->filter, error)
                             : status;
 }
@@ -85,11 +81,11 @@ static ins_status get_open(struct points_read *self, bool *out_has_island, ins_e
         return status;
     }
     *out_has_island = island != NULL;
-    if (island == NULL || (self->reader.open && self->reader.island == island)) {
+    if (island == NULL || (self->over.reader.open && self->over.reader.island == island)) {
         return INS_OK;
     }
-    reader_close(&self->reader);
-    return reader_open(&self->reader, &operation->db->reading, island,
+    reader_close(&self->over.reader);
+    return reader_open(&self->over.reader, &operation->db->reading, island,
                        operation->db->reading.durable_lsn, &operation->pool, &operation->waiter,
                        error);
 }
@@ -110,23 +106,24 @@ static ins_status get_in_scope(struct points_read *self, ins_error *error) {
     if (status != INS_OK || !has_island) {
         return status;
     }
-    status = reader_load(&self->reader, error);
+    status = reader_load(&self->over.reader, error);
     if (status != INS_OK) {
         return status;
     }
-    if (!reader_find(&self->reader, &self->request->ids[self->next], &place)) {
-        if (!self->directory.open || self->directory.lsn == self->reader.lsn) {
+    if (!reader_find(&self->over.reader, &self->request->ids[self->next], &place)) {
+        if (!self->directory.open || self->directory.lsn == self->over.reader.lsn) {
             return INS_OK;
         }
         /* It may have moved after the id directory was asked, and before the island was: again,
          * with one view of both. */
         reader_close(&self->directory);
-        reader_close(&self->reader);
+        reader_close(&self->over.reader);
         self->lsn = self->operation.db->reading.durable_lsn;
         return INS_AGAIN;
     }
-    status = point_take(&self->reader, &place, tenant_path_of(self->reader.island), &self->fields,
-                        &self->operation.pool, &self->points[self->point_count], error);
+    status =
+        point_take(&self->over.reader, &place, tenant_path_of(self->over.reader.island),
+                   &self->fields, &self->operation.pool, &self->points[self->point_count], error);
     self->taken = status == INS_OK;
     return status;
 }
@@ -230,72 +227,13 @@ static ins_status count_one(void *context, const ins_id *id, ins_error *error) {
     return INS_OK;
 }
 
-static ins_status sweep_open(struct points_read *self, bool *out_end, ins_error *error) {
-    struct operation *operation = &self->operation;
-    const struct filter *filter;
-    const struct payload_path *path;
-    if (islands_walk_lost(&self->walk)) {
-        return names_absent(self->request->collection, error);
-    }
-    struct island *island = islands_walk_next(&self->walk, &filter, &path);
-    *out_end = island == NULL;
-    if (island == NULL) {
-        return INS_OK;
-    }
-    ins_status status = reader_open(&self->reader, &operation->db->reading, island,
-                                    operation->db->reading.durable_lsn, &operation->pool,
-                                    &operation->waiter, error);
-    if (status != INS_OK) {
-        return status;
-    }
-    uint64_t known;
-    if (filter == NULL && reader_count_known(&self->reader, &known)) {
-        self->count += known;
-        reader_close(&self->reader);
-        return INS_OK;
-    }
-    self->sweep = (struct sweep){.reader = &self->reader,
-                                 .filter = filter,
-                                 .tenant_path = path,
-                                 .parser = operation->db->parser,
-                                 .match = count_one,
-                                 .context = self,
-                                 .cost = self->sweep.cost};
-    sweep_begin(&self->sweep);
-    self->sweeping = true;
-    return INS_OK;
-}
-
-/* INS_OK when every island was swept. */
-static ins_status sweep_islands(struct points_read *self, ins_error *error) {
-    self->sweep.cost = 0;
-    for (uint32_t steps = 0; steps < 1024 && self->sweep.cost < STEP_ROWS; steps++) {
-        bool done = true;
-        if (!self->sweeping) {
-            ins_status status = sweep_open(self, &done, error);
-            if (status != INS_OK || done) {
-                return status;
-            }
-            continue;
-        }
-        ins_status status = sweep_step(&self->sweep, STEP_ROWS, &done, error);
-        if (status != INS_OK) {
-            return status;
-        }
-        if (!done) {
-            return INS_AGAIN; /* let others pass */
-        }
-        reader_close(&self->reader);
-        self->sweeping = false;
-    }
-    return INS_AGAIN;
-}
-
 static ins_status count_step(struct operation *operation, ins_error *error) {
     struct points_read *self = container_of(operation, struct points_read, operation);
     ins_status status = self->schema == NULL ? read_begin(self, error) : INS_OK;
     if (status == INS_OK) {
-        status = sweep_islands(self, error);
+        self->over.known = &self->count;
+        status = walk_sweep_step(&self->over, operation, self->request->collection, count_one, self,
+                                 error);
         operation->call->count = self->count;
     }
     return status;

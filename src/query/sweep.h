@@ -9,6 +9,8 @@
     8u /* an id looked up in all newer sources, against a distance in a batch                      \
         */
 
+typedef ins_status (*sweep_match)(void *context, const ins_id *id, ins_error *error);
+
 struct sweep {
     struct reader *reader;
     const struct filter *filter; /* NULL: all */
@@ -16,7 +18,7 @@ struct sweep {
     struct json_parser *parser;
     /* One point that passes; sweep->place says where it lies. INS_AGAIN when it waits for bytes: it
      * comes once more. An error ends the sweep. */
-    ins_status (*match)(void *context, const ins_id *id, ins_error *error);
+    sweep_match match;
     void *context;
     const struct place *place; /* while `match` runs */
     enum { SWEEP_LOAD, SWEEP_MEMTABLES, SWEEP_RUNS } stage;
