@@ -50,7 +50,8 @@ static bool copy_rest(struct job *job, ins_text body, size_t from, size_t to, in
         return false;
     }
     memcpy(copy, body.data, from);
-    memcpy(copy + from, "[]", 2);
+    copy[from] = '[';
+    copy[from + 1] = ']';
     memcpy(copy + from + 2, body.data + to, body.size - to);
     *out = (ins_text){copy, size};
     return true;
