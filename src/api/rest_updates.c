@@ -1,6 +1,12 @@
 /* Updates of points: upsert, delete, changes of payloads and vectors, and batches of them. */
 #include "api/api_private.h"
 
+/* For the statistics. */
+static void upsert_count(struct job *job) {
+    count_add(&job->api->counts.upserts, 1);
+    count_add(&job->api->counts.upsert_points, job->points.point_count);
+}
+
 static ins_status update_start(struct job *job, const struct api_request *request,
                                enum update_kind kind, ins_error *error) {
     struct json_value body;
@@ -12,8 +18,7 @@ static ins_status update_start(struct job *job, const struct api_request *reques
     if (status == INS_OK) {
         job->points = update.request;
         if (kind == UPDATE_UPSERT) {
-            count_add(&job->api->counts.upserts, 1);
-            count_add(&job->api->counts.upsert_points, update.request.point_count);
+            upsert_count(job);
         }
         job_start(job, update.start, &job->points, encode_update);
     }
@@ -27,6 +32,7 @@ ins_status points_upsert(struct job *job, const struct api_request *request, ins
     }
     if (status == INS_OK) {
         job->points.collection = job->params[0];
+        upsert_count(job);
         job_start(job, ins_points_upsert, &job->points, encode_update);
     }
     return status;
