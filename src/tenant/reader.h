@@ -29,7 +29,7 @@ struct read_context {
     uint32_t active_slot;
     uint64_t durable_lsn;
     uint64_t filtered_reads, filtered_rows; /* reads with a filter; rows they looked at singly */
-    struct { /* of searches in graphs */
+    struct {                                /* of searches in graphs */
         uint64_t searches, fallbacks;
         char damage[INS_ERROR_MESSAGE_MAX]; /* that the last fallback met */
     } graphs;
