@@ -218,6 +218,9 @@ void sim_quiesce(struct sim *sim, bool timers) {
 
 bool sim_flush(struct sim *sim) {
     struct sim_slot *slot = slot_take(sim);
+    while (slot == NULL && (sim_step(&sim->lanes) || sim_run_timer(&sim->lanes))) {
+        slot = slot_take(sim); /* all were in use */
+    }
     if (slot == NULL) {
         return false;
     }
