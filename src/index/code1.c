@@ -21,7 +21,7 @@ void code1_encode(const float *rotated, uint32_t padded, enum index_metric metri
     INS_ASSERT(row < CODE1_ROWS);
     size_t words = code1_words(padded);
     uint64_t *bits = block;
-    float *factors = (float *)(bits + CODE1_ROWS * words);
+    float *factors = (float *)(void *)(bits + CODE1_ROWS * words);
     double norm = 0, sizes = 0;
     for (size_t w = 0; w < words; w++) {
         uint64_t word = 0;
