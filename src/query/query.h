@@ -40,11 +40,14 @@ struct search_hit {
 
 /* The walk over the graph of the run being searched. */
 struct search_graph {
-    bool on;     /* the run is searched by it; not yet done */
-    bool walked; /* candidates are those of the run */
+    bool on;               /* the run is searched by it; not yet done */
+    bool walked;           /* candidates are those of the run */
+    bool filtered, judged; /* may_pass and is_sure are those of the run */
     struct graph_slots slots;
     uint32_t effort;
-    uint32_t count, next; /* of the candidates, and the first that is not ranked */
+    uint32_t group;                 /* that is judged next */
+    uint32_t may_count, sure_count; /* rows that may pass, that do */
+    uint32_t count, next;           /* of the candidates, and the first that is not ranked */
 };
 
 struct search {
@@ -71,6 +74,8 @@ struct search {
     uint64_t graph_bytes_due; /* of a vector in an extent that is to have a graph */
     uint32_t *candidates;     /* [candidate_room] of walks, in the pool */
     uint32_t candidate_room;
+    uint64_t *may_pass, *is_sure; /* [bit_bytes] a bit a row of the run, in the pool */
+    size_t bit_bytes;
     float *graph_query; /* where it is not flat.query; in the pool */
     /* The island being searched. */
     struct reader *reader;

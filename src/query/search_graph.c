@@ -37,7 +37,7 @@ void graph_enter(struct search *search) {
     const struct extent *extent = &search->reader->runs[search->run].extent;
     struct search_graph *graph = &search->graph;
     *graph = (struct search_graph){.on = false};
-    if (!search->has_vector || search->exact || search->filter != NULL ||
+    if (!search->has_vector || search->exact ||
         !extent_graph(extent, search->vector->shape.id, &graph->slots)) {
         return;
     }
@@ -47,6 +47,10 @@ void graph_enter(struct search *search) {
     if (effort > GRAPH_EFFORT_MAX || !worth || extent_graph_bytes(extent, &graph->slots) > room) {
         return;
     }
+    if (search->filter != NULL && !graph_filter_possible(search)) {
+        return;
+    }
+    graph->filtered = search->filter != NULL;
     graph->effort = (uint32_t)effort;
     graph->on = true;
 }
@@ -85,12 +89,16 @@ static ins_status bring(struct search *search, ins_error *error) {
     return result;
 }
 
+static void scan_instead(struct search *search) {
+    search->graph.on = false;
+    search->position = 0;
+}
+
 /* The run is scanned. `damage` NULL: there was no memory. */
 static void give_up(struct search *search, const char *damage) {
     struct read_context *context = search->reader->context;
     release(search);
-    search->graph.on = false;
-    search->position = 0;
+    scan_instead(search);
     context->graphs.fallbacks++;
     if (damage != NULL) {
         size_t size = strnlen(damage, sizeof(context->graphs.damage) - 1);
@@ -104,15 +112,22 @@ static void give_up(struct search *search, const char *damage) {
 struct alive {
     struct search *search;
     struct chunks ids;
+    bool check; /* a newer source may have ids of the run */
 };
 
-/* No newer source has the row's id. */
-static bool row_lives(void *context, uint32_t position) {
+/* The row passes, and no newer source has its id. */
+static bool row_counts(void *context, uint32_t position) {
     const struct alive *alive = context;
     const struct search *search = alive->search;
     const struct extent *extent = &search->reader->runs[search->run].extent;
     uint32_t row = position;
     ins_error error;
+    if (search->graph.filtered && !search_may_pass(search, position)) {
+        return false; /* a planned vector has a value in every row */
+    }
+    if (!alive->check) {
+        return true;
+    }
     if (search->run_vector.rows_slot != SLOT_NONE &&
         reader_vector_row(search->reader, search->run, &search->run_vector, position, &row,
                           &error) != INS_OK) {
@@ -165,15 +180,17 @@ static ins_status walk_view(struct search *search, const struct graph *view, ins
     struct search_graph *graph = &search->graph;
     struct graph_scratch *scratch;
     const float *query = query_of(search);
-    struct alive alive = {.search = search, .ids = reader_ids(search->reader, search->run)};
-    const struct graph_filter filter = {row_lives, &alive};
-    bool check = may_be_superseded(search->reader, search->run);
+    struct alive alive = {.search = search,
+                          .ids = reader_ids(search->reader, search->run),
+                          .check = may_be_superseded(search->reader, search->run)};
+    const struct graph_filter filter = {row_counts, &alive};
+    bool all = !alive.check && !graph->filtered;
     if (query == NULL || !make_room(search, graph->effort)) {
         return ins_fail(error, INS_FULL, "no memory for %u candidates", graph->effort);
     }
     ins_status status = graph_scratch_make(view, graph->effort, &scratch, error);
     if (status == INS_OK) {
-        graph->count = graph_candidates(view, scratch, query, graph->effort, check ? &filter : NULL,
+        graph->count = graph_candidates(view, scratch, query, graph->effort, all ? NULL : &filter,
                                         search->candidates);
         search->rows_scanned += graph_cost(scratch);
         graph_scratch_free(scratch);
@@ -226,6 +243,9 @@ static ins_status find_candidates(struct search *search, uint64_t *budget, ins_e
     case INS_OK:
         release(search);
         search->graph.walked = true;
+        if (graph_filter_short(search)) {
+            scan_instead(search);
+        }
         search->reader->context->graphs.searches++;
         budget_charge(budget, search->rows_scanned - before);
         return INS_OK;
@@ -304,7 +324,28 @@ static ins_status rank(struct search *search, uint64_t *budget, ins_error *error
     return INS_OK;
 }
 
+/* *out_ready: the filter, if there is one, is judged. */
+static ins_status judge(struct search *search, uint64_t *budget, bool *out_ready,
+                        ins_error *error) {
+    struct search_graph *graph = &search->graph;
+    ins_status status = INS_OK;
+    *out_ready = !graph->filtered || graph->judged;
+    if (!*out_ready) {
+        status = graph_filter_judge(search, budget, error);
+        *out_ready = status == INS_OK && graph->judged;
+        if (*out_ready && !graph_filter_walks(search)) {
+            scan_instead(search);
+        }
+    }
+    return status;
+}
+
 ins_status graph_run(struct search *search, uint64_t *budget, ins_error *error) {
+    bool ready;
+    ins_status judged = judge(search, budget, &ready, error);
+    if (judged != INS_OK || !ready || !search->graph.on) {
+        return judged;
+    }
     ins_status status = search->graph.walked ? INS_OK : find_candidates(search, budget, error);
     return status == INS_OK && search->graph.on ? rank(search, budget, error) : status;
 }

@@ -38,6 +38,27 @@ void graph_enter(struct search *search);
 /* Walks, then ranks what it found; search->graph.on false when it is done, or when the run must be
  * scanned after all: then search->position is 0. */
 INS_MUST_USE ins_status graph_run(struct search *search, uint64_t *budget, ins_error *error);
+/* ---- Filters of graphs (search_graph_filter.c) ---- */
+
+/* Whether the run's indexes decide the filter, at least in part, and there is memory. */
+bool graph_filter_possible(struct search *search);
+/* Fills search->may_pass and is_sure, a group of rows after the other; graph.judged: all. */
+INS_MUST_USE ins_status graph_filter_judge(struct search *search, uint64_t *budget,
+                                           ins_error *error);
+/* Then: whether a walk is worth it. Else the run is scanned. */
+bool graph_filter_walks(const struct search *search);
+/* After the walk: it found too few for what passes; the run is scanned. */
+bool graph_filter_short(const struct search *search);
+/* Of the run's rows while graph.on, else of the plan's group. */
+static inline bool search_may_pass(const struct search *search, uint32_t row) {
+    return search->graph.on ? (search->may_pass[row / 64] >> (row % 64) & 1) != 0
+                            : plan_may_pass(&search->plan, row);
+}
+static inline bool search_is_sure(const struct search *search, uint32_t row) {
+    return search->graph.on ? (search->is_sure[row / 64] >> (row % 64) & 1) != 0
+                            : plan_is_sure(&search->plan, row);
+}
+
 /* True when nothing of the run is to be looked at: it is to have a graph and has none. */
 bool graph_passes_over(const struct search *search);
 

@@ -30,13 +30,13 @@ static ins_status keep_newest(struct search *search, struct batch *batch, uint32
             }
         }
         bool planned = search->plan.useful;
-        if (planned && !plan_may_pass(&search->plan, place.run_row)) {
+        if (planned && !search_may_pass(search, place.run_row)) {
             continue;
         }
         batch->ids[kept] = extent_id(extent, &ids, place.run_row);
         if (!reader_superseded(reader, run, &batch->ids[kept])) {
             batch->selected[kept] = (uint16_t)at;
-            batch->sure[kept] = planned && plan_is_sure(&search->plan, place.run_row);
+            batch->sure[kept] = planned && search_is_sure(search, place.run_row);
             batch->places[kept++] = place;
         }
     }

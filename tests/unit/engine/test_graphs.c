@@ -230,6 +230,79 @@ static void test_settings_change(void **state) {
     fixture_close(&fixture);
 }
 
+/* ---- Filters ---- */
+
+/* The nearest points whose `group` is below `most`. */
+static void ask_below(struct fixture *fixture, uint64_t seed, int64_t most, bool exact,
+                      struct answer *out) {
+    float query[DIM];
+    vector_of(seed, query);
+    ins_condition condition = {.kind = INS_RANGE,
+                               .key = text("group"),
+                               .lt = {.kind = INS_BOUND_INTEGER, .integer = most}};
+    ins_filter filter = {.must = &condition, .must_count = 1};
+    ins_points_request request = {.collection = text("c"),
+                                  .vector = query,
+                                  .dim = DIM,
+                                  .limit = LIMIT,
+                                  .graph_effort = 60,
+                                  .filter = &filter,
+                                  .exact = exact};
+    ins_call call;
+    assert_int_equal(run(fixture, ins_points_query, &request, &call), INS_OK);
+    out->count = call.points.count;
+    for (size_t i = 0; i < out->count; i++) {
+        out->ids[i] = call.points.items[i].id.low;
+        assert_true((int64_t)(out->ids[i] * 7919 % 100) < most);
+    }
+    ins_call_release(&call);
+}
+
+/* Goal: rows that do not pass take no place, whatever share passes. Method: a field with values 0
+ * .. 99, indexed, and ranges of it; every point that passes may be found. */
+static void test_filters(void **state) {
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture);
+    create_with(&fixture, INS_DISTANCE_EUCLID, "{}");
+    ins_collection_request index = {
+        .collection = text("c"), .field = text("group"), .schema = text("{\"type\":\"integer\"}")};
+    do_ok(&fixture, ins_index_create, &index);
+    for (uint64_t id = 1; id <= COUNT; id++) {
+        float values[DIM];
+        char payload[32];
+        vector_of(id, values);
+        (void)snprintf(payload, sizeof(payload), "{\"group\":%u}", (unsigned)(id * 7919 % 100));
+        ins_point point = {
+            .id = {.low = id}, .vector = values, .dim = DIM, .payload = text(payload)};
+        ins_points_request request = {.collection = text("c"), .points = &point, .point_count = 1};
+        do_ok(&fixture, ins_points_upsert, &request);
+    }
+    assert_int_equal(settle(&fixture), COUNT);
+    static const int64_t ranges[] = {0, 1, 5, 20, 50, 90, 100};
+    for (int range = 0; range < 7; range++) {
+        uint32_t right = 0, wanted = 0;
+        uint64_t before = stats_of(&fixture).graph_searches;
+        for (uint64_t q = 0; q < QUERIES; q++) {
+            struct answer near, exact;
+            ask_below(&fixture, 5000000 + q, ranges[range], false, &near);
+            ask_below(&fixture, 5000000 + q, ranges[range], true, &exact);
+            assert_int_equal(near.count, exact.count);
+            wanted += (uint32_t)exact.count;
+            for (size_t i = 0; i < exact.count; i++) {
+                for (size_t j = 0; j < near.count; j++) {
+                    right += near.ids[j] == exact.ids[i];
+                }
+            }
+        }
+        assert_true(wanted >= (ranges[range] > 0 ? QUERIES * LIMIT : 0));
+        assert_true(right * 100 >= wanted * 97);
+        uint64_t walks = stats_of(&fixture).graph_searches - before;
+        assert_true(walks >= (ranges[range] > 0 ? QUERIES : 0));
+    }
+    fixture_close(&fixture);
+}
+
 /* ---- Damage ---- */
 
 /* Where a section of that kind lies in one of the files; the name of the file. */
@@ -306,7 +379,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_distances),  cmocka_unit_test(test_dead_rows),
         cmocka_unit_test(test_not_wanted), cmocka_unit_test(test_settings_change),
-        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_filters),    cmocka_unit_test(test_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,89 @@
+/* A filter over a run that is searched by its graph: which rows pass, by the plan, as bits of all
+ * rows; then whether to walk.
+ *
+ * A walk meets about effort / share rows for each place that it keeps, where the share of the rows
+ * passes, and looks at all of their neighbours; picking the rows that pass looks at share * rows
+ * and misses none. So few matches are picked, many walked to, and what lies between goes by the
+ * same estimate. Rows that only their payload decides are few, else the run is scanned. */
+#include "base/assert.h"
+#include "base/status.h"
+#include "query/search_private.h"
+
+#define DOUBTFUL_PARTS 8u /* of the rows that may pass at most one in so many is undecided */
+#define WALK_COST 24u     /* rows met for each place, unfiltered, against one that is picked */
+
+static uint32_t groups_of(uint32_t rows) {
+    return rows / ROW_GROUP + (rows % ROW_GROUP != 0);
+}
+
+static size_t bit_bytes(const struct search *search) {
+    uint32_t groups = groups_of(search->run_vector.count);
+    return (size_t)groups * ROW_GROUP_WORDS * sizeof(uint64_t);
+}
+
+bool graph_filter_possible(struct search *search) {
+    size_t bytes = bit_bytes(search);
+    if (!search->plan.useful || bytes > INS_BLOCK_BYTES_MAX - 64) {
+        return false;
+    }
+    if (search->bit_bytes < bytes) {
+        search->may_pass = pool_alloc(search->pool, bytes);
+        search->is_sure = pool_alloc(search->pool, bytes);
+        bool made = search->may_pass != NULL && search->is_sure != NULL;
+        search->bit_bytes = made ? bytes : 0;
+    }
+    return search->bit_bytes >= bytes;
+}
+
+static uint32_t copy_bits(uint64_t *out, const struct row_bits *bits, uint32_t rows) {
+    uint32_t count = 0;
+    for (uint32_t word = 0; word < ROW_GROUP_WORDS; word++) {
+        uint32_t left = rows > word * 64 ? rows - word * 64 : 0;
+        uint64_t mask = left >= 64 ? UINT64_MAX : (1ull << left) - 1;
+        out[word] = bits->words[word] & mask;
+        count += (uint32_t)__builtin_popcountll(out[word]);
+    }
+    return count;
+}
+
+ins_status graph_filter_judge(struct search *search, uint64_t *budget, ins_error *error) {
+    struct search_graph *graph = &search->graph;
+    uint32_t rows = search->run_vector.count, groups = groups_of(rows);
+    for (; graph->group<groups && * budget> 0; graph->group++) {
+        ins_status status = plan_group(&search->plan, graph->group, error);
+        if (status != INS_OK) {
+            return status;
+        }
+        uint32_t first = graph->group * ROW_GROUP;
+        uint32_t left = rows - first < ROW_GROUP ? rows - first : ROW_GROUP;
+        size_t word = (size_t)graph->group * ROW_GROUP_WORDS;
+        graph->may_count += copy_bits(search->may_pass + word, &search->plan.verdict.maybe, left);
+        graph->sure_count += copy_bits(search->is_sure + word, &search->plan.verdict.sure, left);
+        uint64_t cost = plan_group_cost(&search->plan);
+        search->rows_scanned += cost;
+        budget_charge(budget, cost);
+    }
+    graph->judged = graph->group == groups;
+    return INS_OK;
+}
+
+bool graph_filter_walks(const struct search *search) {
+    const struct search_graph *graph = &search->graph;
+    uint64_t rows = search->run_vector.count, passing = graph->may_count;
+    uint64_t doubtful = passing - graph->sure_count;
+    if (doubtful * DOUBTFUL_PARTS > passing || passing == 0) {
+        return false;
+    }
+    if (search->graph_always) {
+        return true;
+    }
+    /* places / share, each of them WALK_COST rows, against share * rows */
+    uint64_t met = (uint64_t)graph->effort * rows / passing;
+    return met <= GRAPH_BEAM_MAX && met * WALK_COST < passing;
+}
+
+bool graph_filter_short(const struct search *search) {
+    const struct search_graph *graph = &search->graph;
+    uint64_t due = graph->effort < graph->may_count ? graph->effort : graph->may_count;
+    return graph->filtered && 2ull * graph->count < due;
+}
