@@ -386,6 +386,8 @@ static void job_landed(ins_task *task) {
     schema_release(&db->catalog, job->item.schema);
     island->runs_held = 0;
     db->graph_job = NULL;
+    merge_want(db, island, MERGE_NONE); /* what it would not look at before */
+    tidy_want(db);
     graph_want(db, island);
     island_unpin(&db->islands, island);
     arena_free(db->arena, INS_MEM_JOB, job, sizeof(*job));

@@ -240,7 +240,7 @@ bool tidy_step(struct ins_db *db) {
         db->flush_wanted = true;
         return true;
     case TIDY_FLUSH:
-        if (all_flushed(db)) {
+        if (all_flushed(db) && db->graph_job == NULL) { /* whose runs no merge would take */
             begin_sweep(db);
             return true;
         }

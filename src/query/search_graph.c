@@ -20,6 +20,8 @@
 /* Places kept in view when the request does not say: recall of some 0.98 for the nearest 10. */
 #define EFFORT_BASE 128u
 #define EFFORT_A_HIT 4u
+#define EFFORT_WALK_MAX                                                                            \
+    2048u /* a walk goes in one go, some 5 us a place; wider ones are scans, which take turns */
 #define RANK_CHUNKS 16u /* of values that are held at once */
 
 /* ---- Deciding ---- */
@@ -44,7 +46,7 @@ void graph_enter(struct search *search) {
     uint64_t effort = effort_for(search);
     uint64_t room = cache_limit(search->reader->context->cache) / CACHE_PARTS;
     bool worth = effort * ROWS_A_PLACE <= search->run_vector.count || search->graph_always;
-    if (effort > GRAPH_EFFORT_MAX || !worth || extent_graph_bytes(extent, &graph->slots) > room) {
+    if (effort > EFFORT_WALK_MAX || !worth || extent_graph_bytes(extent, &graph->slots) > room) {
         return;
     }
     if (search->filter != NULL && !graph_filter_possible(search)) {

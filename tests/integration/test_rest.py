@@ -247,6 +247,36 @@ class RestTest(unittest.TestCase):
         self.assertIn("`m` was made when the collection already had files", warnings[1])
         self.assertEqual(self.count({"must": [{"key": "t", "match": {"value": "a"}}]}), 1)
 
+    def test_graph(self):
+        """Goal: a large extent gets a graph, and parameters say how it is used. Method: thresholds of 10 KB; hits of walks
+        against exact ones; what is in memory is found by all of them."""
+        small = {"full_scan_threshold": 10}
+        self.create(distance="Euclid", dim=16, hnsw_config=small, optimizers_config={"indexing_threshold": 10})
+        draw = random.Random(5)
+
+        def points(first, count):
+            return [{"id": i, "vector": [draw.gauss(0, 1) for _ in range(16)]} for i in range(first, first + count)]
+
+        def ids(vector, **params):
+            body = {"query": vector, "limit": 5, "params": params}
+            return [one["id"] for one in self.client.ok("POST", self.path + "/points/query", body)["points"]]
+
+        self.upsert(points(0, 3000))
+        self.client.call("POST", "/insula/flush")
+        while self.client.ok("GET", self.path)["indexed_vectors_count"] < 3000:
+            pass
+        before = self.client.ok("GET", "/insula/stats")["graph_searches"]
+        right = 0
+        for _ in range(20):
+            query = [draw.gauss(0, 1) for _ in range(16)]
+            right += len(set(ids(query, hnsw_ef=64)) & set(ids(query, exact=True)))
+        self.assertGreaterEqual(right, 97)
+        self.assertEqual(self.client.ok("GET", "/insula/stats")["graph_searches"], before + 20)
+        self.assertEqual(len(ids([0.0] * 16, hnsw_ef=10 ** 9, indexed_only=True)), 5)
+        self.client.ok("PATCH", self.path, {"optimizers_config": {"indexing_threshold": 0}})
+        self.upsert([{"id": 9000, "vector": [0.0] * 16}])
+        self.assertEqual(ids([0.0] * 16, indexed_only=True)[0], 9000)
+
     def test_info(self):
         """Goal: counts and states are true. Method: a field that some points lack, and what tools ask."""
         self.create()

@@ -45,6 +45,7 @@ static void call_and_wait(struct bed *bed, ins_start start, const void *request)
 static void open_database(struct bed *bed) {
     ins_options options = {.memory_budget = INS_MEMORY_BUDGET_MIN,
                            .generation_bytes = 64u << 10,
+                           .graph_bytes_min = 512,
                            .log_file_bytes = 256u << 10};
     ins_error error;
     if (ins_db_open(&options, &bed->lanes.runtime, &bed->db, &error) != INS_OK) {
