@@ -11,6 +11,14 @@ void sweep_begin(struct sweep *sweep) {
     plan_begin(&sweep->plan, sweep->reader, sweep->filter, sweep->tenant_path);
 }
 
+static ins_status give(struct sweep *sweep, const struct place *place, const ins_id *id,
+                       ins_error *error) {
+    sweep->place = place;
+    ins_status status = sweep->match(sweep->context, id, error);
+    sweep->place = NULL; /* it is the caller's */
+    return status;
+}
+
 static ins_status look(struct sweep *sweep, const struct place *place, const ins_id *id,
                        ins_error *error) {
     bool match = true;
@@ -21,8 +29,7 @@ static ins_status look(struct sweep *sweep, const struct place *place, const ins
             return status;
         }
     }
-    sweep->place = place;
-    return match ? sweep->match(sweep->context, id, error) : INS_OK;
+    return match ? give(sweep, place, id, error) : INS_OK;
 }
 
 static void charge(struct sweep *sweep, uint64_t cost, uint64_t *budget) {
@@ -92,9 +99,7 @@ static ins_status sweep_row(struct sweep *sweep, ins_error *error) {
         return INS_OK;
     }
     bool sure = sweep->plan.useful && plan_is_sure(&sweep->plan, sweep->row);
-    sweep->place = &place;
-    ins_status status =
-        sure ? sweep->match(sweep->context, &id, error) : look(sweep, &place, &id, error);
+    ins_status status = sure ? give(sweep, &place, &id, error) : look(sweep, &place, &id, error);
     if (status == INS_OK) {
         reader_trim(sweep->reader, &place);
     }

@@ -18,7 +18,15 @@
 #define SIM_UNSURE (4 * SIM_SLOTS)
 #define SIM_FAIL_STATUS 1
 
-enum sim_read_kind { READ_GET, READ_SCROLL, READ_COUNT, READ_QUERY, READ_INFO, READ_KINDS };
+enum sim_read_kind {
+    READ_GET,
+    READ_SCROLL,
+    READ_COUNT,
+    READ_QUERY,
+    READ_INFO,
+    READ_RANK,
+    READ_KINDS
+};
 
 struct sim;
 
@@ -36,6 +44,10 @@ struct sim_slot { /* one operation in flight */
     uint32_t ids[MODEL_BATCH], id_count;
     uint32_t which; /* vector that a query searches */
     float vector[MODEL_DIM_MAX];
+    ins_rank_request rank;
+    enum model_key group_key; /* of a ranking's groups or facets */
+    ins_example examples[5];
+    float example_vectors[5][MODEL_DIM_MAX];
     /* what the engine borrows */
     ins_points_request points_request;
     ins_collection_request collection_request;
@@ -50,6 +62,15 @@ struct sim_slot { /* one operation in flight */
     ins_condition conditions[2];
     ins_value values[3];
     char names[2][16];
+};
+
+struct sim_span { /* one point of the model over the time of a read */
+    const struct model_version *versions;
+    uint32_t count;
+    bool always;      /* present, matching, in one island, at every moment */
+    bool present;     /* present and matching at every moment, in whatever island */
+    bool possible;    /* present and matching at some moment */
+    uint32_t islands; /* in how many different ones while matching, at least 1 if possible */
 };
 
 struct sim_config {
@@ -136,11 +157,17 @@ bool sim_point_exists(struct sim *sim, uint32_t name, uint32_t id, bool *out_exi
 bool sim_query_vector(struct sim *sim, struct sim_slot *slot, const struct model_shape *shape);
 void sim_filter_fill(struct sim_slot *slot, const struct model_filter *filter,
                      const struct model_shape *shape);
+void sim_fill_rank(struct sim *sim, struct sim_slot *slot, const struct model_shape *shape);
+struct sim_span sim_span_of(const struct sim_slot *slot, uint32_t id);
+/* The number of a point that an answer holds, which is right by itself. */
+uint32_t sim_check_point(const struct sim *sim, const struct sim_slot *slot,
+                         const ins_point *point);
+void sim_check_rank(const struct sim *sim, const struct sim_slot *slot);
 void sim_check_read(struct sim *sim, struct sim_slot *slot);
 void sim_check_write(struct sim *sim, struct sim_slot *slot);
 void sim_note_unsure(struct sim *sim, const struct sim_slot *slot);
 void sim_check_view(struct sim *sim, const struct sim_slot *slot);
-uint32_t sim_moved_points(const struct sim *sim, const struct sim_slot *slot);
+uint32_t sim_moved_points(const struct sim_slot *slot);
 void sim_describe_point(const struct sim *sim, const struct sim_slot *slot, uint32_t id);
 
 #endif

@@ -11,15 +11,6 @@
 
 #include "sim.h"
 
-struct span { /* one point of the model over the time of a read */
-    const struct model_version *versions;
-    uint32_t count;
-    bool always;      /* present, matching, in one island, at every moment */
-    bool present;     /* present and matching at every moment, in whatever island */
-    bool possible;    /* present and matching at some moment */
-    uint32_t islands; /* in how many different ones while matching, at least 1 if possible */
-};
-
 /* A delete by filter is answered when all its chunks are done: a read may see the first before. */
 static bool being_deleted(const struct sim_slot *slot, uint32_t id,
                           const struct model_version *version) {
@@ -35,9 +26,10 @@ static bool being_deleted(const struct sim_slot *slot, uint32_t id,
     return false;
 }
 
-static struct span span_of(const struct sim_slot *slot, uint32_t id, uint64_t to) {
+struct sim_span sim_span_of(const struct sim_slot *slot, uint32_t id) {
+    uint64_t to = slot->sim->model.lsn;
     const struct model_collection *collection = slot->collection;
-    struct span span;
+    struct sim_span span;
     bool absent;
     span.count = model_window(&collection->points[id], slot->from_lsn, to, &span.versions, &absent);
     span.always = !absent && span.count > 0;
@@ -67,7 +59,7 @@ static struct span span_of(const struct sim_slot *slot, uint32_t id, uint64_t to
 }
 
 static const char *kind_name(const struct sim_slot *slot) {
-    static const char *const names[] = {"get", "scroll", "count", "query", "info"};
+    static const char *const names[] = {"get", "scroll", "count", "query", "info", "rank"};
     return names[slot->kind];
 }
 
@@ -148,7 +140,7 @@ static uint32_t check_point(const struct sim *sim, const struct sim_slot *slot,
         sim_fail(sim, "%s: foreign point %llx-%llx", kind_name(slot),
                  (unsigned long long)point->id.high, (unsigned long long)point->id.low);
     }
-    struct span span = span_of(slot, id, sim->model.lsn);
+    struct sim_span span = sim_span_of(slot, id);
     const struct model_version *version = NULL;
     for (uint32_t i = 0; i < span.count; i++) {
         if (span.versions[i].lsn == point->version && span.versions[i].live) {
@@ -160,7 +152,10 @@ static uint32_t check_point(const struct sim *sim, const struct sim_slot *slot,
         sim_fail(sim, "%s: point %u has version %llu, which was not current then", kind_name(slot),
                  id, (unsigned long long)point->version);
     }
-    if (!model_matches(&slot->filter, id, version)) {
+    /* Rankings fetch what they have ranked: it may have changed in between. */
+    bool passes =
+        model_matches(&slot->filter, id, version) || (slot->kind == READ_RANK && span.possible);
+    if (!passes) {
         sim_describe_point(sim, slot, id);
         sim_fail(sim, "%s: point %u does not pass the filter", kind_name(slot), id);
     }
@@ -176,6 +171,12 @@ static uint32_t check_point(const struct sim *sim, const struct sim_slot *slot,
     }
     *out_version = version;
     return id;
+}
+
+uint32_t sim_check_point(const struct sim *sim, const struct sim_slot *slot,
+                         const ins_point *point) {
+    const struct model_version *version;
+    return check_point(sim, slot, point, &version);
 }
 
 /* Marks what the answer holds; a point may come once. */
@@ -205,7 +206,7 @@ static void check_get(const struct sim *sim, const struct sim_slot *slot) {
     size_t at = 0;
     for (uint32_t i = 0; i < slot->id_count; i++) {
         uint32_t id = slot->ids[i];
-        if (!seen[id] && span_of(slot, id, sim->model.lsn).always) {
+        if (!seen[id] && sim_span_of(slot, id).always) {
             missing(sim, slot, id);
         }
         if (seen[id]) {
@@ -252,7 +253,7 @@ static void check_scroll(const struct sim *sim, const struct sim_slot *slot) {
         ins_id model = model_id(&slot->collection->shape, id);
         bool before = request->has_start && compare_ids(&model, &request->start) < 0;
         bool behind = page->has_next && compare_ids(&model, &page->next) >= 0;
-        struct span span = span_of(slot, id, sim->model.lsn);
+        struct sim_span span = sim_span_of(slot, id);
         bool wanted = span.always || (by_directory && span.present);
         if (seen[id] ? before || behind : wanted && !before && !behind) {
             missing(sim, slot, id);
@@ -263,7 +264,7 @@ static void check_scroll(const struct sim *sim, const struct sim_slot *slot) {
 static void check_count(const struct sim *sim, const struct sim_slot *slot, uint64_t count) {
     uint64_t least = 0, most = 0;
     for (uint32_t id = 0; id < slot->collection->shape.id_count; id++) {
-        struct span span = span_of(slot, id, sim->model.lsn);
+        struct sim_span span = sim_span_of(slot, id);
         least += span.always;
         most += span.islands; /* one that moves may be counted at both places */
     }
@@ -300,12 +301,12 @@ static bool may_hit(const struct sim_slot *slot, uint32_t id, double score) {
 }
 
 /* How many points must stand before `score`, with slack against it. */
-static uint32_t certain_before(const struct sim *sim, const struct sim_slot *slot, double score) {
+static uint32_t certain_before(const struct sim_slot *slot, double score) {
     const struct model_shape *shape = &slot->collection->shape;
     double sign = smaller_is_nearer(slot) ? 1 : -1;
     uint32_t before = 0;
     for (uint32_t id = 0; id < shape->id_count; id++) {
-        struct span span = span_of(slot, id, sim->model.lsn);
+        struct sim_span span = sim_span_of(slot, id);
         bool all = span.always;
         for (uint32_t i = 0; i < span.count && all; i++) {
             double own = model_score(shape, slot->which, slot->vector,
@@ -319,10 +320,10 @@ static uint32_t certain_before(const struct sim *sim, const struct sim_slot *slo
 }
 
 /* Each point that moved may have stood in the way of another one, again and again. */
-uint32_t sim_moved_points(const struct sim *sim, const struct sim_slot *slot) {
+uint32_t sim_moved_points(const struct sim_slot *slot) {
     uint32_t moved = 0;
     for (uint32_t id = 0; id < slot->collection->shape.id_count; id++) {
-        moved += span_of(slot, id, sim->model.lsn).islands > 1;
+        moved += sim_span_of(slot, id).islands > 1;
     }
     return moved;
 }
@@ -333,7 +334,7 @@ static void check_query(const struct sim *sim, const struct sim_slot *slot) {
     const ins_points *hits = &slot->call.points;
     bool seen[MODEL_IDS];
     check_points(sim, slot, seen);
-    if (request->by_id && span_of(slot, slot->ids[0], sim->model.lsn).count > 1) {
+    if (request->by_id && sim_span_of(slot, slot->ids[0]).count > 1) {
         return; /* the query's own point was written meanwhile: which vector was taken? */
     }
     double last = 0;
@@ -358,8 +359,8 @@ static void check_query(const struct sim *sim, const struct sim_slot *slot) {
     /* A full page ends at the last hit's score; else everything that passes must have come. */
     double worst = smaller_is_nearer(slot) ? 1e30 : -1e30;
     bool full = hits->count == request->limit;
-    uint32_t before = certain_before(sim, slot, full ? last : worst);
-    before -= before < sim_moved_points(sim, slot) ? before : sim_moved_points(sim, slot);
+    uint32_t before = certain_before(slot, full ? last : worst);
+    before -= before < sim_moved_points(slot) ? before : sim_moved_points(slot);
     if (hits->count > request->limit || before > request->offset + hits->count) {
         for (uint32_t id = 0; id < shape->id_count; id++) {
             sim_describe_point(sim, slot, id);
@@ -405,7 +406,7 @@ static bool read_error_allowed(const struct sim *sim, const struct sim_slot *slo
     if (status == INS_NOT_FOUND) {
         return collection == NULL || collection->drop_lsn != 0 ||
                (slot->kind == READ_QUERY && slot->points_request.by_id &&
-                !span_of(slot, slot->ids[0], sim->model.lsn).always);
+                !sim_span_of(slot, slot->ids[0]).always);
     }
     if (status == INS_INVALID) {
         bool no_vectors = collection != NULL && collection->shape.vector_count == 0;
@@ -448,6 +449,9 @@ void sim_check_read(struct sim *sim, struct sim_slot *slot) {
         break;
     case READ_INFO:
         check_info(sim, slot);
+        break;
+    case READ_RANK:
+        sim_check_rank(sim, slot);
         break;
     case READ_KINDS:
         break;

@@ -96,9 +96,14 @@ size_t model_payload(const struct model_version *version, char *out, size_t capa
     int head = snprintf(out, capacity, "{\"n\":%u,\"k\":%u,\"pad\":\"", value_n(version->seed),
                         value_n(version->seed) % 3);
     size_t at = (size_t)head;
-    for (uint32_t i = 0; i < version->pad; i++) {
-        out[at++] = (char)('a' + (version->seed + i) % 26);
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
+    for (uint32_t done = 0; done < version->pad;) {
+        uint32_t from = (uint32_t)((version->seed + done) % 26), left = version->pad - done;
+        uint32_t size = left < 26 - from ? left : 26 - from;
+        memcpy(out + at + done, letters + from, size);
+        done += size;
     }
+    at += version->pad;
     return at + (size_t)snprintf(out + at, capacity - at, "\"%s}", who);
 }
 
@@ -160,6 +165,39 @@ bool model_matches(const struct model_filter *filter, uint32_t id,
         break;
     }
     return true;
+}
+
+double model_number(const struct model_version *version) {
+    return value_n(version->seed);
+}
+
+bool model_has_value(const struct model_version *version, enum model_key key, uint32_t number) {
+    if (key == MODEL_KEY_K) {
+        return value_n(version->seed) % 3 == number;
+    }
+    switch (version->who) {
+    case WHO_LONG:
+        return number == MODEL_WHO;
+    case WHO_NUMBER:
+        return number == MODEL_WHO + 1;
+    case WHO_ARRAY:
+        return number == 1 || number == 2;
+    default:
+        return version->who == (int)number;
+    }
+}
+
+bool model_value(enum model_key key, uint32_t number, char buffer[static MODEL_VALUE_BYTES],
+                 ins_value *out) {
+    *out = (ins_value){.kind = INS_VALUE_INTEGER, .integer = key == MODEL_KEY_K ? number : 7};
+    if (key == MODEL_KEY_K) {
+        return number < 3;
+    }
+    if (number <= MODEL_WHO) {
+        who_value(number == MODEL_WHO ? WHO_LONG : (int)number, buffer);
+        *out = (ins_value){.kind = INS_VALUE_TEXT, .text = {buffer + 1, strlen(buffer) - 2}};
+    }
+    return number <= MODEL_WHO + 1;
 }
 
 int model_island(const struct model_collection *collection, const struct model_version *version) {

@@ -63,6 +63,11 @@ struct model_filter {
     int vector; /* of a query: number of the vector that is searched, + 1 */
 };
 
+/* Fields whose values are counted and make groups, and their values by number. */
+enum model_key { MODEL_KEY_K, MODEL_KEY_WHO };
+#define MODEL_VALUES ((uint32_t)MODEL_WHO + 2) /* of who: tenants, the long text, the number */
+#define MODEL_VALUE_BYTES 320
+
 struct model_collection {
     struct model_collection *next; /* dropped ones, until all is quiet */
     struct model_shape shape;
@@ -134,6 +139,12 @@ uint32_t model_window(const struct model_point *point, uint64_t from, uint64_t t
 const struct model_version *model_newest(const struct model_point *point);
 bool model_matches(const struct model_filter *filter, uint32_t id,
                    const struct model_version *version);
+/* The field that points are put in the order of. */
+double model_number(const struct model_version *version);
+bool model_has_value(const struct model_version *version, enum model_key key, uint32_t number);
+/* False: the field has no value of that number. */
+bool model_value(enum model_key key, uint32_t number, char buffer[static MODEL_VALUE_BYTES],
+                 ins_value *out);
 /* Which island holds the version: equal numbers, equal islands. */
 int model_island(const struct model_collection *collection, const struct model_version *version);
 

@@ -428,7 +428,9 @@ static void fill_read(struct sim *sim, struct sim_slot *slot, const struct model
     }
     struct model_filter filter = any_filter(random, shape);
     sim_filter_fill(slot, &filter, shape);
-    if (slot->kind == READ_SCROLL) {
+    if (slot->kind == READ_RANK) {
+        sim_fill_rank(sim, slot, shape);
+    } else if (slot->kind == READ_SCROLL) {
         request->limit = 1 + sim_below(random, sim->config.views ? 400 : 40);
         request->has_start = !sim->config.views && sim_once_in(random, 2);
         request->start = model_id(shape, sim_below(random, shape->id_count));
@@ -438,8 +440,9 @@ static void fill_read(struct sim *sim, struct sim_slot *slot, const struct model
 }
 
 static void start_read(struct sim *sim, struct sim_slot *slot, uint32_t name) {
-    static const ins_start starts[READ_KINDS] = {ins_points_get, ins_points_scroll,
-                                                 ins_points_count, ins_points_query};
+    static const ins_start starts[READ_KINDS] = {
+        ins_points_get, ins_points_scroll, ins_points_count, ins_points_query,
+        NULL,           ins_points_rank};
     static const struct model_shape nothing = {
         .vector_count = 1,
         .vectors = {{.dim = 4, .distance = INS_DISTANCE_COSINE, .datatype = INS_FLOAT32}},
@@ -447,7 +450,7 @@ static void start_read(struct sim *sim, struct sim_slot *slot, uint32_t name) {
     slot->write = (struct model_write){.name = name};
     slot->kind = (enum sim_read_kind)sim_below(&sim->random, READ_KINDS);
     slot->collection = sim->model.current[name];
-    if (slot->collection == NULL && slot->kind == READ_QUERY) {
+    if (slot->collection == NULL && (slot->kind == READ_QUERY || slot->kind == READ_RANK)) {
         slot->kind = READ_COUNT;
     }
     if (sim_once_in(&sim->random, 20)) {
@@ -459,7 +462,8 @@ static void start_read(struct sim *sim, struct sim_slot *slot, uint32_t name) {
         return;
     }
     fill_read(sim, slot, slot->collection == NULL ? &nothing : &slot->collection->shape);
-    starts[slot->kind](sim->db, &slot->points_request, &slot->call);
+    const void *request = &slot->points_request;
+    starts[slot->kind](sim->db, slot->kind == READ_RANK ? &slot->rank : request, &slot->call);
 }
 
 void sim_start(struct sim *sim, struct sim_slot *slot) {

@@ -53,6 +53,10 @@ static void verify_filter(struct sim *sim, struct sim_slot *slot,
     sim_filter_fill(slot, filter, shape);
     ask(sim, slot, READ_SCROLL, ins_points_scroll, &slot->points_request);
     ask(sim, slot, READ_COUNT, ins_points_count, &slot->points_request);
+    struct model_filter plain = slot->filter;
+    sim_fill_rank(sim, slot, shape);
+    ask(sim, slot, READ_RANK, ins_points_rank, &slot->rank);
+    slot->filter = plain;
     if (!sim_query_vector(sim, slot, shape)) {
         return;
     }

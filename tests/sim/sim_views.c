@@ -100,7 +100,7 @@ static bool count_possible(const struct sim *sim, const struct sim_slot *slot, u
 }
 
 /* The read looked at each island once, and its answer was not cut off. */
-static bool is_whole(const struct sim *sim, const struct sim_slot *slot) {
+static bool is_whole(const struct sim_slot *slot) {
     const ins_points_request *request = &slot->points_request;
     bool pinned = slot->filter.kind == FILTER_WHO || slot->filter.kind == FILTER_WHO_ANY ||
                   slot->filter.kind == FILTER_WHO_AND_K;
@@ -111,7 +111,7 @@ static bool is_whole(const struct sim *sim, const struct sim_slot *slot) {
     }
     return slot->kind == READ_QUERY && !request->by_id && !request->has_score_threshold &&
            request->offset == 0 &&
-           slot->call.points.count + sim_moved_points(sim, slot) < request->limit;
+           slot->call.points.count + sim_moved_points(slot) < request->limit;
 }
 
 void sim_check_view(struct sim *sim, const struct sim_slot *slot) {
@@ -123,7 +123,7 @@ void sim_check_view(struct sim *sim, const struct sim_slot *slot) {
         sim_fail(sim, "count: %llu is no sum of what the islands held",
                  (unsigned long long)slot->call.count);
     }
-    if (!is_whole(sim, slot)) {
+    if (!is_whole(slot)) {
         return;
     }
     sim->counts.view_checks++;
