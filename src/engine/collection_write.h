@@ -10,8 +10,10 @@ struct collection_write {
     struct scope *scope;   /* created, or changed (pinned) */
     struct schema *schema; /* next one of a changed scope */
     uint64_t schema_key;
-    bool directories; /* were made, by an is_tenant index */
-    ins_text metadata;
+    bool directories;  /* were made, by an is_tenant index */
+    ins_text metadata; /* the next one */
+    ins_text stored;   /* the one that is there, as read at `stored_at` of the scope's changes */
+    uint32_t stored_at;
     struct reader reader; /* of the catalog: the scope's row, for its metadata */
 };
 

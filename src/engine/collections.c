@@ -251,13 +251,9 @@ void ins_collection_delete(ins_db *db, const void *collection_request, ins_call 
 
 /* ---- Changes ---- */
 
-/* A scope's metadata lies in its catalog row only; a row that replaces it must carry it on. */
-static ins_status load_metadata(struct collection_write *self, ins_error *error) {
+static ins_status read_metadata(struct collection_write *self, ins_error *error) {
     struct operation *operation = &self->write.operation;
     struct ins_db *db = operation->db;
-    if (!self->scope->has_metadata || self->metadata.data != NULL) {
-        return INS_OK;
-    }
     if (!self->reader.open) {
         struct island *system = islands_find(&db->islands, SYSTEM_INCARNATION);
         ins_status status = reader_open(&self->reader, &db->reading, system, UINT64_MAX,
@@ -273,12 +269,28 @@ static ins_status load_metadata(struct collection_write *self, ins_error *error)
     if (status == INS_OK && reader_find(&self->reader, &id, &place)) {
         status = reader_payload(&self->reader, &place, &row, error);
         if (status == INS_OK) {
-            self->metadata = text_copy(&operation->pool, catalog_row_metadata(row));
-            if (self->metadata.data == NULL) {
+            self->stored = text_copy(&operation->pool, catalog_row_metadata(row));
+            if (self->stored.data == NULL) {
                 status = ins_fail(error, INS_FULL, "no memory for the collection's metadata");
             }
         }
     }
+    return status;
+}
+
+/* A scope's metadata lies in its catalog row only; a row that replaces it must carry it on. A step
+ * that waited, for bytes or for room, may find it changed by others: it is read again then. */
+static ins_status load_metadata(struct collection_write *self, ins_error *error) {
+    ins_status status = INS_OK;
+    if (self->stored_at != self->scope->changes) {
+        reader_close(&self->reader);
+        self->stored = (ins_text){0};
+        self->stored_at = self->scope->changes;
+    }
+    if (self->scope->has_metadata && self->stored.data == NULL) {
+        status = read_metadata(self, error);
+    }
+    self->metadata = self->stored;
     return status;
 }
 
@@ -390,6 +402,8 @@ static ins_status next_schema(struct collection_write *self, collection_draft dr
                                  .has_tenant_field = old->has_tenant_field,
                                  .tenant_is_uuid = old->tenant_is_uuid,
                                  .tenant_field = old->tenant_text};
+    schema_release(&operation->db->catalog, self->schema); /* of a step that could not end */
+    self->schema = NULL;
     ins_status status = draft_change(self, &draft, error);
     *out_forms = draft.has_tenant_field;
     return status == INS_OK
@@ -472,6 +486,7 @@ ins_status collection_change(struct operation *operation, collection_draft draft
     scope_set_schema(&operation->db->catalog, self->scope, self->schema);
     self->schema = NULL;
     self->scope->has_metadata = self->metadata.data != NULL;
+    self->scope->changes++;
     graph_want_scope(operation->db, self->scope);
     graph_job_kick(operation->db);
     return INS_OK;

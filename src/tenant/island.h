@@ -68,6 +68,7 @@ struct scope {
     uint32_t pins;
     uint32_t key_count; /* shard keys that are not dropped */
     uint16_t name_size;
+    uint32_t changes;  /* of its schema or metadata, since the start */
     bool has_metadata; /* kept in the catalog row only */
     bool sharded;      /* a collection whose points lie under shard keys */
     bool is_number;    /* of a shard key */

@@ -259,8 +259,8 @@ static void note_lost_calls(struct sim *sim) {
     for (uint32_t i = 0; i < SIM_SLOTS; i++) {
         struct sim_slot *slot = &sim->slots[i];
         bool written = slot->busy && slot->is_write && !slot->is_flush;
-        /* A delete by filter tells its LSN with its answer only: 0 stands for any. */
-        if (written && (slot->call.lsn != 0 || slot->write.kind == WRITE_DELETE_FILTER)) {
+        /* A long write tells its LSN with its answer only: 0 stands for any. */
+        if (written && (slot->call.lsn != 0 || model_is_long(slot->write.kind))) {
             sim_note_unsure(sim, slot);
         }
         slot->busy = false;
@@ -320,11 +320,11 @@ void sim_check_store(struct sim *sim, const char *when) {
     }
 }
 
-/* A delete by filter has any LSN that nobody else has, and as many as it took records. */
+/* A long write has any LSN that nobody else has, and as many as it took records. */
 static const struct model_write *unsure_at(const struct sim *sim, uint64_t lsn) {
     const struct model_write *any = NULL;
     for (uint32_t i = 0; i < sim->unsure_count; i++) {
-        bool by_filter = sim->unsure[i].kind == WRITE_DELETE_FILTER;
+        bool by_filter = model_is_long(sim->unsure[i].kind);
         if (sim->unsure_lsn[i] == lsn && !by_filter) {
             return &sim->unsure[i];
         }
@@ -333,21 +333,30 @@ static const struct model_write *unsure_at(const struct sim *sim, uint64_t lsn) 
     return any;
 }
 
-/* How far a delete by filter came whose end nobody heard: the points themselves tell. */
+/* How far a long write came whose end nobody heard: the points themselves tell. */
 void sim_tighten(struct sim *sim) {
     for (uint32_t name = 0; name < MODEL_NAMES; name++) {
         struct model_collection *collection = sim->model.current[name];
-        bool there[MODEL_IDS] = {false};
+        uint64_t lsns[MODEL_IDS] = {0};
         bool goes_on = sim->db->changes > 0 || sim->db->writes_stopped; /* at the next start */
         bool answered = collection != NULL && collection->loose && !goes_on;
-        for (uint32_t id = 0; answered && id < MODEL_IDS; id++) {
-            const struct model_version *newest = model_newest(&collection->points[id]);
-            if (newest != NULL && model_is_loose(collection, id, newest)) {
-                answered = sim_point_exists(sim, name, id, &there[id]);
-            }
+        uint32_t count = answered ? collection->shape.id_count : 0;
+        for (uint32_t id = 0; id < count && answered; id++) {
+            answered = sim_point_version(sim, name, id, &lsns[id]);
         }
         if (answered) { /* else a store call fails: later */
-            model_tighten(&sim->model, collection, there);
+            model_tighten(&sim->model, collection, lsns);
+        }
+    }
+}
+
+/* Any long write without an answer may have come farther than was known. */
+static void loosen(struct sim *sim) {
+    for (uint32_t i = 0; i < sim->unsure_count; i++) {
+        struct model_collection *collection = sim->model.current[sim->unsure[i].name];
+        if (model_is_long(sim->unsure[i].kind) && collection != NULL) {
+            collection->loose = true;
+            collection->loose_write = sim->unsure[i];
         }
     }
 }
@@ -356,7 +365,7 @@ void sim_tighten(struct sim *sim) {
 static void forget_unsure(struct sim *sim) {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < sim->unsure_count && sim->db->changes > 0; i++) {
-        if (sim->unsure[i].kind == WRITE_DELETE_FILTER) {
+        if (model_is_long(sim->unsure[i].kind) && sim->unsure[i].kind != WRITE_BATCH) {
             sim->unsure[kept] = sim->unsure[i];
             sim->unsure_lsn[kept++] = 0;
         }
@@ -389,11 +398,9 @@ static void reconcile(struct sim *sim) {
     for (uint64_t lsn = sim->model.lsn + 1; lsn <= stats.lsn_durable; lsn++) {
         const struct model_write *write = unsure_at(sim, lsn);
         const char *reason = "no write had it";
-        if (write != NULL && write->kind == WRITE_DELETE_FILTER) {
-            struct model_collection *collection = sim->model.current[write->name];
-            sim->model.lsn = lsn; /* a piece of it */
-            collection->loose = true;
-            collection->loose_filter = write->filter;
+        if (write != NULL && model_is_long(write->kind)) {
+            sim->model.lsn = lsn; /* a piece of one of them */
+            loosen(sim);
         } else if (write == NULL || !model_apply(&sim->model, write, lsn, &reason)) {
             sim_fail(sim, "LSN %llu came back from the log, but %s", (unsigned long long)lsn,
                      reason);
@@ -406,6 +413,11 @@ static void reconcile(struct sim *sim) {
     finish_changes(sim);
     forget_unsure(sim);
     memset(sim->ddl_busy, 0, sizeof(sim->ddl_busy));
+    for (uint32_t name = 0; name < MODEL_NAMES; name++) {
+        if (sim->model.current[name] != NULL) {
+            sim->model.current[name]->reshaping = false;
+        }
+    }
     sim_tighten(sim);
     model_settle(&sim->model);
 }

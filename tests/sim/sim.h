@@ -15,7 +15,7 @@
 #include "sim_runtime.h"
 
 #define SIM_SLOTS 12u /* operations in flight */
-#define SIM_UNSURE (4 * SIM_SLOTS)
+#define SIM_UNSURE (16 * SIM_SLOTS)
 #define SIM_FAIL_STATUS 1
 
 enum sim_read_kind {
@@ -34,6 +34,7 @@ struct sim_slot { /* one operation in flight */
     struct sim *sim;
     ins_call call;
     bool busy, is_write, is_flush;
+    bool started;      /* what it does is chosen */
     uint64_t from_lsn; /* the model's when it began */
     uint32_t ddl_from; /* sim->ddl_count when it began */
     struct model_write write;
@@ -53,6 +54,8 @@ struct sim_slot { /* one operation in flight */
     ins_collection_request collection_request;
     ins_alias_request alias_request;
     ins_alias_change alias;
+    ins_batch_request batch;
+    ins_update updates[MODEL_PARTS];
     ins_point points[MODEL_BATCH];
     ins_id point_ids[MODEL_BATCH];
     float vectors[MODEL_BATCH][MODEL_VECTORS][MODEL_DIM_MAX];
@@ -151,10 +154,16 @@ const char *sim_name(uint32_t name);
 const char *sim_alias(uint32_t alias);
 void sim_start(struct sim *sim, struct sim_slot *slot);
 void sim_tighten(struct sim *sim); /* when all is quiet */
-/* When all is quiet; false: the read failed. */
-bool sim_point_exists(struct sim *sim, uint32_t name, uint32_t id, bool *out_exists);
+/* When all is quiet; false: the read failed. *out_lsn 0: there is no such point. */
+bool sim_point_version(struct sim *sim, uint32_t name, uint32_t id, uint64_t *out_lsn);
+/* A long write may have changed its points: what reads see is not known until they have told. */
+static inline bool sim_is_shut(const struct model_collection *collection) {
+    return collection->reshaping ||
+           (collection->loose && collection->loose_write.kind != WRITE_DELETE_FILTER);
+}
 /* A random vector to search, the filter's part of it included; false when there are no vectors. */
 bool sim_query_vector(struct sim *sim, struct sim_slot *slot, const struct model_shape *shape);
+struct model_filter sim_any_filter(struct sim_random *random, const struct model_shape *shape);
 void sim_filter_fill(struct sim_slot *slot, const struct model_filter *filter,
                      const struct model_shape *shape);
 void sim_fill_rank(struct sim *sim, struct sim_slot *slot, const struct model_shape *shape);
@@ -165,6 +174,7 @@ uint32_t sim_check_point(const struct sim *sim, const struct sim_slot *slot,
 void sim_check_rank(const struct sim *sim, const struct sim_slot *slot);
 void sim_check_read(struct sim *sim, struct sim_slot *slot);
 void sim_check_write(struct sim *sim, struct sim_slot *slot);
+bool sim_is_fault(const struct sim *sim, ins_status status);
 void sim_note_unsure(struct sim *sim, const struct sim_slot *slot);
 void sim_check_view(struct sim *sim, const struct sim_slot *slot);
 uint32_t sim_moved_points(const struct sim_slot *slot);

@@ -309,7 +309,8 @@ static bool changed(const struct model_write *write, uint32_t i, const struct mo
         return false;
     }
     *out = *old;
-    if (write->kind == WRITE_SET_WHO) {
+    out->earliest = 0;
+    if (write->kind == WRITE_SET_WHO || write->kind == WRITE_CHANGE_FILTER) {
         out->who = write->versions[0].who;
     } else if (write->kind == WRITE_UPDATE_VECTORS) {
         for (uint32_t which = 0; which < MODEL_VECTORS; which++) {
@@ -328,16 +329,6 @@ static bool changed(const struct model_write *write, uint32_t i, const struct mo
 static void apply_points(struct model_collection *collection, const struct model_write *write,
                          uint64_t lsn) {
     const struct model_version gone = {0};
-    if (write->kind == WRITE_DELETE_FILTER) {
-        collection->tight_lsn = lsn;
-        for (uint32_t id = 0; id < collection->shape.id_count; id++) {
-            const struct model_version *newest = model_newest(&collection->points[id]);
-            if (newest != NULL && model_matches(&write->filter, id, newest)) {
-                put(collection, id, &gone, lsn);
-            }
-        }
-        return;
-    }
     for (uint32_t i = 0; i < write->count; i++) {
         struct model_point *point = &collection->points[write->ids[i]];
         const struct model_version *old = live_before(point, lsn);
@@ -363,23 +354,81 @@ static bool all_there(const struct model_collection *collection, const struct mo
     return all;
 }
 
+/* What a long write makes of a point when it gets that far; false: it does not write it. */
+static bool loose_outcome(const struct model_write *write, uint32_t id,
+                          const struct model_version *newest, struct model_version *out) {
+    *out = (struct model_version){0};
+    if (write->kind == WRITE_BATCH) {
+        for (uint32_t i = 0; i < write->count; i++) {
+            if (write->ids[i] == id) {
+                *out = write->versions[i];
+                return true;
+            }
+        }
+        return false;
+    }
+    bool passes = newest != NULL && model_matches(&write->filter, id, newest);
+    return passes && (write->kind == WRITE_DELETE_FILTER || changed(write, 0, newest, out));
+}
+
 bool model_is_loose(const struct model_collection *collection, uint32_t id,
                     const struct model_version *version) {
+    struct model_version unused;
     return collection->loose && version->live &&
-           model_matches(&collection->loose_filter, id, version);
+           loose_outcome(&collection->loose_write, id, version, &unused);
 }
 
-void model_apply_filter(struct model *model, const struct model_write *write, uint64_t lsn) {
-    model->lsn = lsn;
-    apply_points(model->current[write->name], write, lsn);
-}
-
-void model_tighten(struct model *model, struct model_collection *collection, const bool *there) {
+void model_apply_filter(struct model *model, const struct model_write *write, uint64_t from,
+                        uint64_t lsn) {
     const struct model_version gone = {0};
+    struct model_collection *collection = model->current[write->name];
+    model->lsn = lsn;
+    collection->tight_lsn = lsn;
     for (uint32_t id = 0; id < collection->shape.id_count; id++) {
         const struct model_version *newest = model_newest(&collection->points[id]);
-        if (newest != NULL && !there[id] && model_is_loose(collection, id, newest)) {
-            put(collection, id, &gone, model->lsn);
+        struct model_version next = gone;
+        if (newest == NULL || !model_matches(&write->filter, id, newest)) {
+            continue;
+        }
+        if (write->kind == WRITE_CHANGE_FILTER && changed(write, 0, newest, &next)) {
+            next.earliest = from + 1;
+        }
+        put(collection, id, &next, lsn);
+    }
+}
+
+static struct model_write part_of(const struct model_write *batch, uint32_t part) {
+    uint32_t from = part == 0 ? 0 : batch->part_ends[part - 1];
+    struct model_write upsert = {.kind = WRITE_UPSERT, .name = batch->name};
+    upsert.count = batch->part_ends[part] - from;
+    memcpy(upsert.ids, batch->ids + from, upsert.count * sizeof(upsert.ids[0]));
+    memcpy(upsert.versions, batch->versions + from, upsert.count * sizeof(upsert.versions[0]));
+    return upsert;
+}
+
+bool model_apply_part(struct model *model, const struct model_write *batch, uint32_t part,
+                      uint64_t lsn, const char **out_reason) {
+    struct model_write upsert = part_of(batch, part);
+    struct model_collection *collection = model->current[batch->name];
+    *out_reason = collection == NULL ? "its collection was not there"
+                                     : "its LSN is not above that of an earlier write to it";
+    if (collection == NULL || lsn <= collection->tight_lsn || lsn <= collection->create_lsn) {
+        return false;
+    }
+    collection->tight_lsn = lsn;
+    model->lsn = lsn > model->lsn ? lsn : model->lsn; /* others were answered in between */
+    apply_points(collection, &upsert, lsn);
+    return true;
+}
+
+void model_tighten(struct model *model, struct model_collection *collection, const uint64_t *lsns) {
+    for (uint32_t id = 0; id < collection->shape.id_count; id++) {
+        const struct model_version *newest = model_newest(&collection->points[id]);
+        bool same = newest == NULL ? lsns[id] == 0 : model_is_version(newest, lsns[id]);
+        struct model_version next;
+        if (!same && loose_outcome(&collection->loose_write, id, newest, &next)) {
+            put(collection, id, &next, lsns[id] == 0 ? model->lsn : lsns[id]);
+            model->lsn = lsns[id] > model->lsn ? lsns[id] : model->lsn;
         }
     }
     collection->loose = false;
@@ -403,6 +452,17 @@ static bool does_nothing(const struct model_collection *collection, const struct
         }
     }
     return true;
+}
+
+/* No point has it yet. */
+static void add_vector(struct model_collection *collection, const ins_vector_params *params) {
+    uint32_t which = collection->shape.vector_count++;
+    collection->shape.vectors[which] = *params;
+    for (uint32_t id = 0; id < MODEL_IDS; id++) {
+        for (uint32_t i = 0; i < collection->points[id].count; i++) {
+            collection->points[id].versions[i].vectors &= ~(1u << which);
+        }
+    }
 }
 
 bool model_apply(struct model *model, const struct model_write *write, uint64_t lsn,
@@ -445,6 +505,12 @@ bool model_apply(struct model *model, const struct model_write *write, uint64_t 
         drop(model, write->name, lsn);
     } else if (write->kind == WRITE_INDEX) {
         collection->islands = collection->islands || is_empty(collection);
+    } else if (write->kind == WRITE_PATCH) {
+        collection->patch = write->patch;
+    } else if (write->kind == WRITE_VECTOR_ADD) {
+        add_vector(collection, &write->shape.vectors[0]);
+    } else if (write->kind == WRITE_VECTOR_DROP) {
+        collection->shape.vector_count--;
     } else if (write->kind == WRITE_ALIAS) {
         model->aliases[write->alias] = write->alias_delete ? NULL : collection;
     } else if (write->kind != WRITE_INDEX_DROP) {

@@ -17,6 +17,7 @@
 #define MODEL_VECTORS 3u
 #define MODEL_DIM_MAX 8u
 #define MODEL_BATCH 48u /* points of one write */
+#define MODEL_PARTS 4u  /* updates of one batch */
 #define MODEL_PAYLOAD_MAX 12000u
 
 /* The tenant field of a point: a tenant's number, or something that makes no island. */
@@ -24,6 +25,7 @@ enum model_who { WHO_MISSING = -1, WHO_NULL = -2, WHO_ARRAY = -3, WHO_NUMBER = -
 
 struct model_version {
     uint64_t lsn;
+    uint64_t earliest;                    /* 0, or: the engine's LSN is any from here to `lsn` */
     uint64_t seed;                        /* of the payload */
     uint64_t vector_seeds[MODEL_VECTORS]; /* of each vector */
     int who;
@@ -68,16 +70,55 @@ enum model_key { MODEL_KEY_K, MODEL_KEY_WHO };
 #define MODEL_VALUES ((uint32_t)MODEL_WHO + 2) /* of who: tenants, the long text, the number */
 #define MODEL_VALUE_BYTES 320
 
+enum model_kind {
+    WRITE_CREATE,
+    WRITE_DROP,
+    WRITE_INDEX, /* is_tenant on "who" */
+    WRITE_INDEX_DROP,
+    WRITE_ALIAS, /* made for the collection, or deleted */
+    WRITE_PATCH, /* of its metadata */
+    WRITE_VECTOR_ADD,
+    WRITE_VECTOR_DROP, /* the last one */
+    WRITE_UPSERT,
+    WRITE_DELETE,
+    WRITE_DELETE_FILTER,
+    WRITE_SET_WHO,           /* set payload: another tenant, else the same */
+    WRITE_OVERWRITE_PAYLOAD, /* all with the first version's payload */
+    WRITE_UPDATE_VECTORS,
+    WRITE_INSERT_ONLY, /* conditional upserts */
+    WRITE_UPDATE_ONLY,
+    WRITE_CHANGE_FILTER, /* set payload of what passes: another tenant */
+    WRITE_BATCH,         /* upserts, one after the other, of ids that differ */
+};
+
+struct model_write {
+    enum model_kind kind;
+    uint32_t name;
+    struct model_shape shape; /* create; the vector that is added is its first */
+    uint32_t count;           /* upsert, delete: points */
+    uint32_t ids[MODEL_BATCH];
+    struct model_version versions[MODEL_BATCH]; /* upsert: but for the LSN */
+    struct model_filter filter;                 /* delete and change by filter */
+    uint32_t parts;                             /* of a batch: updates */
+    uint32_t part_ends[MODEL_PARTS];            /* of a batch: the points before its next update */
+    uint64_t patch;
+    uint32_t alias;
+    bool alias_delete;
+};
+
 struct model_collection {
     struct model_collection *next; /* dropped ones, until all is quiet */
     struct model_shape shape;
     uint64_t create_lsn, drop_lsn; /* 0 = not dropped */
     bool islands;                  /* an is_tenant index was made while it was empty */
-    /* A delete by filter is under way, or ended without saying how far it came: any of the points
-     * that pass it may be gone. It has the collection to itself, so nothing else changes them. */
+    uint64_t patch;                /* what the last patch wrote; 0: there was none */
+    /* A write of many records is under way, or ended without saying how far it came: any of its
+     * points may have been written. It has the collection to itself: nothing else changes them. */
     bool loose;
     uint64_t tight_lsn; /* at which the last one ended */
-    struct model_filter loose_filter;
+    struct model_write loose_write;
+    /* A vector was added or dropped without an answer: until the next start reads may show it. */
+    bool reshaping;
     struct model_point points[MODEL_IDS];
 };
 
@@ -88,43 +129,33 @@ struct model {
     uint64_t lsn;                                    /* of the last write that was applied */
 };
 
-enum model_kind {
-    WRITE_CREATE,
-    WRITE_DROP,
-    WRITE_INDEX, /* is_tenant on "who" */
-    WRITE_INDEX_DROP,
-    WRITE_ALIAS, /* made for the collection, or deleted */
-    WRITE_UPSERT,
-    WRITE_DELETE,
-    WRITE_DELETE_FILTER,
-    WRITE_SET_WHO,           /* set payload: another tenant, else the same */
-    WRITE_OVERWRITE_PAYLOAD, /* all with the first version's payload */
-    WRITE_UPDATE_VECTORS,
-    WRITE_INSERT_ONLY, /* conditional upserts */
-    WRITE_UPDATE_ONLY,
-};
-
-struct model_write {
-    enum model_kind kind;
-    uint32_t name;
-    struct model_shape shape; /* create */
-    uint32_t count;           /* upsert, delete: points */
-    uint32_t ids[MODEL_BATCH];
-    struct model_version versions[MODEL_BATCH]; /* upsert: but for the LSN */
-    struct model_filter filter;                 /* delete by filter */
-    uint32_t alias;
-    bool alias_delete;
-};
-
 /* Applies a write that took effect at `lsn`. False, with the reason, when it cannot have been
  * accepted: its collection is not there, or its LSN is not above those before. */
 bool model_apply(struct model *model, const struct model_write *write, uint64_t lsn,
                  const char **out_reason);
-/* A delete by filter that ended, its collection being there. */
-void model_apply_filter(struct model *model, const struct model_write *write, uint64_t lsn);
-/* Forgets a delete by filter that was under way when the process ended, but for what it did: of the
- * points that pass, those are gone that are not `there` [MODEL_IDS]. */
-void model_tighten(struct model *model, struct model_collection *collection, const bool *there);
+/* Has no LSN that is its own: may be many records, of which each has one. */
+static inline bool model_is_long(enum model_kind kind) {
+    return kind == WRITE_DELETE_FILTER || kind == WRITE_CHANGE_FILTER || kind == WRITE_BATCH;
+}
+/* Nothing else, reads included, may be under way in its collection. */
+static inline bool model_is_alone(enum model_kind kind) {
+    return kind == WRITE_CHANGE_FILTER || kind == WRITE_BATCH || kind == WRITE_VECTOR_ADD ||
+           kind == WRITE_VECTOR_DROP;
+}
+/* A write by filter that ended, its collection being there; it began behind `from`. */
+void model_apply_filter(struct model *model, const struct model_write *write, uint64_t from,
+                        uint64_t lsn);
+/* One update of a batch; as model_apply. */
+bool model_apply_part(struct model *model, const struct model_write *batch, uint32_t part,
+                      uint64_t lsn, const char **out_reason);
+/* Forgets a long write that was under way when the process ended, but for what it did: lsns
+ * [MODEL_IDS] are those of its points now, 0 where there is none. */
+void model_tighten(struct model *model, struct model_collection *collection, const uint64_t *lsns);
+/* Whether the engine's LSN of a point is that of the version. */
+static inline bool model_is_version(const struct model_version *version, uint64_t lsn) {
+    return lsn == version->lsn ||
+           (version->earliest != 0 && lsn >= version->earliest && lsn < version->lsn);
+}
 bool model_is_loose(const struct model_collection *collection, uint32_t id,
                     const struct model_version *version);
 /* Forgets all but the newest version of every point, and dropped collections. */

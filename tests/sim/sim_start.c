@@ -1,4 +1,5 @@
 /* One operation at random: what it asks for, and the request that the engine borrows. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,91 +14,16 @@ static int any_who(struct sim_random *random) {
                                   : (int)sim_below(random, MODEL_WHO);
 }
 
-/* ---- Filters ---- */
-
-static struct model_filter any_filter(struct sim_random *random, const struct model_shape *shape) {
-    struct model_filter filter = {.kind = FILTER_NONE};
-    if (!sim_once_in(random, 3)) {
-        filter.kind = sim_once_in(random, 2)
-                          ? FILTER_WHO
-                          : (enum model_filter_kind)sim_below(random, FILTER_KINDS);
-    }
-    bool ids = filter.kind == FILTER_IDS;
-    filter.a = (int)sim_below(random, ids ? shape->id_count : MODEL_WHO);
-    filter.b = (int)sim_below(random, ids ? shape->id_count : MODEL_WHO);
-    if (filter.kind == FILTER_K || filter.kind == FILTER_WHO_AND_K) {
-        filter.b %= 3;
-    }
-    return filter;
-}
-
-static void fill_who(struct sim_slot *slot, const struct model_filter *filter) {
-    bool two = filter->kind == FILTER_WHO_ANY;
-    for (int i = 0; i < 2; i++) {
-        const char *name = model_who_text(i == 0 ? filter->a : filter->b, slot->names[i]);
-        slot->values[i] = (ins_value){.kind = INS_VALUE_TEXT, .text = text(name)};
-    }
-    slot->conditions[0] = (ins_condition){.kind = INS_MATCH_ANY,
-                                          .key = text("who"),
-                                          .values = slot->values,
-                                          .value_count = two ? 2 : 1};
-}
-
-static void fill_k(struct sim_slot *slot, const struct model_filter *filter,
-                   ins_condition *condition) {
-    slot->values[2] = (ins_value){.kind = INS_VALUE_INTEGER, .integer = filter->b};
-    *condition = (ins_condition){
-        .kind = INS_MATCH_ANY, .key = text("k"), .values = &slot->values[2], .value_count = 1};
-}
-
-static void fill_ids(struct sim_slot *slot, const struct model_filter *filter,
-                     const struct model_shape *shape) {
-    /* The last two places: an upsert or a get does not use a filter. */
-    slot->point_ids[MODEL_BATCH - 2] = model_id(shape, (uint32_t)filter->a);
-    slot->point_ids[MODEL_BATCH - 1] = model_id(shape, (uint32_t)filter->b);
-    slot->conditions[0] = (ins_condition){
-        .kind = INS_HAS_ID, .ids = &slot->point_ids[MODEL_BATCH - 2], .id_count = 2};
-}
-
-void sim_filter_fill(struct sim_slot *slot, const struct model_filter *filter,
-                     const struct model_shape *shape) {
-    slot->filter = *filter;
-    slot->ins_filter = (ins_filter){.must = slot->conditions, .must_count = 1};
-    slot->points_request.filter = &slot->ins_filter;
-    switch (filter->kind) {
-    case FILTER_NOT_WHO:
-        slot->ins_filter = (ins_filter){.must_not = slot->conditions, .must_not_count = 1};
-        fill_who(slot, filter);
-        break;
-    case FILTER_WHO_AND_K:
-        slot->ins_filter.must_count = 2;
-        fill_k(slot, filter, &slot->conditions[1]);
-        fill_who(slot, filter);
-        break;
-    case FILTER_WHO:
-    case FILTER_WHO_ANY:
-        fill_who(slot, filter);
-        break;
-    case FILTER_K:
-        fill_k(slot, filter, &slot->conditions[0]);
-        break;
-    case FILTER_RANGE:
-        slot->conditions[0] =
-            (ins_condition){.kind = INS_RANGE,
-                            .key = text("n"),
-                            .gte = {.kind = INS_BOUND_INTEGER, .integer = 1 << 30}};
-        break;
-    case FILTER_IDS:
-        fill_ids(slot, filter, shape);
-        break;
-    case FILTER_NONE:
-    case FILTER_KINDS:
-        slot->points_request.filter = NULL;
-        break;
-    }
-}
-
 /* ---- Writes ---- */
+
+static ins_vector_params any_vector(struct sim_random *random, const char *name) {
+    return (ins_vector_params){.name = text(name),
+                               .dim = 1 + sim_below(random, MODEL_DIM_MAX),
+                               .distance = (ins_distance)(1 + sim_below(random, 4)),
+                               .datatype = sim_once_in(random, 2)
+                                               ? INS_FLOAT32
+                                               : (ins_datatype)(1 + sim_below(random, 3))};
+}
 
 static struct model_shape any_shape(struct sim_random *random) {
     static const uint32_t counts[] = {6, 20, 60, MODEL_IDS};
@@ -114,12 +40,7 @@ static struct model_shape any_shape(struct sim_random *random) {
     uint32_t first = count < MODEL_VECTORS && count > 1 ? sim_below(random, 2) : 0;
     shape.vector_count = sim_once_in(random, 10) ? 0 : count;
     for (uint32_t i = 0; i < shape.vector_count; i++) {
-        shape.vectors[i] = (ins_vector_params){
-            .name = text(names[first + i]),
-            .dim = 1 + sim_below(random, MODEL_DIM_MAX),
-            .distance = (ins_distance)(1 + sim_below(random, 4)),
-            .datatype =
-                sim_once_in(random, 2) ? INS_FLOAT32 : (ins_datatype)(1 + sim_below(random, 3))};
+        shape.vectors[i] = any_vector(random, names[first + i]);
     }
     return shape;
 }
@@ -129,7 +50,7 @@ static bool name_has_write(const struct sim *sim, uint32_t name, bool by_filter)
         const struct sim_slot *slot = &sim->slots[i];
         if (slot->busy && slot->is_write &&
             ((!by_filter && slot->write.name == name) ||
-             (by_filter && slot->write.kind == WRITE_DELETE_FILTER &&
+             (by_filter && model_is_long(slot->write.kind) &&
               (name == UINT32_MAX || slot->write.name == name)))) {
             return true;
         }
@@ -151,6 +72,35 @@ static const struct model_shape *believed_shape(const struct sim *sim, uint32_t 
         }
     }
     return shape;
+}
+
+static bool name_is_busy(const struct sim *sim, uint32_t name, bool alone) {
+    for (uint32_t i = 0; i < SIM_SLOTS; i++) {
+        const struct sim_slot *slot = &sim->slots[i];
+        bool same = slot->busy && slot->started && !slot->is_flush && slot->write.name == name;
+        if (same && (!alone || (slot->is_write && model_is_alone(slot->write.kind)))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One that has the collection to itself; an upsert when others are there. */
+static enum model_kind kind_alone(struct sim *sim, uint32_t name) {
+    static const enum model_kind kinds[] = {WRITE_CHANGE_FILTER, WRITE_BATCH,
+                                            WRITE_BATCH,         WRITE_VECTOR_ADD,
+                                            WRITE_VECTOR_DROP,   WRITE_CHANGE_FILTER};
+    const struct model_collection *collection = sim->model.current[name];
+    enum model_kind kind = kinds[sim_below(&sim->random, 6)];
+    if (collection == NULL || name_is_busy(sim, name, false)) {
+        return WRITE_UPSERT;
+    }
+    uint32_t vectors = collection->shape.vector_count;
+    bool fits = kind == WRITE_VECTOR_ADD ? vectors < MODEL_VECTORS
+                : kind == WRITE_VECTOR_DROP
+                    ? vectors > 1
+                    : !collection->loose && !name_has_write(sim, UINT32_MAX, true);
+    return fits ? kind : WRITE_UPSERT;
 }
 
 static enum model_kind any_kind(struct sim *sim, uint32_t name, bool there) {
@@ -180,6 +130,9 @@ static enum model_kind any_kind(struct sim *sim, uint32_t name, bool there) {
     }
     if (dice < 42) {
         return (enum model_kind)(WRITE_SET_WHO + sim_below(random, 5));
+    }
+    if (dice >= 90) {
+        return dice >= 98 ? WRITE_PATCH : kind_alone(sim, name);
     }
     return dice < 52 ? WRITE_DELETE : WRITE_UPSERT;
 }
@@ -263,6 +216,29 @@ static void fill_points_write(struct sim *sim, struct sim_slot *slot,
     }
 }
 
+/* Ids that follow each other, cut into updates. */
+static void fill_batch(struct sim *sim, struct sim_slot *slot, const struct model_shape *shape) {
+    struct model_write *write = &slot->write;
+    struct sim_random *random = &sim->random;
+    write->parts = 2 + sim_below(random, MODEL_PARTS - 1);
+    uint32_t most = shape->id_count < MODEL_BATCH - 2 ? shape->id_count : MODEL_BATCH - 2;
+    uint32_t each = 1 + sim_below(random, most / write->parts);
+    uint32_t first = sim_below(random, shape->id_count);
+    write->count = write->parts * each;
+    for (uint32_t i = 0; i < write->count; i++) {
+        write->ids[i] = (first + i) % shape->id_count;
+    }
+    fill_versions(sim, slot, shape);
+    for (uint32_t part = 0; part < write->parts; part++) {
+        write->part_ends[part] = (part + 1) * each;
+        slot->updates[part] = (ins_update){.start = ins_points_upsert,
+                                           .request = {.collection = text(sim_name(write->name)),
+                                                       .points = slot->points + part * (size_t)each,
+                                                       .point_count = each}};
+    }
+    slot->batch = (ins_batch_request){.updates = slot->updates, .update_count = write->parts};
+}
+
 static void start_points_write(struct sim *sim, struct sim_slot *slot,
                                const struct model_shape *shape) {
     slot->points_request.collection = text(sim_name(slot->write.name));
@@ -275,16 +251,28 @@ static void start_points_write(struct sim *sim, struct sim_slot *slot,
         [WRITE_UPDATE_VECTORS] = ins_points_update_vectors,
         [WRITE_INSERT_ONLY] = ins_points_upsert,
         [WRITE_UPDATE_ONLY] = ins_points_upsert,
+        [WRITE_CHANGE_FILTER] = ins_points_set_payload,
+        [WRITE_BATCH] = ins_points_batch,
     };
-    if (slot->write.kind == WRITE_DELETE_FILTER) {
-        slot->write.filter = any_filter(&sim->random, shape);
+    struct model_collection *collection = sim->model.current[slot->write.name];
+    if (slot->write.kind == WRITE_BATCH) {
+        fill_batch(sim, slot, shape);
+        collection->loose = true;
+        collection->loose_write = slot->write;
+        ins_points_batch(sim->db, &slot->batch, &slot->call);
+        return;
+    }
+    if (slot->write.kind == WRITE_CHANGE_FILTER) {
+        fill_set_who(sim, slot);
+    }
+    if (model_is_long(slot->write.kind)) {
+        slot->write.filter = sim_any_filter(&sim->random, shape);
         if (slot->write.filter.kind == FILTER_NONE) {
             slot->write.filter.kind = FILTER_WHO;
         }
         sim_filter_fill(slot, &slot->write.filter, shape);
-        struct model_collection *collection = sim->model.current[slot->write.name];
         collection->loose = true;
-        collection->loose_filter = slot->write.filter;
+        collection->loose_write = slot->write;
     } else {
         fill_points_write(sim, slot, shape);
     }
@@ -301,6 +289,38 @@ static void start_alias(struct sim *sim, struct sim_slot *slot) {
         .target = write->alias_delete ? (ins_text){0} : text(sim_name(write->name))};
     slot->alias_request = (ins_alias_request){.changes = &slot->alias, .change_count = 1};
     ins_aliases_change(sim->db, &slot->alias_request, &slot->call);
+}
+
+static void start_vector(struct sim *sim, struct sim_slot *slot) {
+    static const char *const names[] = {"text", "image", "extra"};
+    const struct model_shape *shape = &sim->model.current[slot->write.name]->shape;
+    ins_vector_params *params = &slot->write.shape.vectors[0];
+    slot->collection_request.vector_count = 1;
+    slot->collection_request.vectors = params;
+    if (slot->write.kind == WRITE_VECTOR_DROP) {
+        *params = shape->vectors[shape->vector_count - 1];
+        ins_vector_delete(sim->db, &slot->collection_request, &slot->call);
+        return;
+    }
+    *params = any_vector(&sim->random, "");
+    bool taken = true;
+    for (uint32_t i = 0; i < 3 && taken; i++) {
+        params->name = text(names[i]);
+        taken = false;
+        for (uint32_t k = 0; k < shape->vector_count; k++) {
+            taken |= shape->vectors[k].name.size == params->name.size &&
+                     memcmp(shape->vectors[k].name.data, names[i], params->name.size) == 0;
+        }
+    }
+    ins_vector_create(sim->db, &slot->collection_request, &slot->call);
+}
+
+static void start_patch(struct sim *sim, struct sim_slot *slot) {
+    slot->write.patch = ++sim->next_seed;
+    int size = snprintf(slot->payloads, MODEL_PAYLOAD_MAX, "{\"patch\":%llu}",
+                        (unsigned long long)slot->write.patch);
+    slot->collection_request.metadata = (ins_text){slot->payloads, (size_t)size};
+    ins_collection_update(sim->db, &slot->collection_request, &slot->call);
 }
 
 static void start_collection_write(struct sim *sim, struct sim_slot *slot) {
@@ -333,6 +353,13 @@ static void start_collection_write(struct sim *sim, struct sim_slot *slot) {
     case WRITE_ALIAS:
         start_alias(sim, slot);
         break;
+    case WRITE_PATCH:
+        start_patch(sim, slot);
+        break;
+    case WRITE_VECTOR_ADD:
+    case WRITE_VECTOR_DROP:
+        start_vector(sim, slot);
+        break;
     case WRITE_INDEX_DROP:
     case WRITE_UPSERT:
     case WRITE_DELETE:
@@ -342,6 +369,8 @@ static void start_collection_write(struct sim *sim, struct sim_slot *slot) {
     case WRITE_UPDATE_VECTORS:
     case WRITE_INSERT_ONLY:
     case WRITE_UPDATE_ONLY:
+    case WRITE_CHANGE_FILTER:
+    case WRITE_BATCH:
         request->field = text(sim_once_in(&sim->random, 2) ? "k" : "who");
         ins_index_delete(sim->db, request, &slot->call);
         break;
@@ -426,7 +455,7 @@ static void fill_read(struct sim *sim, struct sim_slot *slot, const struct model
         request->id_count = slot->id_count;
         return;
     }
-    struct model_filter filter = any_filter(random, shape);
+    struct model_filter filter = sim_any_filter(random, shape);
     sim_filter_fill(slot, &filter, shape);
     if (slot->kind == READ_RANK) {
         sim_fill_rank(sim, slot, shape);
@@ -468,15 +497,19 @@ static void start_read(struct sim *sim, struct sim_slot *slot, uint32_t name) {
 
 void sim_start(struct sim *sim, struct sim_slot *slot) {
     uint32_t name = sim_below(&sim->random, sim->config.name_count);
+    slot->started = false; /* not yet one of those that are under way */
     /* A delete by filter has the name to itself, and nobody builds on a half-done one. */
     bool loose = sim->model.current[name] != NULL && sim->model.current[name]->loose;
     bool waits = loose || name_has_write(sim, name, true);
+    bool shut = name_is_busy(sim, name, true) ||
+                (sim->model.current[name] != NULL && sim_is_shut(sim->model.current[name]));
+    slot->started = true;
     slot->from_lsn = sim->model.lsn;
     slot->is_write = slot->is_flush = false;
     slot->points_request = (ins_points_request){0};
     slot->filter = (struct model_filter){0};
     sim->counts.operations++;
-    if (sim_once_in(&sim->random, 60)) {
+    if (shut || sim_once_in(&sim->random, 60)) {
         slot->is_flush = true;
         ins_flush(sim->db, NULL, &slot->call);
     } else if (!waits && !sim_once_in(&sim->random, 3)) {

@@ -114,6 +114,16 @@ static bool is_whole(const struct sim_slot *slot) {
            slot->call.points.count + sim_moved_points(slot) < request->limit;
 }
 
+/* The model's LSN of the version that an answer holds. */
+static uint64_t lsn_of(const struct model_point *point, uint64_t version) {
+    for (uint32_t i = 0; i < point->count; i++) {
+        if (model_is_version(&point->versions[i], version)) {
+            return point->versions[i].lsn;
+        }
+    }
+    return version;
+}
+
 void sim_check_view(struct sim *sim, const struct sim_slot *slot) {
     if (slot->collection->drop_lsn != 0 || slot->from_lsn == sim->model.lsn ||
         slot->collection->loose || slot->collection->tight_lsn > slot->from_lsn) {
@@ -130,7 +140,8 @@ void sim_check_view(struct sim *sim, const struct sim_slot *slot) {
     uint64_t got[MODEL_IDS] = {0};
     for (size_t i = 0; i < slot->call.points.count; i++) {
         const ins_point *point = &slot->call.points.items[i];
-        got[model_id_number(&slot->collection->shape, &point->id)] = point->version;
+        uint32_t id = model_id_number(&slot->collection->shape, &point->id);
+        got[id] = lsn_of(&slot->collection->points[id], point->version);
     }
     check_sets(sim, slot, got);
 }
