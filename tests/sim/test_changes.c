@@ -7,75 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/engine_private.h"
-#include "sim_runtime.h"
-#include "store/store.h"
+#include "sim_world.h"
 
 #define POINTS 40u
-#define CHUNK 3u /* points of one record */
-
-struct world {
-    ins_store *store;
-    struct sim_runtime lanes;
-    ins_db *db;
-    uint64_t seed;
-    const char *what;
-    uint64_t step;
-};
-
-static void fail(const struct world *world, const char *text) {
-    (void)fprintf(stderr, "FAILED: seed %llu, %s, end after step %llu: %s\n",
-                  (unsigned long long)world->seed, world->what, (unsigned long long)world->step,
-                  text);
-    exit(1);
-}
-
-static ins_text text(const char *string) {
-    return (ins_text){.data = string, .size = strlen(string)};
-}
-
-static void world_open(struct world *world) {
-    ins_options options = {.memory_budget = INS_MEMORY_BUDGET_MIN,
-                           .log_file_bytes = 256u << 10,
-                           .generation_bytes = 64u << 10,
-                           .change_points = CHUNK};
-    ins_error error = {0};
-    if (ins_db_open(&options, &world->lanes.runtime, &world->db, &error) != INS_OK) {
-        fail(world, error.message);
-    }
-}
-
-static void world_end(struct world *world, bool power_cut) {
-    sim_drop_all(&world->lanes);
-    ins_db_close(world->db);
-    world->db = NULL;
-    (power_cut ? store_memory_crash : store_memory_kill)(world->store);
-}
-
-static void call_done(ins_call *call) {
-    *(bool *)call->user = true;
-}
-
-/* Runs to its end, and stays to be released. */
-static ins_status run(struct world *world, ins_start start, const void *request, ins_call *call) {
-    bool done = false;
-    *call = (ins_call){.done = call_done, .user = &done, .lane = INS_LANE_REQUEST};
-    start(world->db, request, call);
-    while (!done && (sim_step(&world->lanes) || sim_run_timer(&world->lanes))) {
-    }
-    if (!done) {
-        fail(world, "a call waits for ever");
-    }
-    return call->status;
-}
-
-static void run_ok(struct world *world, ins_start start, const void *request) {
-    ins_call call;
-    if (run(world, start, request, &call) != INS_OK) {
-        fail(world, call.error.message);
-    }
-    ins_call_release(&call);
-}
 
 /* ---- Points: id, k = id % 2, who of six, a vector of the id ---- */
 
@@ -89,24 +23,25 @@ static void upsert(struct world *world, uint32_t first, uint32_t count, const ch
                            .vector = vector,
                            .dim = 2,
                            .payload = {.data = payload, .size = (size_t)size}};
-        ins_points_request request = {.collection = text("c"), .points = &point, .point_count = 1};
-        run_ok(world, ins_points_upsert, &request);
+        ins_points_request request = {
+            .collection = world_text("c"), .points = &point, .point_count = 1};
+        world_run_ok(world, ins_points_upsert, &request);
     }
 }
 
 static void load(struct world *world, bool tenants, bool flush) {
     ins_collection_request create = {
-        .collection = text("c"), .dim = 2, .distance = INS_DISTANCE_DOT};
-    run_ok(world, ins_collection_create, &create);
-    create.field = text("who");
-    create.schema = text("\"keyword\"");
+        .collection = world_text("c"), .dim = 2, .distance = INS_DISTANCE_DOT};
+    world_run_ok(world, ins_collection_create, &create);
+    create.field = world_text("who");
+    create.schema = world_text("\"keyword\"");
     create.is_tenant = true;
     if (tenants) {
-        run_ok(world, ins_index_create, &create);
+        world_run_ok(world, ins_index_create, &create);
     }
     upsert(world, 0, POINTS, "");
     if (flush) {
-        run_ok(world, ins_flush, NULL);
+        world_run_ok(world, ins_flush, NULL);
     }
     upsert(world, 0, POINTS / 4, ""); /* versions of some ids in two places */
 }
@@ -168,14 +103,14 @@ static uint32_t count_changed(struct world *world, const struct change *change, 
     uint32_t changed = 0;
     for (uint32_t id = 0; id < POINTS + 6; id++) {
         ins_id wanted = {.low = id};
-        ins_points_request request = {.collection = text("c"),
+        ins_points_request request = {.collection = world_text("c"),
                                       .ids = &wanted,
                                       .id_count = 1,
                                       .payload = {.kind = INS_SELECT_ALL},
                                       .with_vector = true};
         ins_call call;
-        if (run(world, ins_points_get, &request, &call) != INS_OK) {
-            fail(world, call.error.message);
+        if (world_run(world, ins_points_get, &request, &call) != INS_OK) {
+            world_fail(world, call.error.message);
         }
         const ins_point *point = call.points.count > 0 ? &call.points.items[0] : NULL;
         char before[128], after[128] = "";
@@ -197,7 +132,7 @@ static uint32_t count_changed(struct world *world, const struct change *change, 
             (void)fprintf(stderr, "point %u: %.*s\n", id,
                           point == NULL ? 4 : (int)point->payload.size,
                           point == NULL ? "gone" : point->payload.data);
-            fail(world, "a point is neither as it was nor as it must be");
+            world_fail(world, "a point is neither as it was nor as it must be");
         }
         changed += as_after && !as_before;
         ins_call_release(&call);
@@ -224,19 +159,19 @@ struct requests { /* of one change: borrowed by the engine */
 static void fill(struct requests *r, const struct change *change, bool no_wait) {
     *r = (struct requests){0};
     if (change->tenants_only) {
-        r->values[0] = (ins_value){.kind = INS_VALUE_TEXT, .text = text("t1")};
-        r->values[1] = (ins_value){.kind = INS_VALUE_TEXT, .text = text("t2")};
+        r->values[0] = (ins_value){.kind = INS_VALUE_TEXT, .text = world_text("t1")};
+        r->values[1] = (ins_value){.kind = INS_VALUE_TEXT, .text = world_text("t2")};
     } else {
         r->values[0] = (ins_value){.kind = INS_VALUE_INTEGER, .integer = 1};
     }
     r->condition = (ins_condition){.kind = INS_MATCH_ANY,
-                                   .key = text(change->tenants_only ? "who" : "k"),
+                                   .key = world_text(change->tenants_only ? "who" : "k"),
                                    .values = r->values,
                                    .value_count = change->tenants_only ? 2 : 1};
     r->filter = (ins_filter){.must = &r->condition, .must_count = 1};
-    r->key = change->key != NULL ? text(change->key) : (ins_text){0};
-    r->request = (ins_points_request){.collection = text("c"),
-                                      .change = change->change != NULL ? text(change->change)
+    r->key = change->key != NULL ? world_text(change->key) : (ins_text){0};
+    r->request = (ins_points_request){.collection = world_text("c"),
+                                      .change = change->change != NULL ? world_text(change->change)
                                                                        : (ins_text){0},
                                       .keys = &r->key,
                                       .key_count = change->key != NULL,
@@ -244,28 +179,16 @@ static void fill(struct requests *r, const struct change *change, bool no_wait) 
                                       .no_wait = no_wait};
 }
 
-static void wait_changes(struct world *world) {
-    for (uint64_t steps = 0; world->db->changes > 0; steps++) {
-        if ((!sim_step(&world->lanes) && !sim_run_timer(&world->lanes)) || steps > 1000000) {
-            fail(world, "the change does not go on");
-        }
-    }
-}
-
 /* True when the change had ended before its end. */
 static bool live(struct world *world, const struct change *change, uint64_t kill_at, bool tenants,
                  bool no_wait, bool twice) {
-    struct store_memory_options options = {.seed = world->seed};
-    if (store_memory_open(&options, &world->store) != INS_OK) {
-        abort();
-    }
-    sim_runtime_init(&world->lanes, world->store, world->seed);
+    world_init(world);
     world_open(world);
     load(world, tenants, world->seed % 2 == 0);
     struct requests requests;
     fill(&requests, change, no_wait);
     bool done = false;
-    ins_call call = {.done = call_done, .user = &done, .lane = INS_LANE_REQUEST};
+    ins_call call = {.done = world_call_done, .user = &done, .lane = INS_LANE_REQUEST};
     change->start(world->db, &requests.request, &call);
     uint64_t step = 0;
     while (step < kill_at && sim_step(&world->lanes)) {
@@ -276,7 +199,7 @@ static bool live(struct world *world, const struct change *change, uint64_t kill
     }
     bool answered = done, ended = done && world->db->changes == 0;
     if (answered && call.status != INS_OK) {
-        fail(world, call.error.message);
+        world_fail(world, call.error.message);
     }
     world_end(world, kill_at % 2 == 0);
     if (twice) { /* and once more while it goes on */
@@ -288,23 +211,21 @@ static bool live(struct world *world, const struct change *change, uint64_t kill
     world_open(world);
     /* Points that are written now are later than the change, wherever it stands. */
     upsert(world, POINTS, 6, ",\"later\":1");
-    wait_changes(world);
+    world_wait_changes(world);
     uint32_t changed = count_changed(world, change, POINTS);
     if (changed != 0 && changed != passing(change)) {
-        fail(world, "the change is half done");
+        world_fail(world, "the change is half done");
     }
     if (answered && changed == 0) {
-        fail(world, "the change was answered and is lost");
+        world_fail(world, "the change was answered and is lost");
     }
     world_end(world, true);
     world_open(world);
-    wait_changes(world);
+    world_wait_changes(world);
     if (count_changed(world, change, POINTS) != changed) {
-        fail(world, "a restart changes it");
+        world_fail(world, "a restart changes it");
     }
-    sim_drop_all(&world->lanes);
-    ins_db_close(world->db);
-    ins_store_close(world->store);
+    world_fini(world);
     return ended;
 }
 
