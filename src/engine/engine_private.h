@@ -51,11 +51,11 @@ struct ins_db {
     struct holds *holders;      /* every write that holds ids */
     struct gate *gates;         /* of changes by filter under way, oldest first */
     struct operation *resumed;  /* changes by filter that recovery found, until it is over */
-    uint32_t changes;           /* of them, those of many records: at most INS_CHANGES_MAX */
     struct operation *settling; /* writes of nothing that wait for the log */
     uint64_t operations;        /* under way */
     struct directory_view *directory_views[DIRECTORY_VIEWS];
     uint32_t directory_view_next; /* the one that gives way */
+    uint32_t changes;             /* by filter and of many records: at most INS_CHANGES_MAX */
     uint64_t directory_finds;
 
     /* Background work, one job at a time but for a flush in the middle of another job; a job's own

@@ -61,12 +61,13 @@ static ins_status open_named(struct scopes *scopes, struct operation *operation,
         return ins_fail(error, INS_FULL, "no memory for %zu shard keys", count);
     }
     for (size_t i = 0; i < count; i++) {
-        struct scope *scope;
+        struct scope *scope = NULL;
         ins_status status = find_shard(db, scopes->collection, &request->shard_keys[i],
                                        db->reading.durable_lsn, &scope, error);
         if (status != INS_OK) {
             return status;
         }
+        INS_ASSERT(scope != NULL);
         if (!is_named(scopes, scope)) {
             scope->pins++;
             scopes->named[scopes->named_count++] = scope;
