@@ -363,6 +363,8 @@ struct ins_call { /* all zero but for what the caller sets */
     size_t group_count;
     const ins_facet *facets;
     size_t facet_count;
+    const struct ins_tenant *tenants;
+    size_t tenant_count;
     /* The engine's own. */
     void *owner;
     ins_task task; /* brings done to another lane */
@@ -445,6 +447,37 @@ typedef struct ins_alias_request {
 
 INS_API void ins_aliases_change(ins_db *db, const void *alias_request, ins_call *call);
 INS_API void ins_aliases_list(ins_db *db, const void *alias_request, ins_call *call);
+
+/* ---- Tenants ----------------------------------------------------------------------------- */
+
+/* A value of the collection's tenant field that has an island, in all shard keys together. */
+typedef struct ins_tenant {
+    ins_text name;
+    uint64_t points_max;  /* its points are at most so many: versions and deletions count too */
+    uint64_t memory_rows; /* of these not yet in segments */
+    uint64_t runs;
+    uint64_t disk_bytes; /* of its runs */
+} ins_tenant;
+
+#define INS_TENANTS_LIMIT_MAX 1000u
+
+typedef struct ins_tenants_request {
+    ins_text collection;
+    ins_text name; /* get and delete: this one; list: absent */
+    /* list: those that begin with `prefix` and come after `after`, by bytes; both may be absent */
+    ins_text prefix, after;
+    uint32_t limit;
+} ins_tenants_request;
+
+/* call->tenants, ascending by the bytes of their names; call->found: there are more behind them.
+ * Cost: a look at every island of the collection a page, in slices. INS_INVALID: the collection has
+ * no tenant field, or the limit is none. */
+INS_API void ins_tenants_list(ins_db *db, const void *tenants_request, ins_call *call);
+/* call->tenants [1]. INS_NOT_FOUND: no point has that value. */
+INS_API void ins_tenant_get(ins_db *db, const void *tenants_request, ins_call *call);
+/* Deletes its points: one row of the catalog in each shard key, however many they are. INS_INVALID
+ * as above; nothing happens when it has no points. */
+INS_API void ins_tenant_delete(ins_db *db, const void *tenants_request, ins_call *call);
 
 /* ---- Points ------------------------------------------------------------------------------ */
 

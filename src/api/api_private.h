@@ -119,6 +119,7 @@ struct job {
     ins_collection_request collection;
     ins_points_request points;
     ins_alias_request aliases;
+    ins_tenants_request tenants;
     ins_stats_request stats;
     ins_rank_request rank; /* its `points` are those above */
     struct job **parts;    /* of a batch: [part_count], one after the other */
@@ -369,6 +370,10 @@ ins_status shard_keys_list(struct job *job, const struct api_request *request, i
 ins_status shard_key_create(struct job *job, const struct api_request *request, ins_error *error);
 ins_status shard_key_delete(struct job *job, const struct api_request *request, ins_error *error);
 ins_status cluster_change(struct job *job, const struct api_request *request, ins_error *error);
+ins_status tenants_list(struct job *job, const struct api_request *request, ins_error *error);
+ins_status tenants_scroll(struct job *job, const struct api_request *request, ins_error *error);
+ins_status tenant_get(struct job *job, const struct api_request *request, ins_error *error);
+ins_status tenant_delete(struct job *job, const struct api_request *request, ins_error *error);
 ins_status points_upsert(struct job *job, const struct api_request *request, ins_error *error);
 ins_status points_delete(struct job *job, const struct api_request *request, ins_error *error);
 ins_status payload_set(struct job *job, const struct api_request *request, ins_error *error);

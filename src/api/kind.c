@@ -14,7 +14,8 @@ static bool segment_is(const struct path *path, size_t index, const char *text) 
 static bool post_reads(const struct path *path) {
     static const char *const reads[] = {"query",     "search",   "scroll", "count",
                                         "recommend", "discover", "groups"};
-    if (segment_is(path, 2, "facet") || (segment_is(path, 2, "points") && path->count == 3)) {
+    if (segment_is(path, 2, "facet") || segment_is(path, 2, "tenants") ||
+        (segment_is(path, 2, "points") && path->count == 3)) {
         return true;
     }
     for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {

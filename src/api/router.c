@@ -57,6 +57,11 @@ static const struct route routes[] = {
     {API_POST, C "/points/scroll", "scroll points", NULL, points_scroll},
     {API_POST, C "/points/count", "count points", NULL, points_count},
     {API_POST, C "/facet", "facet", NULL, points_facet},
+    /* Insula's own */
+    {API_GET, C "/tenants", "list tenants", NULL, tenants_list},
+    {API_POST, C "/tenants", "list tenants", NULL, tenants_scroll},
+    {API_GET, C "/tenants/{t}", "get a tenant", NULL, tenant_get},
+    {API_DELETE, C "/tenants/{t}", "delete a tenant", NULL, tenant_delete},
     /* Search */
     {API_POST, C "/points/query", "query points", NULL, points_query},
     {API_POST, C "/points/query/batch", "batch query", NULL, points_query_batch},
