@@ -3,7 +3,6 @@
 
 Run:  test_tenants.py PATH-OF-INSULA [name of a test ...]
 """
-import sys
 import unittest
 from urllib.parse import quote
 
@@ -81,7 +80,9 @@ class TenantTest(unittest.TestCase):
             self.assertEqual((many["points_max"], many["memory_rows"], many["runs"]), (200, 0, 1))
             self.assertGreater(many["disk_bytes"], 200 * 16)
             if turn == 0:
-                self.server.restart()
+                self.server.stop()
+                self.server.process.stdout.close()
+                self.server.start()
                 self.client = Client(self.server)
         self.fill("c", {"many": 10}, first=1000)
         self.assertEqual(self.client.ok("GET", "/collections/c/tenants/many")["points_max"], 210)
@@ -94,9 +95,9 @@ class TenantTest(unittest.TestCase):
         for who in ("anna", "a/b c?&%"):
             path = "/collections/c/tenants/" + quote(who, safe="")
             self.assertEqual(self.client.ok("GET", path)["tenant"], who)
-            self.assertEqual(self.client.ok("DELETE", path)["status"], "completed")
+            self.assertEqual(self.client.ok("DELETE", path + "?wait=true")["status"], "completed")
             self.assertIn("has no points", self.client.error(404, "GET", path))
-            self.assertEqual(self.client.ok("DELETE", path)["status"], "completed")
+            self.assertEqual(self.client.ok("DELETE", path + "?wait=true")["status"], "completed")
         self.assertEqual(self.pages("c", 10), ["bela"])
         self.assertEqual(self.client.ok("POST", "/collections/c/points/count", {})["count"], 4)
         self.fill("c", {"anna": 2}, first=100)
@@ -105,13 +106,13 @@ class TenantTest(unittest.TestCase):
     def test_shards(self):
         """Goal: a tenant in several shard keys is one row, and goes from all."""
         self.collection("s", sharded=True)
-        self.client.ok("DELETE", "/collections/s/tenants/anna")
+        self.client.ok("DELETE", "/collections/s/tenants/anna?wait=true")
         for number, key in enumerate(["x", 5]):
             self.client.ok("PUT", "/collections/s/shards", {"shard_key": key})
             self.fill("s", {"anna": 2 + number, f"only{number}": 1}, shard=key)
         self.assertEqual(self.pages("s", 2), ["anna", "only0", "only1"])
         self.assertEqual(self.client.ok("GET", "/collections/s/tenants/anna")["points_max"], 5)
-        self.client.ok("DELETE", "/collections/s/tenants/anna")
+        self.client.ok("DELETE", "/collections/s/tenants/anna?wait=true")
         self.assertEqual(self.pages("s", 2), ["only0", "only1"])
         self.assertEqual(self.client.ok("POST", "/collections/s/points/count", {})["count"], 2)
 
@@ -131,7 +132,5 @@ class TenantTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if sys.argv[1].startswith("--loops"):
-        test_rest.EXTRA = [f"--loops", sys.argv.pop(1).split("=")[1]]
-    test_rest.PROGRAM = sys.argv[1]
-    unittest.main(argv=[sys.argv[0], *sys.argv[2:]], verbosity=2)
+    test_rest.PROGRAM = test_rest.take_program()
+    unittest.main(verbosity=2, warnings="ignore")

@@ -844,3 +844,18 @@ void ins_shard_key_delete(ins_db *db, const void *collection_request, ins_call *
     (void)collection_request;
     refuse(db, call);
 }
+
+void ins_tenants_list(ins_db *db, const void *tenants_request, ins_call *call) {
+    (void)tenants_request;
+    refuse(db, call);
+}
+
+void ins_tenant_get(ins_db *db, const void *tenants_request, ins_call *call) {
+    (void)tenants_request;
+    refuse(db, call);
+}
+
+void ins_tenant_delete(ins_db *db, const void *tenants_request, ins_call *call) {
+    (void)tenants_request;
+    refuse(db, call);
+}
