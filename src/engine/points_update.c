@@ -243,7 +243,7 @@ static bool stays(const struct points_write *self, const struct target *target,
     }
     ins_text tenant = target->payload.tenant;
     return old->tenant_path != NULL && tenant.size == old->tenant.size &&
-           memcmp(tenant.data, old->tenant.data, tenant.size) == 0;
+           (tenant.size == 0 || memcmp(tenant.data, old->tenant.data, tenant.size) == 0);
 }
 
 ins_status points_row_kind(const struct points_write *self, const struct target *target,
