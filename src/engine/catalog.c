@@ -104,6 +104,7 @@ void catalog_fini(struct catalog *catalog) {
         }
         table_fini(&catalog->by_key);
     }
+    schemas_bury(catalog);
     table_end(&catalog->by_name);
     table_end(&catalog->by_shard);
     table_end(&catalog->schemas);

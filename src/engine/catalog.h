@@ -31,6 +31,7 @@ struct catalog {
     struct change_row *changes; /* recovery: under way when the process ended */
     struct scope *dropped;      /* dropped and not yet durable, or being taken apart */
     struct alias *dropped_aliases;
+    struct schema *dead_schemas; /* without references */
     uint64_t tenant_count, collection_count;
     uint64_t garbage_rows;        /* of what went with its collection, since the last freeze; and */
     uint64_t frozen_garbage_rows; /* before it: they are in files when the flush has landed */
@@ -71,6 +72,9 @@ INS_MUST_USE ins_status schema_get_text(struct catalog *catalog, struct json_par
                                         ins_text text, struct schema **out_schema,
                                         ins_error *error);
 void schema_release(struct catalog *catalog, struct schema *schema); /* takes NULL */
+/* Frees those that nobody holds. No operation may be under way: a read borrows the path of the
+ * tenant field from each island's schema of the moment, and waits with it. */
+void schemas_bury(struct catalog *catalog);
 /* The schema has a row under this key now: the catalog holds a reference for good. */
 void schema_set_key(struct catalog *catalog, struct schema *schema, uint64_t key);
 /* Its row is gone; takes back that reference. */

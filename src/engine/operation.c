@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/status.h"
+#include "engine/catalog.h"
 #include "engine/jobs.h"
 
 static void call_done(ins_task *task) {
@@ -89,7 +90,9 @@ void operation_end(struct operation *operation, ins_status status, const ins_err
         operation->close(operation);
     }
     struct ins_db *db = operation->db;
-    db->operations--;
+    if (--db->operations == 0) {
+        schemas_bury(&db->catalog);
+    }
     call_end(db, operation->call, status, error);
     if (db->stopping) {
         jobs_kick(db); /* a shutdown waits for the last operation */

@@ -252,6 +252,15 @@ void schema_release(struct catalog *catalog, struct schema *schema) {
     INS_ASSERT(schema->refs > 0);
     if (--schema->refs == 0) {
         table_remove(&catalog->schemas, &schema->node);
+        schema->dead_next = catalog->dead_schemas;
+        catalog->dead_schemas = schema;
+    }
+}
+
+void schemas_bury(struct catalog *catalog) {
+    while (catalog->dead_schemas != NULL) {
+        struct schema *schema = catalog->dead_schemas;
+        catalog->dead_schemas = schema->dead_next;
         schema_free(catalog, schema);
     }
 }

@@ -37,6 +37,7 @@ struct schema {
     struct table_node node;     /* by text */
     struct table_node key_node; /* by key, while it has one */
     uint64_t key;               /* of its catalog row; 0 = none is written yet */
+    struct schema *dead_next;   /* without references, until no operation is under way */
     uint32_t refs;
     uint32_t users; /* collections that have it, as writers see them */
     uint32_t vector_count;
