@@ -18,7 +18,7 @@
 /* Of the cache's share the chunks of one graph may take while it is walked. */
 #define CACHE_PARTS 4u
 /* Places kept in view when the request does not say: recall of some 0.98 for the nearest 10. */
-#define EFFORT_BASE 128u
+#define EFFORT_BASE 168u
 #define EFFORT_A_HIT 4u
 #define EFFORT_WALK_MAX                                                                            \
     2048u /* a walk goes in one go, some 5 us a place; wider ones are scans, which take turns */
