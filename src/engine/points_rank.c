@@ -3,7 +3,8 @@
  * Path: examples by id are fetched -> every island that the filter leaves is swept, each point is
  * scored and offered to bounded heaps -> the points of the answer are fetched by their ids.
  * The last step reads what is there then: a point that was deleted meanwhile is left out, one that
- * was overwritten comes as it is now, with the score that it had. Memory: heaps of at most
+ * was overwritten comes as it is now, with the score that it had. A group whose points all went
+ * that way may have others: then everything is done again, a few times. Memory: heaps of at most
  * INS_RANK_LIMIT_MAX hits; groups and values as far as the operation's memory goes. */
 #include "engine/points_rank.h"
 
@@ -287,7 +288,30 @@ static ins_status answer(struct points_rank *self, ins_error *error) {
         call->group_count += status == INS_OK && group->points.count > 0;
     }
     call->groups = groups;
+    self->lost_groups = self->chosen_count - (uint32_t)call->group_count;
     return status;
+}
+
+#define REPEATS_MAX 3u
+
+/* From the sweep on, as things are now. */
+static ins_status repeat(struct points_rank *self, ins_error *error) {
+    struct operation *operation = &self->operation;
+    self->repeats++;
+    self->lost_groups = 0;
+    self->chosen_count = self->fetch_count = 0;
+    operation->call->groups = NULL;
+    operation->call->group_count = 0;
+    operation->inner = NULL;
+    ins_call_release(&self->inner);
+    islands_walk_close(&self->over.walk);
+    if (!tally_init(&self->tally, &operation->pool)) {
+        return ins_fail(error, INS_FULL, "no memory for groups");
+    }
+    ins_status status = islands_walk_init(&self->over.walk, operation, &self->scopes,
+                                          self->request->points.filter, error);
+    self->stage = RANK_SWEEP;
+    return status == INS_OK ? INS_AGAIN : status;
 }
 
 static ins_status rank_step(struct operation *operation, ins_error *error) {
@@ -330,7 +354,11 @@ static ins_status rank_step(struct operation *operation, ins_error *error) {
         operation->inner = &self->inner; /* its answer is part of this one */
         status = pick(self, error);
     }
-    return status == INS_OK ? answer(self, error) : status;
+    status = status == INS_OK ? answer(self, error) : status;
+    if (status == INS_OK && self->lost_groups > 0 && self->repeats < REPEATS_MAX) {
+        status = repeat(self, error);
+    }
+    return status;
 }
 
 void ins_points_rank(ins_db *db, const void *rank_request, ins_call *call) {

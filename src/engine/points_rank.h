@@ -35,8 +35,9 @@ struct points_rank {
     enum rank_order order;
     struct rank_heap heap;
     struct tally tally;
-    struct tally_value **chosen; /* groups of the answer */
-    uint32_t chosen_count;
+    struct tally_value **chosen;        /* groups of the answer */
+    uint32_t chosen_count, lost_groups; /* lost: all their points went before they were fetched */
+    uint32_t repeats;
     ins_id *fetch_ids;
     uint64_t *fetch_scopes; /* where each of them lies */
     uint32_t fetch_count;
