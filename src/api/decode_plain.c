@@ -90,6 +90,7 @@ static bool keep_name(struct plain *plain, ins_text name, const ins_point *like,
 
 static bool name_is_new(const ins_vector *vectors, uint32_t count, ins_text name) {
     for (uint32_t i = 0; i < count; i++) {
+        /* cppcheck-suppress uninitvar ; those below `count` are set */
         if (vectors[i].name.size == name.size &&
             memcmp(vectors[i].name.data, name.data, name.size) == 0) {
             return false;

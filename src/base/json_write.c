@@ -146,7 +146,7 @@ void json_write_key(struct json_writer *writer, const char *key) {
         *at++ = ',';
     }
     *at++ = '"';
-    memcpy(at, key, size);
+    memcpy(at, key, size); /* NOLINT(bugprone-not-null-terminated-result): the text goes on */
     at += size;
     *at++ = '"';
     *at++ = ':';

@@ -53,7 +53,7 @@ static bool take_hex(ins_text hex, uint8_t *out) {
             return false;
         }
         uint8_t value = (uint8_t)(digit - digits);
-        out[i / 2] = i % 2 == 0 ? (uint8_t)(value << 4) : (uint8_t)(out[i / 2] | value);
+        out[i / 2] = (uint8_t)(i % 2 == 0 ? value << 4 : out[i / 2] | value);
     }
     return true;
 }

@@ -142,6 +142,7 @@ static ins_status query_locate(struct points_query *self, ins_error *error) {
         if (self->locating.current == NULL) {
             status = next_locate_scope(self, error);
         }
+        INS_ASSERT(status != INS_OK || self->locating.current != NULL);
         if (status == INS_OK && !self->locating.current->unlinked) {
             status = locate(operation, self->locating.current, &self->directory, lsn,
                             &self->request->query_id, &island, error);
@@ -272,7 +273,9 @@ static ins_status query_island(struct points_query *self, bool *out_end, ins_err
 
 /* Of large vectors fewer, so that a step takes as long. */
 static uint64_t step_rows(const struct points_query *self) {
-    uint64_t rows = STEP_BYTES / vector_bytes(&self->vector->shape);
+    uint64_t bytes = vector_bytes(&self->vector->shape);
+    INS_ASSERT(bytes != 0);
+    uint64_t rows = STEP_BYTES / bytes;
     return rows < STEP_ROWS ? rows : STEP_ROWS;
 }
 

@@ -104,6 +104,7 @@ ins_status write_point(struct write *write, struct island *island, bool patch, c
     ins_status status = write_row(write, island, patch ? MEMROW_PATCH : MEMROW_POINT, id,
                                   vectors->count, vectors->bytes, payload, 0, &row, error);
     if (status == INS_OK) {
+        INS_ASSERT(row != NULL);
         row_vectors_put(vectors, memrow_vectors(row));
     }
     return status;

@@ -252,7 +252,7 @@ static struct growing *list_of(const struct graph_builder *build, uint32_t row) 
 
 static void prune_list(struct graph_builder *build, uint32_t row) {
     struct growing *list = list_of(build, row);
-    struct graph_hit candidates[GROWING];
+    struct graph_hit candidates[GROWING] = {{0}};
     uint32_t kept[GRAPH_DEGREE];
     load_row(build->graph, row, build->decoded);
     for (uint32_t i = 0; i < list->count; i++) {
@@ -541,11 +541,12 @@ struct graph *graph_build_take(struct graph_builder *build) {
 ins_status graph_build(const struct graph_options *options, uint32_t count, graph_row row,
                        void *context, struct arena *arena, struct graph **out_graph,
                        ins_error *error) {
-    struct graph_builder *build;
+    struct graph_builder *build = NULL;
     ins_status status = graph_build_begin(options, count, arena, INS_MEM_CACHE, &build, error);
     if (status != INS_OK) {
         return status;
     }
+    INS_ASSERT(build != NULL);
     for (uint32_t i = 0; i < count; i++) {
         graph_build_add(build, row(context, i));
     }

@@ -122,7 +122,6 @@ static bool section_expect(const struct extent *extent, bool directory, enum sec
     case SECTION_GRAPH:
     case SECTION_CODE_FACTORS:
     case SECTION_GRAPH_HEAD:
-        return rows != 0 && !extent->small;
     case SECTION_FIELD: /* its sizes: field_table_parse, field_block_parse */
         return rows != 0 && !extent->small;
     }

@@ -53,7 +53,7 @@ static void count_row(const struct source_walk *walk, struct extent_counts *coun
     counts->numbers += number;
     counts->patches += walk->row.patch;
     for (uint32_t i = 0; i < walk->source->vector_count; i++) {
-        counts->vectors[i] += walk->row.present >> i & 1;
+        counts->vectors[i] += (uint32_t)(walk->row.present >> i & 1);
     }
 }
 
@@ -67,7 +67,7 @@ static ins_status count_sparse(const struct extent_source *source, uint32_t vect
         if (status != INS_OK || walk.end) {
             break;
         }
-        *out_count += walk.row.present >> vector & 1;
+        *out_count += (uint32_t)(walk.row.present >> vector & 1);
     }
     return status;
 }

@@ -364,7 +364,8 @@ static void loosen(struct sim *sim) {
 /* A change by filter that a failing store has stopped goes on at the next start. */
 static void forget_unsure(struct sim *sim) {
     uint32_t kept = 0;
-    for (uint32_t i = 0; i < sim->unsure_count && sim->db->changes > 0; i++) {
+    bool goes_on = sim->db->changes > 0 || sim->db->writes_stopped;
+    for (uint32_t i = 0; i < sim->unsure_count && goes_on; i++) {
         if (model_is_long(sim->unsure[i].kind) && sim->unsure[i].kind != WRITE_BATCH) {
             sim->unsure[kept] = sim->unsure[i];
             sim->unsure_lsn[kept++] = 0;
