@@ -28,7 +28,8 @@ const char *fact_text_name(enum fact_text text) {
 double text_number(const char *text, const char *key) {
     size_t size = strlen(key);
     for (const char *line = text; line != NULL && *line != '\0';) {
-        if (strncmp(line, key, size) == 0 && strchr(": \t", line[size]) != NULL) {
+        if (strncmp(line, key, size) == 0 && line[size] != '\0' &&
+            strchr(": \t", line[size]) != NULL) {
             return text_first(line + size + 1);
         }
         line = strchr(line, '\n');
@@ -80,9 +81,10 @@ static const char *metric_line(const char *text, const char *name, const char *l
     size_t size = strlen(name);
     for (const char *line = text; line != NULL && *line != '\0';) {
         const char *end = strchr(line, '\n');
-        const char *close = line[size] == '{' ? strchr(line, '}') : NULL;
+        bool named = strncmp(line, name, size) == 0; /* then line[size] is in the text */
+        const char *close = named && line[size] == '{' ? strchr(line, '}') : NULL;
         const char *found = close == NULL || *label == '\0' ? NULL : strstr(line, label);
-        if (strncmp(line, name, size) == 0 && (line[size] == ' ' || line[size] == '{') &&
+        if (named && (line[size] == ' ' || line[size] == '{') &&
             (*label == '\0' || (found != NULL && found < close))) {
             return line;
         }
