@@ -197,6 +197,8 @@ static ins_status land(struct merge *merge) {
             island_replace_runs(&db->islands, item->island, item->window.first, item->window.count,
                                 &item->merged);
         }
+        island_note_dead(item->island,
+                         0); /* a tombstone counts twice in a bound: no more than all */
     }
     db->files.garbage = true;
     return status;

@@ -3,8 +3,8 @@
  * Path: examples by id are fetched -> every island that the filter leaves is swept, each point is
  * scored and offered to bounded heaps -> the points of the answer are fetched by their ids.
  * The last step reads what is there then: a point that was deleted meanwhile is left out, one that
- * was overwritten comes as it is now, with the score that it had. A group whose points all went
- * that way may have others: then everything is done again, a few times. Memory: heaps of at most
+ * was overwritten comes as it is now, with the score that it had. A group that loses one may have
+ * others, and another place: then everything is done again, a few times. Memory: heaps of at most
  * INS_RANK_LIMIT_MAX hits; groups and values as far as the operation's memory goes. */
 #include "engine/points_rank.h"
 
@@ -285,10 +285,12 @@ static ins_status answer(struct points_rank *self, ins_error *error) {
         group->value = chosen->value;
         status =
             take_points(self, chosen->heap.hits, chosen->heap.count, &at, &group->points, error);
-        call->group_count += status == INS_OK && group->points.count > 0;
+        if (status == INS_OK) {
+            call->group_count += group->points.count > 0;
+            self->lost += chosen->heap.count - (uint32_t)group->points.count;
+        }
     }
     call->groups = groups;
-    self->lost_groups = self->chosen_count - (uint32_t)call->group_count;
     return status;
 }
 
@@ -298,7 +300,7 @@ static ins_status answer(struct points_rank *self, ins_error *error) {
 static ins_status repeat(struct points_rank *self, ins_error *error) {
     struct operation *operation = &self->operation;
     self->repeats++;
-    self->lost_groups = 0;
+    self->lost = 0;
     self->chosen_count = self->fetch_count = 0;
     operation->call->groups = NULL;
     operation->call->group_count = 0;
@@ -355,7 +357,7 @@ static ins_status rank_step(struct operation *operation, ins_error *error) {
         status = pick(self, error);
     }
     status = status == INS_OK ? answer(self, error) : status;
-    if (status == INS_OK && self->lost_groups > 0 && self->repeats < REPEATS_MAX) {
+    if (status == INS_OK && self->lost > 0 && self->repeats < REPEATS_MAX) {
         status = repeat(self, error);
     }
     return status;

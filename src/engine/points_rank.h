@@ -35,8 +35,8 @@ struct points_rank {
     enum rank_order order;
     struct rank_heap heap;
     struct tally tally;
-    struct tally_value **chosen;        /* groups of the answer */
-    uint32_t chosen_count, lost_groups; /* lost: all their points went before they were fetched */
+    struct tally_value **chosen; /* groups of the answer */
+    uint32_t chosen_count, lost; /* lost: points of groups that went before they were fetched */
     uint32_t repeats;
     ins_id *fetch_ids;
     uint64_t *fetch_scopes; /* where each of them lies */
