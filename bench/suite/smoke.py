@@ -17,7 +17,7 @@ WANTED = {
     "load": ["points_per_s", "cpu_ratio", "resident_settled_mib", "disk_mib", "point_bytes"],
     "steady": ["search_p99_ms", "recall_size0", "lateness_p99_ms", "server_rss_mib"],
     "storm": ["points_per_s", "write_p99_ms", "amplification_log", "amplification_all",
-              "search_ratio", "read_back", "verified"],
+              "read_back", "verified"],
     "isolation": ["tried"],
     "filter": ["recall_none", "recall_far", "p99_two_ms"],
     "overload": ["rate_p99_50ms", "goodput_ratio", "accepted_p99_ms"],
