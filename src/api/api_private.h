@@ -140,6 +140,11 @@ struct job {
     uint64_t memory[];
 };
 
+static inline void write_count(struct json_writer *writer, const char *key, uint64_t value) {
+    json_write_key(writer, key);
+    json_write_u64(writer, value);
+}
+
 /* Since the start. Written by the API's lane, read by all. */
 struct api_counts {
     _Atomic uint64_t requests, connections, upserts, upsert_points;

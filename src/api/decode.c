@@ -112,18 +112,13 @@ ins_status field_refuse(struct json_value object, const char *key, ins_error *er
     return field_get(object, key, &value) ? unsupported_error(error, key) : INS_OK;
 }
 
-static bool is_unsigned(struct json_value value) {
-    enum json_type type = json_type_of(value);
-    return type == JSON_UNSIGNED || (type == JSON_INTEGER && json_integer(value) >= 0);
-}
-
 ins_status field_u64(struct json_value object, const char *key, const char *name, uint64_t min,
                      uint64_t max, uint64_t *out, ins_error *error) {
     struct json_value value;
     if (!field_get(object, key, &value)) {
         return INS_OK;
     }
-    if (!is_unsigned(value)) {
+    if (!json_is_unsigned(value)) {
         return type_error(error, name, "an unsigned integer", value);
     }
     uint64_t number = json_unsigned(value);
@@ -162,7 +157,7 @@ ins_status field_number(struct json_value object, const char *key, const char *n
 }
 
 ins_status decode_id(struct json_value value, const char *name, ins_id *out_id, ins_error *error) {
-    if (is_unsigned(value)) {
+    if (json_is_unsigned(value)) {
         *out_id = id_number(json_unsigned(value));
         return INS_OK;
     }

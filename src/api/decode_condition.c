@@ -156,7 +156,7 @@ static ins_status count_bound_decode(struct job *job, struct json_value value, c
     if (type == JSON_NULL) {
         return INS_OK;
     }
-    if (type != JSON_UNSIGNED && (type != JSON_INTEGER || json_integer(value) < 0)) {
+    if (!json_is_unsigned(value)) {
         return type_error(error, name, "an unsigned integer", value);
     }
     *out = (ins_bound){.kind = INS_BOUND_INTEGER, .integer = INT64_MAX};

@@ -268,11 +268,6 @@ void encode_collection_info(struct job *job, struct json_writer *writer) {
 
 /* ---- Other views of a collection ---- */
 
-static void write_count(struct json_writer *writer, const char *key, uint64_t value) {
-    json_write_key(writer, key);
-    json_write_u64(writer, value);
-}
-
 /* A merge of an island is an optimization, a run a segment. Which of the queue is under way now,
  * the engine does not say: all stand in the queue. */
 void encode_optimizations(struct job *job, struct json_writer *writer) {

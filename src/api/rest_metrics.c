@@ -161,11 +161,6 @@ ins_status service_metrics(struct job *job, const struct api_request *request, i
     return status;
 }
 
-static void write_count(struct json_writer *writer, const char *key, uint64_t value) {
-    json_write_key(writer, key);
-    json_write_u64(writer, value);
-}
-
 static void encode_telemetry(struct job *job, struct json_writer *writer) {
     const ins_stats *stats = job->stats.out_stats;
     json_write_begin_object(writer);

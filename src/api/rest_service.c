@@ -54,11 +54,6 @@ ins_status service_ready(struct job *job, const struct api_request *request, ins
     return status;
 }
 
-static void write_u64(struct json_writer *writer, const char *key, uint64_t value) {
-    json_write_key(writer, key);
-    json_write_u64(writer, value);
-}
-
 static void write_memory(const ins_stats *stats, struct json_writer *writer) {
     static const char *const purposes[] = {
 #define PURPOSE_TEXT(name, text) text,
@@ -67,17 +62,17 @@ static void write_memory(const ins_stats *stats, struct json_writer *writer) {
     };
     json_write_key(writer, "memory");
     json_write_begin_object(writer);
-    write_u64(writer, "budget", stats->memory_budget);
-    write_u64(writer, "arena_limit", stats->arena_limit);
-    write_u64(writer, "arena_used", stats->arena_used);
-    write_u64(writer, "arena_committed", stats->arena_committed);
+    write_count(writer, "budget", stats->memory_budget);
+    write_count(writer, "arena_limit", stats->arena_limit);
+    write_count(writer, "arena_used", stats->arena_used);
+    write_count(writer, "arena_committed", stats->arena_committed);
     json_write_key(writer, "arena_pages");
     json_write_string(writer, stats->arena_pages == NULL ? "" : stats->arena_pages);
     for (size_t i = 0; i < INS_MEM_PURPOSE_COUNT; i++) {
         json_write_key(writer, purposes[i]);
         json_write_begin_object(writer);
-        write_u64(writer, "used", stats->mem_used[i]);
-        write_u64(writer, "limit", stats->mem_limit[i]);
+        write_count(writer, "used", stats->mem_used[i]);
+        write_count(writer, "limit", stats->mem_limit[i]);
         json_write_end_object(writer);
     }
     json_write_end_object(writer);
@@ -86,13 +81,13 @@ static void write_memory(const ins_stats *stats, struct json_writer *writer) {
 static void write_log(const ins_stats *stats, struct json_writer *writer) {
     json_write_key(writer, "log");
     json_write_begin_object(writer);
-    write_u64(writer, "lsn_sequenced", stats->lsn_sequenced);
-    write_u64(writer, "lsn_durable", stats->lsn_durable);
-    write_u64(writer, "lsn_flushed", stats->lsn_flushed);
-    write_u64(writer, "syncs", stats->log_syncs);
-    write_u64(writer, "batches", stats->log_batches);
-    write_u64(writer, "bytes", stats->log_bytes);
-    write_u64(writer, "records", stats->log_records);
+    write_count(writer, "lsn_sequenced", stats->lsn_sequenced);
+    write_count(writer, "lsn_durable", stats->lsn_durable);
+    write_count(writer, "lsn_flushed", stats->lsn_flushed);
+    write_count(writer, "syncs", stats->log_syncs);
+    write_count(writer, "batches", stats->log_batches);
+    write_count(writer, "bytes", stats->log_bytes);
+    write_count(writer, "records", stats->log_records);
     json_write_end_object(writer);
 }
 
@@ -112,24 +107,24 @@ static void encode_stats(struct job *job, struct json_writer *writer) {
     json_write_string(writer, INS_VERSION);
     json_write_key(writer, "isa");
     json_write_string(writer, stats->isa == NULL ? "" : stats->isa);
-    write_u64(writer, "collections", stats->collections);
-    write_u64(writer, "tenants", stats->tenants);
-    write_u64(writer, "runs", stats->runs);
-    write_u64(writer, "files", stats->files);
-    write_u64(writer, "file_syncs", stats->file_syncs);
-    write_u64(writer, "flushes", stats->flushes);
-    write_u64(writer, "merges", stats->merges);
-    write_u64(writer, "graphs_built", stats->graphs_built);
-    write_u64(writer, "graphs_refused", stats->graphs_refused);
-    write_u64(writer, "graph_searches", stats->graph_searches);
-    write_u64(writer, "graph_fallbacks", stats->graph_fallbacks);
+    write_count(writer, "collections", stats->collections);
+    write_count(writer, "tenants", stats->tenants);
+    write_count(writer, "runs", stats->runs);
+    write_count(writer, "files", stats->files);
+    write_count(writer, "file_syncs", stats->file_syncs);
+    write_count(writer, "flushes", stats->flushes);
+    write_count(writer, "merges", stats->merges);
+    write_count(writer, "graphs_built", stats->graphs_built);
+    write_count(writer, "graphs_refused", stats->graphs_refused);
+    write_count(writer, "graph_searches", stats->graph_searches);
+    write_count(writer, "graph_fallbacks", stats->graph_fallbacks);
     json_write_key(writer, "graph_damage");
     json_write_string(writer, stats->graph_damage);
-    write_u64(writer, "cold_reads", stats->cold_reads);
-    write_u64(writer, "cold_bytes", stats->cold_bytes);
-    write_u64(writer, "cache_hits", stats->cache_hits);
-    write_u64(writer, "timers", stats->timers);
-    write_u64(writer, "requests_pending", requests_pending(job->api));
+    write_count(writer, "cold_reads", stats->cold_reads);
+    write_count(writer, "cold_bytes", stats->cold_bytes);
+    write_count(writer, "cache_hits", stats->cache_hits);
+    write_count(writer, "timers", stats->timers);
+    write_count(writer, "requests_pending", requests_pending(job->api));
     write_log(stats, writer);
     write_memory(stats, writer);
     json_write_key(writer, "writes_stopped");

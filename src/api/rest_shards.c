@@ -15,12 +15,11 @@ void encode_shard_key(const ins_shard_key *key, struct json_writer *writer) {
 
 static ins_status key_decode(struct job *job, struct json_value value, const char *name,
                              ins_shard_key *out, ins_error *error) {
-    enum json_type type = json_type_of(value);
     *out = (ins_shard_key){0};
-    if (type == JSON_STRING) {
+    if (json_type_of(value) == JSON_STRING) {
         return job_copy_text(job, json_string(value), &out->text, error);
     }
-    if (type == JSON_UNSIGNED || (type == JSON_INTEGER && json_integer(value) >= 0)) {
+    if (json_is_unsigned(value)) {
         out->number = json_unsigned(value);
         return INS_OK;
     }

@@ -3,11 +3,6 @@
 
 #define LIMIT_DEFAULT 100u
 
-static void write_count(struct json_writer *writer, const char *key, uint64_t value) {
-    json_write_key(writer, key);
-    json_write_u64(writer, value);
-}
-
 static void write_tenant(const ins_tenant *tenant, struct json_writer *writer) {
     json_write_begin_object(writer);
     json_write_key(writer, "tenant");

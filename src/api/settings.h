@@ -38,6 +38,12 @@ static inline bool text_equal(ins_text text, const char *other) {
  * the object in messages. */
 ins_status settings_check(const struct setting *settings, const char *prefix,
                           struct json_value object, ins_error *error);
+/* The setting's value in `object` and as it stands in the object's `text`; false when it is absent
+ * or null. */
+bool setting_get(const struct setting *setting, struct json_value object, ins_text text,
+                 struct json_value *out, ins_text *out_raw);
+ins_status setting_write(struct job *job, const struct setting *setting, ins_text raw,
+                         struct json_writer *writer, ins_error *error);
 /* Writes those members as they stand in the object's text. */
 ins_status settings_write(struct job *job, const struct setting *settings, struct json_value object,
                           ins_text text, struct json_writer *writer, ins_error *error);

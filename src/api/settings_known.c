@@ -186,21 +186,33 @@ ins_status settings_check(const struct setting *settings, const char *prefix,
     return INS_OK;
 }
 
+bool setting_get(const struct setting *setting, struct json_value object, ins_text text,
+                 struct json_value *out, ins_text *out_raw) {
+    return field_get(object, setting->key, out) &&
+           json_text_get_last(text, (ins_text){setting->key, strlen(setting->key)}, out_raw);
+}
+
+ins_status setting_write(struct job *job, const struct setting *setting, ins_text raw,
+                         struct json_writer *writer, ins_error *error) {
+    char *compact = job_alloc_aligned(job, raw.size, 1);
+    if (compact == NULL) {
+        return job_no_memory(error);
+    }
+    json_write_key(writer, setting->key);
+    json_write_value(writer, (ins_text){compact, json_text_compact(raw, compact)});
+    return INS_OK;
+}
+
 ins_status settings_write(struct job *job, const struct setting *settings, struct json_value object,
                           ins_text text, struct json_writer *writer, ins_error *error) {
-    for (const struct setting *setting = settings; setting->key != NULL; setting++) {
+    ins_status status = INS_OK;
+    for (const struct setting *setting = settings; setting->key != NULL && status == INS_OK;
+         setting++) {
         struct json_value value;
         ins_text raw;
-        if (!field_get(object, setting->key, &value) ||
-            !json_text_get_last(text, (ins_text){setting->key, strlen(setting->key)}, &raw)) {
-            continue;
+        if (setting_get(setting, object, text, &value, &raw)) {
+            status = setting_write(job, setting, raw, writer, error);
         }
-        char *compact = job_alloc_aligned(job, raw.size, 1);
-        if (compact == NULL) {
-            return job_no_memory(error);
-        }
-        json_write_key(writer, setting->key);
-        json_write_value(writer, (ins_text){compact, json_text_compact(raw, compact)});
     }
-    return INS_OK;
+    return status;
 }

@@ -13,19 +13,14 @@ static ins_status patch_write(struct job *job, const struct setting *settings,
          setting++) {
         struct json_value value;
         ins_text raw;
-        if (!field_get(object, setting->key, &value) ||
-            !json_text_get_last(text, (ins_text){setting->key, strlen(setting->key)}, &raw)) {
+        if (!setting_get(setting, object, text, &value, &raw)) {
             continue;
         }
-        char *compact = job_alloc_aligned(job, raw.size, 1);
-        if (compact == NULL) {
-            return job_no_memory(error);
+        if (setting->members == NULL) {
+            status = setting_write(job, setting, raw, writer, error);
+            continue;
         }
         json_write_key(writer, setting->key);
-        if (setting->members == NULL) {
-            json_write_value(writer, (ins_text){compact, json_text_compact(raw, compact)});
-            continue;
-        }
         json_write_begin_object(writer);
         status = patch_write(job, setting->members, value, raw, writer, error);
         json_write_end_object(writer);

@@ -57,10 +57,31 @@ uint64_t json_unsigned(struct json_value value); /* JSON_INTEGER >= 0 or JSON_UN
 double json_number(struct json_value value);     /* any of the three number types */
 ins_text json_string(struct json_value value);   /* decoded; lives with the parser */
 bool json_is_number(struct json_value value);
+static inline bool json_is_unsigned(struct json_value value) { /* a whole number from 0 on */
+    enum json_type type = json_type_of(value);
+    return type == JSON_UNSIGNED || (type == JSON_INTEGER && json_integer(value) >= 0);
+}
 
 /* Member by key; false when absent. A member that is null counts as present: see json_type_of. */
 bool json_get(struct json_value object, const char *key, struct json_value *out);
 bool json_get_text(struct json_value object, ins_text key, struct json_value *out);
+/* Member of that kind; false when it is absent or of another. */
+static inline bool json_get_u64(struct json_value object, const char *key, uint64_t *out) {
+    struct json_value value;
+    if (!json_get(object, key, &value) || !json_is_unsigned(value)) {
+        return false;
+    }
+    *out = json_unsigned(value);
+    return true;
+}
+static inline bool json_get_string(struct json_value object, const char *key, ins_text *out) {
+    struct json_value value;
+    if (!json_get(object, key, &value) || json_type_of(value) != JSON_STRING) {
+        return false;
+    }
+    *out = json_string(value);
+    return true;
+}
 size_t json_count(struct json_value array_or_object); /* elements or members; exact below 2^24 */
 struct json_iterator json_begin(struct json_value array_or_object);
 bool json_next(struct json_iterator *iterator, struct json_value *out); /* of an array */

@@ -35,17 +35,6 @@ ins_text catalog_row_change(struct pool *pool, uint64_t scope_key, uint64_t lsn,
     return text_written(&writer);
 }
 
-static bool take_number(struct json_value object, const char *name, uint64_t *out) {
-    struct json_value value;
-    if (!json_get(object, name, &value) ||
-        !(json_type_of(value) == JSON_UNSIGNED ||
-          (json_type_of(value) == JSON_INTEGER && json_integer(value) >= 0))) {
-        return false;
-    }
-    *out = json_unsigned(value);
-    return true;
-}
-
 static bool take_hex(ins_text hex, uint8_t *out) {
     for (size_t i = 0; i < hex.size; i++) {
         const char *digit = hex.data[i] == 0 ? NULL : strchr(digits, hex.data[i]);
@@ -62,7 +51,7 @@ ins_status change_apply(struct catalog *catalog, uint64_t key, struct json_value
                         ins_error *error) {
     struct json_value bytes;
     struct change_row head = {.key = key};
-    bool known = take_number(root, "s", &head.scope_key) && take_number(root, "v", &head.lsn) &&
+    bool known = json_get_u64(root, "s", &head.scope_key) && json_get_u64(root, "v", &head.lsn) &&
                  json_get(root, "b", &bytes) && json_type_of(bytes) == JSON_STRING;
     ins_text hex = known ? json_string(bytes) : (ins_text){0};
     if (!known || hex.size % 2 != 0 || hex.size / 2 > CHANGE_BYTES_MAX) {

@@ -277,22 +277,9 @@ static ins_status write_run(struct graph_job *job, struct segment_writer *writer
     if (status != INS_OK) {
         return status;
     }
-    field_columns_of(columns, item->schema);
-    struct merge_rows *rows = &job->rows;
-    struct extent_source source = {.context = rows,
-                                   .scope = item->scope,
-                                   .incarnation = item->incarnation,
-                                   .version_low = rows->version_low,
-                                   .version_high = rows->version_high,
-                                   .vectors = rows->shapes,
-                                   .vector_count = rows->shape_count,
-                                   .columns = columns->tables,
-                                   .column_table_count = columns->table_count,
-                                   .graphs = job->graphs,
-                                   .graph_count = job->graph_count,
-                                   .sparse = rows->sparse,
-                                   .rewind = merge_rows_rewind,
-                                   .next = merge_rows_next};
+    struct extent_source source = merge_rows_source(&job->rows, columns);
+    source.graphs = job->graphs;
+    source.graph_count = job->graph_count;
     return segment_writer_extent(writer, &source, &item->merged, &job->error);
 }
 

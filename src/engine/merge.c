@@ -94,20 +94,7 @@ static ins_status write_window(struct merge *merge, struct merge_item *item, ins
     if (status != INS_OK) {
         return status;
     }
-    field_columns_of(&merge->columns, item->directory ? NULL : item->schema);
-    struct extent_source source = {.context = rows,
-                                   .scope = item->scope,
-                                   .incarnation = item->incarnation,
-                                   .version_low = rows->version_low,
-                                   .version_high = rows->version_high,
-                                   .vectors = rows->shapes,
-                                   .vector_count = rows->shape_count,
-                                   .columns = merge->columns.tables,
-                                   .column_table_count = merge->columns.table_count,
-                                   .sparse = rows->sparse,
-                                   .directory = item->directory,
-                                   .rewind = merge_rows_rewind,
-                                   .next = merge_rows_next};
+    struct extent_source source = merge_rows_source(rows, &merge->columns);
     item->rows_in = rows->rows_in;
     status = segment_writer_extent(merge->writer, &source, &item->merged, error);
     item->rows_out = (uint64_t)item->merged.rows + item->merged.tombstones;

@@ -3,6 +3,7 @@
 #define INS_ENGINE_MERGE_PRIVATE_H
 
 #include "engine/engine_private.h"
+#include "engine/field_columns.h"
 #include "engine/merge_queue.h"
 #include "segment/row_stream.h"
 
@@ -67,6 +68,9 @@ INS_MUST_USE ins_status merge_rows_open(struct merge_rows *rows, const struct me
 void merge_rows_close(struct merge_rows *rows);
 /* Of the catalog, its oldest run among the inputs: fills rows->garbage. */
 INS_MUST_USE ins_status merge_catalog_sort(struct merge_rows *rows, ins_error *error);
+/* What the segment writer takes of rows that are open: with columns of the item's indexed fields,
+ * without graphs. */
+struct extent_source merge_rows_source(struct merge_rows *rows, struct field_columns *columns);
 /* The writer's callbacks; context is a struct merge_rows. */
 INS_MUST_USE ins_status merge_rows_rewind(void *context, enum extent_need need, uint32_t vector,
                                           ins_error *error);

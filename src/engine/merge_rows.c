@@ -160,3 +160,21 @@ ins_status merge_rows_next(void *context, struct extent_row *out, bool *out_end,
         }
     }
 }
+
+struct extent_source merge_rows_source(struct merge_rows *rows, struct field_columns *columns) {
+    const struct merge_item *item = rows->item;
+    field_columns_of(columns, item->directory ? NULL : item->schema);
+    return (struct extent_source){.context = rows,
+                                  .scope = item->scope,
+                                  .incarnation = item->incarnation,
+                                  .version_low = rows->version_low,
+                                  .version_high = rows->version_high,
+                                  .vectors = rows->shapes,
+                                  .vector_count = rows->shape_count,
+                                  .columns = columns->tables,
+                                  .column_table_count = columns->table_count,
+                                  .sparse = rows->sparse,
+                                  .directory = item->directory,
+                                  .rewind = merge_rows_rewind,
+                                  .next = merge_rows_next};
+}

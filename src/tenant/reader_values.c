@@ -1,0 +1,259 @@
+/* What a place holds: vectors, its own or inherited; version; payload. */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/id.h"
+#include "base/status.h"
+#include "tenant/reader_private.h"
+
+ins_status reader_run_vector(struct reader *reader, uint32_t run, const struct vector_shape *shape,
+                             struct extent_vector *out, bool *out_has, ins_error *error) {
+    const struct extent *extent = &reader->runs[run].extent;
+    *out_has = reader->runs[run].loaded && extent_vector(extent, shape->id, out);
+    if (!*out_has) {
+        return INS_OK;
+    }
+    if (out->row_bytes != vector_bytes(shape)) {
+        return ins_fail(error, INS_CORRUPT,
+                        "file %llu, extent at %llu: vector %u has %u bytes a row, not %u",
+                        (unsigned long long)extent->file, (unsigned long long)extent->offset,
+                        shape->id, out->row_bytes, vector_bytes(shape));
+    }
+    return out->rows_slot == SLOT_NONE ? INS_OK
+                                       : reader_load_slot(reader, run, out->rows_slot, error);
+}
+
+/* Of the row numbers of a vector; none when every row has it. */
+static struct chunks vector_rows(const struct reader *reader, uint32_t run,
+                                 const struct extent_vector *vector) {
+    if (vector->rows_slot == SLOT_NONE) {
+        return (struct chunks){0};
+    }
+    INS_ASSERT(reader->runs[run].more != NULL); /* reader_run_vector brought them */
+    return reader_slot_chunks(reader, run, vector->rows_slot);
+}
+
+ins_status reader_vector_row(const struct reader *reader, uint32_t run,
+                             const struct extent_vector *vector, uint32_t position,
+                             uint32_t *out_row, ins_error *error) {
+    const struct extent *extent = &reader->runs[run].extent;
+    struct chunks rows = vector_rows(reader, run, vector);
+    *out_row = extent_vector_row(extent, vector, &rows, position);
+    return *out_row < extent->row_count
+               ? INS_OK
+               : ins_fail(error, INS_CORRUPT,
+                          "file %llu, extent at %llu: a vector of a row that is not there",
+                          (unsigned long long)extent->file, (unsigned long long)extent->offset);
+}
+
+/* Where the vector of a run's row lies among its values; *out_has false: the row lacks it. */
+static ins_status find_value(struct reader *reader, const struct place *place,
+                             const struct vector_shape *shape, struct extent_vector *vector,
+                             uint32_t *out_position, bool *out_has, ins_error *error) {
+    ins_status status = reader_run_vector(reader, place->run, shape, vector, out_has, error);
+    if (status == INS_OK && *out_has) {
+        struct chunks rows = vector_rows(reader, place->run, vector);
+        *out_has = extent_vector_position(vector, &rows, place->run_row, out_position);
+    }
+    return status;
+}
+
+static ins_status lost_vectors(const struct reader *reader, const struct place *place,
+                               ins_error *error) {
+    ins_id id = reader_id(reader, place);
+    char text[ID_TEXT_MAX];
+    (void)id_format(&id, text);
+    return ins_fail(error, INS_CORRUPT,
+                    "island %llu: point %s is a patch without the row that has its vectors",
+                    (unsigned long long)reader->island->incarnation, text);
+}
+
+/* A vector of a place: where it was found, its own or inherited. */
+struct found_vector {
+    const void *stored;          /* in a memtable; else: */
+    struct place place;          /* in a run */
+    struct extent_vector vector; /* there */
+    uint32_t position;
+    bool has;
+};
+
+/* Goes down the versions of a patch until one has the vector, or is whole. At most a handful of
+ * rows in each memtable and one a run are looked at. */
+static ins_status find_vector(struct reader *reader, const struct place *place,
+                              const struct vector_shape *shape, struct found_vector *out,
+                              ins_error *error) {
+    struct place at = *place;
+    out->stored = NULL;
+    for (;;) {
+        ins_status status = INS_OK;
+        if (at.row != NULL) {
+            out->stored = memrow_own_vector(at.row, shape->id);
+            out->has = out->stored != NULL;
+        } else {
+            status = find_value(reader, &at, shape, &out->vector, &out->position, &out->has, error);
+        }
+        out->place = at;
+        if (status != INS_OK || out->has || !reader_is_patch(reader, &at)) {
+            return status;
+        }
+        if (!reader_older(reader, &at)) {
+            return lost_vectors(reader, place, error);
+        }
+    }
+}
+
+ins_status reader_has_vector(struct reader *reader, const struct place *place,
+                             const struct vector_shape *shape, bool *out, ins_error *error) {
+    struct found_vector found;
+    ins_status status = find_vector(reader, place, shape, &found, error);
+    *out = status == INS_OK && found.has;
+    return status;
+}
+
+ins_status reader_vector(struct reader *reader, const struct place *place,
+                         const struct vector_shape *shape, const void **out, ins_error *error) {
+    struct found_vector found;
+    ins_status status = find_vector(reader, place, shape, &found, error);
+    *out = status == INS_OK ? found.stored : NULL;
+    if (status != INS_OK || !found.has || found.stored != NULL) {
+        return status;
+    }
+    const uint8_t *data = NULL;
+    uint32_t per_chunk = found.vector.rows_per_chunk;
+    status = reader_chunk(reader, found.place.run, found.vector.slot, found.position / per_chunk,
+                          &data, error);
+    if (status == INS_OK) {
+        *out = data + (size_t)(found.position % per_chunk) * found.vector.row_bytes;
+    }
+    return status;
+}
+
+/* Goes over all of them even when one has to wait, so that one wait brings them all. */
+ins_status reader_vectors(struct reader *reader, const struct place *place,
+                          const struct schema *schema, struct vector_ref *out, uint32_t *out_count,
+                          ins_error *error) {
+    ins_status result = INS_OK;
+    *out_count = 0;
+    for (uint32_t i = 0; i < schema->vector_count; i++) {
+        const struct vector_shape *shape = &schema->vectors[i].shape;
+        const void *data;
+        ins_status status = reader_vector(reader, place, shape, &data, error);
+        if (status != INS_OK && status != INS_AGAIN) {
+            return status;
+        }
+        result = status == INS_AGAIN ? INS_AGAIN : result;
+        if (status == INS_OK && data != NULL) {
+            out[(*out_count)++] = (struct vector_ref){.shape = *shape, .data = data};
+        }
+    }
+    return result;
+}
+
+ins_status reader_version(struct reader *reader, const struct place *place, uint64_t *out,
+                          ins_error *error) {
+    if (place->row != NULL) {
+        *out = place->row->lsn;
+        return INS_OK;
+    }
+    const struct reader_run *run = &reader->runs[place->run];
+    uint32_t per_chunk = extent_rows_per_chunk(&run->extent, SECTION_VERSIONS);
+    const uint8_t *data = NULL;
+    ins_status status = reader_chunk(reader, place->run, SECTION_VERSIONS,
+                                     place->run_row / per_chunk, &data, error);
+    if (status == INS_OK) {
+        struct chunks versions = section_chunks(run, SECTION_VERSIONS);
+        *out = extent_version(&run->extent, &versions, place->run_row);
+    }
+    return status;
+}
+
+/* Chunks of the payload section that [begin, end) touches; all of them are pinned on INS_OK. */
+static ins_status pin_payload(struct reader *reader, uint32_t run, uint64_t begin, uint64_t end,
+                              ins_error *error) {
+    uint32_t chunk_bytes = reader->runs[run].extent.sections[SECTION_PAYLOAD].chunk_bytes;
+    ins_status result = INS_OK;
+    for (uint64_t chunk = begin / chunk_bytes; chunk <= (end - 1) / chunk_bytes; chunk++) {
+        const uint8_t *data = NULL;
+        ins_status status =
+            reader_chunk(reader, run, SECTION_PAYLOAD, (uint32_t)chunk, &data, error);
+        if (status != INS_OK && status != INS_AGAIN) {
+            return status;
+        }
+        result = status == INS_AGAIN ? INS_AGAIN : result;
+    }
+    return result;
+}
+
+static ins_status copy_payload(struct reader *reader, uint32_t run_index, uint64_t begin,
+                               uint64_t end, ins_text *out, ins_error *error) {
+    const struct reader_run *run = &reader->runs[run_index];
+    const uint8_t **chunks = run->sections[SECTION_PAYLOAD].chunks;
+    uint32_t chunk_bytes = run->extent.sections[SECTION_PAYLOAD].chunk_bytes;
+    INS_ASSERT(chunks != NULL); /* its chunks are pinned */
+    if (run->extent.small || begin / chunk_bytes == (end - 1) / chunk_bytes) {
+        uint64_t chunk = run->extent.small ? 0 : begin / chunk_bytes;
+        *out = (ins_text){.data = (const char *)chunks[chunk] + (begin - chunk * chunk_bytes),
+                          .size = end - begin};
+        return INS_OK;
+    }
+    if (end - begin > reader->payload_room) {
+        uint32_t room = 2 * reader->payload_room; /* doubling bounds what earlier ones took */
+        room = room > end - begin ? room : (uint32_t)(end - begin);
+        reader->payload_copy = pool_alloc(&reader->pool, room);
+        reader->payload_room = reader->payload_copy == NULL ? 0 : room;
+    }
+    char *copy = reader->payload_copy;
+    if (copy == NULL) {
+        return ins_fail(error, INS_FULL, "no memory for a payload of %llu bytes",
+                        (unsigned long long)(end - begin));
+    }
+    for (uint64_t at = begin; at < end;) {
+        uint64_t chunk = at / chunk_bytes;
+        uint64_t stop = (chunk + 1) * chunk_bytes < end ? (chunk + 1) * chunk_bytes : end;
+        memcpy(copy + (at - begin), chunks[chunk] + (at - chunk * chunk_bytes), stop - at);
+        at = stop;
+    }
+    *out = (ins_text){.data = copy, .size = end - begin};
+    return INS_OK;
+}
+
+ins_status reader_payload(struct reader *reader, const struct place *place, ins_text *out,
+                          ins_error *error) {
+    if (place->row != NULL) {
+        *out = memrow_payload(place->row);
+        return INS_OK;
+    }
+    *out = (ins_text){0};
+    const struct reader_run *run = &reader->runs[place->run];
+    if (!run->extent.sections[SECTION_PAYLOAD].present) {
+        return INS_OK;
+    }
+    uint32_t per_chunk = extent_rows_per_chunk(&run->extent, SECTION_PAYLOAD_OFFSETS);
+    uint32_t first = place->run_row / per_chunk, last = (place->run_row + 1) / per_chunk;
+    const uint8_t *data = NULL;
+    ins_status status =
+        reader_chunk(reader, place->run, SECTION_PAYLOAD_OFFSETS, first, &data, error);
+    ins_status second = first == last ? INS_OK
+                                      : reader_chunk(reader, place->run, SECTION_PAYLOAD_OFFSETS,
+                                                     last, &data, error);
+    if (status != INS_OK || second != INS_OK) {
+        return status != INS_OK && status != INS_AGAIN ? status
+               : second != INS_OK                      ? second
+                                                       : status;
+    }
+    INS_ASSERT(data != NULL);
+    struct chunks offsets = section_chunks(run, SECTION_PAYLOAD_OFFSETS);
+    uint64_t begin, end;
+    status = extent_payload_range(&run->extent, &offsets, place->run_row, &begin, &end);
+    if (status != INS_OK) {
+        return ins_fail(error, status, "file %llu, extent at %llu: payload of row %u out of bounds",
+                        (unsigned long long)run->extent.file,
+                        (unsigned long long)run->extent.offset, place->run_row);
+    }
+    if (begin == end) {
+        return INS_OK;
+    }
+    status = run->extent.small ? reader_chunk(reader, place->run, SECTION_PAYLOAD, 0, &data, error)
+                               : pin_payload(reader, place->run, begin, end, error);
+    return status != INS_OK ? status : copy_payload(reader, place->run, begin, end, out, error);
+}
