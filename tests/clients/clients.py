@@ -45,7 +45,7 @@ TITLES = ("passed", "failed", "not supported", "differs on purpose", "skipped")
 # (file, beginning of the test's name) -> why the answer stays as it is.
 NAME = "Insula says its own name, beside Qdrant's version"
 LED = "looks for port 6333 or gRPC in a client that was led elsewhere"
-SCANS = "no vector waits for an index or lies in one: searches are exact scans"
+SCANS = "rows are found at once, indexed or not: no point is deferred, a small collection has no index"
 LOCAL = "the tests' local mode is older than the client that is installed"
 DIFFERS = {
     ("test_root_api.py", "test_root_api"): NAME,
