@@ -131,7 +131,8 @@ struct job {
     const void *request;
     ins_task submit;
     struct job_cut cut;
-    uint64_t handed_ns; /* when it was posted to the engine's lane */
+    uint64_t handed_ns; /* when it was given to the engine, where somebody asks */
+    bool shows_explain; /* the answer carries call.explain */
     bool unscored;      /* hits that nothing was compared with have the score 1, as Qdrant's */
     bool answered;      /* too late for its own answer: the client has got another */
     uint32_t skip;      /* results to leave out: `offset` of a query that only scrolls */
@@ -394,6 +395,13 @@ ins_status points_scroll(struct job *job, const struct api_request *request, ins
 ins_status points_count(struct job *job, const struct api_request *request, ins_error *error);
 ins_status points_query(struct job *job, const struct api_request *request, ins_error *error);
 ins_status points_search(struct job *job, const struct api_request *request, ins_error *error);
+
+/* What a read did (explain.c). Member `explain` of its body. */
+ins_status explain_decode(struct job *job, struct json_value body, ins_error *error);
+/* job->call.explain as an object. */
+void explain_write(const struct job *job, struct json_writer *writer);
+/* Member `explain` of an answer, of a batch with an element a part; nothing when nobody asked. */
+void explain_answer(const struct job *job, struct json_writer *writer);
 
 /* Encoders of results (encode.c). */
 void encode_true(struct job *job, struct json_writer *writer);

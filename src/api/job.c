@@ -291,6 +291,7 @@ static void job_answer_ok(struct job *job) {
     struct json_writer writer;
     answer_begin(job->api, &writer);
     job->encode(job, &writer);
+    explain_answer(job, &writer);
     answer_end(job->api, job->user, job->start_ns, &writer);
 }
 
@@ -338,6 +339,9 @@ static void submit_run(ins_task *task) {
 static void job_submit(struct job *job) {
     const ins_runtime *runtime = job->api->runtime;
     if (job->api->lane == INS_LANE_REQUEST) {
+        if (job->call.explain != NULL) {
+            job->handed_ns = runtime->now_ns(runtime->context);
+        }
         job->start(job->api->db, job->request, &job->call);
         return;
     }

@@ -49,6 +49,9 @@ ins_status points_get(struct job *job, const struct api_request *request, ins_er
         status = decode_with(job, body, true, error);
     }
     if (status == INS_OK) {
+        status = explain_decode(job, body, error);
+    }
+    if (status == INS_OK) {
         job->points.collection = job->params[0];
         job_start(job, ins_points_get, &job->points, encode_records);
     }
@@ -59,6 +62,9 @@ static ins_status scroll_decode(struct job *job, struct json_value body, ins_err
     struct json_value value;
     uint64_t limit = SCROLL_LIMIT_DEFAULT;
     ins_status status = decode_shard_keys(job, body, &job->points, error);
+    if (status == INS_OK) {
+        status = explain_decode(job, body, error);
+    }
     if (status == INS_OK && field_get(body, "order_by", &value)) {
         status = order_by_decode(job, value, "order_by", error);
         if (status == INS_OK && field_get(body, "offset", &value)) {
@@ -108,6 +114,9 @@ ins_status points_count(struct job *job, const struct api_request *request, ins_
     }
     if (status == INS_OK) {
         status = field_bool(body, "exact", &exact, error);
+    }
+    if (status == INS_OK) {
+        status = explain_decode(job, body, error);
     }
     if (status == INS_OK) {
         status = decode_filter(job, body, &job->points.filter, error);

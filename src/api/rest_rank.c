@@ -278,6 +278,9 @@ ins_status points_facet(struct job *job, const struct api_request *request, ins_
         status = field_bool(body, "exact", &exact, error);
     }
     if (status == INS_OK) {
+        status = explain_decode(job, body, error);
+    }
+    if (status == INS_OK) {
         status = decode_filter(job, body, &job->points.filter, error);
     }
     if (status == INS_OK) {

@@ -80,6 +80,9 @@ ins_status search_decode(struct job *job, struct json_value body, const char *of
     uint64_t offset = 0;
     ins_status status = decode_shard_keys(job, body, &job->points, error);
     if (status == INS_OK) {
+        status = explain_decode(job, body, error);
+    }
+    if (status == INS_OK) {
         status = params_decode(job, body, error);
     }
     if (status == INS_OK) {

@@ -67,6 +67,10 @@ void *operation_create(struct ins_db *db, ins_call *call, size_t size,
     operation->waiter.deadline_ns = call->deadline_ns;
     pool_init(&operation->pool, db->arena, INS_MEM_QUERY, db->operation_bytes_max);
     call->owner = operation;
+    if (call->explain != NULL) {
+        trace_begin(&operation->trace, call->explain, db->runtime);
+        operation->waiter.trace = &operation->trace;
+    }
     db->operations++;
     return operation;
 }
@@ -88,6 +92,9 @@ void operation_end(struct operation *operation, ins_status status, const ins_err
     INS_ASSERT(operation->waiter.pending == 0);
     if (operation->close != NULL) {
         operation->close(operation);
+    }
+    if (operation->waiter.trace != NULL) {
+        trace_end(operation->waiter.trace);
     }
     struct ins_db *db = operation->db;
     if (--db->operations == 0) {
@@ -111,9 +118,20 @@ static bool past_deadline(const struct operation *operation) {
             (call->deadline_ns != 0 && db_now(operation->db) > call->deadline_ns));
 }
 
+/* What time is, from now on. */
+static void trace_pause(const struct operation *operation, struct trace *trace) {
+    const struct cache_waiter *waiter = &operation->waiter;
+    bool reads = waiter->pending > 0 || waiter->starved;
+    TRACE_ADD(trace, waits, reads);
+    /* Parked, a read waits for a call of its own, which accounts for the time itself. */
+    trace_turn(trace, reads ? INS_STAGE_READ : operation->parked ? TRACE_NO_STAGE : INS_STAGE_WAIT);
+}
+
 void operation_run(struct operation *operation) {
     ins_error error = {0};
     ins_status status;
+    TRACE_ADD(operation->waiter.trace, turns, 1);
+    trace_turn(operation->waiter.trace, INS_STAGE_RANK);
     if (operation->failed) {
         /* Its step is not run again: what it has resolved may be out of date by now. */
         status = operation->waiter.status;
@@ -125,6 +143,7 @@ void operation_run(struct operation *operation) {
     }
     if (status == INS_AGAIN) {
         struct cache_waiter *waiter = &operation->waiter;
+        trace_pause(operation, waiter->trace);
         if (waiter->pending == 0 && !waiter->starved && !operation->parked) {
             slices_add(operation);
         }
@@ -138,6 +157,7 @@ void operation_run(struct operation *operation) {
         operation->failed = true;
         operation->waiter.status = status;
         operation->waiter.error = error;
+        trace_pause(operation, operation->waiter.trace);
         return;
     }
     operation_end(operation, status, &error);

@@ -16,6 +16,7 @@ struct operation {
     ins_call *call;
     struct pool pool;
     struct cache_waiter waiter;
+    struct trace trace; /* where the waiter has one */
     ins_status (*step)(struct operation *operation, ins_error *error);
     void (*close)(struct operation *operation); /* unpins; runs once, before done */
     struct room_ticket *room;                   /* while it stands in line for room */

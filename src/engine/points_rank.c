@@ -124,12 +124,15 @@ static ins_status inner_get(struct points_rank *self) {
     self->inner = (ins_call){.done = inner_done,
                              .user = self,
                              .lane = operation->call->lane,
+                             .explain = operation->call->explain,
                              .deadline_ns = operation->call->deadline_ns};
+    trace_turn(operation->waiter.trace, TRACE_NO_STAGE);
     self->inner_busy = true;
     operation->parked = true;
     self->starting = true;
     points_get_start(operation->db, &self->inner_request, self->fetch_scopes, &self->inner);
     self->starting = false;
+    trace_turn(operation->waiter.trace, self->inner_busy ? TRACE_NO_STAGE : INS_STAGE_RANK);
     return self->inner_busy ? INS_AGAIN : INS_OK;
 }
 

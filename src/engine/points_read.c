@@ -110,6 +110,9 @@ static ins_status get_in_scope(struct points_read *self, ins_error *error) {
     if (status != INS_OK) {
         return status;
     }
+    struct trace *trace = reader_trace(&self->over.reader);
+    trace_place(trace, TRACE_ALL_PLACES, INS_LOOK_IDS, NULL, reader_row_bound(&self->over.reader));
+    trace_turn(trace, INS_STAGE_FETCH);
     if (!reader_find(&self->over.reader, &self->request->ids[self->next], &place)) {
         if (!self->directory.open || self->directory.lsn == self->over.reader.lsn) {
             return INS_OK;
@@ -125,6 +128,7 @@ static ins_status get_in_scope(struct points_read *self, ins_error *error) {
         point_take(&self->over.reader, &place, tenant_path_of(self->over.reader.island),
                    &self->fields, &self->operation.pool, &self->points[self->point_count], error);
     self->taken = status == INS_OK;
+    TRACE_COUNT(trace, scanned, self->taken);
     return status;
 }
 

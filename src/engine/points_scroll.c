@@ -103,15 +103,22 @@ static uint32_t page_size(const struct points_scroll *self) {
 static ins_status take(struct points_scroll *self, const struct place *place,
                        const struct payload_path *path, ins_error *error) {
     bool match, sure;
+    struct trace *trace = self->operation.waiter.trace;
+    if (self->filter != NULL) {
+        trace_turn(trace, INS_STAGE_RANK);
+    }
+    trace_place(trace, TRACE_ALL_PLACES, INS_LOOK_IDS, NULL, reader_row_bound(&self->reader));
     ins_status status = plans_ask(&self->plans, place, &match, &sure, error);
     if (status == INS_OK && match && !sure) {
         status = place_matches(&self->reader, place, self->filter, path, self->operation.db->parser,
                                &match, error);
     }
+    TRACE_COUNT(trace, scanned, status == INS_OK);
     if (status == INS_OK && !match) {
         reader_trim(&self->reader, place);
     }
     if (status == INS_OK && match) {
+        trace_turn(trace, INS_STAGE_FETCH);
         status = point_take(&self->reader, place, path, &self->fields, &self->operation.pool,
                             &self->points[self->found], error);
         self->found += status == INS_OK;

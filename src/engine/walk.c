@@ -42,12 +42,23 @@ static ins_status compile(struct islands_walk *walk, struct operation *operation
                : filter_compile(&operation->pool, filter, path, &walk->whole, error);
 }
 
+static void explain_scope(const struct islands_walk *walk, const ins_filter *filter,
+                          ins_explain *out) {
+    out->filtered = filter != NULL;
+    out->pinned = walk->pinned;
+    out->tenants = walk->pinned ? walk->value_count : 0;
+    out->tenant = out->tenants == 1 ? walk->values[0] : (ins_text){.data = NULL};
+}
+
 ins_status islands_walk_init(struct islands_walk *walk, struct operation *operation,
                              const struct scopes *scopes, const ins_filter *filter,
                              ins_error *error) {
     *walk = (struct islands_walk){.db = operation->db, .scopes = scopes};
     ins_status status = compile(walk, operation, filter, error);
     if (status == INS_OK) {
+        if (operation->call->explain != NULL) {
+            explain_scope(walk, filter, operation->call->explain);
+        }
         enter_scope(walk);
     }
     return status;

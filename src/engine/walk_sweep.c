@@ -26,6 +26,7 @@ static ins_status open_next(struct walk_sweep *self, struct operation *operation
     uint64_t count;
     if (self->known != NULL && filter == NULL && reader_count_known(&self->reader, &count)) {
         *self->known += count;
+        trace_place(reader_trace(&self->reader), TRACE_ALL_PLACES, INS_LOOK_COUNTED, NULL, count);
         reader_close(&self->reader);
         return INS_OK;
     }

@@ -232,6 +232,8 @@ ins_status plan_group(struct plan *plan, uint32_t group, ins_error *error) {
         return status;
     }
     plan->has_group = true;
+    TRACE_COUNT(reader_trace(plan->reader), refused_by_index,
+                (left < ROW_GROUP ? left : ROW_GROUP) - plan_count(plan));
     trim_blocks(plan);
     return INS_OK;
 }

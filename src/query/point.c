@@ -82,6 +82,7 @@ ins_status place_matches(struct reader *reader, const struct place *place,
     }
     *out_match = filter_match(filter, parser, &row);
     reader->context->filtered_rows++;
+    TRACE_COUNT(reader_trace(reader), refused_by_filter, !*out_match);
     uint64_t work = filter_take_work(filter);
     reader->filter_bytes += work;
     if (work > INS_FILTER_ROW_BYTES_MAX) {

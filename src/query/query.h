@@ -41,6 +41,7 @@ struct search_hit {
 /* The walk over the graph of the run being searched. */
 struct search_graph {
     bool on;               /* the run is searched by it; not yet done */
+    const char *why;       /* not by it */
     bool walked;           /* candidates are those of the run */
     bool filtered, judged; /* may_pass and is_sure are those of the run */
     struct graph_slots slots;

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/id.h"
 #include "base/status.h"
+#include "query/explain.h"
 
 ins_status search_init(struct search *search, const ins_points_request *request,
                        const struct schema_vector *vector, const void *query,
@@ -123,8 +124,10 @@ static bool next_memrows(struct search *search, struct batch *batch, const void 
 static ins_status scan_memtables(struct search *search, uint64_t *budget, ins_error *error) {
     struct batch batch;
     const void *vectors[FLAT_BATCH];
+    explain_memtables(search->reader);
     while (*budget > 0 && next_memrows(search, &batch, vectors)) {
         flat_distances_gather(&search->flat, vectors, batch.count, batch.distances);
+        search_count_rows(search, batch.count);
         uint32_t selected =
             flat_select(batch.distances, batch.count, search_bound(search), batch.selected);
         for (uint32_t i = 0; i < selected; i++) {
@@ -153,6 +156,17 @@ static ins_status scan_memtables(struct search *search, uint64_t *budget, ins_er
 /* ---- Patches ---- */
 
 static void begin_patches(struct search *search) {
+    const struct reader *reader = search->reader;
+    bool any = false;
+    for (int which = 0; which < 2; which++) {
+        any |= reader->mem[which] != NULL && reader->mem[which]->patch_count > 0;
+    }
+    for (uint32_t run = 0; run < reader->run_count; run++) {
+        any |= reader->runs[run].extent.patch_count > 0;
+    }
+    if (any) {
+        trace_place(reader_trace(reader), TRACE_PATCHES, INS_LOOK_PATCHES, NULL, 0);
+    }
     search->patches = (struct patches){.reader = search->reader,
                                        .shape = &search->vector->shape,
                                        .filter = search->filter,
@@ -174,6 +188,7 @@ static ins_status scan_patches(struct search *search, uint64_t *budget, bool *ou
         if (row.vector != NULL) {
             float distance;
             flat_distances_gather(&search->flat, &row.vector, 1, &distance);
+            search_count_rows(search, 1);
             if (distance <= search_bound(search)) {
                 search_offer(search, distance, &row.id, &row.place);
             }
@@ -213,6 +228,7 @@ ins_status search_step(struct search *search, uint64_t row_budget, bool *out_don
                        ins_error *error) {
     ins_status status = INS_OK;
     *out_done = false;
+    trace_turn(reader_trace(search->reader), INS_STAGE_RANK);
     if (search->stage == SEARCH_LOAD) {
         status = reader_load(search->reader, error);
         search->stage = status == INS_OK ? SEARCH_MEMTABLES : SEARCH_LOAD;
@@ -235,6 +251,7 @@ ins_status search_step(struct search *search, uint64_t row_budget, bool *out_don
         search->stage = status == INS_OK && end ? SEARCH_TAKE : SEARCH_PATCHES;
     }
     if (status == INS_OK && search->stage == SEARCH_TAKE) {
+        trace_turn(reader_trace(search->reader), INS_STAGE_FETCH);
         status = take_hits(search, error);
         *out_done = status == INS_OK;
     }

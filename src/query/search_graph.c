@@ -35,26 +35,43 @@ static uint64_t effort_for(const struct search *search) {
     return effort < wanted ? wanted : effort;
 }
 
-void graph_enter(struct search *search) {
+/* NULL: by the graph, whose slots are set. */
+static const char *why_not(struct search *search, uint64_t effort) {
     const struct extent *extent = &search->reader->runs[search->run].extent;
     struct search_graph *graph = &search->graph;
+    if (search->exact) {
+        return "exact was asked for";
+    }
+    if (!extent_graph(extent, search->vector->shape.id, &graph->slots)) {
+        return "the extent has no graph";
+    }
+    if (effort > EFFORT_WALK_MAX) {
+        return "a walk for so many hits takes longer than a scan";
+    }
+    if (effort * ROWS_A_PLACE > search->run_vector.count && !search->graph_always) {
+        return "for so few rows a walk takes longer than a scan";
+    }
+    uint64_t room = cache_limit(search->reader->context->cache) / CACHE_PARTS;
+    if (extent_graph_bytes(extent, &graph->slots) > room) {
+        return "the graph is too large for the cache";
+    }
+    if (search->filter != NULL && !graph_filter_possible(search)) {
+        return "field indexes do not decide the filter";
+    }
+    return NULL;
+}
+
+void graph_enter(struct search *search) {
+    struct search_graph *graph = &search->graph;
     *graph = (struct search_graph){.on = false};
-    if (!search->has_vector || search->exact ||
-        !extent_graph(extent, search->vector->shape.id, &graph->slots)) {
+    if (!search->has_vector) {
         return;
     }
     uint64_t effort = effort_for(search);
-    uint64_t room = cache_limit(search->reader->context->cache) / CACHE_PARTS;
-    bool worth = effort * ROWS_A_PLACE <= search->run_vector.count || search->graph_always;
-    if (effort > EFFORT_WALK_MAX || !worth || extent_graph_bytes(extent, &graph->slots) > room) {
-        return;
-    }
-    if (search->filter != NULL && !graph_filter_possible(search)) {
-        return;
-    }
+    graph->why = why_not(search, effort);
     graph->filtered = search->filter != NULL;
     graph->effort = (uint32_t)effort;
-    graph->on = true;
+    graph->on = graph->why == NULL;
 }
 
 bool graph_passes_over(const struct search *search) {
@@ -91,16 +108,22 @@ static ins_status bring(struct search *search, ins_error *error) {
     return result;
 }
 
-static void scan_instead(struct search *search) {
+static void scan_instead(struct search *search, const char *why) {
     search->graph.on = false;
     search->position = 0;
+    struct trace *trace = reader_trace(search->reader);
+    if (trace != NULL) {
+        /* Its groups are judged once more, and counted then. */
+        TRACE_COUNT(trace, refused_by_index, 0 - trace->place->refused_by_index);
+        trace_change_look(trace, search->plan.useful ? INS_LOOK_INDEX : INS_LOOK_SCAN, why);
+    }
 }
 
 /* The run is scanned. `damage` NULL: there was no memory. */
 static void give_up(struct search *search, const char *damage) {
     struct read_context *context = search->reader->context;
     release(search);
-    scan_instead(search);
+    scan_instead(search, damage != NULL ? "the graph is damaged" : "no memory for a walk");
     context->graphs.fallbacks++;
     if (damage != NULL) {
         size_t size = strnlen(damage, sizeof(context->graphs.damage) - 1);
@@ -195,6 +218,7 @@ static ins_status walk_view(struct search *search, const struct graph *view, ins
         graph->count = graph_candidates(view, scratch, query, graph->effort, all ? NULL : &filter,
                                         search->candidates);
         search->rows_scanned += graph_cost(scratch);
+        TRACE_COUNT(reader_trace(search->reader), walked, graph_cost(scratch));
         graph_scratch_free(scratch);
         /* Values that lie together are looked at together. */
         qsort(search->candidates, graph->count, sizeof(uint32_t), order_rows);
@@ -246,7 +270,7 @@ static ins_status find_candidates(struct search *search, uint64_t *budget, ins_e
         release(search);
         search->graph.walked = true;
         if (graph_filter_short(search)) {
-            scan_instead(search);
+            scan_instead(search, "a walk met too few rows that pass the filter");
         }
         search->reader->context->graphs.searches++;
         budget_charge(budget, search->rows_scanned - before);
@@ -314,6 +338,7 @@ static ins_status rank(struct search *search, uint64_t *budget, ins_error *error
             return status;
         }
         reader_release_chunks(search->reader, search->run, search->run_vector.slot, UINT32_MAX);
+        search_count_rows(search, items);
         graph->next += items;
         uint64_t cost = batch.count + filter_rows_worth(search->reader);
         search->rows_scanned += cost;
@@ -336,7 +361,7 @@ static ins_status judge(struct search *search, uint64_t *budget, bool *out_ready
         status = graph_filter_judge(search, budget, error);
         *out_ready = status == INS_OK && graph->judged;
         if (*out_ready && !graph_filter_walks(search)) {
-            scan_instead(search);
+            scan_instead(search, "the filter leaves too few rows, or leaves it to payloads");
         }
     }
     return status;

@@ -12,6 +12,7 @@ struct batch {
     ins_id ids[FLAT_BATCH]; /* of runs' rows */
     uint32_t count;
     /* Of runs. */
+    uint32_t superseded;            /* of the selected: a newer source has the id */
     bool gathered;                  /* items stand at `positions`, else one behind the other */
     uint32_t positions[FLAT_BATCH]; /* of the vector's values */
     bool sure[FLAT_BATCH];          /* places that pass the filter by its plan alone */
@@ -19,6 +20,12 @@ struct batch {
 
 /* Distance that a hit must not be above. */
 float search_bound(const struct search *search);
+/* So many distances were computed. */
+static inline void search_count_rows(const struct search *search, uint64_t rows) {
+    struct trace *trace = reader_trace(search->reader);
+    TRACE_COUNT(trace, scanned, rows);
+    TRACE_ADD(trace, bytes_compared, rows * vector_bytes(&search->vector->shape));
+}
 void search_offer(struct search *search, float distance, const ins_id *id,
                   const struct place *place);
 

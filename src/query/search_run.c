@@ -1,6 +1,7 @@
 /* Scanning runs: batches of values, by order or picked by the plan of the filter. */
 #include "base/assert.h"
 #include "base/status.h"
+#include "query/explain.h"
 #include "query/search_private.h"
 
 static uint32_t position_of(const struct search *search, const struct batch *batch, uint32_t at) {
@@ -18,6 +19,7 @@ static ins_status keep_newest(struct search *search, struct batch *batch, uint32
     const struct extent *extent = &reader->runs[run].extent;
     struct chunks ids = reader_ids(reader, run);
     uint32_t kept = 0;
+    batch->superseded = 0;
     for (uint32_t i = 0; i < selected; i++) {
         uint32_t at = batch->selected[i];
         uint32_t position = position_of(search, batch, at);
@@ -34,7 +36,9 @@ static ins_status keep_newest(struct search *search, struct batch *batch, uint32
             continue;
         }
         batch->ids[kept] = extent_id(extent, &ids, place.run_row);
-        if (!reader_superseded(reader, run, &batch->ids[kept])) {
+        bool newest = !reader_superseded(reader, run, &batch->ids[kept]);
+        batch->superseded += !newest;
+        if (newest) {
             batch->selected[kept] = (uint16_t)at;
             batch->sure[kept] = planned && search_is_sure(search, place.run_row);
             batch->places[kept++] = place;
@@ -156,6 +160,7 @@ ins_status search_take_batch(struct search *search, struct batch *batch, uint32_
     }
     struct place here = {.run = search->run};
     if (status == INS_OK) {
+        TRACE_COUNT(reader_trace(search->reader), superseded, batch->superseded);
         reader_trim(search->reader, &here);
     }
     return status;
@@ -166,7 +171,11 @@ static ins_status scan_batch(struct search *search, const struct span *span, str
                              uint32_t *out_done, ins_error *error) {
     bool rows_first = search->plan.useful && !search->group_dense;
     uint32_t items, gone = rows_first ? gather(search, span, batch) : scan(search, span, batch);
+    if (rows_first) {
+        trace_look(reader_trace(search->reader), INS_LOOK_PICKS, NULL);
+    }
     ins_status status = search_take_batch(search, batch, &items, error);
+    search_count_rows(search, status == INS_OK ? items : 0);
     *out_done = items < batch->count ? position_of(search, batch, items) - search->position : gone;
     return status;
 }
@@ -241,6 +250,7 @@ static ins_status enter_run(struct search *search, ins_error *error) {
         search->position = 0;
         search->has_vector = search->has_vector && !graph_passes_over(search);
         graph_enter(search);
+        explain_run(search);
     }
     return status;
 }

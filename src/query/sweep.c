@@ -1,6 +1,7 @@
 #include "query/sweep.h"
 
 #include "base/assert.h"
+#include "query/explain.h"
 
 void sweep_begin(struct sweep *sweep) {
     sweep->stage = SWEEP_LOAD;
@@ -9,6 +10,10 @@ void sweep_begin(struct sweep *sweep) {
     sweep->run = 0;
     sweep->row = 0;
     plan_begin(&sweep->plan, sweep->reader, sweep->filter, sweep->tenant_path);
+}
+
+static void count_rows(const struct sweep *sweep, uint64_t rows) {
+    TRACE_COUNT(reader_trace(sweep->reader), scanned, rows);
 }
 
 static ins_status give(struct sweep *sweep, const struct place *place, const ins_id *id,
@@ -39,6 +44,7 @@ static void charge(struct sweep *sweep, uint64_t cost, uint64_t *budget) {
 }
 
 static ins_status sweep_memtables(struct sweep *sweep, uint64_t *budget, ins_error *error) {
+    explain_memtables(sweep->reader);
     while (sweep->which < 2 && *budget > 0) {
         const struct memrow *row = sweep->next_row;
         if (row == NULL || row->lsn > sweep->reader->lsn) {
@@ -54,6 +60,9 @@ static ins_status sweep_memtables(struct sweep *sweep, uint64_t *budget, ins_err
             if (status != INS_OK) {
                 return status;
             }
+            count_rows(sweep, 1);
+        } else {
+            TRACE_COUNT(reader_trace(sweep->reader), superseded, 1);
         }
         sweep->next_row = row->island_next;
         charge(sweep, SWEEP_ROW_COST, budget);
@@ -96,11 +105,13 @@ static ins_status sweep_row(struct sweep *sweep, ins_error *error) {
     struct place place = {.run = sweep->run, .run_row = sweep->row};
     ins_id id = reader_id(sweep->reader, &place);
     if (reader_superseded(sweep->reader, sweep->run, &id)) {
+        TRACE_COUNT(reader_trace(sweep->reader), superseded, 1);
         return INS_OK;
     }
     bool sure = sweep->plan.useful && plan_is_sure(&sweep->plan, sweep->row);
     ins_status status = sure ? give(sweep, &place, &id, error) : look(sweep, &place, &id, error);
     if (status == INS_OK) {
+        count_rows(sweep, 1);
         reader_trim(sweep->reader, &place);
     }
     return status;
@@ -135,6 +146,7 @@ static ins_status sweep_runs(struct sweep *sweep, uint64_t *budget, ins_error *e
         uint32_t end;
         ins_status status = plan_enter(&sweep->plan, sweep->run, error);
         if (status == INS_OK) {
+            explain_sweep(&sweep->plan, sweep->filter);
             status = open_span(sweep, budget, &end, error);
         }
         if (status == INS_OK) {

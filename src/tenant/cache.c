@@ -335,6 +335,10 @@ ins_status cache_pin(struct cache *cache, const struct block_key *key, enum cach
             lru_remove(cache, block);
         }
         cache->stats.hits++;
+        if (waiter != NULL) {
+            TRACE_ADD(waiter->trace, chunks_pinned, 1);
+            TRACE_ADD(waiter->trace, bytes_pinned, key->size);
+        }
         *out_block = block;
         *out_data = block->data;
         return INS_OK;
@@ -353,7 +357,10 @@ ins_status cache_pin(struct cache *cache, const struct block_key *key, enum cach
         starve(cache, waiter, key->size);
         return INS_AGAIN;
     }
+    TRACE_ADD(waiter->trace, shared_reads, !fresh);
     if (fresh) {
+        TRACE_ADD(waiter->trace, cold_reads, 1);
+        TRACE_ADD(waiter->trace, cold_bytes, key->size);
         table_insert(&cache->blocks, &block->node);
         cache->loading++;
         cache->stats.loads++;

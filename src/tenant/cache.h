@@ -15,6 +15,7 @@
 
 #include "segment/segment.h"
 #include "tenant/table.h"
+#include "tenant/trace.h"
 
 struct cache;
 struct block;
@@ -30,6 +31,7 @@ struct cache_waiter {
     bool starved;
     uint64_t starved_bytes;
     uint64_t starved_until_ns;
+    struct trace *trace; /* NULL: nobody asked */
 };
 
 #define CACHE_WAIT_NS (10ull * 1000 * 1000 * 1000)

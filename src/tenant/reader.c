@@ -19,6 +19,18 @@ static void open_memtables(struct reader *reader) {
     }
 }
 
+static void count_view(const struct reader *reader) {
+    struct trace *trace = reader_trace(reader);
+    bool directory = (reader->island->flags & ISLAND_DIRECTORY) != 0;
+    TRACE_ADD(trace, directories, directory);
+    if (!directory) {
+        TRACE_ADD(trace, islands, 1);
+        TRACE_ADD(trace, extents, reader->run_count);
+        TRACE_ADD(trace, memtables, (uint64_t)(reader->mem[0] != NULL) + (reader->mem[1] != NULL));
+        TRACE_ADD(trace, rows_held, reader_row_bound(reader));
+    }
+}
+
 ins_status reader_open(struct reader *reader, struct read_context *context, struct island *island,
                        uint64_t lsn, const struct pool *like, struct cache_waiter *waiter,
                        ins_error *error) {
@@ -44,6 +56,7 @@ ins_status reader_open(struct reader *reader, struct read_context *context, stru
     island_pin(island);
     open_memtables(reader);
     reader->open = true;
+    count_view(reader);
     return INS_OK;
 }
 

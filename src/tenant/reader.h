@@ -77,6 +77,11 @@ struct place {
     uint32_t run, run_row;    /* in runs[run] */
 };
 
+/* Where what is done is counted; NULL: nobody asked. */
+static inline struct trace *reader_trace(const struct reader *reader) {
+    return reader->waiter == NULL ? NULL : reader->waiter->trace;
+}
+
 /* `lsn` UINT64_MAX: a writer's view, which sees everything sequenced. `like`: a pool whose purpose
  * and limit the view's own gets. INS_FULL when that is used up. */
 INS_MUST_USE ins_status reader_open(struct reader *reader, struct read_context *context,

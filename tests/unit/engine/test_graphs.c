@@ -169,6 +169,47 @@ static void distance_works(ins_distance distance) {
     ins_store_close(fixture.store);
 }
 
+/* Goal: what a search tells of its walk. Method: one walked, one exact. */
+static void test_explains(void **state) {
+    (void)state;
+    struct fixture fixture;
+    float query[DIM];
+    begin(&fixture);
+    create_with(&fixture, INS_DISTANCE_EUCLID, "{}");
+    fill(&fixture, 1, COUNT + 1, 0);
+    assert_int_equal(settle(&fixture), COUNT);
+    vector_of(77, query);
+    for (int exact = 0; exact < 2; exact++) {
+        ins_points_request request = {.collection = text("c"),
+                                      .vector = query,
+                                      .dim = DIM,
+                                      .limit = LIMIT,
+                                      .graph_effort = 60,
+                                      .exact = exact != 0};
+        ins_explain explain = {.filtered = false};
+        ins_call call = {.explain = &explain};
+        assert_int_equal(ins_wait(fixture.db, ins_points_query, &request, &call), INS_OK);
+        ins_call_release(&call);
+        assert_int_equal(explain.place_count, 1);
+        const ins_explain_place *place = &explain.places[0];
+        assert_int_equal(place->look, exact != 0 ? INS_LOOK_SCAN : INS_LOOK_GRAPH);
+        assert_int_equal(explain.looks[place->look], 1);
+        assert_int_equal(place->rows, COUNT);
+        assert_int_equal(place->scanned, exact != 0 ? COUNT : 60);
+        assert_true((place->walked > 60) == (exact == 0));
+        assert_true(place->walked < COUNT);
+        assert_int_equal(place->why != NULL, exact != 0);
+        assert_int_equal(explain.bytes_compared, place->scanned * DIM * sizeof(float));
+        assert_true(explain.ended_ns > explain.begun_ns);
+        uint64_t sum = 0;
+        for (int stage = 0; stage < INS_STAGE_COUNT; stage++) {
+            sum += explain.stage_ns[stage];
+        }
+        assert_int_equal(sum, explain.ended_ns - explain.begun_ns);
+    }
+    fixture_close(&fixture);
+}
+
 static void test_distances(void **state) {
     (void)state;
     distance_works(INS_DISTANCE_COSINE);
@@ -377,9 +418,10 @@ static void test_damage(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_distances),  cmocka_unit_test(test_dead_rows),
-        cmocka_unit_test(test_not_wanted), cmocka_unit_test(test_settings_change),
-        cmocka_unit_test(test_filters),    cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_distances),       cmocka_unit_test(test_dead_rows),
+        cmocka_unit_test(test_explains),        cmocka_unit_test(test_not_wanted),
+        cmocka_unit_test(test_settings_change), cmocka_unit_test(test_filters),
+        cmocka_unit_test(test_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

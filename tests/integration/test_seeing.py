@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""What an operator sees of requests: explanations. Goal and method stand at each test.
+
+Run:  test_seeing.py PATH-OF-INSULA [name of a test ...]
+"""
+import unittest
+
+import test_rest
+from test_rest import Client, Server, wave
+
+ROWS = ("scanned", "walked", "refused_by_index", "refused_by_filter", "superseded")
+STAGES = ("parse", "queue", "wait", "read", "rank", "fetch", "answer")
+
+
+def tenant(name, *more):
+    return {"must": [{"key": "who", "match": {"value": name}}, *more]}
+
+
+class ExplainTest(unittest.TestCase):
+    def setUp(self):
+        self.server = Server()
+        self.addCleanup(self.server.remove)
+        self.client = Client(self.server)
+
+    def collection(self, name, tenants=True, **more):
+        self.client.ok("PUT", f"/collections/{name}", {"vectors": {"size": 4, "distance": "Dot"}, **more})
+        if tenants:
+            self.client.ok("PUT", f"/collections/{name}/index?wait=true", {
+                "field_name": "who", "field_schema": {"type": "keyword", "is_tenant": True}})
+
+    def fill(self, name, first, count, **payload):
+        for begin in range(first, first + count, 1000):
+            end = min(begin + 1000, first + count)
+            self.client.ok("PUT", f"/collections/{name}/points?wait=true", {"points": [
+                {"id": i, "vector": wave(i), "payload": {"n": i, **payload}} for i in range(begin, end)]})
+
+    def flush(self):
+        self.client.ok("POST", "/insula/flush")
+
+    def explain(self, path, body):
+        """The explanation, whose parts agree with each other; the same answer as without it."""
+        code, plain, _ = self.client.call("POST", path, body)
+        self.assertEqual(code, 200, plain)
+        self.assertNotIn("explain", plain)
+        code, answer, _ = self.client.call("POST", path, {**body, "explain": True})
+        self.assertEqual(code, 200, answer)
+        self.assertEqual(answer["result"], plain["result"])
+        explain = answer["explain"]
+        plan = explain["plan"]
+        if plan["places_not_shown"] == 0:
+            for key in ROWS:
+                self.assertEqual(explain["rows"][key], sum(place[key] for place in plan["places"]), key)
+        self.assertEqual(sum(plan["how"].values()), len(plan["places"]) + plan["places_not_shown"])
+        self.assertEqual(set(explain["time_us"]), set(STAGES))
+        self.assertLessEqual(sum(explain["time_us"].values()), answer["time"] * 1e6 + len(STAGES))
+        return explain
+
+    def test_tenants(self):
+        """Goal: scope, islands and rows are those of the tenants named, and no others. Method: three
+        tenants of known sizes, in memory and in a file; one, two and no tenant in the filter."""
+        self.collection("c")
+        for number, (name, count) in enumerate({"a": 40, "b": 500, "c": 9}.items()):
+            self.fill("c", number * 1000, count, who=name)
+        query = {"query": wave(5), "limit": 3}
+        path = "/collections/c/points/query"
+        for look in ("memtable", "scan"):
+            one = self.explain(path, {**query, "filter": tenant("b")})
+            plan = one["plan"]
+            self.assertEqual((plan["scope"], plan["tenants"], plan["islands"]), ("tenant", 1, 1))
+            self.assertEqual((plan["rows_held"], plan["how"]), (500, {look: 1}))
+            self.assertEqual(one["rows"]["scanned"], 500)
+            self.assertEqual(one["bytes"]["compared"], 500 * 16)
+            self.assertEqual(one["chunks_pinned"] > 0, look == "scan")
+            two = self.explain(path, {**query, "filter": {"must": [
+                {"key": "who", "match": {"any": ["a", "c"]}}]}})["plan"]
+            self.assertEqual((two["scope"], two["tenants"], two["islands"]), ("tenants", 2, 2))
+            self.assertEqual([place["island"] for place in two["places"]], [0, 1])
+            every = self.explain(path, query)
+            self.assertEqual((every["plan"]["scope"], every["rows"]["scanned"]), ("all", 549))
+            self.assertNotIn("tenants", every["plan"])
+            self.flush()
+        none = self.explain(path, {**query, "filter": tenant("nobody")})
+        self.assertEqual((none["plan"]["islands"], none["plan"]["places"]), (0, []))
+
+    def test_filters(self):
+        """Goal: it tells what a filter left out, by an index or row by row, and why not by an index.
+        Method: one extent, fields with and without an index; counts known."""
+        self.collection("c", tenants=False)
+        self.client.ok("PUT", "/collections/c/index?wait=true", {"field_name": "n", "field_schema": "integer"})
+        self.fill("c", 0, 4096, text="x" * 100)
+        self.flush()
+        few = {"must": [{"key": "n", "range": {"lt": 30}}]}
+        query = {"query": wave(5), "limit": 3, "filter": few}
+        picked = self.explain("/collections/c/points/query", query)
+        self.assertEqual(picked["plan"]["how"], {"picks": 1})
+        self.assertEqual((picked["rows"]["scanned"], picked["rows"]["refused_by_index"]), (30, 4066))
+        most = {"must": [{"key": "n", "range": {"lt": 4090}}]}
+        dense = self.explain("/collections/c/points/query", {**query, "filter": most})
+        self.assertEqual(dense["plan"]["how"], {"field index": 1})
+        blind = {"must": [{"key": "text", "match": {"value": "y"}}]}
+        scan = self.explain("/collections/c/points/query", {**query, "filter": blind})
+        place = scan["plan"]["places"][0]
+        self.assertEqual((place["how"], place["scanned"]), ("scan", 4096))
+        self.assertIn("decide none", place["why"])
+        self.assertEqual(scan["rows"]["refused_by_filter"], 4096)
+        count = self.explain("/collections/c/points/count", {"filter": few})
+        self.assertEqual((count["rows"]["scanned"], count["plan"]["how"]), (30, {"picks": 1}))
+        self.assertEqual(self.explain("/collections/c/points/count", {})["plan"]["how"], {"counted": 1})
+        scroll = self.explain("/collections/c/points/scroll", {"filter": few, "limit": 30})
+        self.assertEqual(scroll["plan"]["how"], {"ids": 1})
+        self.assertGreaterEqual(scroll["rows"]["scanned"], 30)
+
+    def test_versions(self):
+        """Goal: rows that a newer source replaces are told. Method: half of a file's points again."""
+        self.collection("c", tenants=False)
+        self.fill("c", 0, 200)
+        self.flush()
+        self.fill("c", 0, 100)
+        both = self.explain("/collections/c/points/query", {"query": wave(5), "limit": 300})
+        self.assertEqual(both["plan"]["how"], {"memtable": 1, "scan": 1})
+        self.assertEqual((both["rows"]["scanned"], both["rows"]["superseded"]), (300, 100))
+        self.assertEqual(both["plan"]["rows_held"], 300)
+
+    def test_cold(self):
+        """Goal: what was read from disk is told once, and warm reads read nothing. Method: a restart."""
+        self.collection("c", tenants=False)
+        self.fill("c", 0, 2000)
+        self.flush()
+        self.assertEqual(self.server.stop()[0], 0)
+        self.server.start()
+        self.client = Client(self.server)
+        query = {"query": wave(5), "limit": 3, "with_payload": True, "explain": True}
+        cold, warm = (self.client.call("POST", "/collections/c/points/query", query)[1]["explain"]
+                      for _ in range(2))
+        self.assertGreater(cold["cold_reads"], 0)
+        self.assertGreater(cold["bytes"]["cold"], 2000 * 16)
+        self.assertGreater(cold["waits"], 0)
+        self.assertGreater(cold["time_us"]["read"], 0)
+        self.assertEqual((warm["cold_reads"], warm["waits"], warm["time_us"]["read"]), (0, 0, 0))
+        self.assertEqual(warm["bytes"]["pinned"], cold["bytes"]["pinned"])
+
+    def test_forms(self):
+        """Goal: every read of points takes `explain`; of a batch each search has its own. Method: one
+        request each; a value that is no boolean."""
+        self.collection("c")
+        self.fill("c", 0, 50, who="a")
+        base = "/collections/c/points"
+        for path, body in (("/search", {"vector": wave(1), "limit": 2}), ("", {"ids": [1, 2]}),
+                           ("/recommend", {"positive": [1], "limit": 2}),
+                           ("/query", {"query": {"order_by": "n"}}), ("/query", {"query": 7}),
+                           ("/query/groups", {"query": wave(1), "group_by": "n"}),
+                           ("/query", {}), ("/scroll", {"order_by": "n"})):
+            explain = self.explain(base + path, body)
+            self.assertGreater(explain["rows"]["scanned"], 0, path)
+        facet = self.explain("/collections/c/facet", {"key": "who"})
+        self.assertEqual(facet["rows"]["scanned"], 50)
+        searches = [{"vector": wave(i), "limit": 1, **({"explain": True} if i == 1 else {})} for i in range(3)]
+        code, answer, _ = self.client.call("POST", base + "/search/batch", {"searches": searches})
+        self.assertEqual((code, len(answer["result"])), (200, 3))
+        self.assertEqual([each is None for each in answer["explain"]], [True, False, True])
+        self.assertEqual(answer["explain"][1]["rows"]["scanned"], 50)
+        code, answer, _ = self.client.call("POST", base + "/query", {"explain": "yes"})
+        self.assertIn(code, (400, 422))
+        self.assertIn("explain", answer["status"]["error"])
+
+
+if __name__ == "__main__":
+    test_rest.PROGRAM = test_rest.take_program()
+    unittest.main(verbosity=2, warnings="ignore")
