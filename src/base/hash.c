@@ -3,7 +3,21 @@
 #include <isa-l.h>
 #include <xxhash.h>
 
+/* XXH3_64bits and the like are compiled for the oldest processor of the architecture. Where the
+ * library also has them for newer ones, those take input for which it pays: the values are equal.
+ * They are declared here, not by the library's header: that renames the plain ones. */
+#ifdef INS_XXH3_DISPATCH
+#define WIDE_BYTES_MIN 512u /* up to 240 XXH3 uses no vectors; a call more costs what they save */
+XXH64_hash_t XXH3_64bits_dispatch(const void *input, size_t size);
+XXH128_hash_t XXH3_128bits_dispatch(const void *input, size_t size);
+#endif
+
 uint64_t hash64(const void *data, size_t size) {
+#ifdef INS_XXH3_DISPATCH
+    if (size >= WIDE_BYTES_MIN) {
+        return XXH3_64bits_dispatch(data, size);
+    }
+#endif
     return XXH3_64bits(data, size);
 }
 
@@ -12,7 +26,12 @@ uint64_t hash64_seed(const void *data, size_t size, uint64_t seed) {
 }
 
 struct hash128 hash128(const void *data, size_t size) {
-    XXH128_hash_t hash = XXH3_128bits(data, size);
+    XXH128_hash_t hash;
+#ifdef INS_XXH3_DISPATCH
+    hash = size >= WIDE_BYTES_MIN ? XXH3_128bits_dispatch(data, size) : XXH3_128bits(data, size);
+#else
+    hash = XXH3_128bits(data, size);
+#endif
     return (struct hash128){.low = hash.low64, .high = hash.high64};
 }
 
