@@ -1,8 +1,10 @@
-"""Gate 1.1: what a tenant that is not used costs.  Gate 1.2: making them, and a restart."""
+"""Gate 1.1: what a tenant that is not used costs.  Gate 1.2: making them, and a restart.
+Gate 4.8: a million of them.  Gate 4.9: what a server that nobody asks does."""
 
 import pathlib
 import signal
 import statistics
+import time
 
 from harness import Result, insula
 
@@ -10,9 +12,14 @@ COUNT, FROM = 50000, 10000
 BYTES_MAX, DISK_MAX, ALL_MIB_MAX = 512, 2048, 128e6 / (1 << 20)
 
 
-def collections(setup, server, style, *options):
+MANY, MANY_MIB_MAX, MANY_START_S_MAX = 1000000, 576, 10.0
+MANY_BUDGET = 6 << 30  # the catalog's share holds a million
+IDLE_MAX, IDLE_SETTLE_S, IDLE_S = 10.0, 5, 20
+
+
+def collections(setup, server, style, *options, count=COUNT):
     return setup.bench("collections", "--url", server.url, "--pid", server.pid, "--style", style,
-                       "--collections", COUNT, "--from", FROM, "--seconds", setup.slice_s / 4,
+                       "--collections", count, "--from", FROM, "--seconds", setup.slice_s / 4,
                        *options)
 
 
@@ -83,3 +90,42 @@ def gate_1_2(setup):
         for how in (signal.SIGTERM, signal.SIGKILL):
             yield restart(setup, folder, "collection", how)
         yield restart(setup, folder, "key", signal.SIGKILL)
+
+
+def wake_ups(pid):
+    """Context switches that its threads asked for, so far."""
+    return sum(int(line.split()[1]) for status in pathlib.Path(f"/proc/{pid}/task").glob("*/status")
+               for line in status.read_text().splitlines()
+               if line.startswith("voluntary_ctxt_switches"))
+
+
+def idle(server):
+    time.sleep(IDLE_SETTLE_S)
+    before = wake_ups(server.pid)
+    time.sleep(IDLE_S)
+    return (wake_ups(server.pid) - before) / IDLE_S
+
+
+def gate_4_8(setup):
+    """Also 4.9 with a million: what the start left to do in the background is done then, or counts."""
+    with setup.folder("gate-4.8") as folder:
+        with insula(setup, folder / "data", "--memory-budget", MANY_BUDGET) as server:
+            values = collections(setup, server, "collection", count=MANY)
+        yield Result("4.8", "a million empty collections: MiB in all", f"<= {MANY_MIB_MAX}",
+                     f"{values['resident_mib']:.0f}", values["resident_mib"] <= MANY_MIB_MAX,
+                     f"{values['resident_bytes_each']:.0f} bytes each", values)
+        begin = time.monotonic()
+        with insula(setup, folder / "data", "--memory-budget", MANY_BUDGET) as server:
+            start_s = time.monotonic() - begin  # it answers /readyz
+            yield Result("4.8", "a million empty collections: restart until ready, s",
+                         f"<= {MANY_START_S_MAX:.0f}", f"{start_s:.2f}", start_s <= MANY_START_S_MAX)
+            rate = idle(server)
+            yield Result("4.9", "idle with a million: wake-ups/s of all threads",
+                         f"<= {IDLE_MAX:.0f}", f"{rate:.1f}", rate <= IDLE_MAX)
+
+
+def gate_4_9(setup):
+    with setup.folder("gate-4.9") as folder, insula(setup, folder / "data") as server:
+        rate = idle(server)
+        yield Result("4.9", "idle: wake-ups/s of all threads", f"<= {IDLE_MAX:.0f}", f"{rate:.1f}",
+                     rate <= IDLE_MAX)
