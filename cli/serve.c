@@ -26,6 +26,20 @@ static int parse_client_timeout(const char *value, struct server_patience *patie
     return CLI_OK;
 }
 
+static int parse_slow(int option, const char *value, struct server_options *options) {
+    if (option == 'S') {
+        options->slow_log = value;
+        return value[0] == '\0' ? cli_usage("serve", "--slow-log: the file's name is empty")
+                                : CLI_OK;
+    }
+    options->slow_off = strcmp(value, "0") == 0;
+    return options->slow_off || cli_parse_number(value, 1, SERVER_SLOW_MS_MAX, &options->slow_ms)
+               ? CLI_OK
+               : cli_usage("serve",
+                           "--slow-ms: \"%s\" is not a number of milliseconds from 0 to %u", value,
+                           SERVER_SLOW_MS_MAX);
+}
+
 static int parse_option(int option, const char *value, struct serve_options *options) {
     switch (option) {
     case 'd':
@@ -70,6 +84,9 @@ static int parse_option(int option, const char *value, struct serve_options *opt
                    : cli_usage("serve",
                                "--erase-after: \"%s\" is not a number of hours from 1 to %u", value,
                                ERASE_HOURS_MAX);
+    case 's':
+    case 'S':
+        return parse_slow(option, value, &options->server);
     case 't':
         return parse_client_timeout(value, &options->server.patience);
     case 'o':
@@ -92,6 +109,8 @@ static int parse_options(int argc, char **argv, struct serve_options *options) {
         {"connections", required_argument, NULL, 'c'},
         {"client-timeout", required_argument, NULL, 't'},
         {"erase-after", required_argument, NULL, 'e'},
+        {"slow-ms", required_argument, NULL, 's'},
+        {"slow-log", required_argument, NULL, 'S'},
         {"loops", required_argument, NULL, 'l'},
         {"inline", required_argument, NULL, 'i'},
         {"cors", required_argument, NULL, 'o'},

@@ -329,16 +329,16 @@ typedef struct ins_explain {
     uint64_t extents, memtables;    /* in the views of islands */
     uint64_t rows_held;             /* in them, all versions */
     uint64_t looks[INS_LOOK_COUNT]; /* places by how they were looked at */
-    ins_explain_place places[INS_EXPLAIN_PLACES_MAX];
-    ins_explain_place total; /* over all places; `look`, `why` and `island` say nothing */
-    uint64_t place_count;    /* may be above what `places` has room for */
+    ins_explain_place total;        /* over all places; `look`, `why` and `island` say nothing */
+    uint64_t place_count;           /* may be above what `places` has room for */
     uint64_t chunks_pinned, bytes_pinned; /* of segments, while it looked at them */
     uint64_t cold_reads, cold_bytes;      /* of these, read from disk by this read */
     uint64_t shared_reads;                /* on their way for somebody else already */
     uint64_t bytes_compared;              /* of vectors, for distances */
     uint64_t waits, turns;                /* for bytes; on the engine's lane */
     uint64_t stage_ns[INS_STAGE_COUNT];
-    uint64_t begun_ns, ended_ns; /* in the engine, on the runtime's clock */
+    uint64_t begun_ns, ended_ns;                      /* in the engine, on the runtime's clock */
+    ins_explain_place places[INS_EXPLAIN_PLACES_MAX]; /* need not be zeroed */
 } ins_explain;
 
 /* ---- Calls ------------------------------------------------------------------------------- */

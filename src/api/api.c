@@ -13,6 +13,8 @@ void api_shared_init(struct api_shared *shared, ins_db *db) {
     ins_db_stats(db, &stats);
     uint64_t body_max = stats.memory_budget / HEAP_LARGE_SHARE;
     shared->apis = NULL;
+    shared->slow_ns = 0;
+    shared->slow_write = NULL;
     shared->body_max =
         body_max < API_BODY_BYTES_MAX && body_max != 0 ? (size_t)body_max : API_BODY_BYTES_MAX;
     heap_init(&shared->heap, db, stats.memory_budget);
@@ -34,6 +36,7 @@ ins_status api_open(const struct api_options *options, struct api **out_api, ins
                         .next = options->shared->apis,
                         .lane = options->lane,
                         .window = WINDOW_MIN,
+                        .slow = {.tokens = SLOW_LINES_BURST},
                         .respond = options->respond,
                         .scratch = scratch};
     options->shared->apis = api;
@@ -143,6 +146,7 @@ static void api_start(struct api *api, const struct api_request *request, const 
     job->ticket = request->ticket;
     job->route = route;
     job->start_ns = start_ns;
+    job->trace = request->trace;
     ins_status status = query_params_parse(request->query, &job->query, &error);
     if (status == INS_OK) {
         status = job_params(job, path, &error);
@@ -154,6 +158,7 @@ static void api_start(struct api *api, const struct api_request *request, const 
         status = route->start(job, request, &error); /* on INS_OK the job is no longer ours */
     }
     if (status != INS_OK) {
+        job_observe(job, (unsigned)ins_status_http(status));
         job_destroy(job);
         if (status == INS_EXHAUSTED) {
             api_count_refused(api, API_REFUSED_MEMORY);

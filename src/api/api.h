@@ -17,7 +17,7 @@
 #include "insula.h"
 
 #define API_BODY_BYTES_MAX (32u << 20) /* Qdrant's default for one request */
-#define API_HEAD_SPACE 512u /* free bytes before an answer's body, for the server's head */
+#define API_HEAD_SPACE 768u /* free bytes before an answer's body, for the server's head */
 
 enum api_method { API_GET, API_PUT, API_POST, API_DELETE, API_PATCH, API_HEAD, API_OTHER };
 
@@ -43,8 +43,15 @@ struct api_ticket {
     struct job *job; /* NULL: nothing is under way */
 };
 
+/* How a request is told from others, by its client and in the slow log. */
+struct api_trace {
+    ins_text request_id, traceparent; /* plain ASCII; the user's, until it is answered */
+    uint64_t waited_ns;               /* before api_dispatch() */
+};
+
 struct api_request {
     uint64_t now_ns; /* the clock; 0: not looked at */
+    struct api_trace trace;
     enum api_method method;
     ins_text path;  /* as received, percent-encoded, without the query */
     ins_text query; /* after '?', may be empty */
@@ -60,6 +67,11 @@ struct api_shared {
     struct heap heap; /* memory for connections, bodies and answers, charged to the budget */
     size_t body_max;
     struct api *apis; /* in a list; complete before the second lane runs */
+    /* The slow log: requests that took so long; 0 = none. Set before the first request. The writer
+     * takes a line or says that it cannot now, without waiting; any lane. */
+    uint64_t slow_ns;
+    bool (*slow_write)(void *context, const char *line, size_t size);
+    void *slow_context;
 };
 
 /* On the request lane. */

@@ -112,6 +112,7 @@ struct job {
     const struct route *route;
     struct job *late_next, **late_link; /* in api->timed; late_link NULL = not there */
     uint64_t start_ns;
+    struct api_trace trace;
     struct query_params query;
     ins_text params[PATH_PARAMS_MAX]; /* decoded */
     ins_text body;                    /* until the handler returns */
@@ -134,6 +135,7 @@ struct job {
     uint64_t handed_ns; /* when it was given to the engine, where somebody asks */
     bool shows_explain; /* the answer carries call.explain */
     bool unscored;      /* hits that nothing was compared with have the score 1, as Qdrant's */
+    bool ended;         /* its call has, or its parts have: what they left may be read */
     bool answered;      /* too late for its own answer: the client has got another */
     uint32_t skip;      /* results to leave out: `offset` of a query that only scrolls */
     struct job_block *blocks;
@@ -155,6 +157,16 @@ static inline void count_add(_Atomic uint64_t *counter, uint64_t change) {
     uint64_t count = atomic_load_explicit(counter, memory_order_relaxed);
     atomic_store_explicit(counter, count + change, memory_order_relaxed);
 }
+
+#define SLOW_LINE_MAX 4096u /* PIPE_BUF: written whole or not at all */
+#define SLOW_LINES_A_SECOND 10u
+#define SLOW_LINES_BURST 20u
+
+/* The slow log of one lane. */
+struct slow {
+    uint64_t tokens, refilled_ns, dropped_since;
+    _Atomic uint64_t seen, dropped; /* since the start; others read them */
+};
 
 struct api {
     ins_db *db;
@@ -178,6 +190,7 @@ struct api {
     _Atomic uint32_t begun;  /* of these */
     _Atomic uint32_t window; /* how many may be on their way */
     struct api_counts counts;
+    struct slow slow;
     struct router router;
 };
 
@@ -396,10 +409,16 @@ ins_status points_count(struct job *job, const struct api_request *request, ins_
 ins_status points_query(struct job *job, const struct api_request *request, ins_error *error);
 ins_status points_search(struct job *job, const struct api_request *request, ins_error *error);
 
-/* What a read did (explain.c). Member `explain` of its body. */
+/* A request of the job's route is about to be answered so (job.c). */
+void job_observe(struct job *job, unsigned http);
+/* It took so long since api_dispatch() (slow.c). */
+void slow_look(struct job *job, unsigned http, uint64_t took_ns, uint64_t now_ns);
+
+/* What a read did (explain.c). Member `explain` of its body; the engine is asked in any case, for
+ * the slow log. */
 ins_status explain_decode(struct job *job, struct json_value body, ins_error *error);
-/* job->call.explain as an object. */
-void explain_write(const struct job *job, struct json_writer *writer);
+/* job->call.explain as an object, with at most so many places. */
+void explain_write(const struct job *job, uint64_t places, struct json_writer *writer);
 /* Member `explain` of an answer, of a batch with an element a part; nothing when nobody asked. */
 void explain_answer(const struct job *job, struct json_writer *writer);
 

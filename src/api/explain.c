@@ -1,18 +1,21 @@
 /* `explain: true` in the body of a read: the answer says beside its result what the read did. */
+#include <stddef.h>
+#include <string.h>
+
 #include "api/api_private.h"
 
 ins_status explain_decode(struct job *job, struct json_value body, ins_error *error) {
     bool wanted = false;
     ins_status status = field_bool(body, "explain", &wanted, error);
-    if (status != INS_OK || !wanted) {
+    if (status != INS_OK) {
         return status;
     }
-    job->shows_explain = true;
+    job->shows_explain = wanted;
     job->call.explain = job_alloc(job, sizeof(*job->call.explain));
     if (job->call.explain == NULL) {
         return job_no_memory(error);
     }
-    *job->call.explain = (ins_explain){.filtered = false};
+    memset(job->call.explain, 0, offsetof(ins_explain, places)); /* as far as it must be */
     return INS_OK;
 }
 
@@ -51,9 +54,8 @@ static const char *scope_of(const ins_explain *explain) {
     return !explain->pinned ? "all" : explain->tenants == 1 ? "tenant" : "tenants";
 }
 
-static void write_plan(const ins_explain *explain, struct json_writer *writer) {
-    uint64_t shown = explain->place_count < INS_EXPLAIN_PLACES_MAX ? explain->place_count
-                                                                   : INS_EXPLAIN_PLACES_MAX;
+static void write_plan(const ins_explain *explain, uint64_t places, struct json_writer *writer) {
+    uint64_t shown = explain->place_count < places ? explain->place_count : places;
     json_write_key(writer, "plan");
     json_write_begin_object(writer);
     json_write_key(writer, "scope");
@@ -100,6 +102,7 @@ static void write_times(const struct job *job, struct json_writer *writer) {
     uint64_t now_ns = job->api->runtime->now_ns(job->api->runtime->context);
     json_write_key(writer, "time_us");
     json_write_begin_object(writer);
+    write_count(writer, "door", (job->whole != NULL ? job->whole : job)->trace.waited_ns / 1000);
     write_count(writer, "parse", us_between(job->start_ns, job->handed_ns));
     write_count(writer, "queue", us_between(job->handed_ns, explain->begun_ns));
     for (enum ins_stage stage = 0; stage < INS_STAGE_COUNT; stage++) {
@@ -109,10 +112,10 @@ static void write_times(const struct job *job, struct json_writer *writer) {
     json_write_end_object(writer);
 }
 
-void explain_write(const struct job *job, struct json_writer *writer) {
+void explain_write(const struct job *job, uint64_t places, struct json_writer *writer) {
     const ins_explain *explain = job->call.explain;
     json_write_begin_object(writer);
-    write_plan(explain, writer);
+    write_plan(explain, places, writer);
     json_write_key(writer, "rows");
     json_write_begin_object(writer);
     write_rows(&explain->total, writer);
@@ -142,13 +145,13 @@ void explain_answer(const struct job *job, struct json_writer *writer) {
     }
     json_write_key(writer, "explain");
     if (job->part_count == 0) {
-        explain_write(job, writer);
+        explain_write(job, INS_EXPLAIN_PLACES_MAX, writer);
         return;
     }
     json_write_begin_array(writer);
     for (size_t i = 0; i < job->part_count; i++) {
         if (job->parts[i]->shows_explain) {
-            explain_write(job->parts[i], writer);
+            explain_write(job->parts[i], INS_EXPLAIN_PLACES_MAX, writer);
         } else {
             json_write_null(writer);
         }

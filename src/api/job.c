@@ -177,8 +177,15 @@ static void job_answer_error(struct job *job, const ins_call *call) {
     if (call->status == INS_EXHAUSTED || call->status == INS_UNAVAILABLE) {
         api_count_refused(job->api, API_REFUSED_ENGINE);
     }
+    job_observe(job, (unsigned)ins_status_http(call->status));
     answer_error(job->api, job->user, (unsigned)ins_status_http(call->status),
                  call->error.retry_after_s, NULL, job->start_ns, message);
+}
+
+void job_observe(struct job *job, unsigned http) {
+    const ins_runtime *runtime = job->api->runtime;
+    uint64_t now_ns = runtime->now_ns(runtime->context);
+    slow_look(job, http, now_ns > job->start_ns ? now_ns - job->start_ns : 0, now_ns);
 }
 
 /* GET of one point: an absent one is an error there, while a list of ids leaves it out. */
@@ -190,6 +197,7 @@ static void job_answer_absent(struct job *job) {
     char id[ID_TEXT_MAX], message[96];
     id_format(job->points.ids, id);
     (void)snprintf(message, sizeof(message), "Not found: No point with id %s found", id);
+    job_observe(job, 404);
     answer_error(job->api, job->user, 404, 0, NULL, job->start_ns, message);
 }
 
@@ -203,6 +211,7 @@ static void job_answer_timeout(struct job *job) {
     uint32_t timeout_s = job->query.has_timeout ? job->query.timeout_s : READ_DEADLINE_S;
     (void)snprintf(message, sizeof(message), "Timeout: Operation '%s' timed out after %u seconds",
                    job->route->operation, timeout_s);
+    job_observe(job, 408);
     answer_error(job->api, job->user, 408, 0, NULL, job->start_ns, message);
 }
 
@@ -210,6 +219,7 @@ static void job_answer_wait_timeout(struct job *job) {
     struct json_writer writer;
     answer_begin(job->api, &writer);
     encode_wait_timeout(job, &writer);
+    job_observe(job, 200);
     answer_end(job->api, job->user, job->start_ns, &writer);
 }
 
@@ -292,6 +302,7 @@ static void job_answer_ok(struct job *job) {
     answer_begin(job->api, &writer);
     job->encode(job, &writer);
     explain_answer(job, &writer);
+    job_observe(job, 200);
     answer_end(job->api, job->user, job->start_ns, &writer);
 }
 
@@ -302,6 +313,7 @@ static void job_done(ins_call *call) {
         return;
     }
     job_detach(job);
+    job->ended = true;
     if (call->status == INS_TIMEOUT) {
         job_answer_timeout(job);
     } else if (call->status != INS_OK) {
@@ -309,6 +321,7 @@ static void job_done(ins_call *call) {
     } else if (job_point_absent(job)) {
         job_answer_absent(job);
     } else if (job->finish != NULL) {
+        job_observe(job, 200);
         job->finish(job);
     } else {
         job_answer_ok(job);
@@ -401,6 +414,7 @@ static void encode_parts(struct job *job, struct json_writer *writer) {
 static void parts_end(struct job *job, const ins_call *failed) {
     if (!job->answered) {
         job_detach(job);
+        job->ended = true;
         if (failed != NULL && failed->status == INS_TIMEOUT) {
             job_answer_timeout(job);
         } else if (failed != NULL) {

@@ -64,6 +64,7 @@ static struct body *body_create(struct front *front, const struct head *head) {
     memset(body, 0, sizeof(*body));
     body->bytes = bytes;
     body->head = *head;
+    body->head.request_id = body->head.traceparent = (ins_text){NULL, 0}; /* they are the conn's */
     memcpy(body->target, head->path.data, head->path.size);
     memcpy(body->target + head->path.size, head->query.data, head->query.size);
     body->head.path.data = body->target;

@@ -73,8 +73,12 @@ void conn_refuse(struct conn *conn, unsigned http, uint32_t retry_after_s, const
     api_refuse(conn->front->api, conn, http, retry_after_s, message);
 }
 
-void conn_dispatch(struct conn *conn, const struct head *head, ins_text body, uint64_t now_ns) {
+void conn_dispatch(struct conn *conn, const struct head *head, ins_text body, uint64_t now_ns,
+                   uint64_t waited_ns) {
     struct api_request request = {.now_ns = now_ns,
+                                  .trace = {.request_id = request_id(&conn->name),
+                                            .traceparent = request_traceparent(&conn->name),
+                                            .waited_ns = waited_ns},
                                   .method = head->method,
                                   .path = head->path,
                                   .query = head->query,
@@ -102,6 +106,7 @@ static bool type_allowed(const struct head *head) {
 static size_t conn_begin(struct conn *conn, const struct head *head, const char *rest,
                          size_t rest_size) {
     size_t body_max = api_body_max(conn->front->api);
+    request_name_set(&conn->front->names, head->request_id, head->traceparent, &conn->name);
     if (!type_allowed(head)) {
         conn_refuse(conn, 400, 0, "Content type error: the body must be application/json");
     } else if (head->content_length > body_max) {
@@ -305,6 +310,7 @@ void conn_written(struct conn *conn) {
         return;
     }
     conn_enter(conn, CONN_IDLE);
+    conn->name.size = 0;
     if (!conn->feeding) {
         conn_resume(conn);
     }

@@ -12,11 +12,12 @@ static struct conn *conn_of(struct waiting *waiting) {
 
 /* The API has copied what it keeps when conn_dispatch() returns; the connection may then be at its
  * next request, or gone. */
-static void serve(struct conn *conn, const struct head *head, ins_text text, uint64_t now_ns) {
+static void serve(struct conn *conn, const struct head *head, ins_text text, uint64_t now_ns,
+                  uint64_t waited_ns) {
     struct front *front = conn->front;
     struct body *body = conn->body;
     conn->body = NULL;
-    conn_dispatch(conn, head, text, now_ns);
+    conn_dispatch(conn, head, text, now_ns, waited_ns);
     body_free(front, body);
 }
 
@@ -75,7 +76,8 @@ static void take_turn(struct door *door, struct waiting *waiting, enum queue_ver
         refuse_place(conn, &body->head);
     } else {
         uint32_t line = waiting->line;
-        serve(conn, &body->head, (ins_text){body->data, body->size}, now_ns);
+        uint64_t waited_ns = now_ns > waiting->since_ns ? now_ns - waiting->since_ns : 0;
+        serve(conn, &body->head, (ins_text){body->data, body->size}, now_ns, waited_ns);
         queue_charge(&door->queue, line, system_now_ns(NULL) - now_ns);
     }
 }
@@ -137,12 +139,12 @@ void door_enter(struct conn *conn, const struct head *head, ins_text text) {
         front->loop->round_ns = now_ns;
     }
     if (is_open(&front->door, now_ns)) {
-        serve(conn, head, text, now_ns);
+        serve(conn, head, text, now_ns, 0);
         return;
     }
     enum api_kind kind = api_kind_of(head->method, head->path, &scope);
     if (kind == API_SERVICE) {
-        serve(conn, head, text, now_ns);
+        serve(conn, head, text, now_ns, 0);
     } else {
         stand_in_line(conn, head, text, queue_line_of(scope, kind == API_WRITE));
     }

@@ -106,6 +106,8 @@ ins_status front_open(struct front *front, struct server *server, uint32_t index
     INS_ASSERT(uv_timer_init(&front->loop->uv, &front->sweep) == 0);
     front->sweep.data = front;
     door_init(&front->door, front);
+    server->lanes->runtime.random(server->lanes->runtime.context, &front->names.next,
+                                  sizeof(front->names.next));
     struct api_options options = {.db = server->db,
                                   .runtime = &server->lanes->runtime,
                                   .lane = loop_lane(index),

@@ -108,6 +108,10 @@ static int on_value(llhttp_t *parser, const char *at, size_t size) {
         head->expect_continue = FIELD_IS(value, "100-continue");
     } else if (FIELD_IS(parse->field, "accept-encoding")) {
         head->takes_gzip |= accepts_gzip(value);
+    } else if (FIELD_IS(parse->field, "x-request-id")) {
+        head->request_id = value;
+    } else if (FIELD_IS(parse->field, "traceparent")) {
+        head->traceparent = value;
     } else if (FIELD_IS(parse->field, "origin")) {
         head->from_browser = true;
     } else if (FIELD_IS(parse->field, "access-control-request-method")) {

@@ -46,6 +46,7 @@ struct head {
     ins_text wanted_headers;                /* of a preflight: the headers it would send */
     uint64_t content_length;                /* 0 also when absent */
     ins_text path, query;                   /* point into the data */
+    ins_text request_id, traceparent;       /* so do these; as they came, size 0: not there */
 };
 
 /* Whether `value` of Accept-Encoding prefers or allows gzip: "gzip", "gzip;q=0.5, *", not

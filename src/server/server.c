@@ -92,6 +92,9 @@ static void handles_init(struct server *server, bool handle_signals) {
 static ins_status fronts_open(struct server *server, ins_error *error) {
     ins_status status = INS_OK;
     api_shared_init(&server->shared, server->db);
+    server->shared.slow_ns = server->slow_ns;
+    server->shared.slow_write = slow_log_write;
+    server->shared.slow_context = server;
     for (uint32_t i = 0; status == INS_OK && i < server->lanes->loop_count; i++) {
         status = front_open(&server->fronts[i], server, i, error);
         server->front_count++;
@@ -123,6 +126,7 @@ ins_status server_open(const struct server_options *options, struct server **out
     if (server == NULL) {
         return ins_fail(error, INS_EXHAUSTED, "no memory for the server");
     }
+    server->slow_log = -1;
     (void)signal(SIGPIPE, SIG_IGN); /* a closed connection is an error of its write, no more */
     server->listener.closed = true;
     server->listener.accepted = on_accepted;
@@ -132,7 +136,12 @@ ins_status server_open(const struct server_options *options, struct server **out
     server->cors = !options->no_cors;
     server->waiting_max = or_default(options->waiting_max, QUEUE_PLACES_MAX);
     server->inline_max = or_default(options->inline_max, INLINE_MAX);
-    ins_status status = engine_open(server, options, error);
+    server->slow_ns =
+        options->slow_off ? 0 : or_default(options->slow_ms, SERVER_SLOW_MS_DEFAULT) * 1000000ull;
+    ins_status status = slow_log_open(options->slow_log, &server->slow_log, error);
+    if (status == INS_OK) {
+        status = engine_open(server, options, error);
+    }
     if (status == INS_OK) {
         status = fronts_open(server, error);
     }
@@ -227,6 +236,9 @@ void server_close(struct server *server) {
         front_close(&server->fronts[i]);
     }
     ins_db_close(server->db);
+    if (server->slow_log >= 0) {
+        (void)close(server->slow_log);
+    }
     lanes_close(server->lanes);
     ins_store_close(server->store);
     free(server);

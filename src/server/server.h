@@ -15,6 +15,9 @@
 
 #define SERVER_LOOPS_MAX 16u
 
+#define SERVER_SLOW_MS_DEFAULT 500u /* ten times what a gate allows at its 99th percentile */
+#define SERVER_SLOW_MS_MAX 3600000u
+
 struct server;
 
 /* Milliseconds of silence after which a connection is given up, by what it is doing; 0 = default.
@@ -38,6 +41,9 @@ struct server_options {
     uint32_t loops;       /* event loops, 1 .. SERVER_LOOPS_MAX; 0 = the default */
     uint32_t inline_max;  /* connections that loop 0 takes before others get any; 0 = default */
     uint32_t waiting_max; /* requests that wait for their turn, each loop; 0 = default */
+    uint32_t slow_ms;     /* requests that take so long go to the slow log; 0 = default */
+    bool slow_off;        /* none does */
+    const char *slow_log; /* its file, appended to; NULL = standard error */
     bool no_cors;         /* pages of other origins may not read answers */
     bool handle_signals;  /* SIGTERM and SIGINT stop; a second one ends the process at once */
 };

@@ -6,6 +6,7 @@
 #include "server/door.h"
 #include "server/head.h"
 #include "server/lanes.h"
+#include "server/request_name.h"
 #include "server/server.h"
 
 #define READ_BYTES ((size_t)64 << 10) /* one read; the buffer is shared by all connections */
@@ -107,8 +108,9 @@ struct conn {
     struct head_scan scan;
     struct body *body;
     struct output *output;
-    struct api_ticket ticket; /* of the request under way */
-    uint8_t state;            /* enum conn_state */
+    struct api_ticket ticket; /* of the request under way; so are: */
+    struct request_name name;
+    uint8_t state; /* enum conn_state */
     bool keep_alive, head_method;
     bool takes_gzip, cors; /* the request's: Accept-Encoding; an Origin to be allowed */
     bool feeding;          /* conn_feed() is on the stack: it goes on by itself */
@@ -146,6 +148,7 @@ struct front {
     uv_timer_t sweep;
     struct gzip *gzip; /* NULL until an answer is compressed */
     struct door door;
+    struct request_names names;
     uint64_t stop_ms;
     bool stopping;
     /* between loop 0 and this one, one way each */
@@ -160,6 +163,8 @@ struct server {
     ins_store *store;
     ins_db *db;
     struct api_shared shared;
+    uint64_t slow_ns;
+    int slow_log;                           /* a descriptor; -1: standard error */
     uint32_t timeouts_ms[CONN_STATE_COUNT]; /* 0 = none */
     uint32_t sweep_ms, conn_max, inline_max, waiting_max, front_count;
     bool cors, idle_always; /* idle_always: idle connections end also when places are many */
@@ -220,6 +225,11 @@ void write_preflight(struct conn *conn, ins_text wanted_headers);
 /* Gives the memory of a response back. */
 void response_free(struct front *front, struct api_response *response);
 
+/* The slow log (slow_log.c): a descriptor, -1 for NULL, which is standard error. */
+INS_MUST_USE ins_status slow_log_open(const char *path, int *out_descriptor, ins_error *error);
+/* `context`: the server. False when the line cannot be written at once. Any lane. */
+bool slow_log_write(void *context, const char *line, size_t size);
+
 /* Compresses the body of `response`; false: left as it is (gzip.c). */
 bool gzip_response(struct front *front, struct api_response *response);
 void gzip_close(struct front *front);
@@ -233,6 +243,8 @@ void body_free(struct front *front, struct body *body);
 /* A whole request with a copy of its body; NULL: no memory. */
 struct body *body_keep(struct conn *conn, const struct head *head, ins_text text);
 /* Hands a whole request to the API. */
-void conn_dispatch(struct conn *conn, const struct head *head, ins_text body, uint64_t now_ns);
+/* `waited_ns` at the door. */
+void conn_dispatch(struct conn *conn, const struct head *head, ins_text body, uint64_t now_ns,
+                   uint64_t waited_ns);
 
 #endif

@@ -90,6 +90,10 @@ static size_t head_write(const struct conn *conn, const struct api_response *res
         put(&writer, "\r\nRetry-After: ");
         put_number(&writer, response->retry_after_s);
     }
+    if (conn->name.size != 0) {
+        put(&writer, "\r\nX-Request-Id: ");
+        put(&writer, conn->name.id);
+    }
     if (packed) {
         put(&writer, "\r\nContent-Encoding: gzip");
     }
