@@ -19,7 +19,8 @@
 #define SCRATCH_BYTES (64u << 10) /* answers up to this size need no allocation */
 #define ANSWER_BYTES_MAX (64u << 20)
 #define PARSER_KEEP_BYTES                                                                          \
-    (1u << 20)              /* a parser that a large body made larger than this is given back */
+    (1u << 20) /* a parser that a large body made larger than this is given back */
+#define SEARCH_LIMIT_DEFAULT 10u
 #define READ_DEADLINE_S 60u /* of a read whose request names no timeout; Qdrant's default */
 #define TIMEOUT_S_MAX 86400u
 /* Calls on their way to the engine's lane: one more each time that one began soon, half as many
@@ -102,6 +103,7 @@ typedef void (*job_encode)(struct job *job, struct json_writer *writer);
 struct job_cut {
     const float *values; /* NULL: none was */
     uint32_t dim;
+    size_t from, to; /* of its array in the body */
 };
 
 struct job {
@@ -307,10 +309,6 @@ enum update_kind {
 };
 
 /* `body` and its text: the object that describes the update. The collection is set as well. */
-/* The usual body of an upsert, {"points": [...]} of points with id, one vector or named ones, and
- * payload, read in one pass. INS_AGAIN: nothing is decided, the body must be parsed. */
-ins_status decode_plain_upsert(struct job *job, ins_text body, ins_points_request *request,
-                               ins_error *error);
 ins_status decode_update(struct job *job, enum update_kind kind, struct json_value body,
                          ins_text text, ins_update *out, ins_error *error);
 ins_status decode_update_batch(struct job *job, struct json_value body, ins_batch_request *out,
@@ -439,9 +437,9 @@ void encode_query(struct job *job, struct json_writer *writer);
 void encode_groups(struct job *job, struct json_writer *writer);
 void encode_facets(struct job *job, struct json_writer *writer);
 
-/* As body_parse; the vector under `key` may be missing from the parsed body, as an empty array, and
- * is job->cut then (decode_cut.c). `key` NULL: none is looked for. */
-ins_status body_parse_search(struct job *job, const struct api_request *request, const char *key,
+/* As body_parse; the vector in job->cut is missing from the parsed body, as an empty array
+ * (decode_cut.c). */
+ins_status body_parse_search(struct job *job, const struct api_request *request,
                              struct json_value *out_root, ins_error *error);
 /* The array under that key: takes what was cut out of it. False: it is whole. */
 bool take_cut_vector(struct job *job, struct json_value array);

@@ -8,32 +8,15 @@
  * outcome. */
 #include <string.h>
 
-#include "api/api_private.h"
+#include "api/decode_plain.h"
 #include "base/id.h"
-#include "base/json_read.h"
 
 #define POINTS_FIRST 64u
 #define PLAIN_VECTORS_MAX 8u /* named ones of a point */
 #define LEVELS_OUTSIDE 3u    /* around a payload: the body, its points, the point */
 
-struct plain {
-    struct job *job;
-    struct json_cursor cursor;
-    bool no_memory; /* why it ended */
-};
-
 static bool text_is(ins_text text, const char *other) {
-    return text.size == strlen(other) && memcmp(text.data, other, text.size) == 0;
-}
-
-static bool read_key(struct json_cursor *cursor, ins_text *out) {
-    return json_read_plain_string(cursor, out) && json_read_byte(cursor, ':');
-}
-
-/* Between two elements: true and *more false behind the last one. */
-static bool read_next(struct json_cursor *cursor, char close, bool *more) {
-    *more = json_read_byte(cursor, ',');
-    return *more || json_read_byte(cursor, close);
+    return plain_text_is(text, other, strlen(other));
 }
 
 static bool read_id(struct json_cursor *cursor, ins_id *out) {
@@ -49,24 +32,24 @@ static bool read_id(struct json_cursor *cursor, ins_id *out) {
     return true;
 }
 
-static void *take(struct plain *plain, size_t size, size_t alignment) {
+void *plain_take(struct plain *plain, size_t size, size_t alignment) {
     void *memory = job_alloc_aligned(plain->job, size, alignment);
     plain->no_memory = plain->no_memory || memory == NULL;
     return memory;
 }
 
-static bool keep_text(struct plain *plain, ins_text text, ins_text *out) {
+bool plain_keep(struct plain *plain, ins_text text, ins_text *out) {
     plain->no_memory = job_copy_text(plain->job, text, out, NULL) != INS_OK;
     return !plain->no_memory;
 }
 
 /* Memory for as many numbers as the text can hold is taken, and what is left given back. */
-static bool read_values(struct plain *plain, const float **out, uint32_t *out_dim) {
+bool plain_values(struct plain *plain, const float **out, uint32_t *out_dim) {
     size_t left = (size_t)(plain->cursor.end - plain->cursor.at), count;
     const char *close = memchr(plain->cursor.at, ']', left);
     size_t capacity = close == NULL ? 0 : (size_t)(close - plain->cursor.at) / 2 + 1;
     capacity = capacity < INS_DIM_MAX ? capacity : INS_DIM_MAX;
-    float *values = take(plain, capacity * sizeof(*values), 64);
+    float *values = plain_take(plain, capacity * sizeof(*values), 64);
     if (values == NULL || !json_read_floats(&plain->cursor, values, capacity, &count)) {
         return false;
     }
@@ -85,7 +68,7 @@ static bool keep_name(struct plain *plain, ins_text name, const ins_point *like,
             return true;
         }
     }
-    return keep_text(plain, name, out);
+    return plain_keep(plain, name, out);
 }
 
 static bool name_is_new(const ins_vector *vectors, uint32_t count, ins_text name) {
@@ -104,19 +87,19 @@ static bool read_named(struct plain *plain, const ins_point *like, ins_point *po
     uint32_t count = 0;
     ins_text name;
     for (bool more = true; more; count++) {
-        if (count == PLAIN_VECTORS_MAX || !read_key(&plain->cursor, &name) ||
+        if (count == PLAIN_VECTORS_MAX || !plain_key(&plain->cursor, &name) ||
             !name_is_new(vectors, count, name)) {
             return false;
         }
         ins_vector *vector = &vectors[count];
         *vector = (ins_vector){0};
         if (!keep_name(plain, name, like, count, &vector->name) ||
-            !read_values(plain, &vector->values, &vector->dim) ||
-            !read_next(&plain->cursor, '}', &more)) {
+            !plain_values(plain, &vector->values, &vector->dim) ||
+            !plain_next(&plain->cursor, '}', &more)) {
             return false;
         }
     }
-    ins_vector *kept = take(plain, count * sizeof(*kept), 16);
+    ins_vector *kept = plain_take(plain, count * sizeof(*kept), 16);
     if (kept == NULL) {
         return false;
     }
@@ -128,13 +111,13 @@ static bool read_named(struct plain *plain, const ins_point *like, ins_point *po
 
 static bool read_vector(struct plain *plain, const ins_point *like, ins_point *point) {
     return json_read_byte(&plain->cursor, '{') ? read_named(plain, like, point)
-                                               : read_values(plain, &point->vector, &point->dim);
+                                               : plain_values(plain, &point->vector, &point->dim);
 }
 
 static bool read_payload(struct plain *plain, ins_text *out) {
     ins_text text;
     return json_read_object(&plain->cursor, INS_JSON_DEPTH_MAX - LEVELS_OUTSIDE, &text) &&
-           text.size <= INS_PAYLOAD_BYTES_MAX && keep_text(plain, text, out);
+           text.size <= INS_PAYLOAD_BYTES_MAX && plain_keep(plain, text, out);
 }
 
 /* `point` is zeroed; `like` is the one before, or NULL. */
@@ -142,7 +125,7 @@ static bool read_point(struct plain *plain, const ins_point *like, ins_point *po
     bool id = false, vector = false, payload = false, good = json_read_byte(&plain->cursor, '{');
     ins_text key;
     for (bool more = true; good && more;) {
-        if (!read_key(&plain->cursor, &key)) {
+        if (!plain_key(&plain->cursor, &key)) {
             return false;
         }
         if (!id && text_is(key, "id")) {
@@ -154,7 +137,7 @@ static bool read_point(struct plain *plain, const ins_point *like, ins_point *po
         } else {
             return false;
         }
-        good = good && read_next(&plain->cursor, '}', &more);
+        good = good && plain_next(&plain->cursor, '}', &more);
     }
     return good && id && vector;
 }
@@ -166,7 +149,7 @@ static ins_point *points_reserve(struct plain *plain, ins_point *points, size_t 
         return points;
     }
     size_t wanted = *capacity == 0 ? POINTS_FIRST : 4 * *capacity;
-    ins_point *larger = take(plain, wanted * sizeof(*larger), 16);
+    ins_point *larger = plain_take(plain, wanted * sizeof(*larger), 16);
     if (larger != NULL) {
         if (count > 0) {
             memcpy(larger, points, count * sizeof(*larger));
@@ -186,7 +169,7 @@ static bool read_points(struct plain *plain, ins_points_request *request) {
         }
         points[count] = (ins_point){0};
         if (!read_point(plain, count == 0 ? NULL : &points[count - 1], &points[count]) ||
-            !read_next(&plain->cursor, ']', &more)) {
+            !plain_next(&plain->cursor, ']', &more)) {
             return false;
         }
     }
@@ -197,7 +180,7 @@ static bool read_points(struct plain *plain, ins_points_request *request) {
 
 static bool read_body(struct plain *plain, ins_points_request *request) {
     ins_text key;
-    bool good = json_read_byte(&plain->cursor, '{') && read_key(&plain->cursor, &key) &&
+    bool good = json_read_byte(&plain->cursor, '{') && plain_key(&plain->cursor, &key) &&
                 text_is(key, "points") && json_read_byte(&plain->cursor, '[') &&
                 read_points(plain, request) && json_read_byte(&plain->cursor, '}');
     json_read_space(&plain->cursor);

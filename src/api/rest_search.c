@@ -4,9 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/api_private.h"
+#include "api/decode_plain.h"
 
-#define LIMIT_DEFAULT 10u
 #define GROUP_SIZE_DEFAULT 3u
 
 /* nearest to: an array of numbers, or the id of a stored point */
@@ -133,7 +132,7 @@ static void prepare_scroll(struct job *job) {
 static ins_status query_decode(struct job *job, struct json_value body, bool *out_query,
                                bool *out_ranked, ins_error *error) {
     struct json_value query;
-    uint64_t limit = LIMIT_DEFAULT;
+    uint64_t limit = SEARCH_LIMIT_DEFAULT;
     *out_ranked = false;
     ins_status status = query_fields_decode(job, body, error);
     *out_query = status == INS_OK && field_get(body, "query", &query);
@@ -165,11 +164,10 @@ ins_status query_prepare(struct job *job, struct json_value body, ins_error *err
     return INS_OK;
 }
 
-/* `key`: of the vector that the search is by. */
-static ins_status search_start(struct job *job, const struct api_request *request, const char *key,
+static ins_status search_start(struct job *job, const struct api_request *request,
                                search_prepare decode, ins_error *error) {
     struct json_value body;
-    ins_status status = body_parse_search(job, request, key, &body, error);
+    ins_status status = body_parse_search(job, request, &body, error);
     if (status == INS_OK) {
         status = decode(job, body, error);
     }
@@ -179,8 +177,28 @@ static ins_status search_start(struct job *job, const struct api_request *reques
     return status;
 }
 
+/* Only the vector is read beforehand. `key`: where it stands. */
+static ins_status cut_start(struct job *job, const struct api_request *request, const char *key,
+                            search_prepare decode, ins_error *error) {
+    if (decode_plain_search(job, request->body, key)) {
+        job->points = (ins_points_request){0};
+    }
+    return search_start(job, request, decode, error);
+}
+
+/* The usual bodies are read in one pass. `key`: of the vector that the search is by. */
+static ins_status nearest_start(struct job *job, const struct api_request *request, const char *key,
+                                search_prepare decode, job_encode encode, ins_error *error) {
+    if (!decode_plain_search(job, request->body, key)) {
+        return search_start(job, request, decode, error);
+    }
+    job->points.collection = job->params[0];
+    job_start(job, ins_points_query, &job->points, encode);
+    return INS_OK;
+}
+
 ins_status points_query(struct job *job, const struct api_request *request, ins_error *error) {
-    return search_start(job, request, "query", query_prepare, error);
+    return nearest_start(job, request, "query", query_prepare, encode_query, error);
 }
 
 /* vector: an array, or {"name": ..., "vector": [...]} */
@@ -237,7 +255,7 @@ ins_status legacy_search_prepare(struct job *job, struct json_value body, ins_er
 }
 
 ins_status points_search(struct job *job, const struct api_request *request, ins_error *error) {
-    return search_start(job, request, "vector", legacy_search_prepare, error);
+    return nearest_start(job, request, "vector", legacy_search_prepare, encode_hits, error);
 }
 
 /* Recommend and discover in their older form. */
@@ -273,11 +291,11 @@ static ins_status legacy_discover_prepare(struct job *job, struct json_value bod
 }
 
 ins_status points_recommend(struct job *job, const struct api_request *request, ins_error *error) {
-    return search_start(job, request, NULL, legacy_recommend_prepare, error);
+    return search_start(job, request, legacy_recommend_prepare, error);
 }
 
 ins_status points_discover(struct job *job, const struct api_request *request, ins_error *error) {
-    return search_start(job, request, NULL, legacy_discover_prepare, error);
+    return search_start(job, request, legacy_discover_prepare, error);
 }
 
 /* ---- Groups ---- */
@@ -367,17 +385,17 @@ static ins_status recommend_groups_prepare(struct job *job, struct json_value bo
 
 ins_status points_query_groups(struct job *job, const struct api_request *request,
                                ins_error *error) {
-    return search_start(job, request, "query", query_groups_prepare, error);
+    return cut_start(job, request, "query", query_groups_prepare, error);
 }
 
 ins_status points_search_groups(struct job *job, const struct api_request *request,
                                 ins_error *error) {
-    return search_start(job, request, "vector", search_groups_prepare, error);
+    return cut_start(job, request, "vector", search_groups_prepare, error);
 }
 
 ins_status points_recommend_groups(struct job *job, const struct api_request *request,
                                    ins_error *error) {
-    return search_start(job, request, NULL, recommend_groups_prepare, error);
+    return search_start(job, request, recommend_groups_prepare, error);
 }
 
 /* ---- Batches ---- */

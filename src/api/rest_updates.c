@@ -1,5 +1,5 @@
 /* Updates of points: upsert, delete, changes of payloads and vectors, and batches of them. */
-#include "api/api_private.h"
+#include "api/decode_plain.h"
 
 /* For the statistics. */
 static void upsert_count(struct job *job) {

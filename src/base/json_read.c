@@ -50,6 +50,16 @@ bool json_read_byte(struct json_cursor *cursor, char byte) {
     return true;
 }
 
+bool json_read_word(struct json_cursor *cursor, const char *word, size_t size) {
+    const char *at = pass_space(cursor->at, cursor->end);
+    cursor->at = at;
+    if ((size_t)(cursor->end - at) < size || memcmp(at, word, size) != 0) {
+        return false;
+    }
+    cursor->at = at + size;
+    return true;
+}
+
 /* ---- Numbers ------------------------------------------------------------------------------- */
 
 static inline bool is_digit(char byte) {
@@ -500,5 +510,15 @@ bool json_read_object(struct json_cursor *cursor, uint32_t depth_max, ins_text *
     }
     *out = (ins_text){from, (size_t)(end - from)};
     cursor->at = end;
+    return true;
+}
+
+bool json_read_value(struct json_cursor *cursor, uint32_t depth_max) {
+    INS_ASSERT(depth_max <= JSON_DEPTH_LIMIT);
+    const char *next = take_value(pass_space(cursor->at, cursor->end), cursor->end, depth_max);
+    if (next == NULL) {
+        return false;
+    }
+    cursor->at = next;
     return true;
 }

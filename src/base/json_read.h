@@ -23,6 +23,9 @@ struct json_cursor {
 void json_read_space(struct json_cursor *cursor);
 /* Passes white space and then `byte`. */
 bool json_read_byte(struct json_cursor *cursor, char byte);
+/* Passes white space and then `word`, whose last byte the caller's next step delimits. Nothing but
+ * the white space is passed when it is not there. */
+bool json_read_word(struct json_cursor *cursor, const char *word, size_t size);
 /* A string without escapes: what is between its quotes. */
 bool json_read_plain_string(struct json_cursor *cursor, ins_text *out);
 /* A whole number of 64 bits, without sign. */
@@ -32,6 +35,8 @@ bool json_read_unsigned(struct json_cursor *cursor, uint64_t *out);
 bool json_read_floats(struct json_cursor *cursor, float *out, size_t capacity, size_t *out_count);
 /* A whole object nested at most `depth_max` <= JSON_DEPTH_LIMIT levels: its text. */
 bool json_read_object(struct json_cursor *cursor, uint32_t depth_max, ins_text *out);
+/* Passes any value nested at most `depth_max` <= JSON_DEPTH_LIMIT levels. */
+bool json_read_value(struct json_cursor *cursor, uint32_t depth_max);
 
 bool json_utf8_valid(const char *text, size_t size);
 
