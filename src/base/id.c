@@ -2,21 +2,14 @@
 
 #include <string.h>
 
-static const char hex_digits[] = "0123456789abcdef";
+#include "base/digits.h"
 
-/* Every hit of an answer has an id, so this is no place for printf. */
-static size_t format_number(uint64_t number, char *out) {
-    char reversed[20];
-    size_t size = 0;
-    do {
-        reversed[size++] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number != 0);
-    for (size_t i = 0; i < size; i++) {
-        out[i] = reversed[size - 1 - i];
-    }
-    return size;
-}
+const char digits_pairs[201] =
+    "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+    "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+    "8081828384858687888990919293949596979899";
+
+static const char hex_digits[] = "0123456789abcdef";
 
 static char *format_bytes(uint64_t word, int first, int last, char *out) {
     for (int byte = first; byte <= last; byte++) {
@@ -42,7 +35,7 @@ static size_t format_uuid(const ins_id *id, char *out) {
 }
 
 size_t id_format(const ins_id *id, char out[static ID_TEXT_MAX]) {
-    size_t size = id->is_uuid ? format_uuid(id, out) : format_number(id->low, out);
+    size_t size = id->is_uuid ? format_uuid(id, out) : (size_t)(digits_put(id->low, out) - out);
     out[size] = 0;
     return size;
 }

@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/digits.h"
 #include "base/id.h"
 
 #define WRITER_BYTES_MIN 256u
+#define PLAIN_TEXT_MAX 64u
 
 void json_write_init(struct json_writer *writer, size_t max, void *context,
                      void *(*grow)(void *context, void *old, size_t old_capacity,
@@ -49,43 +51,66 @@ void json_write_raw(struct json_writer *writer, const char *data, size_t size) {
     }
 }
 
-static void put_comma(struct json_writer *writer) {
+/* Room for `size` bytes and the comma that the next value needs, which is written: where the value
+ * goes; NULL when there is none. */
+static inline char *value_begin(struct json_writer *writer, size_t size) {
+    if (!reserve(writer, size + writer->comma)) {
+        return NULL;
+    }
+    char *at = writer->data + writer->size;
     if (writer->comma) {
-        json_write_raw(writer, ",", 1);
+        *at++ = ',';
+    }
+    return at;
+}
+
+/* The value, or a part of it, ends before `end`. */
+static inline void value_end(struct json_writer *writer, const char *end, bool comma) {
+    writer->size = (size_t)(end - writer->data);
+    writer->comma = comma;
+}
+
+static inline void put_value(struct json_writer *writer, const char *data, size_t size) {
+    char *at = value_begin(writer, size);
+    if (at != NULL) {
+        if (size != 0) {
+            memcpy(at, data, size);
+        }
+        value_end(writer, at + size, true);
     }
 }
 
-static void put_value(struct json_writer *writer, const char *data, size_t size) {
-    put_comma(writer);
-    json_write_raw(writer, data, size);
-    writer->comma = true;
+static inline void open_level(struct json_writer *writer, char bracket) {
+    char *at = value_begin(writer, 1);
+    if (at != NULL) {
+        *at = bracket;
+        value_end(writer, at + 1, false);
+    }
 }
 
-static void open_level(struct json_writer *writer, const char *bracket) {
-    put_comma(writer);
-    json_write_raw(writer, bracket, 1);
+static inline void close_level(struct json_writer *writer, char bracket) {
     writer->comma = false;
-}
-
-static void close_level(struct json_writer *writer, const char *bracket) {
-    json_write_raw(writer, bracket, 1);
-    writer->comma = true;
+    char *at = value_begin(writer, 1);
+    if (at != NULL) {
+        *at = bracket;
+        value_end(writer, at + 1, true);
+    }
 }
 
 void json_write_begin_object(struct json_writer *writer) {
-    open_level(writer, "{");
+    open_level(writer, '{');
 }
 
 void json_write_end_object(struct json_writer *writer) {
-    close_level(writer, "}");
+    close_level(writer, '}');
 }
 
 void json_write_begin_array(struct json_writer *writer) {
-    open_level(writer, "[");
+    open_level(writer, '[');
 }
 
 void json_write_end_array(struct json_writer *writer) {
-    close_level(writer, "]");
+    close_level(writer, ']');
 }
 
 /* What a byte must be written as: 0 as it is, 'u' as \u00XX, else behind a backslash. */
@@ -115,8 +140,30 @@ static void put_escape(struct json_writer *writer, unsigned char byte, char esca
     json_write_raw(writer, text, escape == 'u' ? 6 : 2);
 }
 
+/* Texts are mostly short and plain: those are copied byte by byte, with one look at each. */
+static bool put_plain(struct json_writer *writer, ins_text text) {
+    char *at = text.size > PLAIN_TEXT_MAX ? NULL : value_begin(writer, text.size + 2);
+    if (at == NULL) {
+        return false;
+    }
+    *at++ = '"';
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned char byte = (unsigned char)text.data[i];
+        if (byte < 0x20 || byte == '"' || byte == '\\') {
+            return false;
+        }
+        at[i] = (char)byte;
+    }
+    at[text.size] = '"';
+    value_end(writer, at + text.size + 1, true);
+    return true;
+}
+
 static void put_quoted(struct json_writer *writer, ins_text text) {
-    json_write_raw(writer, "\"", 1);
+    if (put_plain(writer, text)) {
+        return;
+    }
+    put_value(writer, "\"", 1);
     size_t from = 0;
     for (size_t i = 0; i < text.size; i++) {
         unsigned char byte = (unsigned char)text.data[i];
@@ -133,28 +180,18 @@ static void put_quoted(struct json_writer *writer, ins_text text) {
     json_write_raw(writer, "\"", 1);
 }
 
-/* Each hit of an answer has some keys, so this asks for room once. */
-void json_write_key(struct json_writer *writer, const char *key) {
-    size_t size = strlen(key);
-    bool comma = writer->comma;
-    writer->comma = false;
-    if (!reserve(writer, size + 3 + comma)) {
-        return;
+void json_write_key_sized(struct json_writer *writer, const char *key, size_t size) {
+    char *at = value_begin(writer, size + 3);
+    if (at != NULL) {
+        *at++ = '"';
+        memcpy(at, key, size); /* NOLINT(bugprone-not-null-terminated-result): the text goes on */
+        at += size;
+        memcpy(at, "\":", 2); /* NOLINT(bugprone-not-null-terminated-result) */
+        value_end(writer, at + 2, false);
     }
-    char *at = writer->data + writer->size;
-    if (comma) {
-        *at++ = ',';
-    }
-    *at++ = '"';
-    memcpy(at, key, size); /* NOLINT(bugprone-not-null-terminated-result): the text goes on */
-    at += size;
-    *at++ = '"';
-    *at++ = ':';
-    writer->size += size + 3 + comma;
 }
 
 void json_write_key_text(struct json_writer *writer, ins_text key) {
-    put_comma(writer);
     put_quoted(writer, key);
     json_write_raw(writer, ":", 1);
     writer->comma = false;
@@ -169,13 +206,9 @@ void json_write_bool(struct json_writer *writer, bool value) {
 }
 
 void json_write_u64(struct json_writer *writer, uint64_t value) {
-    char text[20];
-    size_t at = sizeof(text);
-    do {
-        text[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
-    put_value(writer, text + at, sizeof(text) - at);
+    char text[DIGITS_TEXT_MAX];
+    const char *begin = digits_before(value, text + sizeof(text));
+    put_value(writer, begin, (size_t)(text + sizeof(text) - begin));
 }
 
 void json_write_i64(struct json_writer *writer, int64_t value) {
@@ -199,9 +232,7 @@ void json_write_double(struct json_writer *writer, double value) {
 }
 
 void json_write_text(struct json_writer *writer, ins_text text) {
-    put_comma(writer);
     put_quoted(writer, text);
-    writer->comma = true;
 }
 
 void json_write_string(struct json_writer *writer, const char *text) {

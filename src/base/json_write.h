@@ -24,8 +24,11 @@ void json_write_begin_object(struct json_writer *writer);
 void json_write_end_object(struct json_writer *writer);
 void json_write_begin_array(struct json_writer *writer);
 void json_write_end_array(struct json_writer *writer);
-void json_write_key(struct json_writer *writer,
-                    const char *key); /* plain ASCII, no escapes needed */
+void json_write_key_sized(struct json_writer *writer, const char *key, size_t size);
+/* Plain ASCII that needs no escapes. Inline, so that the length of a literal is known. */
+static inline void json_write_key(struct json_writer *writer, const char *key) {
+    json_write_key_sized(writer, key, __builtin_strlen(key));
+}
 void json_write_key_text(struct json_writer *writer, ins_text key); /* escapes */
 void json_write_null(struct json_writer *writer);
 void json_write_bool(struct json_writer *writer, bool value);

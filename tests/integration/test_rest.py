@@ -577,6 +577,60 @@ class RestTest(unittest.TestCase):
         scored = sorted((score(p["vector"]), p["id"]) for p in points)
         return [(i, s if distance == "Euclid" else -s) for s, i in scored]
 
+    def test_plain_searches(self):
+        """Goal: the usual search, read in one pass, answers and fails as the same body that must be
+        parsed. Method: each body as it is and with a member that nobody knows, before and behind."""
+        self.client.ok("PUT", self.path, {"vectors": {"size": 16, "distance": "Cosine"}})
+        self.upsert([{"id": i, "vector": wave(i, 16), "payload": {
+            "g": i % 3, "t": ["x", "y\u00e4", 'q"'][i % 3], "b": i % 2 == 0}} for i in range(60)])
+        vector = json.dumps(wave(10**6, 16))
+        must = '"filter":{"must":[%s]}'
+        match = '{"key":"%s","match":{"value":%s}}'
+        nulls = ('"params":null,"score_threshold":null,"shard_key":null,"prefetch":null,"using":null,'
+                 '"lookup_from":null,"offset":null,"with_payload":null,"with_vector":null,"filter":null')
+        rests = ["", '"limit":3', '"limit" : 3 , "offset":2', '"with_payload":true', '"with_vector":true,"limit":1',
+                 '"with_vectors":true,"limit":1', '"with_payload":false,"with_vector":false', nulls, '"limit":null',
+                 must % match % ("g", "1"), must % match % ("t", '"x"'), must % match % ("t", '"y\u00e4"'),
+                 must % match % ("t", '"y\\u00e4"'), must % match % ("t", '"q\\""'), must % match % ("b", "true"),
+                 must % match % ("g", "-1"), must % match % ("g", "1.5"), must % match % ("g", "null"),
+                 must % (match % ("g", "1") + "," + match % ("b", "false")), must % "", must % ",".join([match % ("g", "1")] * 6),
+                 must % '{"key":"g","range":null,"match":{"value":2},"is_empty":null}', must % '{"key":"g","range":{"gte":1}}',
+                 must % '{"match":{"value":1},"key":"g"}', must % '{"key":"g","key":"b","match":{"value":1}}',
+                 must % '{"key":"g"}', must % '{"key":null,"match":{"value":1}}', must % '{"key":"g","match":{"any":[1,2]}}',
+                 '"filter":{"must":[%s],"should":null,"must_not":null}' % (match % ("g", "1")),
+                 '"filter":{"must":[%s],"must":[]}' % (match % ("g", "1")), '"filter":{"must":%s}' % (match % ("g", "1")),
+                 '"filter":{"must_not":[%s]}' % (match % ("g", "1")), '"filter":{}', '"filter":[]', '"limit":0', '"limit":-1',
+                 '"limit":3,"limit":4', '"limit":"3"', '"limit":10.0', '"offset":-1', '"with_payload":["g"]', '"with_payload":1',
+                 '"with_vector":[]', '"params":{"exact":true}', '"score_threshold":0.1', '"query":[1]', '"vector":[1]', '"limit":tru',
+                 '"limi\\u0074":2', '"with_payload":true,"with_vectors":true,"with_vector":false', '"limit":99999999999999999999']
+        forms = [("query", ["%s", '{"nearest":%s}', '{"nearest":%s,"mmr":null}', " %s "]), ("search", ["%s"])]
+        for route, queries in forms:
+            key = "query" if route == "query" else "vector"
+            for query in queries:
+                for rest in rests:
+                    named = '"%s":%s' % (key, query % vector)
+                    members = [[named, rest] if rest else [named], [rest, named] if rest else [named]]
+                    for order in members + [['"limit":2', *members[1]]]:
+                        body = ",".join(order)
+                        got = [self.client.call("POST", f"{self.path}/points/{route}", text.encode())[:2] for text in
+                               ("{%s}" % body, '{"unknown":1,%s}' % body, '{%s,"unknown":{"a":[1]}}' % body)]
+                        for code, data in got:
+                            data.pop("time")
+                            if code != 200 and "column" in data["status"]["error"]:
+                                data.pop("status")
+                        self.assertEqual(got[0], got[1], body)
+                        self.assertEqual(got[0], got[2], body)
+        for bad in ("[]", "[1,2]", "null", '{"nearest":[]}', '"x"', "[1,]", '["a"]', "[1e99]", "{}", '{"nearest":1,"a":2}'):
+            for path in (f"{self.path}/points/query", f"{self.path}/points/search"):
+                key = "query" if path.endswith("query") else "vector"
+                got = [self.client.call("POST", path, text)[:2] for text in (
+                    '{"%s":%s,"limit":1}' % (key, bad), '{"%s":%s,"limit":1,"unknown":1}' % (key, bad))]
+                self.assertEqual(got[0][0], got[1][0], bad)
+                if got[0][0] != 200 and "column" not in got[0][1]["status"]["error"]:
+                    self.assertEqual(got[0][1]["status"], got[1][1]["status"], bad)
+        for text in ('{"query":%s}x', '{"query":%s,}', '{"query":%s', '{"query":%s "limit":1}', '\xff{"query":%s}'):
+            self.client.error(400, "POST", f"{self.path}/points/query", (text % vector).encode("latin-1"))
+
     def test_search(self):
         """Goal: exact neighbours and scores under each distance. Method: against a reference, by
         vector and by id, with offset, threshold, filter; the legacy form alike."""

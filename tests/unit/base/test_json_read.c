@@ -16,6 +16,7 @@
 
 #include "base/hash.h"
 #include "base/json_check.h"
+#include "base/json_decimal.h"
 #include "base/json_read.h"
 
 #define DEPTH_MAX 16u
@@ -129,6 +130,13 @@ static void test_floats(void **state) {
     }
     assert_true(parsed > 10000);
     assert_true(read >= parsed - parsed / 20);
+}
+
+/* The same where the machine has no wide instructions. */
+static void test_floats_narrow(void **state) {
+    json_floats_narrow(true);
+    test_floats(state);
+    json_floats_narrow(false);
 }
 
 /* Goal: numbers that are none, or beyond the range, are refused. */
@@ -285,6 +293,33 @@ static void test_strings(void **state) {
     }
 }
 
+static void test_words(void **state) {
+    (void)state;
+    struct json_cursor cursor = cursor_of(" true,nul", 9);
+    assert_false(json_read_word(&cursor, "false", 5));
+    assert_true(json_read_word(&cursor, "true", 4));
+    assert_true(json_read_byte(&cursor, ','));
+    assert_false(json_read_word(&cursor, "null", 4));
+    assert_true(json_read_word(&cursor, "nul", 3));
+    assert_false(json_read_word(&cursor, "x", 1));
+}
+
+static void test_values(void **state) {
+    (void)state;
+    static const char text[] = " {\"a\":[1,2]} , \"x\\n\" ,-1.5e3,null,[[],[]]";
+    struct json_cursor cursor = cursor_of(text, sizeof(text) - 1);
+    for (int i = 0; i < 5; i++) {
+        assert_true(json_read_value(&cursor, 2));
+        assert_int_equal(json_read_byte(&cursor, ','), i < 4);
+    }
+    assert_true(cursor.at == cursor.end);
+    static const char *const bad[] = {"", " ", "x", "[[1]]", "{\"a\":}", "\"a", "tru", "]"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        cursor = cursor_of(bad[i], strlen(bad[i]));
+        assert_false(json_read_value(&cursor, 1));
+    }
+}
+
 static void test_utf8(void **state) {
     (void)state;
     assert_true(json_utf8_valid("", 0));
@@ -295,10 +330,12 @@ static void test_utf8(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_floats),   cmocka_unit_test(test_bad_numbers),
-        cmocka_unit_test(test_capacity), cmocka_unit_test(test_unsigned),
-        cmocka_unit_test(test_objects),  cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_strings),  cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_floats),      cmocka_unit_test(test_floats_narrow),
+        cmocka_unit_test(test_words),       cmocka_unit_test(test_values),
+        cmocka_unit_test(test_bad_numbers), cmocka_unit_test(test_capacity),
+        cmocka_unit_test(test_unsigned),    cmocka_unit_test(test_objects),
+        cmocka_unit_test(test_depth),       cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_utf8),
     };
     parser = json_parser_create(TEXT_MAX, DEPTH_MAX);
     int failed = parser == NULL ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
