@@ -414,6 +414,7 @@ void slow_look(struct job *job, unsigned http, uint64_t took_ns, uint64_t now_ns
 
 /* What a read did (explain.c). Member `explain` of its body; the engine is asked in any case, for
  * the slow log. */
+bool explain_attach(struct job *job); /* false: no memory */
 ins_status explain_decode(struct job *job, struct json_value body, ins_error *error);
 /* job->call.explain as an object, with at most so many places. */
 void explain_write(const struct job *job, uint64_t places, struct json_writer *writer);

@@ -20,7 +20,7 @@ enum member {
     MEMBER_WITH_VECTORS,
     MEMBER_FILTER,
     MEMBER_NULL_FIRST, /* from here on only null is usual */
-    MEMBER_NULL_LAST = MEMBER_NULL_FIRST + 5,
+    MEMBER_NULL_LAST = MEMBER_NULL_FIRST + 6,
     MEMBER_COUNT
 };
 
@@ -38,6 +38,7 @@ static const ins_text names[MEMBER_COUNT] = {
     {"prefetch", 8},
     {"using", 5},
     {"lookup_from", 11},
+    {"explain", 7},
 };
 
 struct search_body {
@@ -307,7 +308,7 @@ bool decode_plain_search(struct job *job, ins_text text, const char *vector_key)
     }
     json_read_space(cursor);
     if (cursor->at != cursor->end || body.read.vector == NULL || body.read.limit == 0 ||
-        !rest_is_utf8(&body, text)) {
+        !rest_is_utf8(&body, text) || !explain_attach(job)) {
         return false;
     }
     job->points = body.read;

@@ -4,6 +4,14 @@
 
 #include "api/api_private.h"
 
+bool explain_attach(struct job *job) {
+    job->call.explain = job_alloc(job, sizeof(*job->call.explain));
+    if (job->call.explain != NULL) {
+        memset(job->call.explain, 0, offsetof(ins_explain, places)); /* as far as it must be */
+    }
+    return job->call.explain != NULL;
+}
+
 ins_status explain_decode(struct job *job, struct json_value body, ins_error *error) {
     bool wanted = false;
     ins_status status = field_bool(body, "explain", &wanted, error);
@@ -11,12 +19,7 @@ ins_status explain_decode(struct job *job, struct json_value body, ins_error *er
         return status;
     }
     job->shows_explain = wanted;
-    job->call.explain = job_alloc(job, sizeof(*job->call.explain));
-    if (job->call.explain == NULL) {
-        return job_no_memory(error);
-    }
-    memset(job->call.explain, 0, offsetof(ins_explain, places)); /* as far as it must be */
-    return INS_OK;
+    return explain_attach(job) ? INS_OK : job_no_memory(error);
 }
 
 static const char *look_name(enum ins_look look) {

@@ -587,7 +587,7 @@ class RestTest(unittest.TestCase):
         must = '"filter":{"must":[%s]}'
         match = '{"key":"%s","match":{"value":%s}}'
         nulls = ('"params":null,"score_threshold":null,"shard_key":null,"prefetch":null,"using":null,'
-                 '"lookup_from":null,"offset":null,"with_payload":null,"with_vector":null,"filter":null')
+                 '"lookup_from":null,"explain":null,"offset":null,"with_payload":null,"with_vector":null,"filter":null')
         rests = ["", '"limit":3', '"limit" : 3 , "offset":2', '"with_payload":true', '"with_vector":true,"limit":1',
                  '"with_vectors":true,"limit":1', '"with_payload":false,"with_vector":false', nulls, '"limit":null',
                  must % match % ("g", "1"), must % match % ("t", '"x"'), must % match % ("t", '"y\u00e4"'),
