@@ -87,6 +87,7 @@ ins_status ins_db_open(const ins_options *options, const ins_runtime *runtime, i
         return ins_fail(error, INS_FULL, "no memory");
     }
     slices_init(&db->slices);
+    points_burst_init(&db->burst);
     db->options = *options;
     db->runtime = runtime;
     ins_status status = open_memory(db, error);

@@ -4,6 +4,7 @@
 #define INS_ENGINE_ENGINE_PRIVATE_H
 
 #include "engine/catalog.h"
+#include "engine/points_burst.h"
 #include "engine/room.h"
 #include "engine/slices.h"
 #include "engine/tidy.h"
@@ -81,6 +82,7 @@ struct ins_db {
     struct tidy tidy;
     struct room room;
     struct slices slices;
+    struct points_burst burst;
     struct operation *flush_waiters; /* ins_flush calls */
     bool flush_wanted;
     bool log_garbage; /* log files of earlier openings may hold nothing that is wanted */

@@ -36,9 +36,9 @@ void ins_stats_read(ins_db *db, const void *stats_request, ins_call *call) {
     call_end(db, call, INS_OK, NULL);
 }
 
-void *operation_create(struct ins_db *db, ins_call *call, size_t size,
-                       ins_status (*step)(struct operation *, ins_error *),
-                       void (*close)(struct operation *), bool is_read) {
+static void *create(struct ins_db *db, ins_call *call, size_t size,
+                    ins_status (*step)(struct operation *, ins_error *),
+                    void (*close)(struct operation *), bool is_read) {
     call->owner = NULL;
     ins_error error;
     if (db->stopping) {
@@ -73,6 +73,21 @@ void *operation_create(struct ins_db *db, ins_call *call, size_t size,
     }
     db->operations++;
     return operation;
+}
+
+void *operation_create(struct ins_db *db, ins_call *call, size_t size,
+                       ins_status (*step)(struct operation *, ins_error *),
+                       void (*close)(struct operation *), bool is_read) {
+    if (!is_read) {
+        points_burst_run(db);
+    }
+    return create(db, call, size, step, close, is_read);
+}
+
+void *operation_create_joining(struct ins_db *db, ins_call *call, size_t size,
+                               ins_status (*step)(struct operation *, ins_error *),
+                               void (*close)(struct operation *)) {
+    return create(db, call, size, step, close, false);
 }
 
 static void detached_done(ins_call *call) {

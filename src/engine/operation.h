@@ -35,6 +35,10 @@ struct operation {
 void *operation_create(struct ins_db *db, ins_call *call, size_t size,
                        ins_status (*step)(struct operation *, ins_error *),
                        void (*close)(struct operation *), bool is_read);
+/* The same of a write that may join those that stand in the burst: they stay there. */
+void *operation_create_joining(struct ins_db *db, ins_call *call, size_t size,
+                               ins_status (*step)(struct operation *, ins_error *),
+                               void (*close)(struct operation *));
 /* Runs steps until the operation waits or ends. It may be gone afterwards. */
 void operation_run(struct operation *operation);
 /* Answers the call now, with what it holds; the operation goes on with `own`, a call inside itself,

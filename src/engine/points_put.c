@@ -66,18 +66,28 @@ static ins_status put_point(struct points_write *self, const struct target *targ
                             : status;
 }
 
+/* Where the id is now, or NULL. Mostly at home: then nothing is looked up. */
+static struct island *old_of(const struct points_write *self, const struct target *target,
+                             struct island *home) {
+    if (self->scope->directory == NULL) {
+        return self->scope->common;
+    }
+    return home != NULL && target->candidate == home->incarnation
+               ? home
+               : islands_find_undropped(&self->write.operation.db->islands, target->candidate);
+}
+
 /* The rows of one id: the point in its home, and what a move needs. */
 static ins_status put_target(struct points_write *self, const struct target *target,
                              ins_error *error) {
-    struct ins_db *db = self->write.operation.db;
     struct scope *scope = self->scope;
     struct island *home = NULL;
     ins_status status = INS_OK;
-    struct island *old = scope->directory == NULL
-                             ? scope->common
-                             : islands_find_undropped(&db->islands, target->candidate);
     if (target->fate == TARGET_PUT) {
         status = home_of(self, target, &home, error);
+    }
+    struct island *old = old_of(self, target, home);
+    if (target->fate == TARGET_PUT) {
         if (status == INS_OK && target->patch && home != old) {
             return ins_fail_retry(error, INS_EXHAUSTED, 1,
                                   "the point's tenant was dropped meanwhile; try again");

@@ -263,7 +263,9 @@ static ins_status ask_one(struct points_write *self, struct target *target, ins_
 static ins_status ask_directory(struct points_write *self, ins_error *error) {
     ins_status result = INS_OK;
     struct home last = {0};
-    prefetch_rows(self);
+    if (!self->joined) {
+        prefetch_rows(self);
+    }
     for (size_t i = 0; i < self->target_count; i++) {
         struct target *target = &self->targets[i];
         if (target->located || known_at_home(self, home_of_target(self, target, &last), target)) {
@@ -359,12 +361,25 @@ static void end_resolving(struct points_write *self) {
     }
 }
 
+/* True: it stands in the burst, and goes on from there. */
+static bool join(struct points_write *self) {
+    self->may_join = false;
+    self->joined = self->target_count == 1 && !points_need_old(self) && points_burst_add(self);
+    if (!self->joined) {
+        points_burst_run(self->write.operation.db); /* those that came before */
+    }
+    return self->joined;
+}
+
 static ins_status points_write_step(struct operation *operation, ins_error *error) {
     struct points_write *self = points_write_of(operation);
     if (self->write.settle_lsn != 0) {
         return write_settle(&self->write, error);
     }
     ins_status status = self->validated ? INS_OK : validate(self, error);
+    if (status == INS_OK && self->may_join && join(self)) {
+        return INS_AGAIN;
+    }
     if (status == INS_OK) {
         status = room_enter(operation, &self->write.room, points_cost(self), error);
     }
@@ -386,9 +401,16 @@ static ins_status points_write_step(struct operation *operation, ins_error *erro
 
 void points_write_start(ins_db *db, enum points_kind kind, const ins_points_request *request,
                         const struct points_context *context, ins_call *call) {
+    bool alone = context->ticket == 0 && context->ordered == NULL && context->intent == NULL &&
+                 context->drop_count == 0;
+    bool may_join = kind == POINTS_UPSERT && request->point_count == 1 && alone;
     struct points_write *self =
-        operation_create(db, call, sizeof(*self), points_write_step, points_write_close, false);
+        may_join ? operation_create_joining(db, call, sizeof(*self), points_write_step,
+                                            points_write_close)
+                 : operation_create(db, call, sizeof(*self), points_write_step, points_write_close,
+                                    false);
     if (self != NULL) {
+        self->may_join = may_join;
         self->request = request;
         self->kind = kind;
         self->context = *context;

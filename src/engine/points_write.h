@@ -46,6 +46,8 @@ struct points_write {
     size_t dropped_count;
     struct reader directory; /* open while this write waits for bytes of the id directory */
     bool validated;
+    bool may_join; /* others in a burst */
+    bool joined;   /* its look-ups were begun there */
     /* Writes that look at the old points. */
     struct reader reader;
     struct target **by_island; /* [target_count], those of one island together */

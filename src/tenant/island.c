@@ -213,6 +213,38 @@ struct island *islands_find_newest(const struct islands *islands, const struct s
     return find_tenant(islands, scope, tenant, false);
 }
 
+void islands_prefetch_bucket(const struct islands *islands, const struct scope *scope,
+                             ins_text tenant) {
+    table_prefetch(&islands->by_name, name_hash(scope, tenant));
+}
+
+static void prefetch_both_lines(const struct table_node *node) {
+    const struct island *island = island_of_name(node);
+    __builtin_prefetch(island);
+    __builtin_prefetch(&island->mem);
+}
+
+void islands_prefetch_island(const struct islands *islands, const struct scope *scope,
+                             ins_text tenant) {
+    const struct table_node *node = table_first(&islands->by_name, name_hash(scope, tenant));
+    if (node != NULL) {
+        prefetch_both_lines(node);
+    }
+}
+
+/* Or, when the first is another's, for the second island. */
+void islands_prefetch_name(const struct islands *islands, const struct scope *scope,
+                           ins_text tenant) {
+    uint64_t hash = name_hash(scope, tenant);
+    const struct table_node *node = table_first(&islands->by_name, hash);
+    if (node != NULL && node->hash == hash) {
+        const struct island *island = island_of_name(node);
+        __builtin_prefetch(island->name);
+    } else if (node != NULL && node->next != NULL) {
+        prefetch_both_lines(node->next);
+    }
+}
+
 static void island_free(struct islands *islands, struct island *island) {
     if (island->run_capacity > 0) {
         arena_free(islands->arena, INS_MEM_CATALOG, island->runs,

@@ -164,6 +164,14 @@ struct island *islands_find_tenant(const struct islands *islands, const struct s
 /* As writers see it: its new one, or NULL. */
 struct island *islands_find_newest(const struct islands *islands, const struct scope *scope,
                                    ins_text tenant);
+/* What that begins with, asked for in steps, each when the one before has had time: the bucket, the
+ * first island there, its name. */
+void islands_prefetch_bucket(const struct islands *islands, const struct scope *scope,
+                             ins_text tenant);
+void islands_prefetch_island(const struct islands *islands, const struct scope *scope,
+                             ins_text tenant);
+void islands_prefetch_name(const struct islands *islands, const struct scope *scope,
+                           ins_text tenant);
 /* The same by incarnation. */
 static inline struct island *islands_find_undropped(const struct islands *islands,
                                                     uint64_t incarnation);

@@ -253,3 +253,19 @@ void memtable_prefetch_row(const struct island_mem *mem, const ins_id *id) {
         table_prefetch_first(&mem->generation->rows, row_hash(mem->incarnation, id));
     }
 }
+
+void memtable_prefetch_island(const struct generation *generation, const struct island_mem *mem,
+                              uint64_t incarnation, const ins_id *id) {
+    table_prefetch(&generation->rows, row_hash(incarnation, id));
+    if (mem != NULL) {
+        __builtin_prefetch(mem);
+        __builtin_prefetch(&mem->block_at);
+    }
+}
+
+void memtable_prefetch_end(const struct island_mem *mem) {
+    if (mem != NULL) {
+        __builtin_prefetch(mem->last, 1);
+        __builtin_prefetch(mem->block_at, 1);
+    }
+}
