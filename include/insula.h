@@ -252,16 +252,17 @@ typedef struct ins_selector { /* which payload fields an answer carries */
 
 typedef struct ins_vector { /* a named vector of a point */
     ins_text name;
-    const float *values; /* [dim] */
+    const float *values; /* [dim], or [rows][dim] */
     uint32_t dim;
+    uint32_t rows; /* above 0: a multivector's, of so many rows */
 } ins_vector;
 
 /* A point may lack any of its collection's vectors: it is then not found by a search in that
  * vector, but by everything else. */
 typedef struct ins_point {
     ins_id id;
-    const float *vector; /* the unnamed vector, [dim]; NULL = none (answers: not asked for) */
-    uint32_t dim;
+    const float *vector;       /* the unnamed vector, [dim]; NULL = none (answers: not asked for) */
+    uint32_t dim, rows;        /* rows: as ins_vector has them */
     const ins_vector *vectors; /* the named ones; name "" is the unnamed one's as well */
     uint32_t vector_count;
     ins_text payload;               /* a JSON object as text; absent = none */
@@ -385,6 +386,10 @@ typedef struct ins_vector_params {
     ins_distance distance;
     ins_datatype datatype;
     ins_text settings; /* JSON object: kept and returned; or absent */
+    /* A point's value is one row of `dim` numbers or more. Its similarity to a query, of rows as
+     * well, is the sum over the query's rows of the best over the point's (max_sim). A plain vector
+     * counts as one row. */
+    bool multi;
 } ins_vector_params;
 
 typedef struct ins_collection_info {
@@ -583,15 +588,15 @@ typedef struct ins_points_request {
     const ins_filter *filter; /* NULL = all; of a delete or a change: by ids */
     /* scroll, query, get */
     ins_id start;         /* scroll: first id */
-    const float *vector;  /* query: [dim], or */
+    const float *vector;  /* query: [dim], or [rows][dim] near a multivector, or */
     ins_text vector_name; /* query: which vector is searched; absent or "" = the unnamed one */
     ins_id query_id;
     ins_selector payload;
     const ins_text *vector_names; /* answers carry these [vector_name_count]; NULL = all */
     size_t vector_name_count;
     uint32_t limit;
-    uint32_t offset; /* query */
-    uint32_t dim;
+    uint32_t offset;    /* query */
+    uint32_t dim, rows; /* of `vector`, as ins_vector has them */
     float score_threshold;
     ins_update_mode update_mode; /* upsert */
     bool has_start;              /* scroll */
@@ -611,7 +616,8 @@ typedef struct ins_points_request {
 
 typedef enum ins_rank_kind {
     INS_RANK_NEAREST,  /* to positive[0] */
-    INS_RANK_AVERAGE,  /* to the mean of positive, moved away from the mean of negative */
+    INS_RANK_AVERAGE,  /* to the mean of positive, moved away from the mean of negative; of
+                          multivectors: to all rows of positive and those of negative turned round */
     INS_RANK_BEST,     /* by the best of the positive, or of the negative where that is nearer */
     INS_RANK_SUM,      /* by the sum over positive less the sum over negative */
     INS_RANK_DISCOVER, /* by pairs (positive[i], negative[i]), then by nearness to target */
@@ -625,8 +631,8 @@ typedef enum ins_rank_kind {
 typedef struct ins_example { /* a vector, or the stored one of a point, which is left out then */
     bool by_id;
     ins_id id;
-    const float *vector; /* [dim] */
-    uint32_t dim;
+    const float *vector; /* [dim], or [rows][dim] as ins_vector has them */
+    uint32_t dim, rows;
 } ins_example;
 
 typedef struct ins_number {

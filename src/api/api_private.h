@@ -271,9 +271,16 @@ ins_status field_number(struct json_value object, const char *key, const char *n
 ins_status decode_id(struct json_value value, const char *name, ins_id *out_id, ins_error *error);
 ins_status decode_ids(struct job *job, struct json_value array, const char *name,
                       const ins_id **out_ids, size_t *out_count, ins_error *error);
-/* A dense vector, 64-byte aligned; never NULL, also when empty. */
+/* A dense vector, or an array of such: a multivector. */
+struct decoded_vector {
+    const float *values; /* 64-byte aligned; never NULL, also when empty */
+    uint32_t dim, rows;  /* rows 0: a dense vector; else each has `dim` numbers */
+};
 ins_status decode_vector(struct job *job, struct json_value array, const char *name,
-                         const float **out_vector, uint32_t *out_dim, ins_error *error);
+                         struct decoded_vector *out, ins_error *error);
+/* The same, as what the nearest points are searched to: into job->points. */
+ins_status decode_query_vector(struct job *job, struct json_value array, const char *name,
+                               ins_error *error);
 ins_status decode_texts(struct job *job, struct json_value array, const char *name,
                         const ins_text **out_texts, size_t *out_count, ins_error *error);
 /* Member `filter` of a body; NULL when it is absent. */

@@ -195,7 +195,6 @@ ins_status decode_ids(struct job *job, struct json_value array, const char *name
     return INS_OK;
 }
 
-/* The element at `index` is not a number: an array there means many vectors in one. */
 static ins_status vector_element_error(struct json_value array, size_t index, const char *name,
                                        ins_error *error) {
     struct json_iterator iterator = json_begin(array);
@@ -203,17 +202,88 @@ static ins_status vector_element_error(struct json_value array, size_t index, co
     for (size_t i = 0; i <= index && json_next(&iterator, &value); i++) {
     }
     char element[NAME_MAX_SHOWN + 32];
-    if (json_type_of(value) == JSON_ARRAY) {
-        (void)snprintf(element, sizeof(element), "%.*s (multivector)", NAME_MAX_SHOWN, name);
-        return unsupported_error(error, element);
-    }
     (void)snprintf(element, sizeof(element), "%.*s[%zu]", NAME_MAX_SHOWN, name, index);
     return type_error(error, element, "a number", value);
 }
 
+/* The numbers of an array, which has `count`, into `out`. */
+static ins_status numbers_decode(struct json_value array, const char *name, size_t count,
+                                 float *out, ins_error *error) {
+    size_t got = 0;
+    if (!json_floats(array, out, count, &got)) {
+        return vector_element_error(array, got, name, error);
+    }
+    INS_ASSERT(got == count);
+    for (size_t i = 0; i < count; i++) {
+        if (!isfinite(out[i])) {
+            return ins_fail(error, INS_INVALID,
+                            "Wrong input: %.*s[%zu] is beyond the range of 32-bit floats",
+                            NAME_MAX_SHOWN, name, i);
+        }
+    }
+    return INS_OK;
+}
+
+/* One row of a multivector: an array as long as the first one. */
+static ins_status row_check(struct json_value row, const char *name, size_t index, size_t dim,
+                            ins_error *error) {
+    if (json_type_of(row) != JSON_ARRAY) {
+        char element[NAME_MAX_SHOWN + 32];
+        (void)snprintf(element, sizeof(element), "%.*s[%zu]", NAME_MAX_SHOWN, name, index);
+        return type_error(error, element, "an array of numbers, as the first of the multivector",
+                          row);
+    }
+    size_t count = json_count(row);
+    if (count == 0) {
+        return ins_fail(error, INS_INVALID,
+                        "Wrong input: %.*s[%zu] is empty: all vectors of a multivector must be "
+                        "non-empty",
+                        NAME_MAX_SHOWN, name, index);
+    }
+    return count == dim ? INS_OK
+                        : ins_fail(error, INS_INVALID,
+                                   "Vector dimension error: %.*s[%zu] has %zu numbers, %.*s[0] "
+                                   "has %zu",
+                                   NAME_MAX_SHOWN, name, index, count, NAME_MAX_SHOWN, name, dim);
+}
+
+/* An array of arrays, of which `first` is the first. */
+static ins_status rows_decode(struct job *job, struct json_value array, struct json_value first,
+                              const char *name, struct decoded_vector *out, ins_error *error) {
+    size_t rows = json_count(array), dim = json_count(first);
+    if (dim > INS_MULTI_NUMBERS_MAX || rows * dim > INS_MULTI_NUMBERS_MAX) {
+        return ins_fail(error, INS_INVALID,
+                        "Wrong input: %.*s has %zu vectors of %zu numbers, a multivector may have "
+                        "%u numbers",
+                        NAME_MAX_SHOWN, name, rows, dim, INS_MULTI_NUMBERS_MAX);
+    }
+    float *values = job_alloc_aligned(job, (rows * dim + 1) * sizeof(*values), 64);
+    if (values == NULL) {
+        return job_no_memory(error);
+    }
+    struct json_iterator iterator = json_begin(array);
+    struct json_value row;
+    ins_status status = INS_OK;
+    for (size_t i = 0; status == INS_OK && i < rows && json_next(&iterator, &row); i++) {
+        char element[NAME_MAX_SHOWN + 32];
+        status = row_check(row, name, i, dim, error);
+        if (status == INS_OK) {
+            (void)snprintf(element, sizeof(element), "%.*s[%zu]", NAME_MAX_SHOWN, name, i);
+            status = numbers_decode(row, element, dim, values + i * dim, error);
+        }
+    }
+    *out = (struct decoded_vector){values, (uint32_t)dim, (uint32_t)rows};
+    return status;
+}
+
 ins_status decode_vector(struct job *job, struct json_value array, const char *name,
-                         const float **out_vector, uint32_t *out_dim, ins_error *error) {
+                         struct decoded_vector *out, ins_error *error) {
     INS_ASSERT(json_type_of(array) == JSON_ARRAY);
+    struct json_iterator iterator = json_begin(array);
+    struct json_value first;
+    if (json_next(&iterator, &first) && json_type_of(first) == JSON_ARRAY) {
+        return rows_decode(job, array, first, name, out, error);
+    }
     size_t count = json_count(array);
     if (count > INS_DIM_MAX) {
         return ins_fail(error, INS_INVALID,
@@ -224,21 +294,8 @@ ins_status decode_vector(struct job *job, struct json_value array, const char *n
     if (vector == NULL) {
         return job_no_memory(error);
     }
-    size_t got = 0;
-    if (!json_floats(array, vector, count, &got)) {
-        return vector_element_error(array, got, name, error);
-    }
-    INS_ASSERT(got == count);
-    for (size_t i = 0; i < count; i++) {
-        if (!isfinite(vector[i])) {
-            return ins_fail(error, INS_INVALID,
-                            "Wrong input: %.*s[%zu] is beyond the range of 32-bit floats",
-                            NAME_MAX_SHOWN, name, i);
-        }
-    }
-    *out_vector = vector;
-    *out_dim = (uint32_t)count;
-    return INS_OK;
+    *out = (struct decoded_vector){vector, (uint32_t)count, 0};
+    return numbers_decode(array, name, count, vector, error);
 }
 
 ins_status decode_texts(struct job *job, struct json_value array, const char *name,

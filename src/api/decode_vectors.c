@@ -1,7 +1,7 @@
 /* Vectors in requests: the parameters of a collection's, and those of points.
  *
  * Everywhere an array is the unnamed vector, and an object has vectors by name, "" among them. What
- * is sparse, multi or to be inferred is refused by name. */
+ * is sparse or to be inferred is refused by name. */
 #include <stdio.h>
 #include <string.h>
 
@@ -83,9 +83,6 @@ static ins_status params_decode(struct job *job, struct json_value params, ins_t
     char field[VECTOR_FIELD_MAX];
     uint64_t size = 0;
     *out = (ins_vector_params){0};
-    if (field_get(params, "multivector_config", &value)) {
-        return unsupported_error(error, field_name(field, "vectors", name, "multivector_config"));
-    }
     field_name(field, "vectors", name, "size");
     if (!field_get(params, "size", &value)) {
         return missing_error(error, field);
@@ -100,6 +97,13 @@ static ins_status params_decode(struct job *job, struct json_value params, ins_t
     }
     if (status == INS_OK) {
         status = vector_settings_check(params, field_name(field, "vectors", name, ""), error);
+    }
+    if (status == INS_OK && field_get(params, "multivector_config", &value)) {
+        out->multi = true;
+        status = field_get(value, "comparator", &value)
+                     ? INS_OK
+                     : missing_error(error, field_name(field, "vectors", name,
+                                                       "multivector_config.comparator"));
     }
     if (status == INS_OK) {
         out->datatype = datatype_decode(params);
@@ -201,22 +205,38 @@ ins_status decode_vector_params(struct job *job, struct json_value body, ins_tex
 
 /* The values of one vector, whose kind is known by its shape. */
 static ins_status values_decode(struct job *job, struct json_value value, const char *name,
-                                const float **out, uint32_t *out_dim, ins_error *error) {
-    struct json_value first;
+                                struct decoded_vector *out, ins_error *error) {
     char field[VECTOR_FIELD_MAX + 32];
     if (json_type_of(value) == JSON_OBJECT || json_type_of(value) == JSON_STRING) {
-        (void)snprintf(field, sizeof(field), "%s (sparse or inferred)", name);
+        (void)snprintf(field, sizeof(field), "%.*s (sparse or inferred)", VECTOR_FIELD_MAX - 1, name);
         return unsupported_error(error, field);
     }
-    if (json_type_of(value) != JSON_ARRAY) {
-        return type_error(error, name, "an array of numbers", value);
+    return json_type_of(value) == JSON_ARRAY
+               ? decode_vector(job, value, name, out, error)
+               : type_error(error, name, "an array of numbers", value);
+}
+
+static ins_status unnamed_decode(struct job *job, struct json_value value, const char *name,
+                                 ins_point *point, ins_error *error) {
+    struct decoded_vector vector;
+    ins_status status = values_decode(job, value, name, &vector, error);
+    if (status == INS_OK) {
+        point->vector = vector.values;
+        point->dim = vector.dim;
+        point->rows = vector.rows;
     }
-    struct json_iterator iterator = json_begin(value);
-    if (json_next(&iterator, &first) && json_type_of(first) == JSON_ARRAY) {
-        (void)snprintf(field, sizeof(field), "%s (multivector)", name);
-        return unsupported_error(error, field);
+    return status;
+}
+
+/* All but its name. */
+static ins_status named_decode_values(struct job *job, struct json_value value, const char *name,
+                                      ins_vector *out, ins_error *error) {
+    struct decoded_vector vector;
+    ins_status status = values_decode(job, value, name, &vector, error);
+    if (status == INS_OK) {
+        *out = (ins_vector){.values = vector.values, .dim = vector.dim, .rows = vector.rows};
     }
-    return decode_vector(job, value, name, out, out_dim, error);
+    return status;
 }
 
 /* Texts of names are shared by points that follow each other. */
@@ -256,11 +276,11 @@ static ins_status named_values_decode(struct job *job, struct json_value object,
         char field[VECTOR_FIELD_MAX];
         field_name(field, name, key, "");
         if (key.size == 0) {
-            status = values_decode(job, value, field, &point->vector, &point->dim, error);
+            status = unnamed_decode(job, value, field, point, error);
             continue;
         }
         ins_vector *vector = &vectors[point->vector_count];
-        status = values_decode(job, value, field, &vector->values, &vector->dim, error);
+        status = named_decode_values(job, value, field, vector, error);
         if (status == INS_OK) {
             status = vector_name_keep(job, key, like, point->vector_count, &vector->name, error);
             point->vector_count++;
@@ -272,7 +292,7 @@ static ins_status named_values_decode(struct job *job, struct json_value object,
 ins_status decode_point_vectors(struct job *job, struct json_value value, const char *name,
                                 const ins_point *like, ins_point *point, ins_error *error) {
     if (json_type_of(value) == JSON_ARRAY) {
-        return values_decode(job, value, name, &point->vector, &point->dim, error);
+        return unnamed_decode(job, value, name, point, error);
     }
     if (json_type_of(value) != JSON_OBJECT) {
         return type_error(error, name, "an array of numbers or an object of them", value);
@@ -299,7 +319,7 @@ static ins_status named_column(struct job *job, struct json_value column, ins_te
     for (size_t i = 0; status == INS_OK && i < count && json_next(&iterator, &value); i++) {
         ins_vector *vector = &vectors[i * stride + number];
         (void)snprintf(element, sizeof(element), "%s[%zu]", field, i);
-        status = values_decode(job, value, element, &vector->values, &vector->dim, error);
+        status = named_decode_values(job, value, element, vector, error);
         vector->name = kept;
         points[i].vectors = &vectors[i * stride];
         points[i].vector_count = number + 1;

@@ -82,20 +82,35 @@ void encode_count(struct job *job, struct json_writer *writer) {
     json_write_end_object(writer);
 }
 
+/* A multivector's is an array of rows. */
+static void encode_values(const float *values, uint32_t dim, uint32_t rows,
+                          struct json_writer *writer) {
+    if (rows == 0) {
+        json_write_floats(writer, values, dim);
+        return;
+    }
+    json_write_begin_array(writer);
+    for (uint32_t i = 0; i < rows; i++) {
+        json_write_floats(writer, values + (size_t)i * dim, dim);
+    }
+    json_write_end_array(writer);
+}
+
 /* An array when there is the unnamed vector alone, else an object by names. */
 static void encode_vectors(const ins_point *point, struct json_writer *writer) {
     if (point->vector != NULL && point->vector_count == 0) {
-        json_write_floats(writer, point->vector, point->dim);
+        encode_values(point->vector, point->dim, point->rows, writer);
         return;
     }
     json_write_begin_object(writer);
     if (point->vector != NULL) {
         json_write_key(writer, "");
-        json_write_floats(writer, point->vector, point->dim);
+        encode_values(point->vector, point->dim, point->rows, writer);
     }
     for (uint32_t i = 0; i < point->vector_count; i++) {
         json_write_key_text(writer, point->vectors[i].name);
-        json_write_floats(writer, point->vectors[i].values, point->vectors[i].dim);
+        const ins_vector *vector = &point->vectors[i];
+        encode_values(vector->values, vector->dim, vector->rows, writer);
     }
     json_write_end_object(writer);
 }

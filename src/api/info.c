@@ -50,9 +50,8 @@ static const struct config_default params_defaults[] = {
 };
 
 static const struct config_default vector_defaults[] = {
-    {"hnsw_config", NULL}, {"quantization_config", NULL},
-    {"on_disk", NULL},     {"memory", NULL},
-    {"datatype", NULL},    {NULL, NULL},
+    {"hnsw_config", NULL}, {"quantization_config", NULL}, {"on_disk", NULL}, {"memory", NULL},
+    {"datatype", NULL},    {"multivector_config", NULL},  {NULL, NULL},
 };
 
 static bool text_get(ins_text object, const char *key, ins_text *out) {

@@ -26,7 +26,12 @@ static ins_status example_decode(struct job *job, struct json_value value, const
                                  ins_example *out, ins_error *error) {
     *out = (ins_example){0};
     if (json_type_of(value) == JSON_ARRAY) {
-        return decode_vector(job, value, name, &out->vector, &out->dim, error);
+        struct decoded_vector vector;
+        ins_status status = decode_vector(job, value, name, &vector, error);
+        if (status == INS_OK) {
+            *out = (ins_example){.vector = vector.values, .dim = vector.dim, .rows = vector.rows};
+        }
+        return status;
     }
     if (json_type_of(value) == JSON_OBJECT) {
         char named[96];

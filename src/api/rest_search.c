@@ -8,15 +8,27 @@
 
 #define GROUP_SIZE_DEFAULT 3u
 
-/* nearest to: an array of numbers, or the id of a stored point */
+ins_status decode_query_vector(struct job *job, struct json_value array, const char *name,
+                               ins_error *error) {
+    struct decoded_vector vector;
+    if (take_cut_vector(job, array)) {
+        return INS_OK;
+    }
+    ins_status status = decode_vector(job, array, name, &vector, error);
+    if (status == INS_OK) {
+        job->points.vector = vector.values;
+        job->points.dim = vector.dim;
+        job->points.rows = vector.rows;
+    }
+    return status;
+}
+
+/* nearest to: an array of numbers or of rows of them, or the id of a stored point */
 static ins_status target_decode(struct job *job, struct json_value value, const char *name,
                                 ins_error *error) {
     enum json_type type = json_type_of(value);
-    if (type == JSON_ARRAY && take_cut_vector(job, value)) {
-        return INS_OK;
-    }
     if (type == JSON_ARRAY) {
-        return decode_vector(job, value, name, &job->points.vector, &job->points.dim, error);
+        return decode_query_vector(job, value, name, error);
     }
     if (type == JSON_OBJECT) {
         char named[64];
@@ -224,10 +236,7 @@ static ins_status search_vector_decode(struct job *job, struct json_value body, 
     if (json_type_of(value) != JSON_ARRAY) {
         return type_error(error, "vector", "an array of numbers", value);
     }
-    if (take_cut_vector(job, value)) {
-        return INS_OK;
-    }
-    return decode_vector(job, value, "vector", &job->points.vector, &job->points.dim, error);
+    return decode_query_vector(job, value, "vector", error);
 }
 
 /* `limit`, or its older name. */
@@ -313,7 +322,8 @@ static ins_status nearest_as_rank(struct job *job, bool has_query, ins_error *er
     *example = (ins_example){.by_id = job->points.by_id,
                              .id = job->points.query_id,
                              .vector = job->points.vector,
-                             .dim = job->points.dim};
+                             .dim = job->points.dim,
+                             .rows = job->points.rows};
     job->points.by_id = false;
     job->rank.kind = INS_RANK_NEAREST;
     job->rank.positive = example;

@@ -51,12 +51,19 @@ static const struct setting payload_settings[] = {
     {NULL, SETTING_BOOL, 0, 0, NULL, NULL},
 };
 
+static const char *const comparator_words[] = {"max_sim", NULL, NULL, NULL};
+static const struct setting multivector_settings[] = {
+    {"comparator", SETTING_TEXT, 0, 0, comparator_words, NULL},
+    {NULL, SETTING_BOOL, 0, 0, NULL, NULL},
+};
+
 const struct setting vector_settings[] = {
     {"hnsw_config", SETTING_OBJECT, 0, 0, NULL, hnsw_settings},
     {"quantization_config", SETTING_OBJECT, 0, 0, NULL, NULL},
     {"on_disk", SETTING_BOOL, 0, 0, NULL, NULL},
     {"memory", SETTING_TEXT, 0, 0, stored_words, NULL},
     {"datatype", SETTING_TEXT, 0, 0, datatype_words, NULL},
+    {"multivector_config", SETTING_OBJECT, 0, 0, NULL, multivector_settings},
     {NULL, SETTING_BOOL, 0, 0, NULL, NULL},
 };
 

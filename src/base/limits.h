@@ -20,6 +20,8 @@
 #define INS_VECTOR_NAME_BYTES_MAX 200 /* Qdrant's limit */
 #define INS_VECTOR_BYTES_MAX                                                                       \
     (768u << 10) /* of one point: with the largest payload its row fits a block */
+#define INS_MULTI_NUMBERS_MAX                                                                      \
+    (384u << 10) /* of one multivector, a point's or a query's: as floats they fit a block */
 #define INS_PAYLOAD_BYTES_MAX (1u << 20)
 #define INS_JSON_DEPTH_MAX 64 /* of payloads and bodies; bounds every recursion */
 #define INS_FIELDS_MAX 64     /* payload fields with an index in one collection */
@@ -77,6 +79,8 @@
 _Static_assert(INS_DIM_MAX * sizeof(float) <= INS_CHUNK_BYTES, "a row fits a chunk");
 _Static_assert(INS_VECTOR_BYTES_MAX + INS_PAYLOAD_BYTES_MAX < INS_BLOCK_BYTES_MAX - (64u << 10),
                "a row of the memtable fits a block");
+_Static_assert(INS_MULTI_NUMBERS_MAX * sizeof(float) < INS_BLOCK_BYTES_MAX - (64u << 10),
+               "a multivector as floats fits a block");
 _Static_assert(INS_LOG_FRAGMENT_BYTES_MAX < INS_LOG_BATCH_BYTES_MAX, "a fragment fits a batch");
 
 #endif

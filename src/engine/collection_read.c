@@ -80,6 +80,7 @@ static ins_status fill_vectors(struct collection_read *self, ins_error *error) {
                                          .dim = vector->shape.dim,
                                          .distance = vector->distance,
                                          .datatype = (ins_datatype)vector->shape.datatype,
+                                         .multi = vector->shape.multi != 0,
                                          .settings = text_copy(pool, vector->settings)};
         if (vectors[i].name.data == NULL || vectors[i].settings.data == NULL) {
             vectors = NULL;

@@ -107,7 +107,8 @@ static ins_status source_rewind(void *context, enum extent_need need, uint32_t v
 static uint64_t present_of(const struct flush *flush, const struct memrow *row) {
     uint64_t present = 0;
     for (uint32_t i = 0; i < flush->shape_count; i++) {
-        bool has = memrow_vector(row, flush->shapes[i].id) != NULL;
+        uint32_t dim;
+        bool has = memrow_vector(row, flush->shapes[i].id, &dim) != NULL;
         present |= (uint64_t)has << i;
     }
     return present;
@@ -133,8 +134,12 @@ static ins_status source_next(void *context, struct extent_row *out, bool *out_e
         .payload = {.data = (const uint8_t *)payload.data, .size = payload.size}};
     if (flush->need == EXTENT_NEED_KEYS || flush->need == EXTENT_NEED_PRESENCE) {
         out->present = present_of(flush, row);
-    } else if (flush->need == EXTENT_NEED_VECTOR) {
-        out->vector = memrow_vector(row, flush->shapes[flush->vector].id);
+    }
+    if (flush->need == EXTENT_NEED_VECTOR || flush->need == EXTENT_NEED_PRESENCE) {
+        const struct vector_shape *shape = &flush->shapes[flush->vector];
+        uint32_t dim = 0;
+        out->vector = memrow_vector(row, shape->id, &dim);
+        out->vector_rows = out->vector == NULL ? 0 : vector_row_count(shape, dim);
     }
     flush->next = row->sort_next;
     return INS_OK;

@@ -47,7 +47,7 @@ struct graph_job {
 
 uint64_t graph_bytes_due(const struct ins_db *db, bool tenant, const struct schema_vector *vector) {
     const struct vector_graph *graph = &vector->graph;
-    if (!(tenant ? graph->tenants : graph->common)) {
+    if (!(tenant ? graph->tenants : graph->common) || vector->shape.multi != 0) {
         return UINT64_MAX;
     }
     return db->options.graph_bytes_min != 0 ? db->options.graph_bytes_min : graph->bytes_min;

@@ -111,7 +111,10 @@ static ins_status inherit(const struct merge_rows *rows, uint32_t newest, struct
         }
         row->patch = older->row.patch;
         row->present |= older->row.present;
-        row->vector = row->vector == NULL ? older->row.vector : row->vector;
+        if (row->vector_rows == 0) {
+            row->vector = older->row.vector;
+            row->vector_rows = older->row.vector_rows;
+        }
     }
     if (!row->patch || !rows->whole_below) {
         return INS_OK;

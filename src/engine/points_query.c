@@ -24,7 +24,8 @@ struct points_query {
     struct schema *schema;   /* held */
     const struct schema_vector *vector;
     struct point_fields fields;
-    void *query;          /* as vector_query() makes it */
+    void *query; /* [query_rows], each as vector_query() makes it */
+    uint32_t query_rows;
     uint64_t located_lsn; /* at which the id directory named the island of the query's point */
     uint32_t repeats;
     enum { QUERY_BEGIN, QUERY_LOCATE, QUERY_VECTOR, QUERY_ISLAND, QUERY_SCAN } stage;
@@ -40,10 +41,11 @@ static void query_close(struct operation *operation) {
     schema_release(&operation->db->catalog, self->schema);
 }
 
-/* Room for the query's vector, as stored ones are. */
-static ins_status query_alloc(struct points_query *self, ins_error *error) {
-    const struct vector_shape *shape = &self->vector->shape;
+/* Room for the query, of that shape, as stored ones are. */
+static ins_status query_alloc(struct points_query *self, const struct vector_shape *shape,
+                              ins_error *error) {
     self->query = pool_alloc_aligned(&self->operation.pool, vector_query_bytes(shape), 64);
+    self->query_rows = vector_row_count(&self->vector->shape, shape->dim);
     return self->query != NULL
                ? INS_OK
                : ins_fail(error, INS_FULL, "no memory for a query vector of %u dimensions",
@@ -52,23 +54,27 @@ static ins_status query_alloc(struct points_query *self, ins_error *error) {
 
 static ins_status take_query_vector(struct points_query *self, ins_error *error) {
     const ins_points_request *request = self->request;
-    uint32_t dim = self->vector->shape.dim;
+    struct vector_shape shape = self->vector->shape;
+    uint32_t dim = shape.dim;
     size_t at;
-    if (request->dim != dim) {
-        return ins_fail(error, INS_INVALID, "Vector dimension error: expected dim: %u, got %u", dim,
-                        request->dim);
+    ins_status status =
+        vector_check_dim(self->vector, request->dim, request->rows, &shape.dim, error);
+    if (status != INS_OK) {
+        return status;
     }
-    if (!kernel_all_finite_f32(request->vector, dim, &at)) {
+    if (!kernel_all_finite_f32(request->vector, shape.dim, &at)) {
         return ins_fail(error, INS_INVALID, "Vector value error: query[%zu] is not finite", at);
     }
-    if (!vector_fits(&self->vector->shape, self->vector->distance, request->vector, &at)) {
+    if (!vector_fits(&shape, self->vector->distance, request->vector, &at)) {
         return ins_fail(error, INS_INVALID,
                         "Vector value error: query[%zu] is %g, beyond the range of float16", at,
                         (double)request->vector[at]);
     }
-    ins_status status = query_alloc(self, error);
-    if (status == INS_OK) {
-        vector_query(&self->vector->shape, self->vector->distance, request->vector, self->query);
+    status = query_alloc(self, &shape, error);
+    for (uint32_t i = 0; status == INS_OK && i < self->query_rows; i++) {
+        vector_query(&self->vector->shape, self->vector->distance,
+                     request->vector + (size_t)i * dim,
+                     (uint8_t *)self->query + (size_t)i * vector_query_bytes(&self->vector->shape));
     }
     return status;
 }
@@ -165,7 +171,7 @@ static ins_status query_locate(struct points_query *self, ins_error *error) {
 
 static ins_status query_vector(struct points_query *self, ins_error *error) {
     struct place place;
-    const void *stored;
+    struct vector_ref stored;
     ins_status status = reader_load(&self->reader, error);
     if (status != INS_OK) {
         return status;
@@ -180,14 +186,14 @@ static ins_status query_vector(struct points_query *self, ins_error *error) {
         return status == INS_OK ? INS_AGAIN : status;
     }
     status = reader_vector(&self->reader, &place, &self->vector->shape, &stored, error);
-    if (status == INS_OK && stored == NULL) {
+    if (status == INS_OK && stored.data == NULL) {
         return lacks_vector(self, error);
     }
     if (status == INS_OK) {
-        status = query_alloc(self, error);
+        status = query_alloc(self, &stored.shape, error);
     }
     if (status == INS_OK) {
-        vector_query_stored(&self->vector->shape, stored, self->query);
+        vector_query_stored(&stored.shape, stored.data, self->query);
         reader_close(&self->reader);
         scope_cursor_close(&self->locating);
         self->stage = QUERY_ISLAND;
@@ -196,8 +202,9 @@ static ins_status query_vector(struct points_query *self, ins_error *error) {
 }
 
 static ins_status search_begin(struct points_query *self, uint64_t row_bound, ins_error *error) {
-    return search_init(&self->search, &self->wide, self->vector, self->query, &self->fields,
-                       row_bound, self->request->by_id ? &self->request->query_id : NULL,
+    return search_init(&self->search, &self->wide, self->vector, self->query, self->query_rows,
+                       &self->fields, row_bound,
+                       self->request->by_id ? &self->request->query_id : NULL,
                        &self->operation.pool, self->operation.db->parser, error);
 }
 

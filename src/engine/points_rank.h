@@ -18,7 +18,7 @@ struct points_rank {
     /* Examples: their ids are left out of the answer. */
     ins_id *ids;
     size_t id_count;
-    const float **vectors; /* positive, negative, target */
+    struct score_vector *vectors; /* positive, negative, target */
     struct scorer scorer;
     uint64_t random;
     /* The row being looked at. */
@@ -27,7 +27,8 @@ struct points_rank {
     bool uuid_key;   /* values at `key` are UUIDs, told apart and shown in their canonical form */
     bool group_refused, no_memory;
     struct rank_hit hit;
-    float *row;       /* [dim] its vector as floats */
+    float *row; /* [row_room] its vector as floats */
+    uint32_t row_room;
     ins_text payload; /* when the kind asks for it */
     char *scratch;
     size_t scratch_size;

@@ -50,14 +50,12 @@ static ins_status check_counts(const ins_rank_request *request, ins_error *error
 
 static ins_status check_vector(const struct points_rank *self, const ins_example *example,
                                ins_error *error) {
-    uint32_t dim = self->vector->shape.dim;
+    uint32_t numbers;
     size_t at;
-    if (example->dim != dim) {
-        return ins_fail(error, INS_INVALID, "Vector dimension error: expected dim: %u, got %u", dim,
-                        example->dim);
-    }
-    return kernel_all_finite_f32(example->vector, dim, &at)
-               ? INS_OK
+    ins_status status =
+        vector_check_dim(self->vector, example->dim, example->rows, &numbers, error);
+    return status != INS_OK || kernel_all_finite_f32(example->vector, numbers, &at)
+               ? status
                : ins_fail(error, INS_INVALID, "Vector value error: example[%zu] is not finite", at);
 }
 
@@ -90,9 +88,8 @@ ins_status rank_examples_begin(struct points_rank *self, ins_error *error) {
     size_t count = example_count(request);
     if (status == INS_OK) {
         self->ids = pool_alloc(pool, (count + 1) * sizeof(ins_id));
-        self->vectors = pool_alloc_zero(pool, (count + 1) * sizeof(float *));
-        self->row = pool_alloc_aligned(pool, self->vector->shape.dim * sizeof(float), 64);
-        status = self->ids == NULL || self->vectors == NULL || self->row == NULL
+        self->vectors = pool_alloc_zero(pool, (count + 1) * sizeof(*self->vectors));
+        status = self->ids == NULL || self->vectors == NULL
                      ? ins_fail(error, INS_FULL, "no memory for %zu examples", count)
                      : INS_OK;
     }
@@ -123,9 +120,9 @@ static ins_status absent(const ins_id *id, const ins_point *point, ins_error *er
 
 /* The answer has the points in the order of the ids, without those that are not there. */
 static ins_status take_example(struct points_rank *self, const ins_example *example, size_t *at,
-                               const float **out, ins_error *error) {
+                               struct score_vector *out, ins_error *error) {
     if (!example->by_id) {
-        *out = example->vector;
+        *out = (struct score_vector){example->vector, example->rows > 0 ? example->rows : 1};
         return INS_OK;
     }
     const ins_points *got = &self->inner.points;
@@ -134,26 +131,26 @@ static ins_status take_example(struct points_rank *self, const ins_example *exam
         return absent(&example->id, NULL, error);
     }
     (*at)++;
-    *out = point->vector != NULL     ? point->vector
-           : point->vector_count > 0 ? point->vectors[0].values
-                                     : NULL;
-    uint32_t dim = point->vector != NULL     ? point->dim
-                   : point->vector_count > 0 ? point->vectors[0].dim
-                                             : 0;
-    return *out == NULL || dim != self->vector->shape.dim ? absent(&example->id, point, error)
-                                                          : INS_OK;
+    ins_vector got_vector = {.values = point->vector, .dim = point->dim, .rows = point->rows};
+    if (point->vector == NULL && point->vector_count > 0) {
+        got_vector = point->vectors[0];
+    }
+    *out = (struct score_vector){got_vector.values, got_vector.rows > 0 ? got_vector.rows : 1};
+    return out->values == NULL || got_vector.dim != self->vector->shape.dim
+               ? absent(&example->id, point, error)
+               : INS_OK;
 }
 
 static void average(const struct points_rank *self, float *out) {
     const ins_rank_request *request = self->request;
-    const float **negative = self->vectors + request->positive_count;
+    const struct score_vector *negative = self->vectors + request->positive_count;
     for (uint32_t d = 0; d < self->vector->shape.dim; d++) {
         double mean = 0, away = 0;
         for (size_t i = 0; i < request->positive_count; i++) {
-            mean += (double)self->vectors[i][d];
+            mean += (double)self->vectors[i].values[d];
         }
         for (size_t i = 0; i < request->negative_count; i++) {
-            away += (double)negative[i][d];
+            away += (double)negative[i].values[d];
         }
         mean /= (double)request->positive_count;
         if (request->negative_count > 0) {
@@ -163,42 +160,74 @@ static void average(const struct points_rank *self, float *out) {
     }
 }
 
-/* A copy as stored vectors are; NULL when memory is out. */
-static float *as_stored(struct points_rank *self, const float *vector) {
+/* Of multivectors: all rows of the positive examples, and those of the negative turned round. */
+static void gather(const struct points_rank *self, float *out) {
+    const ins_rank_request *request = self->request;
+    uint32_t dim = self->vector->shape.dim;
+    for (size_t i = 0; i < request->positive_count + request->negative_count; i++) {
+        const struct score_vector *example = &self->vectors[i];
+        float sign = i < request->positive_count ? 1.0F : -1.0F;
+        for (size_t at = 0; at < (size_t)example->rows * dim; at++) {
+            *out++ = sign * example->values[at];
+        }
+    }
+}
+
+/* A copy as stored vectors are; values NULL when memory is out. */
+static struct score_vector as_stored(struct points_rank *self, const float *values, uint32_t rows) {
     struct pool *pool = &self->operation.pool;
     const struct vector_shape *shape = &self->vector->shape;
-    float *copy = pool_alloc_aligned(pool, shape->dim * sizeof(float), 64);
+    size_t dim = shape->dim;
+    float *copy = pool_alloc_aligned(pool, rows * dim * sizeof(float), 64);
     void *stored = pool_alloc(pool, vector_room(shape));
     if (copy == NULL || stored == NULL) {
-        return NULL;
+        return (struct score_vector){NULL, 0};
     }
-    vector_store(shape, self->vector->distance, vector, stored);
-    vector_load(shape, stored, copy);
-    score_direct(self->vector, copy);
-    return copy;
+    for (uint32_t i = 0; i < rows; i++) {
+        vector_store(shape, self->vector->distance, values + i * dim, stored);
+        vector_load(shape, stored, copy + i * dim);
+    }
+    score_direct(self->vector, copy, rows);
+    return (struct score_vector){copy, rows};
+}
+
+/* The examples as one query. */
+static ins_status keep_one(struct points_rank *self, ins_error *error) {
+    bool multi = self->vector->shape.multi != 0;
+    uint64_t rows = multi ? self->scorer.rows : 1;
+    uint64_t numbers = rows * self->vector->shape.dim;
+    float *values = numbers > INS_MULTI_NUMBERS_MAX
+                        ? NULL
+                        : pool_alloc_aligned(&self->operation.pool, numbers * sizeof(float), 64);
+    if (values != NULL) {
+        (multi ? gather : average)(self, values);
+        self->scorer.target = as_stored(self, values, (uint32_t)rows);
+        self->scorer.rows = rows;
+    }
+    return self->scorer.target.values != NULL
+               ? INS_OK
+               : ins_fail(error, INS_FULL, "no memory for examples of %llu numbers together",
+                          (unsigned long long)numbers);
 }
 
 static ins_status keep_vectors(struct points_rank *self, ins_error *error) {
     const ins_rank_request *request = self->request;
     size_t count = example_count(request);
-    bool one = request->kind == INS_RANK_AVERAGE || request->kind == INS_RANK_NEAREST;
-    if (one) {
-        float *mean =
-            pool_alloc_aligned(&self->operation.pool, self->vector->shape.dim * sizeof(float), 64);
-        if (mean != NULL) {
-            average(self, mean);
-            self->scorer.target = as_stored(self, mean);
-        }
-        return self->scorer.target != NULL ? INS_OK
-                                           : ins_fail(error, INS_FULL, "no memory for a mean");
+    for (size_t i = 0; i < count; i++) {
+        self->scorer.rows += self->vectors[i].rows;
+    }
+    if (request->kind == INS_RANK_AVERAGE || request->kind == INS_RANK_NEAREST) {
+        return keep_one(self, error);
     }
     for (size_t i = 0; i < count; i++) {
-        self->vectors[i] = as_stored(self, self->vectors[i]);
-        if (self->vectors[i] == NULL) {
+        self->vectors[i] = as_stored(self, self->vectors[i].values, self->vectors[i].rows);
+        if (self->vectors[i].values == NULL) {
             return ins_fail(error, INS_FULL, "no memory for %zu examples", count);
         }
     }
-    self->scorer.target = request->target != NULL ? self->vectors[count - 1] : NULL;
+    if (request->target != NULL) {
+        self->scorer.target = self->vectors[count - 1];
+    }
     return INS_OK;
 }
 

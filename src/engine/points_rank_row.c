@@ -7,6 +7,8 @@
 #include "base/status.h"
 #include "engine/points_rank.h"
 
+#define WORK_A_ROW 128u /* numbers of a row in a step's budget */
+
 /* ---- Values ---- */
 
 /* Room for `size` bytes that the next call takes again. */
@@ -213,7 +215,7 @@ static double random_score(struct points_rank *self) {
 }
 
 /* What the row needs is asked for before anything is offered: a row that waits comes again. */
-static ins_status bring(struct points_rank *self, const void **out_vector, ins_error *error) {
+static ins_status bring(struct points_rank *self, struct vector_ref *out_vector, ins_error *error) {
     const ins_rank_request *request = self->request;
     ins_status status = INS_OK, second = INS_OK;
     if (self->vector != NULL) {
@@ -228,11 +230,43 @@ static ins_status bring(struct points_rank *self, const void **out_vector, ins_e
     return second != INS_OK ? second : status;
 }
 
-static ins_status score(struct points_rank *self, const void *stored, ins_error *error) {
+static ins_status score_stored(struct points_rank *self, const struct vector_ref *stored,
+                               ins_error *error) {
+    uint32_t dim = stored->shape.dim, rows = vector_row_count(&self->vector->shape, dim);
+    if (self->scorer.rows * dim > SCORE_WORK_MAX) {
+        char text[ID_TEXT_MAX];
+        (void)id_format(&self->hit.id, text);
+        return ins_fail(error, INS_INVALID,
+                        "point %s: %u rows of its multivector are compared with %llu rows of "
+                        "examples; rows of both times %u numbers must be %llu at most",
+                        text, rows, (unsigned long long)self->scorer.rows, self->vector->shape.dim,
+                        (unsigned long long)SCORE_WORK_MAX);
+    }
+    if (dim > self->row_room) {
+        uint32_t room = dim > 2 * self->row_room ? dim : 2 * self->row_room;
+        room = room < INS_MULTI_NUMBERS_MAX || dim > INS_MULTI_NUMBERS_MAX ? room
+                                                                           : INS_MULTI_NUMBERS_MAX;
+        self->row = pool_alloc_aligned(&self->operation.pool, room * sizeof(float), 64);
+        self->row_room = self->row == NULL ? 0 : room;
+    }
+    if (self->row == NULL) {
+        return ins_fail(error, INS_FULL, "no memory for a multivector of %u numbers", dim);
+    }
+    vector_load(&stored->shape, stored->data, self->row);
+    score_direct(self->vector, self->row, rows);
+    self->hit.score = score_row(&self->scorer, &(struct score_vector){self->row, rows});
+    self->over.sweep.match_cost +=
+        self->vector->shape.multi != 0 ? self->scorer.rows * dim / WORK_A_ROW : 0;
+    return INS_OK;
+}
+
+static ins_status score(struct points_rank *self, const struct vector_ref *stored,
+                        ins_error *error) {
     if (self->vector != NULL) {
-        vector_load(&self->vector->shape, stored, self->row);
-        score_direct(self->vector, self->row);
-        self->hit.score = score_row(&self->scorer, self->row);
+        ins_status status = score_stored(self, stored, error);
+        if (status != INS_OK) {
+            return status;
+        }
     } else if (self->request->kind == INS_RANK_SAMPLE) {
         self->hit.score = random_score(self);
     }
@@ -263,15 +297,15 @@ static ins_status score(struct points_rank *self, const void *stored, ins_error 
 
 ins_status rank_row(void *context, const ins_id *id, ins_error *error) {
     struct points_rank *self = context;
-    const void *stored = NULL;
+    struct vector_ref stored = {.data = NULL};
     if (is_example(self, id)) {
         return INS_OK;
     }
     ins_status status = bring(self, &stored, error);
-    if (status != INS_OK || (self->vector != NULL && stored == NULL)) {
+    if (status != INS_OK || (self->vector != NULL && stored.data == NULL)) {
         return status;
     }
     self->points++;
     self->hit = (struct rank_hit){.id = *id, .scope = self->over.walk.scope->key};
-    return score(self, stored, error);
+    return score(self, &stored, error);
 }

@@ -229,10 +229,10 @@ ins_status points_row_vectors(const struct points_write *self, const struct targ
     for (size_t i = 0; self->kind == POINTS_DELETE_VECTORS && i < request->key_count; i++) {
         const struct schema_vector *vector = schema_vector_named(out->schema, request->keys[i]);
         if (vector != NULL) { /* else it was dropped meanwhile */
-            row_vectors_set(out, vector, NULL);
+            row_vectors_set(out, vector, NULL, 0);
         }
     }
-    return status;
+    return status == INS_OK ? row_vectors_check(out, error) : status;
 }
 
 /* The new row goes to the island of the old one. */

@@ -39,6 +39,10 @@ static void write_vector(struct json_writer *writer, const struct schema_vector 
     json_write_string(writer, distance_names[vector->distance]);
     json_write_key(writer, "datatype");
     json_write_string(writer, datatype_names[vector->shape.datatype]);
+    if (vector->shape.multi != 0) {
+        json_write_key(writer, "multi");
+        json_write_bool(writer, true);
+    }
     json_write_key(writer, "settings");
     json_write_value(writer, vector->settings.size > 0 ? vector->settings : text_of("{}"));
     json_write_end_object(writer);
@@ -69,7 +73,7 @@ static bool integer_member(struct json_value object, const char *key, int64_t ma
 /* Why it is wrong, or NULL. */
 static const char *parse_vector(struct json_value root, struct json_value object, ins_text raw,
                                 char **at, struct schema_vector *out) {
-    struct json_value name, distance, datatype;
+    struct json_value name, distance, datatype, multi;
     int64_t id, size;
     if (json_type_of(object) != JSON_OBJECT ||
         !integer_member(object, "id", VECTOR_IDS_MAX - 1, &id)) {
@@ -96,6 +100,12 @@ static const char *parse_vector(struct json_value root, struct json_value object
     }
     out->shape = (struct vector_shape){
         .id = (uint16_t)id, .datatype = (uint8_t)datatype_number, .dim = (uint32_t)size};
+    if (json_get(object, "multi", &multi)) {
+        if (json_type_of(multi) != JSON_BOOL) {
+            return "vectors[].multi";
+        }
+        out->shape.multi = json_bool(multi);
+    }
     out->distance = (ins_distance)distance_number;
     out->name = schema_keep(at, json_string(name));
     schema_parse_graph(root, object, out);
@@ -190,6 +200,7 @@ ins_status draft_add_vector(struct schema_draft *draft, const ins_vector_params 
     }
     vectors[count] = (struct schema_vector){.shape = {.id = (uint16_t)draft->vector_next,
                                                       .datatype = (uint8_t)params->datatype,
+                                                      .multi = params->multi,
                                                       .dim = params->dim},
                                             .distance = params->distance,
                                             .name = params->name,

@@ -6,6 +6,8 @@
 #include "base/assert.h"
 #include "kernel/kernel.h"
 
+#define DIM_MULTI_MAX INS_VECTOR_BYTES_MAX /* of all rows; a number has a byte or more */
+
 uint32_t vectors_packed_bytes(const struct vector_ref *refs, uint32_t count) {
     uint32_t bytes = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -59,8 +61,8 @@ bool vectors_check(const uint8_t *bytes, size_t size, uint32_t count, uint32_t *
     for (uint32_t i = 0; i < count; i++) {
         struct vector_shape shape;
         memcpy(&shape, bytes + i * sizeof(shape), sizeof(shape));
-        if (shape.id < next_id || shape.zero != 0 || datatype_bytes(shape.datatype) == 0 ||
-            shape.dim == 0 || shape.dim > INS_DIM_MAX) {
+        if (shape.id < next_id || shape.multi > 1 || datatype_bytes(shape.datatype) == 0 ||
+            shape.dim == 0 || shape.dim > (shape.multi != 0 ? DIM_MULTI_MAX : INS_DIM_MAX)) {
             return false;
         }
         next_id = shape.id + 1u;
@@ -99,6 +101,14 @@ void vector_store(const struct vector_shape *shape, ins_distance distance, const
     case INS_UINT8:
         kernel_u8_from_f32(values, shape->dim, out);
         break;
+    }
+}
+
+void vector_store_rows(const struct vector_shape *shape, ins_distance distance, const float *values,
+                       uint32_t rows, void *out) {
+    for (uint32_t i = 0; i < rows; i++) {
+        vector_store(shape, distance, values + (size_t)i * shape->dim,
+                     (uint8_t *)out + (size_t)i * vector_bytes(shape));
     }
 }
 

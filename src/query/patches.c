@@ -118,7 +118,7 @@ static ins_status next_in_run(struct patches *patches, struct patched_row *out, 
 ins_status patches_next(struct patches *patches, struct patched_row *out, bool *out_end,
                         ins_error *error) {
     const struct reader *reader = patches->reader;
-    *out = (struct patched_row){.vector = NULL};
+    *out = (struct patched_row){.vector = {.data = NULL}};
     *out_end = false;
     if (patches->which < 2) {
         return next_in_memtable(patches, out, error);

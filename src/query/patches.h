@@ -31,13 +31,14 @@ struct patches {
 struct patched_row {
     struct place place; /* of the patch */
     ins_id id;
-    const void *vector; /* stored values; NULL: this one does not count or does not pass */
+    struct vector_ref vector; /* data NULL: this one does not count or does not pass */
 };
 
 /* Sets where to begin; the caller has set the first six members. */
 void patches_begin(struct patches *patches);
 /* One patch, or one row of a memtable; *out_end: there is none left. Needs reader_load. INS_AGAIN
- * as in reader.h: the same one comes again. What row->vector points to stays until reader_trim. */
+ * as in reader.h: the same one comes again. What row->vector.data points to stays until
+ * reader_trim. */
 INS_MUST_USE ins_status patches_next(struct patches *patches, struct patched_row *out,
                                      bool *out_end, ins_error *error);
 

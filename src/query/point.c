@@ -194,12 +194,12 @@ static bool wants(const struct point_fields *fields, uint32_t index) {
 /* Where they lie: stored[i] of schema->vectors[i]; *out_named: of those with a name. All are asked
  * for before the first wait. */
 static ins_status find_vectors(struct reader *reader, const struct place *place,
-                               const struct point_fields *fields, const void **stored,
+                               const struct point_fields *fields, struct vector_ref *stored,
                                uint32_t *out_named, ins_error *error) {
     ins_status result = INS_OK;
     *out_named = 0;
     for (uint32_t i = 0; i < fields->schema->vector_count; i++) {
-        stored[i] = NULL;
+        stored[i].data = NULL;
         if (!wants(fields, i)) {
             continue;
         }
@@ -209,35 +209,38 @@ static ins_status find_vectors(struct reader *reader, const struct place *place,
             return status;
         }
         result = status == INS_AGAIN ? INS_AGAIN : result;
-        *out_named += status == INS_OK && stored[i] != NULL && vector->name.size > 0;
+        *out_named += status == INS_OK && stored[i].data != NULL && vector->name.size > 0;
     }
     return result;
 }
 
 /* Copies them into the pool, as floats. */
-static ins_status copy_vectors(const struct point_fields *fields, const void *const *stored,
+static ins_status copy_vectors(const struct point_fields *fields, const struct vector_ref *stored,
                                uint32_t named, struct pool *pool, ins_point *point,
                                ins_error *error) {
     ins_vector *vectors = named == 0 ? NULL : pool_alloc(pool, named * sizeof(*vectors));
     bool full = named > 0 && vectors == NULL;
     for (uint32_t i = 0; i < fields->schema->vector_count && !full; i++) {
         const struct vector_shape *shape = &fields->schema->vectors[i].shape;
-        if (!wants(fields, i) || stored[i] == NULL) {
+        if (!wants(fields, i) || stored[i].data == NULL) {
             continue;
         }
-        float *values = pool_alloc(pool, shape->dim * sizeof(float));
+        uint32_t dim = shape->dim;
+        uint32_t rows = shape->multi != 0 ? vector_row_count(shape, stored[i].shape.dim) : 0;
+        float *values = pool_alloc(pool, stored[i].shape.dim * sizeof(float));
         full = values == NULL;
         if (full) {
             break;
         }
-        vector_load(shape, stored[i], values);
+        vector_load(&stored[i].shape, stored[i].data, values);
         if (fields->names[i].size == 0) {
             point->vector = values;
-            point->dim = shape->dim;
+            point->dim = dim;
+            point->rows = rows;
         } else {
             INS_ASSERT(vectors != NULL); /* there is a name */
             vectors[point->vector_count++] =
-                (ins_vector){.name = fields->names[i], .values = values, .dim = shape->dim};
+                (ins_vector){.name = fields->names[i], .values = values, .dim = dim, .rows = rows};
         }
     }
     point->vectors = vectors;
@@ -269,7 +272,7 @@ ins_status point_take(struct reader *reader, const struct place *place,
                       const struct payload_path *tenant_path, const struct point_fields *fields,
                       struct pool *pool, ins_point *out, ins_error *error) {
     ins_point point = {.id = reader_id(reader, place)};
-    const void *stored[INS_VECTORS_MAX];
+    struct vector_ref stored[INS_VECTORS_MAX];
     uint32_t named = 0;
     /* All that must be read is asked for before the first wait. */
     ins_status status = reader_version(reader, place, &point.version, error);

@@ -9,7 +9,7 @@
 #ifndef INS_QUERY_QUERY_H
 #define INS_QUERY_QUERY_H
 
-#include "index/index.h"
+#include "index/max_sim.h"
 #include "payload/payload.h"
 #include "query/patches.h"
 #include "query/plan.h"
@@ -51,9 +51,21 @@ struct search_graph {
     uint32_t count, next;           /* of the candidates, and the first that is not ranked */
 };
 
+/* The multivector that is being compared. */
+struct search_value {
+    bool open;
+    bool sure; /* its point passes the filter */
+    struct place place;
+    ins_id id;
+    const void *data; /* [rows] in memory, or */
+    uint32_t rows;
+    uint32_t at, end; /* positions in search->run: of the next row, and behind the last */
+};
+
 struct search {
     /* Set by search_init, the same for all islands. */
     struct flat flat;
+    struct max_sim max_sim;             /* near a multivector */
     const struct schema_vector *vector; /* that is searched */
     uint32_t limit, offset;
     bool has_threshold;
@@ -94,15 +106,17 @@ struct search {
     bool group_dense;                /* most rows of its group may pass */
     struct search_graph graph;       /* of the run */
     struct patches patches;
+    struct search_value value; /* near a multivector */
     uint64_t rows_scanned;
 };
 
-/* `request` gives limit, offset, threshold; `query` is as vector_query() makes it.
- * `row_bound`: no more hits than this can come. INS_FULL when the pool is. */
+/* `request` gives limit, offset, threshold; `query`: `query_rows` rows as vector_query() makes
+ * them, 1 but near multivectors. `row_bound`: no more hits than this can come. INS_FULL when the
+ * pool is. */
 INS_MUST_USE ins_status search_init(struct search *search, const ins_points_request *request,
                                     const struct schema_vector *vector, const void *query,
-                                    const struct point_fields *fields, uint64_t row_bound,
-                                    const ins_id *exclude, struct pool *pool,
+                                    uint32_t query_rows, const struct point_fields *fields,
+                                    uint64_t row_bound, const ins_id *exclude, struct pool *pool,
                                     struct json_parser *parser, ins_error *error);
 /* `filter` NULL: every row. The reader is open on the island. */
 void search_begin_island(struct search *search, struct reader *reader, const struct filter *filter,

@@ -9,8 +9,18 @@
 #include "base/status.h"
 #include "query/explain.h"
 
+static ins_status init_max_sim(struct search *search, uint32_t query_rows, ins_error *error) {
+    float *best = pool_alloc(search->pool, query_rows * sizeof(*best));
+    if (best == NULL) {
+        return ins_fail(error, INS_FULL, "no memory for a query of %u rows", query_rows);
+    }
+    max_sim_init(&search->max_sim, &search->flat, query_rows,
+                 vector_query_bytes(&search->vector->shape), best);
+    return INS_OK;
+}
+
 ins_status search_init(struct search *search, const ins_points_request *request,
-                       const struct schema_vector *vector, const void *query,
+                       const struct schema_vector *vector, const void *query, uint32_t query_rows,
                        const struct point_fields *fields, uint64_t row_bound, const ins_id *exclude,
                        struct pool *pool, struct json_parser *parser, ins_error *error) {
     uint64_t wanted = (uint64_t)request->limit + request->offset;
@@ -46,7 +56,7 @@ ins_status search_init(struct search *search, const ins_points_request *request,
                         (unsigned long long)wanted);
     }
     topk_init(&search->topk, heap, (uint32_t)capacity);
-    return INS_OK;
+    return vector->shape.multi != 0 ? init_max_sim(search, query_rows, error) : INS_OK;
 }
 
 void search_begin_island(struct search *search, struct reader *reader, const struct filter *filter,
@@ -60,6 +70,7 @@ void search_begin_island(struct search *search, struct reader *reader, const str
     search->next_row = reader->mem[0] != NULL ? reader->mem[0]->first : NULL;
     search->run = 0;
     search->in_run = false;
+    search->value.open = false;
     plan_begin(&search->plan, reader, filter, tenant_path);
 }
 
@@ -102,8 +113,10 @@ static bool next_memrows(struct search *search, struct batch *batch, const void 
         const struct memrow *row = search->next_row;
         for (; row != NULL && row->lsn <= search->reader->lsn && batch->count < FLAT_BATCH;
              row = row->island_next) {
+            uint32_t dim;
             bool whole = row->kind == MEMROW_POINT;
-            const void *vector = whole ? memrow_own_vector(row, search->vector->shape.id) : NULL;
+            const void *vector =
+                whole ? memrow_own_vector(row, search->vector->shape.id, &dim) : NULL;
             if (vector != NULL && reader_row_counts(search->reader, search->which, row)) {
                 vectors[batch->count] = vector;
                 batch->places[batch->count++] = (struct place){.row = row};
@@ -185,9 +198,9 @@ static ins_status scan_patches(struct search *search, uint64_t *budget, bool *ou
         if (status != INS_OK || *out_end) {
             return status;
         }
-        if (row.vector != NULL) {
+        if (row.vector.data != NULL) {
             float distance;
-            flat_distances_gather(&search->flat, &row.vector, 1, &distance);
+            flat_distances_gather(&search->flat, &row.vector.data, 1, &distance);
             search_count_rows(search, 1);
             if (distance <= search_bound(search)) {
                 search_offer(search, distance, &row.id, &row.place);
@@ -227,6 +240,7 @@ static ins_status take_hits(struct search *search, ins_error *error) {
 ins_status search_step(struct search *search, uint64_t row_budget, bool *out_done,
                        ins_error *error) {
     ins_status status = INS_OK;
+    const bool multi = search->vector->shape.multi != 0;
     *out_done = false;
     trace_turn(reader_trace(search->reader), INS_STAGE_RANK);
     if (search->stage == SEARCH_LOAD) {
@@ -234,7 +248,8 @@ ins_status search_step(struct search *search, uint64_t row_budget, bool *out_don
         search->stage = status == INS_OK ? SEARCH_MEMTABLES : SEARCH_LOAD;
     }
     if (status == INS_OK && search->stage == SEARCH_MEMTABLES) {
-        status = scan_memtables(search, &row_budget, error);
+        status = multi ? multi_memtables(search, &row_budget, error)
+                       : scan_memtables(search, &row_budget, error);
         search->stage = search->which == 2 && status == INS_OK ? SEARCH_RUNS : SEARCH_MEMTABLES;
     }
     if (status == INS_OK && search->stage == SEARCH_RUNS) {
@@ -247,7 +262,8 @@ ins_status search_step(struct search *search, uint64_t row_budget, bool *out_don
     }
     if (status == INS_OK && search->stage == SEARCH_PATCHES) {
         bool end;
-        status = scan_patches(search, &row_budget, &end, error);
+        status = multi ? multi_patches(search, &row_budget, &end, error)
+                       : scan_patches(search, &row_budget, &end, error);
         search->stage = status == INS_OK && end ? SEARCH_TAKE : SEARCH_PATCHES;
     }
     if (status == INS_OK && search->stage == SEARCH_TAKE) {

@@ -38,6 +38,13 @@ INS_MUST_USE ins_status search_runs(struct search *search, uint64_t *budget, ins
 INS_MUST_USE ins_status search_take_batch(struct search *search, struct batch *batch,
                                           uint32_t *out_items, ins_error *error);
 
+/* ---- Multivectors (search_multi.c): the same three scans ---- */
+
+INS_MUST_USE ins_status multi_memtables(struct search *search, uint64_t *budget, ins_error *error);
+INS_MUST_USE ins_status multi_run(struct search *search, uint64_t *budget, ins_error *error);
+INS_MUST_USE ins_status multi_patches(struct search *search, uint64_t *budget, bool *out_end,
+                                      ins_error *error);
+
 /* ---- Graphs (search_graph.c) ---- */
 
 /* Whether the run just entered is searched by its graph: search->graph.on. */

@@ -235,9 +235,10 @@ static ins_status scan_run(struct search *search, uint64_t *budget, ins_error *e
 static ins_status enter_run(struct search *search, ins_error *error) {
     ins_status status = reader_run_vector(search->reader, search->run, &search->vector->shape,
                                           &search->run_vector, &search->has_vector, error);
-    /* A plan speaks of rows: of a vector that some lack, values stand elsewhere. */
-    bool whole =
-        status == INS_OK && search->has_vector && search->run_vector.rows_slot == SLOT_NONE;
+    /* A plan speaks of rows: of a vector that some lack, values stand elsewhere. Those of
+     * multivectors are looked up anyway. */
+    bool whole = status == INS_OK && search->has_vector &&
+                 (search->run_vector.rows_slot == SLOT_NONE || search->run_vector.multi);
     search->plan.useful = false;
     if (whole) {
         status = plan_enter(&search->plan, search->run, error);
@@ -265,7 +266,8 @@ ins_status search_runs(struct search *search, uint64_t *budget, ins_error *error
             }
         }
         if (status == INS_OK && search->has_vector) {
-            status = scan_run(search, budget, error);
+            status = search->run_vector.multi ? multi_run(search, budget, error)
+                                              : scan_run(search, budget, error);
         }
         if (status != INS_OK) {
             return status;

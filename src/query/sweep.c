@@ -38,7 +38,8 @@ static ins_status look(struct sweep *sweep, const struct place *place, const ins
 }
 
 static void charge(struct sweep *sweep, uint64_t cost, uint64_t *budget) {
-    cost += filter_rows_worth(sweep->reader);
+    cost += filter_rows_worth(sweep->reader) + sweep->match_cost;
+    sweep->match_cost = 0;
     sweep->cost += cost;
     budget_charge(budget, cost);
 }

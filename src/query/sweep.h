@@ -26,7 +26,8 @@ struct sweep {
     const struct memrow *next_row;
     uint32_t run, row;
     struct plan plan;
-    uint64_t cost; /* so far, as rows of a step's budget; the caller may set it to 0 */
+    uint64_t match_cost; /* set by `match`: of the point beyond SWEEP_ROW_COST */
+    uint64_t cost;       /* so far, as rows of a step's budget; the caller may set it to 0 */
 };
 
 /* Sets where to begin; the caller has set the first six members. */

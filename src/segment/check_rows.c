@@ -151,22 +151,23 @@ static ins_status check_bytes(struct check *check, const struct extent *extent, 
     return status;
 }
 
-/* Numbers of rows (`what`) ascend and are rows of the extent. */
+/* Numbers of rows (`what`) ascend and are rows of the extent; one comes `most` times or less. */
 static ins_status check_row_numbers(struct check *check, const struct extent *extent, uint32_t slot,
-                                    const char *what, ins_error *error) {
+                                    uint32_t most, const char *what, ins_error *error) {
     struct section_cursor cursor;
     ins_status status = section_cursor_open(&cursor, check, extent, slot, what, error);
     if (status != INS_OK) {
         return status;
     }
-    uint64_t least = 0, count = cursor.section.size / 4;
+    uint64_t least = 0, same = 0, count = cursor.section.size / 4;
     for (uint64_t position = 0; position < count; position++) {
         const uint8_t *at = section_cursor_at(&cursor, position * 4, 4);
         if (at == NULL) {
             break;
         }
         uint32_t row = load_u32(at);
-        if (row < least || row >= extent->row_count) {
+        same = position > 0 && row + 1 == least ? same + 1 : 1;
+        if (row + 1 < least || row >= extent->row_count || same > most) {
             check_damage(check, "extent at %llu: %s do not ascend, row %u",
                          (unsigned long long)extent->offset, what, row);
             break;
@@ -177,16 +178,25 @@ static ins_status check_row_numbers(struct check *check, const struct extent *ex
     return INS_OK;
 }
 
+/* Of a vector: how many values a row may have. */
+static uint32_t values_most(const struct extent *extent, uint32_t number) {
+    struct extent_vector vector;
+    return extent_vector(extent, number, &vector) && vector.multi
+               ? INS_VECTOR_BYTES_MAX / vector.row_bytes
+               : 1;
+}
+
 static ins_status check_vectors(struct check *check, const struct extent *extent,
                                 ins_error *error) {
     ins_status status = INS_OK;
     for (uint32_t i = 0; i < extent->section_count && status == INS_OK; i++) {
         uint32_t slot = SECTION_SLOTS + i;
-        uint32_t kind = extent_slot_section(extent, slot).kind;
-        if (kind == SECTION_DENSE) {
+        struct section section = extent_slot_section(extent, slot);
+        if (section.kind == SECTION_DENSE) {
             status = check_bytes(check, extent, slot, "vectors", error);
-        } else if (kind == SECTION_VECTOR_ROWS) {
-            status = check_row_numbers(check, extent, slot, "rows of a vector", error);
+        } else if (section.kind == SECTION_VECTOR_ROWS) {
+            status = check_row_numbers(check, extent, slot, values_most(extent, section.number),
+                                       "rows of a vector", error);
         }
     }
     return status;
@@ -204,7 +214,7 @@ ins_status check_rows(struct check *check, const struct extent *extent, ins_erro
                                 error);
     }
     if (status == INS_OK && extent->patch_count != 0) {
-        status = check_row_numbers(check, extent, SECTION_PATCHES, "patches", error);
+        status = check_row_numbers(check, extent, SECTION_PATCHES, 1, "patches", error);
     }
     if (status == INS_OK) {
         status = check_vectors(check, extent, error);

@@ -142,6 +142,7 @@ static ins_status vector_values(struct large_write *write, uint32_t which, ins_e
     struct section section = {.kind = SECTION_DENSE,
                               .number = shape->id,
                               .encoding = layout_encoding_of(shape->datatype),
+                              .multi = shape->multi != 0,
                               .chunk_bytes = layout_vector_chunk_bytes(row_bytes)};
     struct section_stream stream;
     ins_status status = stream_begin(&stream, write->writer, write->start, &section,
@@ -156,16 +157,17 @@ static ins_status vector_values(struct large_write *write, uint32_t which, ins_e
             break;
         }
         if (walk.row.vector != NULL) {
-            INS_ASSERT(put < write->counts->vectors[which]);
-            status = stream_put(&stream, walk.row.vector, row_bytes, error);
-            put++;
+            INS_ASSERT(walk.row.vector_rows <= write->counts->vectors[which] - put);
+            status = stream_put(&stream, walk.row.vector, (size_t)walk.row.vector_rows * row_bytes,
+                                error);
+            put += walk.row.vector_rows;
         }
     }
     INS_ASSERT(status != INS_OK || put == write->counts->vectors[which]);
     return status == INS_OK ? stream_end(&stream, error) : status;
 }
 
-/* The rows that have it, unless all do. */
+/* The row of each value. */
 static ins_status vector_rows(struct large_write *write, uint32_t which, ins_error *error) {
     struct section section = {.kind = SECTION_VECTOR_ROWS,
                               .number = write->source->vectors[which].id,
@@ -183,9 +185,9 @@ static ins_status vector_rows(struct large_write *write, uint32_t which, ins_err
         if (status != INS_OK || walk.end) {
             break;
         }
-        if ((walk.row.present >> which & 1) != 0) {
-            uint8_t word[4];
-            store_u32(word, row);
+        uint8_t word[4];
+        store_u32(word, row);
+        for (uint32_t i = 0; i < walk.row.vector_rows && status == INS_OK; i++) {
             status = stream_put(&stream, word, sizeof(word), error);
         }
     }
@@ -199,7 +201,7 @@ static ins_status large_vectors(struct large_write *write, ins_error *error) {
             continue;
         }
         status = vector_values(write, i, error);
-        if (status == INS_OK && write->counts->vectors[i] != write->counts->rows) {
+        if (status == INS_OK && counts_need_rows(write->source, write->counts, i)) {
             status = vector_rows(write, i, error);
         }
     }

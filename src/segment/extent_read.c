@@ -115,7 +115,6 @@ static bool section_expect(const struct extent *extent, bool directory, enum sec
         *out_size = (uint64_t)extent->patch_count * 4;
         return extent->patch_count != 0;
     case SECTION_KILLS:
-    case SECTION_MULTI:
     case SECTION_SPARSE:
         break;
     case SECTION_CODES: /* their sizes: graphs_parse */
@@ -174,6 +173,7 @@ static struct section section_decode(const uint8_t *from) {
         .kind = load_u16(from),
         .number = load_u16(from + 2),
         .encoding = load_u16(from + 4),
+        .multi = load_u16(from + 6) == SECTION_FLAG_MULTI,
         .offset = load_u64(from + 8),
         .size = load_u64(from + 16),
         .chunk_bytes = load_u32(from + 32),
@@ -230,8 +230,9 @@ static const char *parse_section(struct extent *extent, struct section_bounds *b
         return "section of a kind that format 1 does not have, or out of order";
     }
     bounds->last = order;
-    if ((section.number != 0 && !kind_has_numbers(kind)) || load_u16(from + 6) != 0 ||
-        load_u64(from + 24) != 0) {
+    uint32_t flags = load_u16(from + 6);
+    if ((section.number != 0 && !kind_has_numbers(kind)) || load_u64(from + 24) != 0 ||
+        flags != (kind == SECTION_DENSE ? flags & SECTION_FLAG_MULTI : 0)) {
         return "reserved fields of a section are not zero";
     }
     if (!section_expect(extent, bounds->directory, (enum section_kind)kind, section.encoding, &size,
@@ -268,16 +269,19 @@ static const char *parse_section(struct extent *extent, struct section_bounds *b
     return NULL;
 }
 
-/* A vector's values: as many as rows have it, each of 1 .. INS_DIM_MAX numbers. */
+/* A vector's values: as many as rows have it, or more of a multivector, whose row numbers are
+ * there; each of 1 .. INS_DIM_MAX numbers. */
 static const char *parse_values(const struct extent *extent, const struct section *values) {
     uint32_t rows_slot = extent_slot(extent, SECTION_VECTOR_ROWS, values->number);
     uint64_t count = extent->row_count;
     if (rows_slot != SLOT_NONE) {
         uint64_t size = extent_slot_section(extent, rows_slot).size;
         count = size / 4;
-        if (size % 4 != 0 || count >= extent->row_count) {
+        if (size % 4 != 0 || (values->multi ? count > UINT32_MAX : count >= extent->row_count)) {
             return "rows of a vector that contradict the counts";
         }
+    } else if (values->multi) {
+        return "a multivector without rows";
     }
     uint64_t row_bytes = values->size / count, width = layout_encoding_bytes(values->encoding);
     if (values->size % count != 0 || row_bytes % width != 0 || row_bytes == 0 ||

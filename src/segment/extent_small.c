@@ -29,7 +29,7 @@ static void count_sections(const struct extent_source *source, const struct exte
                      (payload ? 2u : 0u) + (counts->patches != 0 ? 1u : 0u);
     for (uint32_t i = 0; i < source->vector_count; i++) {
         count += counts->vectors[i] != 0;
-        count += counts->vectors[i] != 0 && counts->vectors[i] != counts->rows;
+        count += counts_need_rows(source, counts, i);
     }
     *out_count = count;
 }
@@ -62,6 +62,7 @@ uint64_t small_rows_layout(struct section_list *list, const struct extent_source
         if (counts->vectors[i] != 0) {
             place(list, SECTION_DENSE, shape->id, layout_encoding_of(shape->datatype),
                   (uint64_t)counts->vectors[i] * vector_bytes(shape), 64, &end);
+            list->items[list->count - 1].multi = shape->multi != 0;
         }
     }
     if (payload_bytes != 0) {
@@ -73,7 +74,7 @@ uint64_t small_rows_layout(struct section_list *list, const struct extent_source
         place(list, SECTION_PATCHES, 0, ENCODING_U32, (uint64_t)counts->patches * 4, 8, &end);
     }
     for (uint32_t i = 0; i < source->vector_count; i++) {
-        if (counts->vectors[i] != 0 && counts->vectors[i] != counts->rows) {
+        if (counts_need_rows(source, counts, i)) {
             place(list, SECTION_VECTOR_ROWS, source->vectors[i].id, ENCODING_U32,
                   (uint64_t)counts->vectors[i] * 4, 8, &end);
         }
@@ -152,12 +153,13 @@ static ins_status small_vector(const struct small_write *write, uint32_t which, 
         if (walk.row.vector == NULL) {
             continue;
         }
-        INS_ASSERT(put < count);
-        memcpy(to + (size_t)put * row_bytes, walk.row.vector, row_bytes);
-        if (rows != NULL) {
-            store_u32(rows + (size_t)put * 4, row);
+        INS_ASSERT(walk.row.vector_rows <= count - put);
+        memcpy(to + (size_t)put * row_bytes, walk.row.vector,
+               (size_t)walk.row.vector_rows * row_bytes);
+        for (uint32_t i = 0; rows != NULL && i < walk.row.vector_rows; i++) {
+            store_u32(rows + (size_t)(put + i) * 4, row);
         }
-        put++;
+        put += walk.row.vector_rows;
     }
     INS_ASSERT(status != INS_OK || put == count);
     return status;

@@ -17,6 +17,7 @@ bool extent_vector(const struct extent *extent, uint32_t id, struct extent_vecto
                                   .rows_slot = rows_slot,
                                   .count = count,
                                   .row_bytes = row_bytes,
+                                  .multi = values.multi,
                                   .rows_per_chunk =
                                       extent->small ? count : values.chunk_bytes / row_bytes};
     return true;
@@ -39,13 +40,10 @@ uint32_t extent_vector_row(const struct extent *extent, const struct extent_vect
     return row < extent->row_count ? row : extent->row_count;
 }
 
-bool extent_vector_position(const struct extent_vector *vector, const struct chunks *rows,
-                            uint32_t row, uint32_t *out_position) {
-    if (vector->rows_slot == SLOT_NONE) {
-        *out_position = row;
-        return row < vector->count;
-    }
-    uint32_t begin = 0, end = vector->count;
+/* The first position from `begin` on whose row number is `row` or above. */
+static uint32_t lower_bound(const struct extent_vector *vector, const struct chunks *rows,
+                            uint32_t begin, uint64_t row) {
+    uint32_t end = vector->count;
     while (begin < end) {
         uint32_t middle = begin + (end - begin) / 2;
         if (row_at(rows, middle) < row) {
@@ -54,6 +52,26 @@ bool extent_vector_position(const struct extent_vector *vector, const struct chu
             end = middle;
         }
     }
-    *out_position = begin;
-    return begin < vector->count && row_at(rows, begin) == row;
+    return begin;
+}
+
+bool extent_vector_position(const struct extent_vector *vector, const struct chunks *rows,
+                            uint32_t row, uint32_t *out_position) {
+    if (vector->rows_slot == SLOT_NONE) {
+        *out_position = row;
+        return row < vector->count;
+    }
+    *out_position = lower_bound(vector, rows, 0, row);
+    return *out_position < vector->count && row_at(rows, *out_position) == row;
+}
+
+uint32_t extent_vector_run(const struct extent_vector *vector, const struct chunks *rows,
+                           uint32_t position) {
+    INS_ASSERT(position < vector->count);
+    if (!vector->multi) {
+        return 1;
+    }
+    uint64_t row = row_at(rows, position);
+    uint32_t end = lower_bound(vector, rows, position, row + 1);
+    return end > position ? end - position : 1; /* of bytes that are no row numbers: some */
 }

@@ -29,7 +29,9 @@ struct row_stream {
     uint32_t which;         /* of the pass */
     struct extent_vector vector;
     uint32_t position; /* of its next value */
-    uint8_t *payload; /* a payload that crosses a chunk; INS_PAYLOAD_BYTES_MAX, taken when needed */
+    /* What crosses a chunk; taken when needed. */
+    uint8_t *payload; /* [INS_PAYLOAD_BYTES_MAX] */
+    uint8_t *values;  /* [INS_VECTOR_BYTES_MAX] of a multivector */
     enum extent_need need;
     uint32_t row, tombstone, patch; /* next of each */
     /* id directory */
@@ -52,7 +54,7 @@ static ins_status find_vectors(struct row_stream *stream, ins_error *error) {
             continue;
         }
         uint16_t encoding = extent_slot_section(&stream->extent, vector.slot).encoding;
-        if (vector.row_bytes != vector_bytes(shape) ||
+        if (vector.row_bytes != vector_bytes(shape) || vector.multi != (shape->multi != 0) ||
             encoding != layout_encoding_of(shape->datatype)) {
             return ins_fail(error, INS_CORRUPT,
                             "segment file %llu, extent at %llu: vector %u has another shape than "
@@ -124,6 +126,7 @@ void row_stream_close(struct row_stream *stream) {
     }
     windows_close(stream);
     arena_free(stream->arena, INS_MEM_JOB, stream->payload, INS_PAYLOAD_BYTES_MAX);
+    arena_free(stream->arena, INS_MEM_JOB, stream->values, INS_VECTOR_BYTES_MAX);
     arena_free(stream->arena, INS_MEM_JOB, stream->first, stream->first_bytes);
     arena_free(stream->arena, INS_MEM_JOB, stream, sizeof(*stream));
 }
@@ -254,17 +257,18 @@ static ins_status take_patch(struct row_stream *stream, uint32_t row, bool *out,
     return status;
 }
 
-/* Whether the row has the pass' vector. Rows are asked for in order, each once. */
-static ins_status has_vector(struct row_stream *stream, uint32_t row, bool *out, ins_error *error) {
+/* Whether the value at stream->position + `ahead` is the row's. */
+static ins_status is_of_row(struct row_stream *stream, uint32_t ahead, uint32_t row, bool *out,
+                            ins_error *error) {
     const struct extent_vector *vector = &stream->vector;
-    *out = vector->rows_slot == SLOT_NONE && vector->count != 0;
-    if (vector->rows_slot == SLOT_NONE || stream->position == vector->count) {
-        return INS_OK;
-    }
     const uint8_t *at = NULL;
     uint32_t left = 0;
+    *out = false;
+    if (vector->count - stream->position <= ahead) {
+        return INS_OK;
+    }
     ins_status status = window_at(stream, &stream->vector_rows, vector->rows_slot,
-                                  (uint64_t)stream->position * 4, &at, &left, error);
+                                  ((uint64_t)stream->position + ahead) * 4, &at, &left, error);
     if (status == INS_OK) {
         INS_ASSERT(at != NULL);
         *out = load_u32(at) == row;
@@ -272,29 +276,86 @@ static ins_status has_vector(struct row_stream *stream, uint32_t row, bool *out,
     return status;
 }
 
-static ins_status take_presence(struct row_stream *stream, uint32_t row, uint64_t *out,
+/* Values of the pass' vector that the row has: 0 or 1, or more of a multivector. Rows are asked for
+ * in order, each once. */
+static ins_status count_values(struct row_stream *stream, uint32_t row, uint32_t *out,
+                               ins_error *error) {
+    const struct extent_vector *vector = &stream->vector;
+    *out = vector->count != 0;
+    if (vector->count == 0 || vector->rows_slot == SLOT_NONE) {
+        return INS_OK;
+    }
+    uint32_t most = INS_VECTOR_BYTES_MAX / vector->row_bytes, look = vector->multi ? most + 1 : 1;
+    bool more = true;
+    ins_status status = INS_OK;
+    *out = 0;
+    while (status == INS_OK && more && *out < look) {
+        status = is_of_row(stream, *out, row, &more, error);
+        *out += more;
+    }
+    return status != INS_OK || *out <= most
+               ? status
+               : ins_fail(error, INS_CORRUPT,
+                          "segment file %llu: row %u has more than %u bytes of a multivector",
+                          (unsigned long long)stream->extent.file, row, INS_VECTOR_BYTES_MAX);
+}
+
+static ins_status take_presence(struct row_stream *stream, uint32_t row, struct extent_row *out,
                                 ins_error *error) {
-    bool has;
-    ins_status status = has_vector(stream, row, &has, error);
-    stream->position += status == INS_OK && has;
-    *out = status == INS_OK && has ? (uint64_t)1 << stream->which : 0;
+    ins_status status = count_values(stream, row, &out->vector_rows, error);
+    stream->position += status == INS_OK ? out->vector_rows : 0;
+    out->present = out->vector_rows > 0 ? (uint64_t)1 << stream->which : 0;
     return status;
 }
 
-static ins_status take_vector(struct row_stream *stream, uint32_t row, const void **out,
-                              ins_error *error) {
-    bool has;
-    const uint8_t *at = NULL;
-    uint32_t left = 0;
-    ins_status status = has_vector(stream, row, &has, error);
-    if (status == INS_OK && has) {
-        /* Rows fill their chunks whole, so the section has no gaps. */
-        status =
-            window_at(stream, &stream->windows[SECTION_DENSE], stream->vector.slot,
-                      (uint64_t)stream->position * stream->vector.row_bytes, &at, &left, error);
-        stream->position++;
+/* Bytes [begin, end) of a section that cross a chunk, into `buffer` [room], made when it is NULL.
+ */
+static ins_status join(struct row_stream *stream, struct window *window, uint32_t slot,
+                       uint64_t begin, uint64_t end, uint8_t **buffer, size_t room,
+                       ins_error *error) {
+    if (*buffer == NULL) {
+        *buffer = arena_alloc(stream->arena, INS_MEM_JOB, room);
     }
-    *out = status == INS_OK ? at : NULL;
+    if (*buffer == NULL) {
+        return segment_out_of_memory(room, error);
+    }
+    INS_ASSERT(end - begin <= room);
+    for (uint64_t at = begin; at < end;) {
+        const uint8_t *bytes = NULL;
+        uint32_t left = 0;
+        ins_status status = window_at(stream, window, slot, at, &bytes, &left, error);
+        if (status != INS_OK) {
+            return status;
+        }
+        INS_ASSERT(bytes != NULL);
+        size_t step = end - at < left ? (size_t)(end - at) : left;
+        memcpy(*buffer + (at - begin), bytes, step);
+        at += step;
+    }
+    return INS_OK;
+}
+
+static ins_status take_vector(struct row_stream *stream, uint32_t row, struct extent_row *out,
+                              ins_error *error) {
+    const uint8_t *at = NULL;
+    uint32_t left = 0, count;
+    ins_status status = count_values(stream, row, &count, error);
+    if (status != INS_OK || count == 0) {
+        return status;
+    }
+    /* Values fill their chunks whole, so the section has no gaps. */
+    struct window *window = &stream->windows[SECTION_DENSE];
+    uint64_t begin = (uint64_t)stream->position * stream->vector.row_bytes;
+    uint64_t size = (uint64_t)count * stream->vector.row_bytes;
+    status = window_at(stream, window, stream->vector.slot, begin, &at, &left, error);
+    out->vector = at;
+    if (status == INS_OK && size > left) {
+        status = join(stream, window, stream->vector.slot, begin, begin + size, &stream->values,
+                      INS_VECTOR_BYTES_MAX, error);
+        out->vector = stream->values;
+    }
+    stream->position += count;
+    out->vector_rows = count;
     return status;
 }
 
@@ -304,26 +365,10 @@ static ins_status join_payload(struct row_stream *stream, uint64_t begin, uint64
         return ins_fail(error, INS_CORRUPT, "segment file %llu: a payload of %llu bytes",
                         (unsigned long long)stream->extent.file, (unsigned long long)(end - begin));
     }
-    if (stream->payload == NULL) {
-        stream->payload = arena_alloc(stream->arena, INS_MEM_JOB, INS_PAYLOAD_BYTES_MAX);
-    }
-    if (stream->payload == NULL) {
-        return segment_out_of_memory(INS_PAYLOAD_BYTES_MAX, error);
-    }
-    for (uint64_t at = begin; at < end;) {
-        const uint8_t *bytes = NULL;
-        uint32_t left = 0;
-        ins_status status = section_at(stream, SECTION_PAYLOAD, at, &bytes, &left, error);
-        if (status != INS_OK) {
-            return status;
-        }
-        INS_ASSERT(bytes != NULL);
-        size_t step = end - at < left ? (size_t)(end - at) : left;
-        memcpy(stream->payload + (at - begin), bytes, step);
-        at += step;
-    }
+    ins_status status = join(stream, &stream->windows[SECTION_PAYLOAD], SECTION_PAYLOAD, begin, end,
+                             &stream->payload, INS_PAYLOAD_BYTES_MAX, error);
     *out = (struct slice){.data = stream->payload, .size = (size_t)(end - begin)};
-    return INS_OK;
+    return status;
 }
 
 static ins_status take_payload(struct row_stream *stream, uint32_t row, struct slice *out,
@@ -442,9 +487,9 @@ ins_status row_stream_next(struct row_stream *stream, struct extent_row *out, bo
         status = take_version(stream, out, index, &out->version, error);
         out->present = stream->whole;
     } else if (stream->need == EXTENT_NEED_PRESENCE && !out->tombstone) {
-        status = take_presence(stream, index, &out->present, error);
+        status = take_presence(stream, index, out, error);
     } else if (stream->need == EXTENT_NEED_VECTOR && !out->tombstone) {
-        status = take_vector(stream, index, &out->vector, error);
+        status = take_vector(stream, index, out, error);
     } else if (stream->need == EXTENT_NEED_PAYLOAD && !out->tombstone) {
         status = take_payload(stream, index, &out->payload, error);
     }

@@ -113,6 +113,7 @@ static void section_put(uint8_t *to, const struct section *section, bool small) 
     store_u16(to, section->kind);
     store_u16(to + 2, section->number);
     store_u16(to + 4, section->encoding);
+    store_u16(to + 6, section->multi ? SECTION_FLAG_MULTI : 0);
     store_u64(to + 8, section->offset);
     store_u64(to + 16, section->size);
     store_u32(to + 32, small ? 0 : section->chunk_bytes);

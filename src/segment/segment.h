@@ -67,7 +67,6 @@ enum section_kind {
     SECTION_FILTER = 9,
     SECTION_PATCHES = 10,
     /* kept for later: */ SECTION_KILLS = 11,
-    SECTION_MULTI = 12,
     SECTION_CODES = 13,
     SECTION_GRAPH = 14, /* links */
     SECTION_SPARSE = 15,
@@ -89,6 +88,7 @@ struct section {
     uint16_t kind, number; /* number: the vector's id (dense, vector rows, graphs), fields.h,
                                else 0 */
     uint16_t encoding;
+    bool multi;      /* a row of the extent has several of the values, one behind the other */
     uint64_t offset; /* from the extent's start */
     uint64_t size;
     uint32_t chunk_bytes; /* all chunks but the last are this long */
@@ -136,9 +136,10 @@ uint32_t extent_rows_per_chunk(const struct extent *extent, enum section_kind ki
 /* One vector's sections. */
 struct extent_vector {
     uint32_t slot;      /* of the values: those of the rows that have the vector, in row order */
-    uint32_t rows_slot; /* of their row numbers; SLOT_NONE: every row has it */
-    uint32_t count;     /* rows that have it */
-    uint32_t row_bytes, rows_per_chunk;
+    uint32_t rows_slot; /* of their row numbers; SLOT_NONE: every row has one value */
+    uint32_t count;     /* values: one of each row that has it, or more of a multivector */
+    uint32_t row_bytes, rows_per_chunk; /* of a value; values in a chunk */
+    bool multi;                         /* rows have several values */
 };
 /* False when no row of the extent has the vector of that id. */
 bool extent_vector(const struct extent *extent, uint32_t id, struct extent_vector *out);
@@ -171,9 +172,13 @@ bool extent_is_patch(const struct extent *extent, const struct chunks *patches, 
  * `rows`: chunks of rows_slot; not looked at when every row has the vector. */
 uint32_t extent_vector_row(const struct extent *extent, const struct extent_vector *vector,
                            const struct chunks *rows, uint32_t position);
-/* And the inverse; false when the row lacks the vector. All chunks of `rows` at hand. */
+/* And the inverse, the first of a multivector's; false when the row lacks the vector. All chunks of
+ * `rows` at hand. */
 bool extent_vector_position(const struct extent_vector *vector, const struct chunks *rows,
                             uint32_t row, uint32_t *out_position);
+/* Values that the row has from `position` on, its first: 1, but of multivectors. */
+uint32_t extent_vector_run(const struct extent_vector *vector, const struct chunks *rows,
+                           uint32_t position);
 /* Where the payload of `row` lies in SECTION_PAYLOAD: [*out_begin, *out_end). INS_CORRUPT when out
  * of bounds. */
 INS_MUST_USE ins_status extent_payload_range(const struct extent *extent,
@@ -235,6 +240,7 @@ struct extent_row {
     uint64_t incarnation; /* directory rows: where the id lives */
     uint64_t present;     /* with KEYS and PRESENCE: bit i: the row has source->vectors[i] */
     const void *vector;   /* with EXTENT_NEED_VECTOR; NULL: the row lacks it */
+    uint32_t vector_rows; /* with VECTOR and PRESENCE: of the value; 1, or more of a multivector */
     struct slice payload; /* with EXTENT_NEED_PAYLOAD; size 0 = none */
 };
 

@@ -54,6 +54,7 @@ _Static_assert(SEGMENT_SCOPES_PER_PIECE *SEGMENT_SCOPE_BYTES <= SEGMENT_PIECE_BY
       EXTENT_SECTION_COUNT_MAX * EXTENT_SECTION_BYTES) /                                           \
          8 -                                                                                       \
      8)
+enum section_flags { SECTION_FLAG_MULTI = 1 }; /* of SECTION_DENSE */
 enum extent_flags { EXTENT_SMALL = 1, EXTENT_DIRECTORY = 2, EXTENT_WIDE_VERSIONS = 4 };
 enum extent_encoding {
     ENCODING_PLAIN = 1,
@@ -267,8 +268,15 @@ INS_MUST_USE ins_status stream_end(struct section_stream *stream, ins_error *err
 /* What the passes over a source agree on. */
 struct extent_counts {
     uint32_t rows, numbers, tombstones, tombstone_numbers, patches;
-    uint32_t vectors[INS_VECTORS_MAX]; /* rows that have source->vectors[i] */
+    uint32_t vectors[INS_VECTORS_MAX]; /* values of source->vectors[i]: a row has one, or none, or
+                                          of a multivector several */
 };
+/* True when it is written which rows have source->vectors[which]. */
+static inline bool counts_need_rows(const struct extent_source *source,
+                                    const struct extent_counts *counts, uint32_t which) {
+    return counts->vectors[which] != 0 &&
+           (source->vectors[which].multi != 0 || counts->vectors[which] != counts->rows);
+}
 /* Walks a source and asserts the order of its rows. */
 struct source_walk {
     const struct extent_source *source;

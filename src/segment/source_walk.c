@@ -67,7 +67,11 @@ static ins_status count_sparse(const struct extent_source *source, uint32_t vect
         if (status != INS_OK || walk.end) {
             break;
         }
-        *out_count += (uint32_t)(walk.row.present >> vector & 1);
+        if (walk.row.vector_rows > UINT32_MAX - *out_count) {
+            return ins_fail(error, INS_FULL, "a multivector of more than %u rows in one extent",
+                            UINT32_MAX);
+        }
+        *out_count += walk.row.vector_rows;
     }
     return status;
 }
@@ -85,7 +89,7 @@ ins_status walk_count(const struct extent_source *source, struct extent_counts *
         count_row(&walk, &counts);
     }
     for (uint32_t i = 0; i < source->vector_count && status == INS_OK; i++) {
-        if ((source->sparse >> i & 1) != 0) {
+        if ((source->sparse >> i & 1) != 0 || source->vectors[i].multi != 0) {
             status = count_sparse(source, i, &counts.vectors[i], error);
         }
     }

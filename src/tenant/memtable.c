@@ -226,10 +226,10 @@ struct memrow *memtable_find(const struct island_mem *mem, const ins_id *id, uin
     return row;
 }
 
-const void *memrow_vector(const struct memrow *row, uint16_t id) {
+const void *memrow_vector(const struct memrow *row, uint16_t id, uint32_t *out_dim) {
     const void *vector = NULL;
     while (row != NULL && vector == NULL && memrow_is_point(row)) {
-        vector = memrow_own_vector(row, id);
+        vector = memrow_own_vector(row, id, out_dim);
         row = memrow_base(row);
     }
     return vector;

@@ -79,15 +79,16 @@ static inline void *memrow_vectors(struct memrow *row) {
     return (uint8_t *)(row + 1) + memrow_lead((enum memrow_kind)row->kind);
 }
 
-/* One of its own vectors' stored values; NULL when the row lacks it. */
-static inline const void *memrow_own_vector(const struct memrow *row, uint16_t id) {
+/* One of its own vectors' stored values, *out_dim numbers; NULL when the row lacks it. */
+static inline const void *memrow_own_vector(const struct memrow *row, uint16_t id,
+                                            uint32_t *out_dim) {
     const uint8_t *packed = (const uint8_t *)(row + 1) + memrow_lead((enum memrow_kind)row->kind);
-    return vectors_find(packed, row->vector_count, id);
+    return vectors_find(packed, row->vector_count, id, out_dim);
 }
 
 /* The same, inherited ones of its generation included. At most MEMROW_PATCH_DEPTH_MAX + 2 rows are
  * looked at. */
-const void *memrow_vector(const struct memrow *row, uint16_t id);
+const void *memrow_vector(const struct memrow *row, uint16_t id, uint32_t *out_dim);
 /* True when its generation does not have all of it: what it lacks may lie in older ones or in runs.
  */
 bool memrow_is_open(const struct memrow *row);

@@ -64,6 +64,7 @@ struct reader {
     uint32_t run_count;
     char *payload_copy; /* [payload_room]: of the newest payload that crosses a chunk */
     uint32_t payload_room;
+    struct vector_copy *vector_copies; /* a list: of multivectors that cross one */
     uint32_t page_room; /* tenant/page.c, tenant/directory.c: what one page needs, used again */
     const struct memrow **page_rows[2];
     struct directory_entry *page_entries; /* [(2 + run_count) * page_room] */
@@ -142,11 +143,17 @@ INS_MUST_USE ins_status reader_run_vector(struct reader *reader, uint32_t run,
 INS_MUST_USE ins_status reader_vector_row(const struct reader *reader, uint32_t run,
                                           const struct extent_vector *vector, uint32_t position,
                                           uint32_t *out_row, ins_error *error);
-/* Stored values of one vector of a place, its own or inherited: a pointer into pinned memory. NULL:
- * it lacks it. */
+/* Stored values of one vector of a place, its own or inherited, and their shape: a pointer into
+ * pinned memory; of a multivector that crosses a chunk a copy, which stays until the same vector of
+ * another place is asked for. out->data NULL: it lacks it. */
 INS_MUST_USE ins_status reader_vector(struct reader *reader, const struct place *place,
-                                      const struct vector_shape *shape, const void **out,
+                                      const struct vector_shape *shape, struct vector_ref *out,
                                       ins_error *error);
+/* After reader_run_vector: how many of its values from `position` on are of that one's row. Never
+ * more than a point may have: else INS_CORRUPT. */
+INS_MUST_USE ins_status reader_vector_run(const struct reader *reader, uint32_t run,
+                                          const struct extent_vector *vector, uint32_t position,
+                                          uint32_t *out_count, ins_error *error);
 /* Whether it has the vector, without the values. */
 INS_MUST_USE ins_status reader_has_vector(struct reader *reader, const struct place *place,
                                           const struct vector_shape *shape, bool *out,

@@ -13,11 +13,11 @@ ins_status reader_run_vector(struct reader *reader, uint32_t run, const struct v
     if (!*out_has) {
         return INS_OK;
     }
-    if (out->row_bytes != vector_bytes(shape)) {
-        return ins_fail(error, INS_CORRUPT,
-                        "file %llu, extent at %llu: vector %u has %u bytes a row, not %u",
-                        (unsigned long long)extent->file, (unsigned long long)extent->offset,
-                        shape->id, out->row_bytes, vector_bytes(shape));
+    if (out->row_bytes != vector_bytes(shape) || out->multi != (shape->multi != 0)) {
+        return ins_fail(
+            error, INS_CORRUPT, "file %llu, extent at %llu: vector %u has %u bytes a row%s, not %u",
+            (unsigned long long)extent->file, (unsigned long long)extent->offset, shape->id,
+            out->row_bytes, out->multi ? ", several a point" : "", vector_bytes(shape));
     }
     return out->rows_slot == SLOT_NONE ? INS_OK
                                        : reader_load_slot(reader, run, out->rows_slot, error);
@@ -46,6 +46,20 @@ ins_status reader_vector_row(const struct reader *reader, uint32_t run,
                           (unsigned long long)extent->file, (unsigned long long)extent->offset);
 }
 
+ins_status reader_vector_run(const struct reader *reader, uint32_t run,
+                             const struct extent_vector *vector, uint32_t position,
+                             uint32_t *out_count, ins_error *error) {
+    struct chunks rows = vector_rows(reader, run, vector);
+    *out_count = extent_vector_run(vector, &rows, position);
+    const struct extent *extent = &reader->runs[run].extent;
+    return (uint64_t)*out_count * vector->row_bytes <= INS_VECTOR_BYTES_MAX
+               ? INS_OK
+               : ins_fail(error, INS_CORRUPT,
+                          "file %llu, extent at %llu: a point with %u rows of a multivector",
+                          (unsigned long long)extent->file, (unsigned long long)extent->offset,
+                          *out_count);
+}
+
 /* Where the vector of a run's row lies among its values; *out_has false: the row lacks it. */
 static ins_status find_value(struct reader *reader, const struct place *place,
                              const struct vector_shape *shape, struct extent_vector *vector,
@@ -70,7 +84,8 @@ static ins_status lost_vectors(const struct reader *reader, const struct place *
 
 /* A vector of a place: where it was found, its own or inherited. */
 struct found_vector {
-    const void *stored;          /* in a memtable; else: */
+    const void *stored; /* in a memtable, `dim` numbers; else: */
+    uint32_t dim;
     struct place place;          /* in a run */
     struct extent_vector vector; /* there */
     uint32_t position;
@@ -87,7 +102,7 @@ static ins_status find_vector(struct reader *reader, const struct place *place,
     for (;;) {
         ins_status status = INS_OK;
         if (at.row != NULL) {
-            out->stored = memrow_own_vector(at.row, shape->id);
+            out->stored = memrow_own_vector(at.row, shape->id, &out->dim);
             out->has = out->stored != NULL;
         } else {
             status = find_value(reader, &at, shape, &out->vector, &out->position, &out->has, error);
@@ -110,20 +125,99 @@ ins_status reader_has_vector(struct reader *reader, const struct place *place,
     return status;
 }
 
+/* ---- Values that cross a chunk ---- */
+
+struct vector_copy {
+    struct vector_copy *next;
+    uint8_t *data; /* [room] */
+    uint32_t room;
+    uint16_t id;
+};
+
+/* The vector's copy, with room for `size` bytes; NULL: no memory. */
+static uint8_t *copy_room(struct reader *reader, uint16_t id, uint32_t size) {
+    struct vector_copy *copy = reader->vector_copies;
+    while (copy != NULL && copy->id != id) {
+        copy = copy->next;
+    }
+    if (copy == NULL) {
+        copy = pool_alloc_zero(&reader->pool, sizeof(*copy));
+        if (copy == NULL) {
+            return NULL;
+        }
+        copy->id = id;
+        copy->next = reader->vector_copies;
+        reader->vector_copies = copy;
+    }
+    if (size > copy->room) {
+        uint32_t room = 2 * copy->room; /* doubling bounds what earlier ones took */
+        room = room > size ? room : size;
+        copy->data = pool_alloc(&reader->pool, room);
+        copy->room = copy->data == NULL ? 0 : room;
+    }
+    return copy->data;
+}
+
+/* `count` values of a run from `position` on, which may lie in several chunks. All of these are
+ * asked for before the first wait. */
+static ins_status bring_values(struct reader *reader, uint32_t run,
+                               const struct extent_vector *vector, uint16_t id, uint32_t position,
+                               uint32_t count, const void **out, ins_error *error) {
+    uint32_t per_chunk = vector->rows_per_chunk, row_bytes = vector->row_bytes;
+    uint32_t first = position / per_chunk, last = (position + count - 1) / per_chunk;
+    const uint8_t *data = NULL;
+    ins_status result = INS_OK;
+    for (uint32_t chunk = first; chunk <= last; chunk++) {
+        ins_status status = reader_chunk(reader, run, vector->slot, chunk, &data, error);
+        if (status != INS_OK && status != INS_AGAIN) {
+            return status;
+        }
+        result = status == INS_AGAIN ? INS_AGAIN : result;
+    }
+    if (result != INS_OK || first == last) {
+        *out = result != INS_OK ? NULL : data + (size_t)(position % per_chunk) * row_bytes;
+        return result;
+    }
+    uint8_t *copy = copy_room(reader, id, count * row_bytes);
+    if (copy == NULL) {
+        return ins_fail(error, INS_FULL, "no memory for a multivector of %u bytes",
+                        count * row_bytes);
+    }
+    *out = copy;
+    for (uint32_t at = position, end = position + count; at < end;) {
+        uint32_t step = per_chunk - at % per_chunk;
+        step = step < end - at ? step : end - at;
+        ins_status status =
+            reader_chunk(reader, run, vector->slot, at / per_chunk, &data, error); /* pinned */
+        INS_ASSERT(status == INS_OK);
+        memcpy(copy, data + (size_t)(at % per_chunk) * row_bytes, (size_t)step * row_bytes);
+        copy += (size_t)step * row_bytes;
+        at += step;
+    }
+    return INS_OK;
+}
+
 ins_status reader_vector(struct reader *reader, const struct place *place,
-                         const struct vector_shape *shape, const void **out, ins_error *error) {
+                         const struct vector_shape *shape, struct vector_ref *out,
+                         ins_error *error) {
     struct found_vector found;
     ins_status status = find_vector(reader, place, shape, &found, error);
-    *out = status == INS_OK ? found.stored : NULL;
-    if (status != INS_OK || !found.has || found.stored != NULL) {
+    *out = (struct vector_ref){.shape = *shape};
+    if (status != INS_OK || !found.has) {
         return status;
     }
-    const uint8_t *data = NULL;
-    uint32_t per_chunk = found.vector.rows_per_chunk;
-    status = reader_chunk(reader, found.place.run, found.vector.slot, found.position / per_chunk,
-                          &data, error);
+    if (found.stored != NULL) {
+        out->data = found.stored;
+        out->shape.dim = found.dim;
+        return INS_OK;
+    }
+    uint32_t count;
+    status =
+        reader_vector_run(reader, found.place.run, &found.vector, found.position, &count, error);
     if (status == INS_OK) {
-        *out = data + (size_t)(found.position % per_chunk) * found.vector.row_bytes;
+        out->shape.dim = count * shape->dim;
+        status = bring_values(reader, found.place.run, &found.vector, shape->id, found.position,
+                              count, &out->data, error);
     }
     return status;
 }
@@ -136,14 +230,14 @@ ins_status reader_vectors(struct reader *reader, const struct place *place,
     *out_count = 0;
     for (uint32_t i = 0; i < schema->vector_count; i++) {
         const struct vector_shape *shape = &schema->vectors[i].shape;
-        const void *data;
-        ins_status status = reader_vector(reader, place, shape, &data, error);
+        struct vector_ref found;
+        ins_status status = reader_vector(reader, place, shape, &found, error);
         if (status != INS_OK && status != INS_AGAIN) {
             return status;
         }
         result = status == INS_AGAIN ? INS_AGAIN : result;
-        if (status == INS_OK && data != NULL) {
-            out[(*out_count)++] = (struct vector_ref){.shape = *shape, .data = data};
+        if (status == INS_OK && found.data != NULL) {
+            out[(*out_count)++] = found;
         }
     }
     return result;

@@ -65,8 +65,11 @@ const struct schema_vector *schema_vector_named(const struct schema *schema, ins
 const struct schema_vector *schema_vector_of(const struct schema *schema, uint32_t id);
 /* True when rows of this schema may have these vectors: vectors_check was true. */
 bool schema_has_packed(const struct schema *schema, const uint8_t *packed, uint32_t count);
-/* Bytes of a point that has all vectors, packed. */
+/* Bytes of a point that has all vectors, packed; of multivectors one row. */
 uint32_t schema_packed_bytes_max(const struct schema *schema);
+/* Bytes that a value of the vector may have, so that a point with all of them fits
+ * INS_VECTOR_BYTES_MAX: each multivector has room for a row and an equal share of what is left. */
+uint32_t schema_value_bytes_max(const struct schema *schema, const struct schema_vector *vector);
 
 /* ---- The vectors of a row that is about to be written ----
  *
@@ -81,18 +84,27 @@ struct row_vectors {
     struct row_vector {    /* of schema->vectors[i]; both NULL: the row lacks it */
         const void *stored;
         const float *values;
+        uint32_t dim; /* numbers of either */
     } items[INS_VECTORS_MAX];
 };
 
 void row_vectors_begin(struct row_vectors *row, const struct schema *schema);
 /* Those that the schema still has. */
 void row_vectors_keep(struct row_vectors *row, const struct vector_ref *old, uint32_t count);
-/* `values` [dim], finite; NULL: the row will lack the vector. */
+/* `values` [dim], finite, whole rows of the vector; NULL: the row will lack the vector. */
 void row_vectors_set(struct row_vectors *row, const struct schema_vector *vector,
-                     const float *values);
-/* All that the point gives. INS_INVALID when a name or a dimension is wrong. */
+                     const float *values, uint32_t dim);
+/* All that the point gives. INS_INVALID when a name or a dimension is wrong, a multivector has no
+ * rows or too many. */
 INS_MUST_USE ins_status row_vectors_take(struct row_vectors *row, const ins_point *point,
                                          ins_error *error);
+/* INS_INVALID when the row has more than INS_VECTOR_BYTES_MAX: with old vectors that stay, from
+ * before the collection had as many. */
+INS_MUST_USE ins_status row_vectors_check(const struct row_vectors *row, ins_error *error);
+/* `rows` of `dim` numbers, rows 0: a plain vector, as a value of this one or a query near it.
+ * INS_INVALID says why they are not; *out_dim: all their numbers. */
+INS_MUST_USE ins_status vector_check_dim(const struct schema_vector *vector, uint32_t dim,
+                                         uint32_t rows, uint32_t *out_dim, ins_error *error);
 /* After row_vectors_take by the same schema: INS_INVALID when a value is not finite, or beyond its
  * vector's datatype. */
 INS_MUST_USE ins_status point_vectors_check(const struct schema *schema, const ins_point *point,

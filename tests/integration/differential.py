@@ -56,26 +56,31 @@ class Pair:
     def both(self, call):
         return call(self.ours), call(self.local)
 
-    def create(self, distance, tenants, named):
+    def create(self, distance, tenants, named, multi):
+        """`multi`: the unnamed vector is a multivector; among named ones there is one, always."""
         self.distance = distance
-        vectors = models.VectorParams(size=DIM, distance=distance)
-        self.names = [""]
+        rows = models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM)
+        vectors = models.VectorParams(size=DIM, distance=distance, multivector_config=rows if multi else None)
+        self.names, self.multis = [""], {""} if multi else set()
         if named:
-            self.names = list(NAMED)
+            self.names, self.multis = list(NAMED) + ["rows"], {"rows"}
             vectors = {name: models.VectorParams(size=DIM, distance=distance) for name, distance in NAMED.items()}
+            vectors["rows"] = models.VectorParams(size=DIM, distance=distance, multivector_config=rows)
         self.both(lambda c: c.create_collection(self.name, vectors_config=vectors))
         if tenants:
             schema = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
             self.ours.create_payload_index(self.name, "who", field_schema=schema)
 
-    def vector(self):
-        return [round(self.random.gauss(0, 1), 3) for _ in range(DIM)]
+    def vector(self, name):
+        def row():
+            return [round(self.random.gauss(0, 1), 3) for _ in range(DIM)]
+        return [row() for _ in range(self.random.randint(1, 5))] if name in self.multis else row()
 
     def vectors(self):
         """Of a new point: it may lack some of its named ones."""
         if self.names == [""]:
-            return self.vector()
-        return {name: self.vector() for name in self.names if self.random.random() < 0.7}
+            return self.vector("")
+        return {name: self.vector(name) for name in self.names if self.random.random() < 0.7}
 
     def payload(self):
         r = self.random
@@ -259,7 +264,7 @@ class Pair:
             return m.ClearPayloadOperation(clear_payload=selector), lambda c: c.clear_payload(self.name, selector)
         condition = r.choice([None, self.filter()])
         if kind == 4:
-            points = [m.PointVectors(id=i, vector=self.vectors() or {self.names[0]: self.vector()}) for i in ids]
+            points = [m.PointVectors(id=i, vector=self.vectors() or {self.names[0]: self.vector(self.names[0])}) for i in ids]
             update = m.UpdateVectors(points=points, update_filter=condition)
             return (m.UpdateVectorsOperation(update_vectors=update),
                     lambda c: c.update_vectors(self.name, points, update_filter=condition))
@@ -269,8 +274,9 @@ class Pair:
             points = [m.PointStruct(id=i, vector=self.vectors(), payload=self.payload()) for i in ids]
             body = m.PointsList(points=points, update_filter=condition, update_mode=mode)
         else:
-            column = [self.vector() for _ in ids]
-            points = m.Batch(ids=ids, vectors=column if self.names == [""] else {self.names[0]: column}, payloads=[self.payload() for _ in ids])
+            name = r.choice(self.names)
+            column = [self.vector(name) for _ in ids]
+            points = m.Batch(ids=ids, vectors=column if self.names == [""] else {name: column}, payloads=[self.payload() for _ in ids])
             body = m.PointsBatch(batch=points, update_filter=condition, update_mode=mode)
         return (m.UpsertOperation(upsert=body),
                 lambda c: c.upsert(self.name, points, update_filter=condition, update_mode=mode))
@@ -308,7 +314,7 @@ class Pair:
         using = r.choice(self.names)
         known = [p.id for p in self.local.scroll(self.name, limit=100, with_vectors=True)[0]
                  if (using in (p.vector or {}) if using else p.vector)]
-        query = r.choice(known) if known and r.random() < 0.3 else self.vector()
+        query = r.choice(known) if known and r.random() < 0.3 else self.vector(using)
         threshold = round(r.uniform(-0.5, 2.5), 2) if r.random() < 0.3 else None
         ours, local = self.both(
             lambda c: c.query_points(
@@ -325,7 +331,7 @@ class Pair:
         r = self.random
         known = [p.id for p in self.local.scroll(self.name, limit=100, with_vectors=True)[0]
                  if (using in (p.vector or {}) if using else p.vector)]
-        return [r.choice(known) if known and r.random() < 0.6 else self.vector() for _ in range(r.randint(low, high))]
+        return [r.choice(known) if known and r.random() < 0.6 else self.vector(using) for _ in range(r.randint(low, high))]
 
     def rank(self):
         """Recommend, discover, context: scores agree. Order: values and ids that are not tied agree."""
@@ -365,7 +371,7 @@ class Pair:
             self.name, scroll_filter=chosen, limit=limit, order_by=order)[0]])
         assert ours == local, f"order {order}: {ours}, not {local}, of {chosen}"
         using, size = r.choice(self.names), r.randint(1, 3)
-        query = self.vector()
+        query = self.vector(using)
         ours, local = self.both(lambda c: [[h.score for h in g.hits] for g in c.query_points_groups(
             self.name, query=query, using=using or None, query_filter=chosen, group_by=r.choice(["n"]), group_size=size,
             limit=limit).groups])
@@ -378,11 +384,13 @@ class Pair:
         assert ours.keys() == local.keys(), f"ids {sorted(ours)}, not {sorted(local)}"
         for key, point in ours.items():
             assert point.payload == local[key].payload, f"payload of {key}: {point.payload}, not {local[key].payload}"
-            mine, theirs = (p.vector if isinstance(p.vector, dict) else {"": p.vector or []} for p in (point, local[key]))
-            assert mine.keys() == (theirs or {}).keys(), f"vectors of {key}: {mine.keys()}, not {theirs.keys()}"
-            for name, vector in mine.items():
-                assert len(vector) == len(theirs[name]), f"vector {name} of {key}"
-                for a, b in zip(vector, theirs[name]):
+            all_mine, theirs = (p.vector if isinstance(p.vector, dict) else {"": p.vector or []} for p in (point, local[key]))
+            assert all_mine.keys() == (theirs or {}).keys(), f"vectors of {key}: {all_mine.keys()}, not {theirs.keys()}"
+            for name, vector in all_mine.items():
+                mine, other = ([x for row in v for x in (row if isinstance(row, list) else [row])]
+                               for v in (vector, theirs[name]))
+                assert len(vector) == len(theirs[name]) and len(mine) == len(other), f"vector {name} of {key}"
+                for a, b in zip(mine, other):
                     assert abs(a - b) < 1e-5, f"vector {name} of {key}"
 
 
@@ -391,7 +399,8 @@ def run(url, seed, operations):
     distances = [models.Distance.COSINE, models.Distance.DOT, models.Distance.EUCLID, models.Distance.MANHATTAN]
     pair = Pair(url, seed)
     try:
-        pair.create(distances[seed % 4], tenants=seed % 2 == 0, named=seed % 5 > 2)
+        pair.create(distances[seed % 4], tenants=seed % 2 == 0, named=seed % 5 > 2,
+                    multi=seed % 3 == 2)
         for number in range(operations):
             pair.step()
             if number % 97 == 96:
@@ -409,7 +418,7 @@ def main():
     parser.add_argument("program", nargs="?")
     parser.add_argument("--url")
     parser.add_argument("--first-seed", type=int, default=1)
-    parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--operations", type=int, default=200)
     options = parser.parse_args()
     server = None

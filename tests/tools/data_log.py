@@ -187,9 +187,9 @@ def packed_vectors(data, at, count, place):
     """Vectors by id, as bytes of float32; where they end."""
     found, values, before = {}, at + 8 * count, -1
     for entry in range(at, values, 8):
-        number, datatype, rest, dim = struct.unpack_from("<HBBI", data, entry)
-        require(number > before and datatype in VALUE_BYTES and rest == 0 and 1 <= dim <= 65536, place,
-                "entry of a vector")
+        number, datatype, multi, dim = struct.unpack_from("<HBBI", data, entry)
+        require(number > before and datatype in VALUE_BYTES and multi in (0, 1) and
+                1 <= dim <= (768 << 10 if multi else 65536), place, "entry of a vector")
         before, size = number, dim * VALUE_BYTES[datatype]
         found[number] = as_float32(data[values:values + size], VALUE_BYTES[datatype])
         zero(data[values + size:values + up(size, 4)], place)

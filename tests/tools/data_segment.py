@@ -13,6 +13,8 @@ from data_base import (PAGE, as_float32, hash64, number_id, require, u16, u32, u
 SMALL, DIRECTORY, GRAPH = 1, 2, 4  # flags of a directory entry
 IDS, VERSIONS, TOMBSTONES, DENSE, OFFSETS, PAYLOAD, BLOCKS, INDEX, FILTER = range(1, 10)
 PATCHES, FIELD, VECTOR_ROWS = 10, 16, 17
+MULTI = 1  # flag of a section of dense values
+VECTORS_MAX = 768 << 10  # bytes of a point
 SMALL_MAX, SMALL_FEW, SMALL_FEW_MAX = 64 << 10, 64, 1 << 20
 
 
@@ -147,7 +149,7 @@ class Extent:
     def sections(self):
         """kind → (encoding, bytes), chunks and gaps verified; of vectors and field indexes
         (kind, number) → the same."""
-        head, found, ends, self.graph_parts = self.header, {}, [], {}
+        head, found, ends, self.graph_parts, self.multis = self.header, {}, [], {}, set()
         count, chunk_count = u16(head, 68), u32(head, 64)
         hashes = words(head, 80 + 40 * count, chunk_count)
         used, before = 0, (0, 0)
@@ -156,8 +158,11 @@ class Extent:
                 "<4H3Q2I", head, 80 + 40 * i)
             place = f"{self.place} section {kind}"
             numbered = kind in (DENSE, VECTOR_ROWS, FIELD) + data_graphs.KINDS
-            require((kind, number) > before and flags == source == 0 and size > 0 and
+            require((kind, number) > before and source == 0 and size > 0 and
                     (number == 0 or numbered), place, "its entry")
+            require(flags == 0 or (flags == MULTI and kind == DENSE), place, "its flags")
+            if flags == MULTI:
+                self.multis.add(number)
             require(at + size <= len(self.data), place, "its place")
             before = kind, number
             data = self.data[at:at + size]
@@ -209,17 +214,22 @@ class Extent:
         for kind, number in [one for one in sections if isinstance(one, tuple) and one[0] == DENSE]:
             encoding, data = sections[kind, number]
             place = f"{self.place} vector {number}"
-            have = range(self.rows)
+            have, multi = range(self.rows), number in self.multis
+            require(not multi or (VECTOR_ROWS, number) in sections, place, "a multivector without rows")
             if (VECTOR_ROWS, number) in sections:
                 width, text = sections[VECTOR_ROWS, number]
                 have = words(text, 0, len(text) // 4, 4)
-                require(width == 4 and all(a < b for a, b in zip(have, have[1:])) and
-                        have[-1] < self.rows, place, "rows")
+                require(width == 4 and all(a < b or (multi and a == b) for a, b in zip(have, have[1:])) and
+                        have[-1] < self.rows and len(text) % 4 == 0, place, "rows")
             step = len(data) // len(have)
             require(encoding in (4, 2, 1) and step > 0 and step % encoding == 0 and
                     step * len(have) == len(data), place, "size of the values")
+            values = {}
             for i, row in enumerate(have):
-                found[row][number] = as_float32(data[i * step:(i + 1) * step], encoding)
+                values.setdefault(row, []).append(data[i * step:(i + 1) * step])
+            for row, parts in values.items():
+                require(len(parts) * step <= VECTORS_MAX, place, "size of a multivector")
+                found[row][number] = as_float32(b"".join(parts), encoding)
         return found
 
     def graphs(self, sections):
@@ -227,7 +237,7 @@ class Extent:
                 not (self.small and self.graph_parts), self.place, "graphs")
         for number, parts in self.graph_parts.items():
             place = f"{self.place} graph of vector {number}"
-            require((DENSE, number) in sections, place, "without values")
+            require((DENSE, number) in sections and number not in self.multis, place, "without values")
             width, data = sections[DENSE, number]
             count = self.rows
             if (VECTOR_ROWS, number) in sections:

@@ -148,13 +148,16 @@ def large_points(count):
             del vectors["odd"]
         if i % 50:
             del vectors["rare"]
+        if i % 5:
+            vectors["rows"] = [[float(i), *range(j, j + 63)] for j in range(i % 5)]
         yield {"id": id, "vector": vectors,
                "payload": {"n": i, "of": {"tenant": f"t{i % 7 if i % 3 else 0}"}}}
 
 
 def packed(vectors):
     vectors = vectors if isinstance(vectors, dict) else {"": vectors}
-    return {name: struct.pack(f"<{len(one)}f", *one) for name, one in vectors.items()}
+    floats = {name: sum(one, []) if isinstance(one[0], list) else one for name, one in vectors.items()}
+    return {name: struct.pack(f"<{len(one)}f", *one) for name, one in floats.items()}
 
 
 def scroll(server):
@@ -175,7 +178,8 @@ def large(insula, folder):
     with Server(insula, data) as server:
         server.ask("PUT", "/collections/large", {"vectors": {
             "": {"size": 8, "distance": "Euclid"}, "odd": {"size": 2, "distance": "Dot"},
-            "rare": {"size": 700, "distance": "Dot"}}})
+            "rare": {"size": 700, "distance": "Dot"},
+            "rows": {"size": 64, "distance": "Dot", "multivector_config": {"comparator": "max_sim"}}}})
         server.ask("PUT", "/collections/large/index", {
             "field_name": "of.tenant", "field_schema": {"type": "keyword", "is_tenant": True}})
         for at in range(0, len(points), 1000):

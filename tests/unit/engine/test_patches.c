@@ -31,8 +31,8 @@ static void fill(struct model *model, uint32_t i) {
     }
     values[LONG_DIM] = (float)model->shorts[i];
     values[LONG_DIM + 1] = 1;
-    model->vectors[i][0] = (ins_vector){text("long"), values, LONG_DIM};
-    model->vectors[i][1] = (ins_vector){text("short"), values + LONG_DIM, SHORT_DIM};
+    model->vectors[i][0] = (ins_vector){text("long"), values, LONG_DIM, 0};
+    model->vectors[i][1] = (ins_vector){text("short"), values + LONG_DIM, SHORT_DIM, 0};
     (void)snprintf(model->payloads[i], sizeof(model->payloads[i]),
                    "{\"text\":\"some eighty bytes that stay as they are, whatever becomes of "
                    "the mark\",\"mark\":%u}",

@@ -112,6 +112,8 @@ static ins_status source_next(void *context, struct extent_row *out, bool *out_e
                         : source->need == EXTENT_NEED_KEYS && (source->source.sparse >> i & 1) == 0;
         out->present |= (uint64_t)(told && has_vector(source, row, i)) << i;
     }
+    bool asked = source->need == EXTENT_NEED_VECTOR || source->need == EXTENT_NEED_PRESENCE;
+    out->vector_rows = asked && has_vector(source, row, source->which);
     if (source->need == EXTENT_NEED_VECTOR && has_vector(source, row, source->which)) {
         kit_vector(&row->id, &source->shapes[source->which], source->vector);
         out->vector = source->vector;
