@@ -208,7 +208,8 @@ static ins_status values_decode(struct job *job, struct json_value value, const 
                                 struct decoded_vector *out, ins_error *error) {
     char field[VECTOR_FIELD_MAX + 32];
     if (json_type_of(value) == JSON_OBJECT || json_type_of(value) == JSON_STRING) {
-        (void)snprintf(field, sizeof(field), "%.*s (sparse or inferred)", VECTOR_FIELD_MAX - 1, name);
+        (void)snprintf(field, sizeof(field), "%.*s (sparse or inferred)", VECTOR_FIELD_MAX - 1,
+                       name);
         return unsupported_error(error, field);
     }
     return json_type_of(value) == JSON_ARRAY

@@ -57,8 +57,8 @@ struct search_value {
     bool sure; /* its point passes the filter */
     struct place place;
     ins_id id;
-    const void *data; /* [rows] in memory, or */
     uint32_t rows;
+    const void *data; /* [rows] in memory, or */
     uint32_t at, end; /* positions in search->run: of the next row, and behind the last */
 };
 

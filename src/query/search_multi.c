@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/id.h"
 #include "base/status.h"
+#include "query/explain.h"
 #include "query/search_private.h"
 
 /* What is charged is counted as rows that were looked at as well. */
@@ -46,6 +47,7 @@ static ins_status offer_value(struct search *search, uint64_t *budget, ins_error
         search_offer(search, distance, &value->id, &value->place);
     }
     value->open = false;
+    search_count_rows(search, value->rows);
     reader_trim(search->reader, &value->place);
     return INS_OK;
 }
@@ -76,6 +78,7 @@ static const struct memrow *memrow_at_hand(struct search *search) {
 ins_status multi_memtables(struct search *search, uint64_t *budget, ins_error *error) {
     const struct memrow *row;
     const struct vector_shape *shape = &search->vector->shape;
+    explain_memtables(search->reader);
     while (*budget > 0 && (row = memrow_at_hand(search)) != NULL) {
         uint32_t dim;
         bool whole = row->kind == MEMROW_POINT;
@@ -135,6 +138,7 @@ static ins_status next_point(struct search *search, uint64_t *budget, ins_error 
     struct search_value value = {.sure = sure,
                                  .place = {.run = search->run, .run_row = row},
                                  .id = extent_id(&reader->runs[search->run].extent, &ids, row),
+                                 .rows = count,
                                  .at = position,
                                  .end = position + count};
     charge(search, budget, 1);
@@ -199,12 +203,13 @@ ins_status multi_patches(struct search *search, uint64_t *budget, bool *out_end,
                 continue;
             }
             /* The filter was asked already. */
-            open_value(search, &(struct search_value){.sure = true,
-                                                      .place = row.place,
-                                                      .id = row.id,
-                                                      .data = row.vector.data,
-                                                      .rows = vector_row_count(&search->vector->shape,
-                                                                          row.vector.shape.dim)});
+            open_value(search,
+                       &(struct search_value){
+                           .sure = true,
+                           .place = row.place,
+                           .id = row.id,
+                           .data = row.vector.data,
+                           .rows = vector_row_count(&search->vector->shape, row.vector.shape.dim)});
         }
         bool done;
         ins_status status = take_whole(search, budget, &done, error);

@@ -44,11 +44,12 @@ struct sim_slot { /* one operation in flight */
     struct model_filter filter;
     uint32_t ids[MODEL_BATCH], id_count;
     uint32_t which; /* vector that a query searches */
-    float vector[MODEL_DIM_MAX];
+    float vector[MODEL_NUMBERS_MAX];
+    uint32_t vector_rows;
     ins_rank_request rank;
     enum model_key group_key; /* of a ranking's groups or facets */
-    ins_example examples[5];
-    float example_vectors[5][MODEL_DIM_MAX];
+    ins_example examples[MODEL_EXAMPLES];
+    float example_vectors[MODEL_EXAMPLES][MODEL_NUMBERS_MAX];
     /* what the engine borrows */
     ins_points_request points_request;
     ins_collection_request collection_request;
@@ -58,7 +59,7 @@ struct sim_slot { /* one operation in flight */
     ins_update updates[MODEL_PARTS];
     ins_point points[MODEL_BATCH];
     ins_id point_ids[MODEL_BATCH];
-    float vectors[MODEL_BATCH][MODEL_VECTORS][MODEL_DIM_MAX];
+    float vectors[MODEL_BATCH][MODEL_VECTORS][MODEL_NUMBERS_MAX];
     ins_vector named[MODEL_BATCH][MODEL_VECTORS];
     char *payloads; /* [MODEL_BATCH][MODEL_PAYLOAD_MAX] */
     ins_filter ins_filter;

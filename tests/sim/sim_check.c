@@ -81,23 +81,31 @@ void sim_describe_point(const struct sim *sim, const struct sim_slot *slot, uint
 /* ---- One point of an answer ---- */
 
 static bool values_equal(const struct model_shape *shape, uint32_t which,
-                         const struct model_version *version, const float *values, uint32_t dim) {
-    float raw[MODEL_DIM_MAX] = {0};
-    double expect[MODEL_DIM_MAX] = {0};
+                         const struct model_version *version, const float *values, uint32_t dim,
+                         uint32_t rows) {
+    float raw[MODEL_NUMBERS_MAX] = {0};
+    double expect[MODEL_NUMBERS_MAX] = {0};
     const ins_vector_params *params = &shape->vectors[which];
-    model_vector(shape, which, version->vector_seeds[which], raw);
-    model_store(params, raw, expect);
+    uint64_t seed = version->vector_seeds[which];
+    uint32_t numbers = params->dim * (rows > 0 ? rows : 1);
+    if (dim != params->dim || rows != model_rows(shape, which, seed)) {
+        return false;
+    }
+    model_vector(shape, which, seed, raw);
+    for (uint32_t at = 0; at < numbers; at += dim) {
+        model_store(params, raw + at, expect + at);
+    }
     /* Normalised values may be rounded the other way. */
     double slack = params->distance != INS_DISTANCE_COSINE ? 0
                    : params->datatype == INS_FLOAT16       ? 1e-3
                                                            : 1e-5;
-    for (uint32_t i = 0; i < params->dim && dim == params->dim; i++) {
+    for (uint32_t i = 0; i < numbers; i++) {
         double got = (double)values[i], want = expect[i];
         if (fabs(got - (slack == 0 ? (double)(float)want : want)) > slack) {
             return false;
         }
     }
-    return dim == params->dim;
+    return true;
 }
 
 /* Exactly the vectors that the version has. */
@@ -108,7 +116,8 @@ static bool vectors_equal(const struct model_shape *shape, const struct model_ve
         bool has = (version->vectors >> which & 1) != 0;
         if (shape->vectors[which].name.size == 0) {
             if (has != (point->vector != NULL) ||
-                (has && !values_equal(shape, which, version, point->vector, point->dim))) {
+                (has &&
+                 !values_equal(shape, which, version, point->vector, point->dim, point->rows))) {
                 return false;
             }
             continue;
@@ -118,7 +127,7 @@ static bool vectors_equal(const struct model_shape *shape, const struct model_ve
         }
         const ins_vector *vector = &point->vectors[named++];
         if (named > point->vector_count || vector->name.size != shape->vectors[which].name.size ||
-            !values_equal(shape, which, version, vector->values, vector->dim)) {
+            !values_equal(shape, which, version, vector->values, vector->dim, vector->rows)) {
             return false;
         }
     }
@@ -309,7 +318,7 @@ static uint32_t certain_before(const struct sim_slot *slot, double score) {
         struct sim_span span = sim_span_of(slot, id);
         bool all = span.always;
         for (uint32_t i = 0; i < span.count && all; i++) {
-            double own = model_score(shape, slot->which, slot->vector,
+            double own = model_score(shape, slot->which, slot->vector, slot->vector_rows,
                                      span.versions[i].vector_seeds[slot->which]);
             all = may_hit(slot, id, own + sign * slack(own)) &&
                   better(slot, own + sign * slack(own), score - sign * slack(score));
@@ -341,8 +350,8 @@ static void check_query(const struct sim *sim, const struct sim_slot *slot) {
     for (size_t i = 0; i < hits->count; i++) {
         const struct model_version *version;
         uint32_t id = check_point(sim, slot, &hits->items[i], &version);
-        double expect =
-            model_score(shape, slot->which, slot->vector, version->vector_seeds[slot->which]);
+        double expect = model_score(shape, slot->which, slot->vector, slot->vector_rows,
+                                    version->vector_seeds[slot->which]);
         double score = (double)hits->items[i].score;
         double sign = smaller_is_nearer(slot) ? -1 : 1;
         if (fabs(score - expect) > slack(expect)) {
@@ -388,7 +397,8 @@ static void check_info(const struct sim *sim, const struct sim_slot *slot) {
     for (uint32_t i = 0; i < shape->vector_count && same; i++) {
         const ins_vector_params *got = &info->vectors[i], *want = &shape->vectors[i];
         same = got->dim == want->dim && got->distance == want->distance &&
-               got->datatype == want->datatype && got->name.size == want->name.size &&
+               got->datatype == want->datatype && got->multi == want->multi &&
+               got->name.size == want->name.size &&
                memcmp(got->name.data, want->name.data, want->name.size) == 0;
     }
     if (!same) {

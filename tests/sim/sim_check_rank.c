@@ -27,9 +27,9 @@ static double slack(double score) {
 /* ---- Scores ---- */
 
 /* Larger is nearer: the dot product, or the distance below zero, of Euclid its square. */
-static double similarity(const struct sim_slot *slot, const float *example, uint64_t seed) {
+static double similarity(const struct sim_slot *slot, const ins_example *example, uint64_t seed) {
     const struct model_shape *shape = &slot->collection->shape;
-    double score = model_score(shape, slot->which, example, seed);
+    double score = model_score(shape, slot->which, example->vector, example->rows, seed);
     ins_distance distance = shape->vectors[slot->which].distance;
     return distance == INS_DISTANCE_EUCLID      ? -score * score
            : distance == INS_DISTANCE_MANHATTAN ? -score
@@ -44,11 +44,30 @@ static double scaled(double x) {
     return 0.5 * (sigmoid(x) + 1);
 }
 
+/* Of multivectors: to all rows of the examples, those of negative ones turned round. */
+static double gathered_score(const struct sim_slot *slot, uint64_t seed) {
+    const ins_rank_request *rank = &slot->rank;
+    const struct model_shape *shape = &slot->collection->shape;
+    uint32_t dim = shape->vectors[slot->which].dim, rows = 0;
+    float all[MODEL_EXAMPLES * MODEL_NUMBERS_MAX] = {0};
+    for (size_t i = 0; i < rank->positive_count + rank->negative_count; i++) {
+        const ins_example *example = &slot->examples[i];
+        for (uint32_t at = 0; at < example->rows * dim; at++) {
+            all[rows * dim + at] = example->vector[at] * (i < rank->positive_count ? 1 : -1);
+        }
+        rows += example->rows;
+    }
+    return model_score(shape, slot->which, all, rows, seed);
+}
+
 /* Nearest to the mean of the positive, moved away from that of the negative. */
 static double average_score(const struct sim_slot *slot, uint64_t seed) {
     const ins_rank_request *rank = &slot->rank;
     const struct model_shape *shape = &slot->collection->shape;
     float mean[MODEL_DIM_MAX] = {0};
+    if (shape->vectors[slot->which].multi) {
+        return gathered_score(slot, seed);
+    }
     for (uint32_t d = 0; d < shape->vectors[slot->which].dim; d++) {
         double to = 0, from = 0;
         for (size_t i = 0; i < rank->positive_count; i++) {
@@ -59,23 +78,22 @@ static double average_score(const struct sim_slot *slot, uint64_t seed) {
         }
         mean[d] = (float)(rank->negative_count > 0 ? to + to - from : to);
     }
-    return model_score(shape, slot->which, mean, seed);
+    return model_score(shape, slot->which, mean, 0, seed);
 }
 
 static double pair_score(const struct sim_slot *slot, uint64_t seed, bool *out_sure) {
     const ins_rank_request *rank = &slot->rank;
     double ranks = 0, loss = 0;
     for (size_t i = 0; i < rank->positive_count; i++) {
-        double gain = similarity(slot, rank->positive[i].vector, seed) -
-                      similarity(slot, rank->negative[i].vector, seed);
-        double scale = similarity(slot, rank->positive[i].vector, seed);
+        double gain =
+            similarity(slot, &rank->positive[i], seed) - similarity(slot, &rank->negative[i], seed);
+        double scale = similarity(slot, &rank->positive[i], seed);
         *out_sure = *out_sure && (rank->kind == INS_RANK_CONTEXT || fabs(gain) > slack(scale));
         ranks += gain > 0 ? 1 : -1;
         loss += sigmoid(fmin(gain, 0));
     }
-    return rank->kind == INS_RANK_CONTEXT
-               ? loss
-               : ranks + scaled(similarity(slot, rank->target->vector, seed));
+    return rank->kind == INS_RANK_CONTEXT ? loss
+                                          : ranks + scaled(similarity(slot, rank->target, seed));
 }
 
 /* *out_sure false: the score turns on the last bit. */
@@ -100,7 +118,7 @@ static double score_of(const struct sim_slot *slot, const struct model_version *
     }
     for (size_t i = 0; i < rank->positive_count + rank->negative_count; i++) {
         bool negative = i >= rank->positive_count;
-        double own = similarity(slot, slot->examples[i].vector, seed);
+        double own = similarity(slot, &slot->examples[i], seed);
         best[negative] = fmax(best[negative], own);
         sum += negative ? -own : own;
     }

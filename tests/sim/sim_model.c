@@ -23,12 +23,17 @@ uint32_t model_id_number(const struct model_shape *shape, const ins_id *id) {
     return equal ? (uint32_t)id->low : UINT32_MAX;
 }
 
+uint32_t model_rows(const struct model_shape *shape, uint32_t which, uint64_t seed) {
+    return shape->vectors[which].multi ? 1 + (uint32_t)(sim_mix(seed + which) % MODEL_ROWS_MAX) : 0;
+}
+
 void model_vector(const struct model_shape *shape, uint32_t which, uint64_t seed, float *out) {
-    for (uint32_t i = 0; i < shape->vectors[which].dim; i++) {
+    uint32_t dim = shape->vectors[which].dim, rows = model_rows(shape, which, seed);
+    for (uint32_t i = 0; i < dim * (rows > 0 ? rows : 1); i++) {
         out[i] = (float)((int)(sim_mix(seed * 31 + i + which * 7919ull) % 2001) - 1000) / 100.0F;
-    }
-    if (out[0] == 0.0F) {
-        out[0] = 0.5F; /* never the zero vector, which has no direction */
+        if (i % dim == 0 && out[i] == 0.0F) {
+            out[i] = 0.5F; /* never the zero vector, which has no direction */
+        }
     }
 }
 
@@ -107,14 +112,8 @@ size_t model_payload(const struct model_version *version, char *out, size_t capa
     return at + (size_t)snprintf(out + at, capacity - at, "\"%s}", who);
 }
 
-double model_score(const struct model_shape *shape, uint32_t which, const float *query,
-                   uint64_t seed) {
-    float values[MODEL_DIM_MAX] = {0};
-    double q[MODEL_DIM_MAX] = {0}, v[MODEL_DIM_MAX] = {0};
-    const ins_vector_params *params = &shape->vectors[which];
-    model_vector(shape, which, seed, values);
-    model_store(params, values, v);
-    model_store(params, query, q);
+/* Larger is nearer: the dot product, or the distance below zero, of Euclid its square. */
+static double row_similarity(const ins_vector_params *params, const double *q, const double *v) {
     double dot = 0, l2 = 0, l1 = 0, norms[2] = {0};
     for (uint32_t i = 0; i < params->dim; i++) {
         dot += q[i] * v[i];
@@ -124,15 +123,36 @@ double model_score(const struct model_shape *shape, uint32_t which, const float 
         norms[1] += v[i] * v[i];
     }
     if (params->distance == INS_DISTANCE_EUCLID) {
-        return sqrt(l2);
+        return -l2;
     }
     if (params->distance == INS_DISTANCE_MANHATTAN) {
-        return l1;
+        return -l1;
     }
     if (params->distance == INS_DISTANCE_COSINE && params->datatype == INS_UINT8) {
         return norms[0] * norms[1] == 0 ? 0 : dot / sqrt(norms[0] * norms[1]);
     }
     return dot;
+}
+
+double model_score(const struct model_shape *shape, uint32_t which, const float *query,
+                   uint32_t query_rows, uint64_t seed) {
+    float values[MODEL_NUMBERS_MAX] = {0};
+    double q[MODEL_DIM_MAX] = {0}, v[MODEL_DIM_MAX] = {0}, sum = 0;
+    const ins_vector_params *params = &shape->vectors[which];
+    uint32_t rows = model_rows(shape, which, seed);
+    model_vector(shape, which, seed, values);
+    for (uint32_t i = 0; i < (query_rows > 0 ? query_rows : 1); i++) {
+        double best = -INFINITY;
+        model_store(params, query + i * params->dim, q);
+        for (uint32_t k = 0; k < (rows > 0 ? rows : 1); k++) {
+            model_store(params, values + k * params->dim, v);
+            best = fmax(best, row_similarity(params, q, v));
+        }
+        sum += best;
+    }
+    return params->distance == INS_DISTANCE_EUCLID      ? sqrt(-sum)
+           : params->distance == INS_DISTANCE_MANHATTAN ? -sum
+                                                        : sum;
 }
 
 static bool who_is(int who, int wanted) {

@@ -16,6 +16,9 @@
 #define MODEL_WHO 7    /* tenants with a string for a value; number 0 is the empty string */
 #define MODEL_VECTORS 3u
 #define MODEL_DIM_MAX 8u
+#define MODEL_ROWS_MAX 5u /* of a multivector */
+#define MODEL_NUMBERS_MAX (MODEL_DIM_MAX * MODEL_ROWS_MAX)
+#define MODEL_EXAMPLES 5u
 #define MODEL_BATCH 48u /* points of one write */
 #define MODEL_PARTS 4u  /* updates of one batch */
 #define MODEL_PAYLOAD_MAX 12000u
@@ -182,8 +185,12 @@ int model_island(const struct model_collection *collection, const struct model_v
 ins_id model_id(const struct model_shape *shape, uint32_t id);
 /* The inverse; UINT32_MAX when no point of the model has that id. */
 uint32_t model_id_number(const struct model_shape *shape, const ins_id *id);
+/* Rows that the vector of `seed` has: of a multivector 1 and more, else 0, as ins_vector has them.
+ */
+uint32_t model_rows(const struct model_shape *shape, uint32_t which, uint64_t seed);
+/* Its numbers: out[MODEL_NUMBERS_MAX]. */
 void model_vector(const struct model_shape *shape, uint32_t which, uint64_t seed, float *out);
-/* Values as the engine stores them: out[dim]. */
+/* Values of a row as the engine stores them: out[dim]. */
 void model_store(const ins_vector_params *params, const float *values, double *out);
 /* The payload as the engine must give it back; its length. */
 size_t model_payload(const struct model_version *version, char *out, size_t capacity);
@@ -191,8 +198,9 @@ size_t model_payload(const struct model_version *version, char *out, size_t capa
 size_t model_who_object(const struct model_version *version, char *out, size_t capacity);
 /* The tenant's text; `out` has room for 16 bytes. */
 const char *model_who_text(int who, char *out);
-/* The score of the version of `seed` for `query` as the engine counts it. */
+/* The score of the version of `seed` for `query` of so many rows (0: a plain vector) as the engine
+ * counts it. */
 double model_score(const struct model_shape *shape, uint32_t which, const float *query,
-                   uint64_t seed);
+                   uint32_t query_rows, uint64_t seed);
 
 #endif

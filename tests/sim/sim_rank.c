@@ -14,7 +14,8 @@ static void fill_examples(struct sim *sim, struct sim_slot *slot, const struct m
     for (uint32_t i = 0; i < count; i++) {
         model_vector(shape, slot->which, ++sim->next_seed, slot->example_vectors[i]);
         slot->examples[i] = (ins_example){.vector = slot->example_vectors[i],
-                                          .dim = shape->vectors[slot->which].dim};
+                                          .dim = shape->vectors[slot->which].dim,
+                                          .rows = model_rows(shape, slot->which, sim->next_seed)};
     }
     slot->rank.positive = slot->examples;
     slot->rank.positive_count = positive;

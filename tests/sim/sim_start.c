@@ -17,12 +17,14 @@ static int any_who(struct sim_random *random) {
 /* ---- Writes ---- */
 
 static ins_vector_params any_vector(struct sim_random *random, const char *name) {
-    return (ins_vector_params){.name = text(name),
-                               .dim = 1 + sim_below(random, MODEL_DIM_MAX),
-                               .distance = (ins_distance)(1 + sim_below(random, 4)),
-                               .datatype = sim_once_in(random, 2)
-                                               ? INS_FLOAT32
-                                               : (ins_datatype)(1 + sim_below(random, 3))};
+    /* Without a number of its own: seeds that found bugs go on as they did. */
+    bool multi = sim_mix(random->state + 1) % 4 == 0;
+    return (ins_vector_params){
+        .name = text(name),
+        .dim = 1 + sim_below(random, MODEL_DIM_MAX),
+        .distance = (ins_distance)(1 + sim_below(random, 4)),
+        .datatype = sim_once_in(random, 2) ? INS_FLOAT32 : (ins_datatype)(1 + sim_below(random, 3)),
+        .multi = multi};
 }
 
 static struct model_shape any_shape(struct sim_random *random) {
@@ -148,13 +150,15 @@ static void fill_vectors(struct sim_slot *slot, uint32_t at, const struct model_
         if ((version->vectors >> which & 1) == 0) {
             continue;
         }
+        uint32_t rows = model_rows(shape, which, version->vector_seeds[which]);
         model_vector(shape, which, version->vector_seeds[which], values);
         if (params->name.size == 0) {
             point->vector = values;
             point->dim = params->dim;
+            point->rows = rows;
         } else {
-            slot->named[at][point->vector_count++] =
-                (ins_vector){.name = params->name, .values = values, .dim = params->dim};
+            slot->named[at][point->vector_count++] = (ins_vector){
+                .name = params->name, .values = values, .dim = params->dim, .rows = rows};
         }
     }
 }
@@ -401,6 +405,8 @@ bool sim_query_vector(struct sim *sim, struct sim_slot *slot, const struct model
     slot->which = sim_below(&sim->random, shape->vector_count);
     slot->filter.vector = (int)slot->which + 1;
     model_vector(shape, slot->which, ++sim->next_seed, slot->vector);
+    slot->vector_rows = model_rows(shape, slot->which, sim->next_seed);
+    request->rows = slot->vector_rows;
     request->vector = slot->vector;
     request->dim = shape->vectors[slot->which].dim;
     request->vector_name = shape->vectors[slot->which].name;
@@ -429,11 +435,13 @@ static void fill_query(struct sim *sim, struct sim_slot *slot, const struct mode
             request->query_id = model_id(shape, slot->ids[0]);
             request->vector = NULL;
             model_vector(shape, slot->which, own->vector_seeds[slot->which], slot->vector);
+            slot->vector_rows = model_rows(shape, slot->which, own->vector_seeds[slot->which]);
         }
     }
     if (sim_once_in(random, 5)) {
         request->has_score_threshold = true;
-        request->score_threshold = (float)model_score(shape, slot->which, slot->vector, seed + 7);
+        request->score_threshold =
+            (float)model_score(shape, slot->which, slot->vector, slot->vector_rows, seed + 7);
     }
 }
 

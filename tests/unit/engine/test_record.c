@@ -252,7 +252,10 @@ static void test_malformed(void **state) {
     static const uint8_t dim[] = {1, 0, 0, 0, 1, 0, 1, 0, 1, 0};      /* 65,537 */
     static const uint8_t no_dim[] = {1, 0, 0, 0, 1, 0, 0, 0, 0, 0};   /* 0 */
     static const uint8_t type[] = {1, 0, 0, 0, 99, 0, 1, 0, 0, 0, 0}; /* no datatype */
-    static const uint8_t zero[] = {1, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0};
+    static const uint8_t flag[] = {1, 0, 0, 0, 1, 2, 1, 0, 0, 0, 0, 0, 0, 0};
+    /* A multivector of 786,433 numbers, and one of 786,432 floats. */
+    static const uint8_t rows[] = {1, 0, 0, 0, 3, 1, 1, 0, 12, 0};
+    static const uint8_t row_bytes[] = {1, 0, 0, 0, 1, 1, 0, 0, 12, 0};
     static const uint8_t same[] = {2, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 1,
                                    0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}; /* one id twice */
     static const uint8_t payload[] = {0, 0x81, 0x80, 0x40};                /* 1 MiB + 1 */
@@ -268,7 +271,9 @@ static void test_malformed(void **state) {
     expect_corrupt(1, dim, sizeof(dim));
     expect_corrupt(1, no_dim, sizeof(no_dim));
     expect_corrupt(1, type, sizeof(type));
-    expect_corrupt(1, zero, sizeof(zero));
+    expect_corrupt(1, flag, sizeof(flag));
+    expect_corrupt(1, rows, sizeof(rows));
+    expect_corrupt(1, row_bytes, sizeof(row_bytes));
     expect_corrupt(1, same, sizeof(same));
     expect_corrupt(1, payload, sizeof(payload));
     expect_corrupt(1, endless, sizeof(endless));
