@@ -42,6 +42,9 @@ static const char *why_not(struct search *search, uint64_t effort) {
     if (search->exact) {
         return "exact was asked for";
     }
+    if (search->run_vector.multi) {
+        return "multivectors have no graphs";
+    }
     if (!extent_graph(extent, search->vector->shape.id, &graph->slots)) {
         return "the extent has no graph";
     }
