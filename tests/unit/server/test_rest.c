@@ -545,7 +545,8 @@ static const struct bad bad_bodies[] = {
      "{\"vectors\":{\"size\":4,\"distance\":\"Dot\",\"multivector_config\":{}}}", 400,
      "missing field `vectors.multivector_config.comparator`"},
     {API_PUT, "/collections/n",
-     "{\"vectors\":{\"size\":4,\"distance\":\"Dot\",\"multivector_config\":{\"comparator\":\"x\"}}}",
+     "{\"vectors\":{\"size\":4,\"distance\":\"Dot\",\"multivector_config\":{\"comparator\":\"x\"}}"
+     "}",
      400, "vectors.multivector_config.comparator"},
     {API_PUT, "/collections/n", "{\"vectors\":{\"a\":{\"size\":4}}}", 400, "vectors.a.distance"},
     {API_PUT, "/collections/n",
