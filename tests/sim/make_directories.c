@@ -134,10 +134,11 @@ static void ask(struct sim *sim, ins_start start, const void *request, ins_call 
     }
 }
 
-static void print_vector(FILE *file, ins_text name, const float *values, uint32_t dim) {
+static void print_vector(FILE *file, ins_text name, const float *values, uint32_t dim,
+                         uint32_t rows) {
     const uint8_t *bytes = (const uint8_t *)values;
     (void)fprintf(file, "%.*s=", (int)name.size, name.size > 0 ? name.data : "");
-    for (size_t i = 0; i < dim * sizeof(float); i++) {
+    for (size_t i = 0; i < (rows > 0 ? rows : 1) * dim * sizeof(float); i++) {
         (void)fprintf(file, "%02x", bytes[i]);
     }
 }
@@ -148,11 +149,12 @@ static void print_point(FILE *file, ins_text collection, const ins_point *point)
     (void)fprintf(file, "%.*s\t%s\t%llu\t", (int)collection.size, collection.data, id,
                   (unsigned long long)point->version);
     if (point->vector != NULL) {
-        print_vector(file, (ins_text){"", 0}, point->vector, point->dim);
+        print_vector(file, (ins_text){"", 0}, point->vector, point->dim, point->rows);
     }
     for (uint32_t i = 0; i < point->vector_count; i++) {
         (void)fputs(i > 0 || point->vector != NULL ? ";" : "", file);
-        print_vector(file, point->vectors[i].name, point->vectors[i].values, point->vectors[i].dim);
+        const ins_vector *vector = &point->vectors[i];
+        print_vector(file, vector->name, vector->values, vector->dim, vector->rows);
     }
     (void)fprintf(file, "\t%.*s\n", (int)point->payload.size, point->payload.data);
 }
