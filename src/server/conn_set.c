@@ -77,6 +77,7 @@ void conn_close(struct conn *conn) {
         if (conn->state == CONN_WAIT) {
             door_leave(conn);
         }
+        outbox_forget(conn);
         conn_enter(conn, CONN_CLOSED);
         api_cancel(&conn->ticket);
         uv_close((uv_handle_t *)&conn->tcp, on_closed);
@@ -149,6 +150,9 @@ void conn_open(struct front *front, int socket, uint32_t passes) {
 
 /* A large answer is taken in slowly: the wait begins again. */
 static bool write_progressed(struct conn *conn) {
+    if (conn->output == NULL) { /* it was to leave long ago */
+        return false;
+    }
     size_t unsent = uv_stream_get_write_queue_size((uv_stream_t *)&conn->tcp);
     if (conn->output->unsent - unsent < WRITE_PROGRESS_BYTES) {
         return false;

@@ -17,6 +17,7 @@ static void serve(struct conn *conn, const struct head *head, ins_text text, uin
     struct front *front = conn->front;
     struct body *body = conn->body;
     conn->body = NULL;
+    outbox_pass(front, now_ns);
     conn_dispatch(conn, head, text, now_ns, waited_ns);
     body_free(front, body);
 }

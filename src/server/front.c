@@ -84,6 +84,7 @@ static void on_stopping(uv_timer_t *timer) {
 
 static void stop_run(ins_task *task) {
     struct front *front = (struct front *)(void *)((char *)task - offsetof(struct front, stop));
+    outbox_send(front);
     front->stopping = true;
     front->stop_ms = uv_now(&front->loop->uv);
     conn_close_waiting(front);
@@ -94,6 +95,10 @@ void front_stop(struct front *front) {
     front->stop.run = stop_run;
     loop_post(front->loop, &front->stop);
     loop_wake(front->loop);
+}
+
+static void round_end(void *context) {
+    outbox_send(context);
 }
 
 /* ---- Life -------------------------------------------------------------------------------- */
@@ -118,8 +123,12 @@ ins_status front_open(struct front *front, struct server *server, uint32_t index
         return status;
     }
     front->read_buffer = heap_alloc(front->heap, READ_BYTES);
-    return front->read_buffer == NULL
-               ? ins_fail(error, INS_FULL, "no memory for the read buffer of %zu bytes", READ_BYTES)
+    front->outbox.memory = heap_alloc(front->heap, OUTBOX_BYTES);
+    front->loop->round_end = round_end;
+    front->loop->round_context = front;
+    return front->read_buffer == NULL || front->outbox.memory == NULL
+               ? ins_fail(error, INS_FULL, "no memory for the buffers of a loop, %zu bytes",
+                          READ_BYTES + OUTBOX_BYTES)
                : INS_OK;
 }
 
@@ -138,6 +147,7 @@ void front_close(struct front *front) {
     uv_walk(&front->loop->uv, close_handle, NULL);
     (void)uv_run(&front->loop->uv, UV_RUN_DEFAULT);
     heap_free(front->heap, front->read_buffer, READ_BYTES);
+    heap_free(front->heap, front->outbox.memory, OUTBOX_BYTES);
     gzip_close(front);
     api_close(front->api);
 }

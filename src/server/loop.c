@@ -77,9 +77,16 @@ static void on_idle(uv_idle_t *idle) {
 
 /* Last of a round. A post that this does not see finds `asleep` and wakes: both sides write before
  * they read, in one total order. */
+static void end_round(struct loop *loop) {
+    if (loop->round_end != NULL) {
+        loop->round_end(loop->round_context);
+    }
+}
+
 static void before_sleep(uv_prepare_t *prepare) {
     struct loop *loop = prepare->data;
     run_posted(loop);
+    end_round(loop);
     wake_deferred(loop);
     loop->round_ns = 0;
     atomic_store(&loop->asleep, true);
@@ -94,6 +101,7 @@ static void before_sleep(uv_prepare_t *prepare) {
 static void after_sleep(uv_check_t *check) {
     struct loop *loop = check->data;
     loop_is_awake(loop);
+    end_round(loop);
     run_posted(loop);
     wake_deferred(loop);
 }

@@ -31,6 +31,8 @@ struct loop {
     ins_timer *timers;             /* ascending due_ns */
     struct loop *waked[LOOPS_MAX]; /* others to wake at the end of the round, by index */
     uint32_t wakes;
+    void (*round_end)(void *context); /* all sockets were looked at, or all tasks run; or NULL */
+    void *round_context;
     /* any thread */
     _Atomic pthread_t thread; /* that runs the loop */
     uv_async_t async;

@@ -6,6 +6,7 @@
 #include "server/door.h"
 #include "server/head.h"
 #include "server/lanes.h"
+#include "server/outbox.h"
 #include "server/request_name.h"
 #include "server/server.h"
 
@@ -117,6 +118,7 @@ struct conn {
     bool paused;           /* not reading: too much input while busy */
     bool pending;          /* the API owes an answer */
     bool ended;            /* the peer sends no more */
+    bool held;             /* its answer is in the front's outbox */
     bool unhandled;        /* the handle is closed: free once nothing is pending */
 };
 
@@ -148,6 +150,7 @@ struct front {
     uv_timer_t sweep;
     struct gzip *gzip; /* NULL until an answer is compressed */
     struct door door;
+    struct outbox outbox;
     struct request_names names;
     uint64_t stop_ms;
     bool stopping;
@@ -219,6 +222,8 @@ void conn_written(struct conn *conn);
 
 /* Sends `response` with its head; takes its memory. */
 void write_response(struct conn *conn, struct api_response *response, bool close);
+/* An answer that waited in the outbox. */
+void write_held(struct conn *conn, char *data, size_t size);
 void write_continue(struct conn *conn);
 /* Tells a browser that pages of any origin may ask, with the headers they want to send. */
 void write_preflight(struct conn *conn, ins_text wanted_headers);

@@ -228,7 +228,17 @@ void write_response(struct conn *conn, struct api_response *response, bool close
     bool packed = conn->takes_gzip && gzip_response(conn->front, response);
     size_t head_size = head_write(conn, response, packed, close);
     size_t size = head_size + (conn->head_method ? 0 : response->size);
-    write_bytes(conn, response, response->body - head_size, size);
+    char *at = response->body - head_size;
+    if (!close && outbox_take(conn, at, size)) {
+        response_free(conn->front, response);
+    } else {
+        write_bytes(conn, response, at, size);
+    }
+}
+
+void write_held(struct conn *conn, char *data, size_t size) {
+    struct api_response response = {.memory = data, .shared = true};
+    write_bytes(conn, &response, data, size);
 }
 
 /* Names of headers and commas, nothing that could end the line or the answer. */

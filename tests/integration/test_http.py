@@ -10,6 +10,7 @@ import os
 import random
 import resource
 import select
+import signal
 import socket
 import struct
 import sys
@@ -344,7 +345,7 @@ class HttpTest(unittest.TestCase):
             path = "/collections/g/points/scroll"
             peer.sendall(request("POST", path, body, "Accept-Encoding: gzip, deflate, br\r\n")
                          + request("POST", path, body))
-            (code, headers, data), (_, plain_headers, plain) = read_both(peer)
+            (code, headers, data), (_, plain_headers, plain) = read_many(peer, 2)
             self.assertEqual(code, 200)
             self.assertNotIn("content-encoding", plain_headers)
             if "content-encoding" in headers:
@@ -355,6 +356,41 @@ class HttpTest(unittest.TestCase):
             self.assertEqual(json.loads(data)["result"], json.loads(plain)["result"])
             self.assertEqual(headers.get("vary"), "Accept-Encoding" if len(plain) >= 1024 else None)
         self.assertGreaterEqual(packed, 6)
+
+    def test_rounds(self):
+        """Goal: answers that leave together are each connection's own, in order, large ones among
+        them, and clients that are gone, or gone silent, take nobody's answer along. Method: the
+        server is stopped while many clients send, some of them several requests, some of them then
+        reset; when it goes on it finds them all in one round."""
+        server = self.serve()
+        fill(server, "r", 500, dim=64, text="z" * 100)
+        path = "/collections/r/points/scroll"
+        for turn in range(6):
+            peers = [connect(server) for _ in range(60)]
+            for peer in peers:  # every connection is known before the round
+                peer.sendall(HEALTH)
+                self.assertEqual(read_answer(peer)[0], 200)
+            server.process.send_signal(signal.SIGSTOP)
+            asked = []
+            for number, peer in enumerate(peers):
+                limits = [number % 7 + 1, 400 if number % 11 == 3 else 2, 3][:number % 3 + 1]
+                bodies = [json.dumps({"limit": limit, "offset": number, "with_vector": True}).encode()
+                          for limit in limits]
+                peer.sendall(b"".join(request("POST", path, body) for body in bodies))
+                asked.append((peer, number, limits))
+                if number % 10 == turn:
+                    reset(peer)
+            server.process.send_signal(signal.SIGCONT)
+            for peer, number, limits in asked:
+                if number % 10 == turn:
+                    continue
+                for limit, (code, _, data) in zip(limits, read_many(peer, len(limits))):
+                    self.assertEqual(code, 200)
+                    points = json.loads(data)["result"]["points"]
+                    self.assertEqual([point["id"] for point in points],
+                                     list(range(number, 500))[:limit])
+                peer.close()
+        self.healthy(server)
 
     def test_expect(self):
         """Goal: Expect: 100-continue is answered at once, or refused before the body is sent.
@@ -408,11 +444,11 @@ class HttpTest(unittest.TestCase):
             server.stop()
 
 
-def read_both(peer):
-    """Two answers from one connection, whatever pieces they come in."""
+def read_many(peer, count):
+    """So many answers from one connection, whatever pieces they come in."""
     data = b""
     answers = []
-    while len(answers) < 2:
+    while len(answers) < count:
         head, found, rest = data.partition(b"\r\n\r\n")
         if found:
             lines = head.decode().split("\r\n")
