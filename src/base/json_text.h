@@ -24,6 +24,12 @@ bool json_text_next_member(struct json_text_iterator *iterator, ins_text *out_ra
                            ins_text *out_value);
 /* Value of the last member whose decoded key equals `key`; false when there is none. */
 bool json_text_get_last(ins_text object, ins_text key, ins_text *out_value);
+/* What a quick look at an object says of the member `key`: one of its own members, of objects
+ * whose keys all differ. */
+enum json_text_found { JSON_TEXT_ABSENT, JSON_TEXT_FOUND, JSON_TEXT_UNSURE };
+/* Looks for the key's text sixteen bytes at a time, and gives up at an escape or an inner object
+ * before it. *out_value is set when it is found. */
+enum json_text_found json_text_find(ins_text object, ins_text key, ins_text *out_value);
 /* True when the raw key (escapes undecoded) names `key`. */
 bool json_text_key_equal(ins_text raw_key, ins_text key);
 /* True when two raw keys name the same. */

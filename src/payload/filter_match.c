@@ -14,6 +14,8 @@
 #include "base/id.h"
 #include "payload/payload_private.h"
 
+#define FIELDS_FOUND_MAX 2u /* more are collected in one walk */
+
 /* An object being looked at: the payload, or an element of an array in it. */
 struct matching {
     const struct filter_scope *scope;
@@ -47,10 +49,27 @@ static void collect(const struct path_node *node, ins_text object, ins_text *val
     }
 }
 
+/* Few fields that are members of the object itself: each is looked for on its own, where that
+ * decides it. False: the object must be walked. */
+static bool find_fields(const struct filter_scope *scope, ins_text object) {
+    if (scope->paths.child_count > FIELDS_FOUND_MAX) {
+        return false;
+    }
+    for (const struct path_node *child = scope->paths.children; child != NULL;
+         child = child->next) {
+        if (child->children != NULL || child->field == PATH_FIELD_NONE ||
+            json_text_find(object, child->key, &scope->values[child->field]) == JSON_TEXT_UNSURE) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void filter_scope_collect(const struct filter_scope *scope, ins_text object) {
     memset(scope->values, 0, scope->field_count * sizeof(ins_text));
     uint32_t missing = scope->field_count;
-    if (object.size > 0) {
+    if (object.size > 0 && !find_fields(scope, object)) {
+        memset(scope->values, 0, scope->field_count * sizeof(ins_text));
         collect(&scope->paths, object, scope->values, &missing);
     }
 }

@@ -17,13 +17,20 @@ static void *grow_in_pool(void *context, void *old, size_t old_capacity, size_t 
     return data;
 }
 
+/* Stored text has no key twice. */
+static bool find_member(ins_text object, ins_text key, ins_text *out_value) {
+    enum json_text_found found = json_text_find(object, key, out_value);
+    return found == JSON_TEXT_UNSURE ? json_text_get_last(object, key, out_value)
+                                     : found == JSON_TEXT_FOUND;
+}
+
 /* How many of the path's parts (but the last) lead through objects of the text; *out_object is the
  * deepest. Part_count when the field itself is there. */
 static uint32_t descend(ins_text text, const struct payload_path *path, ins_text *out_object) {
     uint32_t part = 0;
     ins_text value;
     *out_object = text;
-    while (part < path->part_count && json_text_get_last(*out_object, path->parts[part], &value)) {
+    while (part < path->part_count && find_member(*out_object, path->parts[part], &value)) {
         bool passes = part + 1 < path->part_count && value.data[0] == '{';
         if (!passes) {
             return path->part_count; /* something is there: it stays */

@@ -11,9 +11,8 @@ bool outbox_take(struct conn *conn, const char *data, size_t size) {
     if (outbox->sending || front->stopping || !conn->keep_alive || size > OUTBOX_ANSWER_BYTES) {
         return false;
     }
-    if (outbox->count == OUTBOX_ANSWERS_MAX || size > OUTBOX_BYTES - outbox->used) {
-        outbox_send(front);
-    }
+    INS_ASSERT(outbox->count < OUTBOX_ANSWERS_MAX);
+    INS_ASSERT(size <= OUTBOX_BYTES - outbox->used);
     struct held *held = &outbox->items[outbox->count++];
     *held = (struct held){.conn = conn, .at = (uint32_t)outbox->used, .size = (uint32_t)size};
     memcpy(outbox->memory + outbox->used, data, size);
@@ -21,6 +20,10 @@ bool outbox_take(struct conn *conn, const char *data, size_t size) {
     INS_ASSERT(!conn->held);
     conn->held = true;
     conn_enter(conn, CONN_WRITE);
+    if (outbox->count == OUTBOX_ANSWERS_MAX || OUTBOX_BYTES - outbox->used < OUTBOX_ANSWER_BYTES) {
+        outbox_send(
+            front); /* not before the copy: what is served from within writes where it was */
+    }
     return true;
 }
 

@@ -224,13 +224,14 @@ static void write_bytes(struct conn *conn, struct api_response *response, char *
 }
 
 void write_response(struct conn *conn, struct api_response *response, bool close) {
+    struct front *front = conn->front;
     INS_ASSERT(conn->output == NULL);
-    bool packed = conn->takes_gzip && gzip_response(conn->front, response);
+    bool packed = conn->takes_gzip && gzip_response(front, response);
     size_t head_size = head_write(conn, response, packed, close);
     size_t size = head_size + (conn->head_method ? 0 : response->size);
     char *at = response->body - head_size;
     if (!close && outbox_take(conn, at, size)) {
-        response_free(conn->front, response);
+        response_free(front, response);
     } else {
         write_bytes(conn, response, at, size);
     }

@@ -50,8 +50,9 @@ static void same_object(struct json_value object, ins_text text) {
         require(json_text_key_equal(key, name));
         require(json_text_keys_equal(key, key));
         if (count++ < 16) { /* the last of the name is there, and decodes to the name */
-            ins_text last;
+            ins_text last, found = {"", 0};
             require(json_text_get_last(text, name, &last));
+            require(json_text_find(text, name, &found) != JSON_TEXT_ABSENT);
         }
         same_value(value, element);
     }

@@ -287,6 +287,92 @@ static void make_value(struct maker *maker, uint32_t depth) {
     make_space(maker);
 }
 
+/* ---- Looking for one key ------------------------------------------------------------------- */
+
+static void assert_found(const char *object, const char *key, enum json_text_found expected,
+                         const char *expected_value) {
+    ins_text value = {"", 0};
+    assert_int_equal(json_text_find(text_of(object), text_of(key), &value), expected);
+    assert_text(value, expected_value);
+}
+
+/* Goal: one member is found, or is certainly not there, or nothing is said. Method: known texts,
+ * the long ones so that the key stands at every place in a block; then random objects, against the
+ * walk. */
+static void test_find(void **state) {
+    (void)state;
+    assert_found("{}", "a", JSON_TEXT_ABSENT, "");
+    assert_found("{\"a\":1}", "a", JSON_TEXT_FOUND, "1");
+    assert_found("{\"b\":[\"a\",\"a\"],\"c\":\"a\"}", "a", JSON_TEXT_ABSENT, "");
+    assert_found("{\"b\":[\"a\"], \"a\" : {\"x\":[]} }", "a", JSON_TEXT_FOUND, "{\"x\":[]}");
+    assert_found("{\"b\":{\"a\":1},\"a\":2}", "a", JSON_TEXT_UNSURE, "");
+    assert_found("{\"b\":\"\\\"\",\"a\":2}", "a", JSON_TEXT_UNSURE, "");
+    assert_found("{\"a\":2,\"b\":\"\\n\"}", "a", JSON_TEXT_FOUND, "2");
+    assert_found("{\"x\":\"y\"}", ":", JSON_TEXT_UNSURE, "");
+    assert_found("[\"a\"]", "a", JSON_TEXT_UNSURE, "");
+    char text[256], value[16];
+    for (int before = 0; before < 40; before++) {
+        for (int behind = 0; behind < 40; behind++) {
+            (void)snprintf(text, sizeof(text), "{\"%.*s\":1,\"tenant\":%d,\"%.*s\":2}", before,
+                           "bcdefghijklmnopqrstuvwxyzbcdefghijklmnopqrst", before + behind, behind,
+                           "BCDEFGHIJKLMNOPQRSTUVWXYZBCDEFGHIJKLMNOPQRST");
+            (void)snprintf(value, sizeof(value), "%d", before + behind);
+            assert_found(text, "tenant", JSON_TEXT_FOUND, value);
+            assert_found(text, "tenan", JSON_TEXT_ABSENT, "");
+        }
+    }
+}
+
+static void test_find_random(void **state) {
+    (void)state;
+    static const char *const keys[] = {"a",
+                                       "key",
+                                       "b.c",
+                                       ",",
+                                       ":",
+                                       "}",
+                                       "true",
+                                       "null",
+                                       "",
+                                       "0",
+                                       " ",
+                                       "[",
+                                       "a longer key than one block"};
+    enum { KEYS = sizeof(keys) / sizeof(keys[0]) };
+    static char text[1u << 16];
+    struct maker maker = {.out = text, .capacity = sizeof(text), .seed = 5};
+    uint32_t decided = 0;
+    for (int turn = 0; turn < 20000; turn++) {
+        bool first = true;
+        maker.size = 0;
+        make(&maker, "{");
+        for (uint32_t i = 0, skip = draw(&maker, KEYS); i < KEYS; i++) {
+            if (draw(&maker, 3) != 0) {
+                continue;
+            }
+            make(&maker, first ? "\"" : ",\"");
+            make(&maker, keys[(i + skip) % KEYS]);
+            make(&maker, "\":");
+            make_value(&maker, draw(&maker, 2));
+            first = false;
+        }
+        make(&maker, "}");
+        for (uint32_t i = 0; i < KEYS; i++) {
+            ins_text object = {text, maker.size}, one = {"", 0}, other = {"", 0};
+            enum json_text_found found = json_text_find(object, text_of(keys[i]), &one);
+            if (found == JSON_TEXT_UNSURE) {
+                continue;
+            }
+            decided++;
+            assert_int_equal(found == JSON_TEXT_FOUND,
+                             json_text_get_last(object, text_of(keys[i]), &other));
+            assert_true(one.data == other.data || one.size + other.size == 0);
+            assert_int_equal(one.size, other.size);
+        }
+    }
+    assert_true(decided > 60000);
+}
+
 static void assert_same(struct json_value value, ins_text text);
 
 static void assert_same_container(struct json_value value, ins_text text, bool object) {
@@ -366,10 +452,11 @@ static void test_against_dom(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_elements), cmocka_unit_test(test_members),
-        cmocka_unit_test(test_get_last), cmocka_unit_test(test_escapes),
-        cmocka_unit_test(test_scalars),  cmocka_unit_test(test_compact),
-        cmocka_unit_test(test_garbage),  cmocka_unit_test(test_against_dom),
+        cmocka_unit_test(test_elements),    cmocka_unit_test(test_members),
+        cmocka_unit_test(test_get_last),    cmocka_unit_test(test_find),
+        cmocka_unit_test(test_find_random), cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_scalars),     cmocka_unit_test(test_compact),
+        cmocka_unit_test(test_garbage),     cmocka_unit_test(test_against_dom),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
