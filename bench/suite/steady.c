@@ -89,6 +89,11 @@ static bool measure(struct suite *suite, struct steady *steady, struct report *r
                plot_line(report_plot(report, "Search p99 by second", "s", "ms"), "p99"), 0.0);
     traffic_report(&steady->traffic, report);
     target_report(report, &steady->before, &steady->after);
+    uint64_t indexed;
+    if (wire_indexed(&suite->wire, &indexed)) {
+        report_number(report, "indexed_share", "points in graphs at the end, of all",
+                      (double)indexed / (double)suite->world.point_count);
+    }
     return true;
 }
 

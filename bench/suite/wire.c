@@ -291,3 +291,11 @@ bool wire_count_all(const struct wire *wire, uint64_t *out_count) {
                      "{\"exact\":true}", answer, sizeof(answer)) == 200 &&
            json_find_u64(answer, NULL, "count", out_count);
 }
+
+bool wire_indexed(const struct wire *wire, uint64_t *out_count) {
+    char answer[8192];
+    return wire->world->style != BENCH_STYLE_COLLECTION &&
+           http_once(&wire->target->server, "GET", "/collections/" WIRE_COLLECTION, "", answer,
+                     sizeof(answer)) == 200 &&
+           json_find_u64(answer, NULL, "indexed_vectors_count", out_count);
+}

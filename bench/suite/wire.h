@@ -63,5 +63,8 @@ int wire_ask(const struct wire *wire, const char *request, size_t size, char *an
              size_t capacity);
 /* Exact number of all points in the styles key and shard. False: no such answer. */
 bool wire_count_all(const struct wire *wire, uint64_t *out_count);
+/* Vectors in graphs, which are built in the background: searches of a server that is not done yet
+ * cost more. False where a tenant is a collection, or the server does not tell. */
+bool wire_indexed(const struct wire *wire, uint64_t *out_count);
 
 #endif
