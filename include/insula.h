@@ -673,7 +673,8 @@ INS_API void ins_points_delete(ins_db *db, const void *points_request, ins_call 
  * stays. One record holds up to 4,096 points, all or nothing. More take one record each, seen one
  * after the other; from the first one on the change is kept in the catalog, so that it is whole in
  * the end, whatever happens to the process: INS_EXHAUSTED when 16 such are under way. Only a point
- * that cannot be changed (its payload would become too large) ends it before, with its error.
+ * that cannot be changed (its payload would become too large), or memory that is short for 10 s,
+ * ends it before, with its error.
  *
  * Changes of points that are there, by ids or by filter. An id that is not there: INS_NOT_FOUND,
  * and nothing has changed. Set: members of `change` replace those of the same name, null removes

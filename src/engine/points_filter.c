@@ -11,7 +11,7 @@
  * last one takes that row out. After a crash it begins anew (points_filter_resume): what it has
  * changed is newer than its place, so it is passed over.
  * Refused for the moment (a memtable is full): a flush, then the chunk again. Too large: half of
- * the chunk. */
+ * the chunk. A long one that finds no memory pauses and goes on where it was. */
 #include "engine/points_filter.h"
 #include "base/status.h"
 #include "engine/names.h"
@@ -19,6 +19,9 @@
 
 #define FILTER_RETRIES_MAX 16u
 #define FILTER_DROPS_MAX 256u /* tenants dropped by one record */
+#define FILTER_PAUSE_NS 20000000ull
+#define FILTER_PAUSES_MAX                                                                          \
+    500u /* without progress; memory that is short for 10 s is short for good */
 
 static struct points_filter *of(struct operation *operation) {
     return container_of(operation, struct points_filter, operation);
@@ -183,7 +186,7 @@ static ins_status take_inner(struct points_filter *self, ins_error *error) {
         self->drop_count = 0;
         self->sent += self->piece;
         self->piece = self->id_count - self->sent;
-        self->retries = 0;
+        self->retries = self->pauses = 0;
         self->again = false;
         if (self->piece == 0) {
             self->id_count = 0;
@@ -246,6 +249,30 @@ static bool give_up(struct points_filter *self, ins_status status, const ins_err
     return true;
 }
 
+static void pause_over(ins_timer *timer) {
+    struct points_filter *self = container_of(timer, struct points_filter, timer);
+    self->operation.parked = false;
+    operation_run(&self->operation);
+}
+
+/* A long one must not end for what passes: half of it may be done. True: it goes on later, from the
+ * chunk at which it stands. */
+static bool pause_instead(struct points_filter *self, ins_status status) {
+    struct ins_db *db = self->operation.db;
+    bool passes = status == INS_EXHAUSTED || status == INS_UNAVAILABLE ||
+                  (status == INS_FULL && self->pauses < FILTER_PAUSES_MAX);
+    if (self->intent.key == 0 || self->closed || !passes || db->stopping || db->writes_stopped ||
+        scope_dropped(self->scope)) {
+        return false;
+    }
+    reader_close(&self->reader); /* nothing stays pinned; it is opened where it was */
+    self->pauses++;
+    self->operation.parked = true;
+    self->timer.run = pause_over;
+    db->runtime->timer(db->runtime->context, INS_LANE_REQUEST, &self->timer, FILTER_PAUSE_NS);
+    return true;
+}
+
 static ins_status filter_work(struct points_filter *self, ins_error *error) {
     ins_status status = INS_OK;
     while (status == INS_OK) {
@@ -293,6 +320,9 @@ ins_status filter_step(struct operation *operation, ins_error *error) {
             return INS_AGAIN;
         }
         self->late = INS_OK;
+        if (pause_instead(self, status)) {
+            return INS_AGAIN;
+        }
         if (!give_up(self, status, error)) {
             break;
         }

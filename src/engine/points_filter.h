@@ -50,6 +50,8 @@ struct points_filter {
     struct points_intent intent;
     ins_points_request own; /* in the pool */
     ins_call own_call;
+    ins_timer timer; /* while it pauses */
+    uint32_t pauses; /* since its last record */
     ins_status late; /* it failed, and loads are still under way */
     ins_error late_error;
     ins_status failure; /* it failed for good: its row goes, then it ends with this */

@@ -21,6 +21,10 @@ void world_init(struct world *world) {
         abort();
     }
     sim_runtime_init(&world->lanes, world->store, world->seed);
+    world->options = (ins_options){.memory_budget = INS_MEMORY_BUDGET_MIN,
+                                   .log_file_bytes = 256u << 10,
+                                   .generation_bytes = 64u << 10,
+                                   .change_points = WORLD_CHUNK};
 }
 
 void world_fini(struct world *world) {
@@ -30,12 +34,8 @@ void world_fini(struct world *world) {
 }
 
 void world_open(struct world *world) {
-    ins_options options = {.memory_budget = INS_MEMORY_BUDGET_MIN,
-                           .log_file_bytes = 256u << 10,
-                           .generation_bytes = 64u << 10,
-                           .change_points = WORLD_CHUNK};
     ins_error error = {0};
-    if (ins_db_open(&options, &world->lanes.runtime, &world->db, &error) != INS_OK) {
+    if (ins_db_open(&world->options, &world->lanes.runtime, &world->db, &error) != INS_OK) {
         world_fail(world, error.message);
     }
 }

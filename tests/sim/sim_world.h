@@ -11,6 +11,7 @@
 
 struct world {
     ins_store *store;
+    ins_options options; /* small everything, from world_init on */
     struct sim_runtime lanes;
     ins_db *db;
     uint64_t seed;
