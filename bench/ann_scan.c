@@ -7,12 +7,12 @@
 #include "ann_private.h"
 #include "index/scan.h"
 
-#define CERTAINTIES 9
+#define CERTAINTIES 10
 #define BATCH 8u
 #define EXACT_QUERIES_MAX 100u /* an exact scan takes milliseconds */
 #define PASSES 4u              /* over the codes alone */
 
-static const float certainties[CERTAINTIES] = {-0.5f, 0, 0.25f, 0.5f, 0.75f, 1, 1.5f, 2, 3};
+static const float certainties[CERTAINTIES] = {-0.5f, 0, 0.25f, 0.5f, 0.75f, 1, 1.5f, 2, 3, 4};
 
 struct ann_scan {
     struct scan *scan;

@@ -138,6 +138,9 @@ typedef struct ins_options {
     /* Bytes of vectors from which on an extent gets a graph, which searches then walk whatever it
      * costs; 0 = by each collection's settings, and by cost; tests make it small. */
     uint64_t graph_bytes_min;
+    /* Bytes of vectors from which on an extent gets 1-bit codes, which searches then scan whatever
+     * it costs; 0 = 1 MiB, and by cost; tests make it small. */
+    uint64_t scan_bytes_min;
     bool drop_log; /* an ablation for measurements: acknowledges without a log */
 } ins_options;
 
@@ -294,6 +297,7 @@ enum ins_stage {
     X(INDEX, "field index")       /* the same, but field indexes judged the filter before */       \
     X(PICKS, "picks")             /* only rows that field indexes leave */                         \
     X(GRAPH, "graph")             /* a walk, then what it found by stored values */                \
+    X(CODES, "codes")             /* a scan of 1-bit codes, then what they leave in doubt */       \
     X(PATCHES, "patches")         /* rows whose vector lies in an older place */                   \
     X(IDS, "ids")                 /* by their ids, in all places of an island */                   \
     X(COUNTED, "counted")         /* nothing: their number is known */                             \
@@ -314,7 +318,7 @@ typedef struct ins_explain_place { /* the memtables of an island, or one of its 
     uint32_t island;           /* islands in the order of their visit, from 0 */
     uint64_t rows;             /* it has, all versions */
     uint64_t scanned;          /* a distance was computed, or the filter asked, or it was counted */
-    uint64_t walked;           /* met by the walk over a graph, by codes alone */
+    uint64_t walked;           /* by codes alone: met by the walk over a graph, or scanned */
     uint64_t refused_by_index; /* left out unseen */
     uint64_t refused_by_filter; /* looked at, and did not pass */
     uint64_t superseded;        /* a newer place has their id */
@@ -608,6 +612,7 @@ typedef struct ins_points_request {
     bool no_wait;
     /* query: how the nearest are looked for */
     bool exact;            /* every row is compared, whatever has a graph */
+    bool ignore_codes;     /* rows are compared themselves where no graph is walked */
     bool indexed_only;     /* extents that are to have a graph and have none yet are passed over */
     uint32_t graph_effort; /* rows that a walk keeps in view, more find more; 0 = by the limit */
 } ins_points_request;
@@ -741,6 +746,9 @@ typedef struct ins_stats {
      * where. */
     uint64_t graphs_built, graphs_refused, graph_searches, graph_fallbacks;
     char graph_damage[INS_ERROR_MESSAGE_MAX];
+    /* Scans over 1-bit codes: runs that were searched by them; that were read row by row instead,
+     * since their codes were damaged; rows whose bound was made, and those compared exactly. */
+    uint64_t code_scans, code_fallbacks, code_rows, code_rows_exact;
     uint64_t filtered_reads, filtered_rows; /* with a filter; rows that these looked at singly */
     uint64_t timers;                        /* armed now */
     uint64_t memory_budget, arena_limit, arena_used, arena_committed;

@@ -77,6 +77,14 @@ static void work_metrics(struct metrics *metrics, const ins_stats *stats) {
            stats->graph_searches);
     metric(metrics, "insula_graph_fallbacks_total", "counter",
            "graphs that could not be used, scanned instead", stats->graph_fallbacks);
+    metric(metrics, "insula_code_scans_total", "counter", "scans over 1-bit codes",
+           stats->code_scans);
+    metric(metrics, "insula_code_fallbacks_total", "counter",
+           "1-bit codes that could not be used: rows were scanned", stats->code_fallbacks);
+    metric(metrics, "insula_code_rows_total", "counter", "rows whose 1-bit codes were looked at",
+           stats->code_rows);
+    metric(metrics, "insula_code_rows_exact_total", "counter",
+           "of these, rows that had to be compared exactly", stats->code_rows_exact);
     metric(metrics, "insula_files", "gauge", "segment files", stats->files);
     metric(metrics, "insula_runs", "gauge", "runs of all islands", stats->runs);
     metric(metrics, "insula_cold_reads_total", "counter", "blocks read from disk",

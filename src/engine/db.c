@@ -165,6 +165,10 @@ void ins_db_stats(ins_db *db, ins_stats *out_stats) {
         .graphs_refused = db->graphs.refused,
         .graph_searches = db->reading.graphs.searches,
         .graph_fallbacks = db->reading.graphs.fallbacks,
+        .code_scans = db->reading.codes.searches,
+        .code_fallbacks = db->reading.codes.fallbacks,
+        .code_rows = db->reading.codes.rows,
+        .code_rows_exact = db->reading.codes.rows_exact,
         .timers = cache.timers + db->retry_timer.armed + db->tidy.timer.armed +
                   db->tidy.erase_timer.armed + db->room.timer.armed +
                   1, /* and the log's own, for its empty batch */

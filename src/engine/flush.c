@@ -10,6 +10,7 @@
 #include "engine/field_columns.h"
 #include "engine/jobs.h"
 #include "engine/merge_queue.h"
+#include "engine/scan_codes.h"
 #include "tenant/memtable_sort.h"
 
 #define FLUSH_ROOM (20u << 20) /* of INS_MEM_JOB: a writer, an id directory, columns, the list */
@@ -162,7 +163,12 @@ static ins_status write_island_extent(struct flush *flush, struct segment_writer
     flush->mem = mem;
     take_shapes(flush, mem);
     field_columns_of(&flush->columns, mem->directory ? NULL : mem->schema);
+    struct extent_scan scans[INS_VECTORS_MAX];
+    uint32_t scan_count = scan_codes_wanted(flush->db, mem->schema, mem->incarnation, flush->shapes,
+                                            flush->shape_count, scans);
     struct extent_source source = {.context = flush,
+                                   .scans = scans,
+                                   .scan_count = scan_count,
                                    .scope = mem->scope,
                                    .incarnation = mem->incarnation,
                                    .version_low = flush->version_low,

@@ -5,6 +5,7 @@
 #include "engine/engine_private.h"
 #include "engine/field_columns.h"
 #include "engine/merge_queue.h"
+#include "engine/scan_codes.h"
 #include "segment/row_stream.h"
 
 struct merge_item {
@@ -54,9 +55,10 @@ struct merge_rows {
     uint64_t version_low, version_high;
     struct vector_shape shapes[INS_VECTORS_MAX]; /* what the island's schema has */
     uint32_t shape_count;
-    uint64_t sparse;         /* as struct extent_source has it */
-    bool keep_tombstones;    /* something older may hold what they bury */
-    bool whole_below;        /* nothing older is there: no patch may be left */
+    struct extent_scan scans[INS_VECTORS_MAX]; /* for the writer: merge_rows_source */
+    uint64_t sparse;                           /* as struct extent_source has it */
+    bool keep_tombstones;                      /* something older may hold what they bury */
+    bool whole_below;                          /* nothing older is there: no patch may be left */
     uint32_t taken;          /* input whose row the writer holds; UINT32_MAX: none */
     uint64_t rows_in;        /* rows and tombstones of the inputs */
     struct key_list garbage; /* rows of the catalog that go */

@@ -167,6 +167,8 @@ ins_status merge_rows_next(void *context, struct extent_row *out, bool *out_end,
 struct extent_source merge_rows_source(struct merge_rows *rows, struct field_columns *columns) {
     const struct merge_item *item = rows->item;
     field_columns_of(columns, item->directory ? NULL : item->schema);
+    uint32_t scan_count = scan_codes_wanted(rows->db, item->schema, item->incarnation, rows->shapes,
+                                            rows->shape_count, rows->scans);
     return (struct extent_source){.context = rows,
                                   .scope = item->scope,
                                   .incarnation = item->incarnation,
@@ -176,6 +178,8 @@ struct extent_source merge_rows_source(struct merge_rows *rows, struct field_col
                                   .vector_count = rows->shape_count,
                                   .columns = columns->tables,
                                   .column_table_count = columns->table_count,
+                                  .scans = rows->scans,
+                                  .scan_count = scan_count,
                                   .sparse = rows->sparse,
                                   .directory = item->directory,
                                   .rewind = merge_rows_rewind,

@@ -273,6 +273,7 @@ static ins_status query_island(struct points_query *self, bool *out_end, ins_err
     self->search.graph_bytes_due =
         graph_bytes_due(operation->db, island_is_tenant(island), self->vector);
     self->search.graph_always = operation->db->options.graph_bytes_min != 0;
+    self->search.codes_always = operation->db->options.scan_bytes_min != 0;
     search_begin_island(&self->search, &self->reader, filter, path);
     self->stage = QUERY_SCAN;
     return INS_OK;

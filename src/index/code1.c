@@ -1,5 +1,6 @@
 #include "index/code1.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -32,6 +33,12 @@ void code1_encode(const float *rotated, uint32_t padded, enum index_metric metri
             sizes += fabs(value);
         }
         bits[CODE1_ROWS * w + row] = word;
+    }
+    if (!(norm <= (double)CODE1_NORM_MAX)) {
+        factors[row] = -FLT_MAX;
+        factors[CODE1_ROWS + row] = 0;
+        factors[2 * CODE1_ROWS + row] = 0;
+        return;
     }
     double scale = sizes > 0 ? norm / sizes : 0;
     /* What the signs, so scaled, have beside the row's own direction; it meets the query at a

@@ -11,9 +11,13 @@
 #include "index/codes.h"
 #include "index/index.h"
 
+/* Rows and queries of a squared length above this are too large for bounds in floats. */
+#define CODE1_NORM_MAX 1e30f
+
 /* Writes row `row` of a block (0 .. CODE1_ROWS - 1) from `rotated` [padded]. Its factors make
  * kernels->code1_bounds give the square of the Euclidean distance less that of the query, or the
- * negated product, less `slack` standard deviations of it. */
+ * negated product, less `slack` standard deviations of it. A row above CODE1_NORM_MAX gets factors
+ * -FLT_MAX, 0, 0: the least of all bounds. */
 void code1_encode(const float *rotated, uint32_t padded, enum index_metric metric, void *block,
                   uint32_t row);
 /* `planes` [CODE1_PLANES * code1_words(padded)] is filled and kept. `certainty`: by how many

@@ -35,6 +35,13 @@ void explain_sweep(const struct plan *plan, const struct filter *filter) {
     }
 }
 
+enum ins_look explain_scan_look(const struct search *search) {
+    if (search->codes.on) {
+        return INS_LOOK_CODES;
+    }
+    return search->plan.useful ? INS_LOOK_INDEX : INS_LOOK_SCAN; /* until rows are picked */
+}
+
 void explain_run(const struct search *search) {
     struct trace *trace = reader_trace(search->reader);
     if (trace == NULL) {
@@ -49,8 +56,8 @@ void explain_run(const struct search *search) {
     } else if (search->graph.on) {
         look = INS_LOOK_GRAPH;
         why = NULL;
-    } else if (search->plan.useful) {
-        look = INS_LOOK_INDEX; /* until rows are picked */
+    } else if (search->codes.on || search->plan.useful) {
+        look = explain_scan_look(search);
     } else if (search->filter != NULL && !search->exact) {
         const char *no_plan = why_no_plan(&search->plan, search->filter);
         why = no_plan != NULL ? no_plan : why;

@@ -13,5 +13,7 @@ void explain_memtables(const struct reader *reader);
 void explain_sweep(const struct plan *plan, const struct filter *filter);
 /* The same of a search, once it is known whether a graph serves. */
 void explain_run(const struct search *search);
+/* How the run is looked at when no graph is walked. */
+enum ins_look explain_scan_look(const struct search *search);
 
 #endif

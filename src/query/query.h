@@ -14,6 +14,7 @@
 #include "query/patches.h"
 #include "query/plan.h"
 #include "segment/graphs.h"
+#include "segment/scans.h"
 #include "tenant/reader.h"
 
 /* What answers carry of a point. */
@@ -62,6 +63,22 @@ struct search_value {
     uint32_t at, end; /* positions in search->run: of the next row, and behind the last */
 };
 
+/* The scan over the codes of the run being searched, a tile of rows after the other. */
+struct search_codes {
+    bool on;    /* the run is scanned by them; not yet done */
+    bool begun; /* the query is made */
+    struct scan_slots slots;
+    struct scan_query query;
+    uint32_t chunk_rows;    /* in one chunk of codes */
+    uint32_t first, rows;   /* the tile */
+    uint32_t bounded;       /* of its rows have bounds */
+    bool seeded;            /* the first ones by bound are ranked, or need not be */
+    uint32_t next;          /* of its rows the first that was not looked at */
+    uint32_t count, ranked; /* of the candidates, and those that are dealt with */
+};
+
+struct codes_tile;
+
 struct search {
     /* Set by search_init, the same for all islands. */
     struct flat flat;
@@ -81,15 +98,18 @@ struct search {
     uint32_t free_slot;
     bool short_of_hits; /* of search_finish */
     /* How the request wants the nearest to be looked for. */
-    bool exact, indexed_only;
+    bool exact, indexed_only, ignore_codes;
     uint32_t graph_effort;    /* as it is asked for; 0 = by the limit */
     bool graph_always;        /* tests: whatever it costs */
+    bool codes_always;        /* the same of codes */
     uint64_t graph_bytes_due; /* of a vector in an extent that is to have a graph */
     uint32_t *candidates;     /* [candidate_room] of walks, in the pool */
     uint32_t candidate_room;
     uint64_t *may_pass, *is_sure; /* [bit_bytes] a bit a row of the run, in the pool */
     size_t bit_bytes;
-    float *graph_query; /* where it is not flat.query; in the pool */
+    float *graph_query;      /* where it is not flat.query; in the pool */
+    struct codes_tile *tile; /* of scans over codes, and what their query takes; in the pool */
+    void *codes_query;
     /* The island being searched. */
     struct reader *reader;
     const struct filter *filter;
@@ -105,6 +125,7 @@ struct search {
     struct plan plan;                /* of the filter */
     bool group_dense;                /* most rows of its group may pass */
     struct search_graph graph;       /* of the run */
+    struct search_codes codes;       /* of the run */
     struct patches patches;
     struct search_value value; /* near a multivector */
     uint64_t rows_scanned;

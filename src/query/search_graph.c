@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/status.h"
+#include "query/explain.h"
 #include "query/search_private.h"
 
 /* A walk looks at some rows for each one that it keeps in view, here and there, which takes longer
@@ -22,7 +23,6 @@
 #define EFFORT_A_HIT 4u
 #define EFFORT_WALK_MAX                                                                            \
     2048u /* a walk goes in one go, some 5 us a place; wider ones are scans, which take turns */
-#define RANK_CHUNKS 16u /* of values that are held at once */
 
 /* ---- Deciding ---- */
 
@@ -51,7 +51,8 @@ static const char *why_not(struct search *search, uint64_t effort) {
     if (effort > EFFORT_WALK_MAX) {
         return "a walk for so many hits takes longer than a scan";
     }
-    if (effort * ROWS_A_PLACE > search->run_vector.count && !search->graph_always) {
+    uint64_t rows_a_place = search->codes.on ? codes_rows_a_place(search) : ROWS_A_PLACE;
+    if (effort * rows_a_place > search->run_vector.count && !search->graph_always) {
         return "for so few rows a walk takes longer than a scan";
     }
     uint64_t room = cache_limit(search->reader->context->cache) / CACHE_PARTS;
@@ -118,7 +119,7 @@ static void scan_instead(struct search *search, const char *why) {
     if (trace != NULL) {
         /* Its groups are judged once more, and counted then. */
         TRACE_COUNT(trace, refused_by_index, 0 - trace->place->refused_by_index);
-        trace_change_look(trace, search->plan.useful ? INS_LOOK_INDEX : INS_LOOK_SCAN, why);
+        trace_change_look(trace, explain_scan_look(search), why);
     }
 }
 
@@ -171,34 +172,6 @@ static bool may_be_superseded(const struct reader *reader, uint32_t run) {
            one->overlaps != 0;
 }
 
-/* The query as rows of the graph are: floats, of length one for a cosine. In the pool, or as it
- * is. NULL: no memory. */
-static const float *query_of(struct search *search) {
-    const struct vector_shape *shape = &search->vector->shape;
-    if (shape->datatype != INS_UINT8) {
-        return search->flat.query;
-    }
-    if (search->graph_query == NULL) {
-        search->graph_query = pool_alloc(search->pool, shape->dim * sizeof(float));
-        if (search->graph_query == NULL) {
-            return NULL;
-        }
-        vector_load(shape, search->flat.query, search->graph_query);
-        if (search->vector->distance == INS_DISTANCE_COSINE) {
-            kernel_normalize_f32(search->graph_query, shape->dim, search->graph_query);
-        }
-    }
-    return search->graph_query;
-}
-
-static bool make_room(struct search *search, uint32_t count) {
-    if (search->candidate_room < count) {
-        search->candidates = pool_alloc(search->pool, count * sizeof(*search->candidates));
-        search->candidate_room = search->candidates == NULL ? 0 : count;
-    }
-    return search->candidate_room >= count;
-}
-
 static int order_rows(const void *left, const void *right) {
     uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
     return (a > b) - (a < b);
@@ -207,13 +180,13 @@ static int order_rows(const void *left, const void *right) {
 static ins_status walk_view(struct search *search, const struct graph *view, ins_error *error) {
     struct search_graph *graph = &search->graph;
     struct graph_scratch *scratch;
-    const float *query = query_of(search);
+    const float *query = search_float_query(search);
     struct alive alive = {.search = search,
                           .ids = reader_ids(search->reader, search->run),
                           .check = may_be_superseded(search->reader, search->run)};
     const struct graph_filter filter = {row_counts, &alive};
     bool all = !alive.check && !graph->filtered;
-    if (query == NULL || !make_room(search, graph->effort)) {
+    if (query == NULL || !search_candidate_room(search, graph->effort)) {
         return ins_fail(error, INS_FULL, "no memory for %u candidates", graph->effort);
     }
     ins_status status = graph_scratch_make(view, graph->effort, &scratch, error);
@@ -293,66 +266,7 @@ static ins_status find_candidates(struct search *search, uint64_t *budget, ins_e
     }
 }
 
-/* ---- Ranking ---- */
-
-/* The next candidates whose values lie in a few chunks; asks for all of those. */
-static ins_status fill_batch(struct search *search, struct batch *batch, const void **values,
-                             ins_error *error) {
-    const struct extent_vector *vector = &search->run_vector;
-    const struct search_graph *graph = &search->graph;
-    uint32_t chunks = 0, last = UINT32_MAX;
-    const uint8_t *data = NULL;
-    ins_status result = INS_OK;
-    batch->gathered = true;
-    batch->count = 0;
-    for (uint32_t i = graph->next; i < graph->count && batch->count < FLAT_BATCH; i++) {
-        uint32_t position = search->candidates[i], chunk = position / vector->rows_per_chunk;
-        if (chunk != last) {
-            if (++chunks > RANK_CHUNKS) {
-                break;
-            }
-            ins_status status =
-                reader_chunk(search->reader, search->run, vector->slot, chunk, &data, error);
-            if (status != INS_OK && status != INS_AGAIN) {
-                return status;
-            }
-            result = status == INS_AGAIN ? INS_AGAIN : result;
-            last = chunk;
-        }
-        batch->positions[batch->count] = position;
-        values[batch->count++] =
-            data + (size_t)(position % vector->rows_per_chunk) * vector->row_bytes;
-    }
-    return result;
-}
-
-static ins_status rank(struct search *search, uint64_t *budget, ins_error *error) {
-    struct search_graph *graph = &search->graph;
-    struct batch batch;
-    const void *values[FLAT_BATCH];
-    while (*budget > 0 && graph->next < graph->count) {
-        uint32_t items = 0;
-        ins_status status = fill_batch(search, &batch, values, error);
-        if (status == INS_OK) {
-            flat_distances_gather(&search->flat, values, batch.count, batch.distances);
-            status = search_take_batch(search, &batch, &items, error);
-        }
-        if (status != INS_OK) {
-            return status;
-        }
-        reader_release_chunks(search->reader, search->run, search->run_vector.slot, UINT32_MAX);
-        search_count_rows(search, items);
-        graph->next += items;
-        uint64_t cost = batch.count + filter_rows_worth(search->reader);
-        search->rows_scanned += cost;
-        budget_charge(budget, cost);
-    }
-    if (graph->next == graph->count) {
-        graph->on = false;
-        search->position = search->run_vector.count; /* nothing is left to scan */
-    }
-    return INS_OK;
-}
+/* ---- The whole ---- */
 
 /* *out_ready: the filter, if there is one, is judged. */
 static ins_status judge(struct search *search, uint64_t *budget, bool *out_ready,
@@ -376,6 +290,14 @@ ins_status graph_run(struct search *search, uint64_t *budget, ins_error *error) 
     if (judged != INS_OK || !ready || !search->graph.on) {
         return judged;
     }
-    ins_status status = search->graph.walked ? INS_OK : find_candidates(search, budget, error);
-    return status == INS_OK && search->graph.on ? rank(search, budget, error) : status;
+    struct search_graph *graph = &search->graph;
+    ins_status status = graph->walked ? INS_OK : find_candidates(search, budget, error);
+    if (status == INS_OK && graph->on) {
+        status = search_rank(search, graph->count, &graph->next, budget, error);
+        if (status == INS_OK && graph->next == graph->count) {
+            graph->on = false;
+            search->position = search->run_vector.count; /* nothing is left to scan */
+        }
+    }
+    return status;
 }

@@ -77,9 +77,10 @@ bool graph_filter_walks(const struct search *search) {
     if (search->graph_always) {
         return true;
     }
-    /* places / share, each of them WALK_COST rows, against share * rows */
+    /* places / share, each of them WALK_COST rows, against share * rows, or the codes of all */
     uint64_t met = (uint64_t)graph->effort * rows / passing;
-    return met <= GRAPH_BEAM_MAX && met * WALK_COST < passing;
+    uint64_t scan = search->codes.on && codes_cost(search) < passing ? codes_cost(search) : passing;
+    return met <= GRAPH_BEAM_MAX && met * WALK_COST < scan;
 }
 
 bool graph_filter_short(const struct search *search) {

@@ -1,5 +1,5 @@
 /* What the files of one search share: search.c (memtables, answers), search_run.c (scanning runs),
- * search_graph.c (walking graphs). */
+ * search_codes.c (scanning 1-bit codes), search_graph.c (walking graphs), search_rank.c. */
 #ifndef INS_QUERY_SEARCH_PRIVATE_H
 #define INS_QUERY_SEARCH_PRIVATE_H
 
@@ -45,6 +45,37 @@ INS_MUST_USE ins_status multi_run(struct search *search, uint64_t *budget, ins_e
 INS_MUST_USE ins_status multi_patches(struct search *search, uint64_t *budget, bool *out_end,
                                       ins_error *error);
 
+/* ---- Candidates (search_rank.c) ---- */
+
+/* The query as floats, of length one for a cosine: as graphs and codes know rows. In the pool, or
+ * as it is. NULL: no memory. */
+const float *search_float_query(struct search *search);
+/* Room for so many in search->candidates; false: no memory. */
+bool search_candidate_room(struct search *search, uint32_t count);
+/* Ranks those from *next on, ascending positions of the run's values, by their values. *next: the
+ * first that is not dealt with; not `count` when the budget is used up. */
+INS_MUST_USE ins_status search_rank(struct search *search, uint32_t count, uint32_t *next,
+                                    uint64_t *budget, ins_error *error);
+
+/* ---- 1-bit codes (search_codes.c) ---- */
+
+#define CODES_TILE 16384u /* rows whose bounds are held at once */
+/* What a scan over codes keeps of the tile that it is at. In the pool. */
+struct codes_tile {
+    float bounds[CODES_TILE];
+    uint64_t may_pass[CODES_TILE / 64], is_sure[CODES_TILE / 64];
+};
+
+/* Whether the run just entered can be scanned by its codes: search->codes.on. */
+void codes_enter(struct search *search);
+/* Goes on with it. search->codes.on false when it is done, or when the rest of the run, from
+ * search->position on, must be scanned row by row. */
+INS_MUST_USE ins_status codes_run(struct search *search, uint64_t *budget, ins_error *error);
+/* Rows of the run whose codes are scanned in the time that a walk takes for one place. */
+uint64_t codes_rows_a_place(const struct search *search);
+/* The same in rows that are picked and compared: what scanning all codes costs. */
+uint64_t codes_cost(const struct search *search);
+
 /* ---- Graphs (search_graph.c) ---- */
 
 /* Whether the run just entered is searched by its graph: search->graph.on. */
@@ -63,13 +94,21 @@ INS_MUST_USE ins_status graph_filter_judge(struct search *search, uint64_t *budg
 bool graph_filter_walks(const struct search *search);
 /* After the walk: it found too few for what passes; the run is scanned. */
 bool graph_filter_short(const struct search *search);
-/* Of the run's rows while graph.on, else of the plan's group. */
+/* Of the run's rows while graph.on, of the tile's while codes.on, else of the plan's group. */
 static inline bool search_may_pass(const struct search *search, uint32_t row) {
-    return search->graph.on ? (search->may_pass[row / 64] >> (row % 64) & 1) != 0
+    if (search->graph.on) {
+        return (search->may_pass[row / 64] >> (row % 64) & 1) != 0;
+    }
+    uint32_t in_tile = row % CODES_TILE;
+    return search->codes.on ? (search->tile->may_pass[in_tile / 64] >> (in_tile % 64) & 1) != 0
                             : plan_may_pass(&search->plan, row);
 }
 static inline bool search_is_sure(const struct search *search, uint32_t row) {
-    return search->graph.on ? (search->is_sure[row / 64] >> (row % 64) & 1) != 0
+    if (search->graph.on) {
+        return (search->is_sure[row / 64] >> (row % 64) & 1) != 0;
+    }
+    uint32_t in_tile = row % CODES_TILE;
+    return search->codes.on ? (search->tile->is_sure[in_tile / 64] >> (in_tile % 64) & 1) != 0
                             : plan_is_sure(&search->plan, row);
 }
 

@@ -250,6 +250,7 @@ static ins_status enter_run(struct search *search, ins_error *error) {
         search->in_run = true;
         search->position = 0;
         search->has_vector = search->has_vector && !graph_passes_over(search);
+        codes_enter(search);
         graph_enter(search);
         explain_run(search);
     }
@@ -263,6 +264,13 @@ ins_status search_runs(struct search *search, uint64_t *budget, ins_error *error
             status = graph_run(search, budget, error);
             if (status == INS_OK && search->graph.on) {
                 return INS_OK; /* the budget is used up */
+            }
+        }
+        if (status == INS_OK && search->has_vector && search->codes.on &&
+            search->position < search->run_vector.count) {
+            status = codes_run(search, budget, error);
+            if (status == INS_OK && search->codes.on) {
+                return INS_OK; /* the same */
             }
         }
         if (status == INS_OK && search->has_vector) {

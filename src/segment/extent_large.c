@@ -1,8 +1,8 @@
 /* A large extent: section after section, each from a pass over the source of its own.
  *
- * Passes: ids, versions, tombstones, patches, each vector's values and rows, graphs (which the
- * source has made), payload, offsets, field indexes. Payload stands before its offsets, since their
- * width follows from its size. */
+ * Passes: ids, versions, tombstones, patches, each vector's values, rows and, where they are
+ * wanted, its values again for 1-bit codes, graphs (which the source has made), payload, offsets,
+ * field indexes. Payload stands before its offsets, since their width follows from its size. */
 #include "segment/segment_private.h"
 
 #define PAYLOAD_SIZES_BYTES (1u << 20)
@@ -136,7 +136,8 @@ static ins_status large_patches(struct large_write *write, ins_error *error) {
 }
 
 /* Values of the vector number `which` of the source. */
-static ins_status vector_values(struct large_write *write, uint32_t which, ins_error *error) {
+static ins_status vector_values(struct large_write *write, uint32_t which, struct scan_write *scan,
+                                ins_error *error) {
     const struct vector_shape *shape = &write->source->vectors[which];
     uint32_t row_bytes = vector_bytes(shape), put = 0;
     struct section section = {.kind = SECTION_DENSE,
@@ -158,6 +159,7 @@ static ins_status vector_values(struct large_write *write, uint32_t which, ins_e
         }
         if (walk.row.vector != NULL) {
             INS_ASSERT(walk.row.vector_rows <= write->counts->vectors[which] - put);
+            scan_write_see(scan, walk.row.vector);
             status = stream_put(&stream, walk.row.vector, (size_t)walk.row.vector_rows * row_bytes,
                                 error);
             put += walk.row.vector_rows;
@@ -194,15 +196,26 @@ static ins_status vector_rows(struct large_write *write, uint32_t which, ins_err
     return status == INS_OK ? stream_end(&stream, error) : status;
 }
 
+static ins_status large_vector(struct large_write *write, uint32_t which, ins_error *error) {
+    uint32_t count = write->counts->vectors[which];
+    struct scan_write scan;
+    scan_write_begin(&scan, write->writer->arena, write->source, which, count);
+    ins_status status = vector_values(write, which, &scan, error);
+    if (status == INS_OK && counts_need_rows(write->source, write->counts, which)) {
+        status = vector_rows(write, which, error);
+    }
+    if (status == INS_OK && scan.scan != NULL) {
+        status = scan_write_codes(&scan, write->writer, write->start, write->source, error);
+    }
+    scan_write_end(&scan);
+    return status;
+}
+
 static ins_status large_vectors(struct large_write *write, ins_error *error) {
     ins_status status = INS_OK;
     for (uint32_t i = 0; i < write->source->vector_count && status == INS_OK; i++) {
-        if (write->counts->vectors[i] == 0) {
-            continue;
-        }
-        status = vector_values(write, i, error);
-        if (status == INS_OK && counts_need_rows(write->source, write->counts, i)) {
-            status = vector_rows(write, i, error);
+        if (write->counts->vectors[i] != 0) {
+            status = large_vector(write, i, error);
         }
     }
     return status;

@@ -117,10 +117,12 @@ static bool section_expect(const struct extent *extent, bool directory, enum sec
     case SECTION_KILLS:
     case SECTION_SPARSE:
         break;
-    case SECTION_CODES: /* their sizes: graphs_parse */
+    case SECTION_CODES: /* their sizes: graphs_parse, scans_parse */
     case SECTION_GRAPH:
     case SECTION_CODE_FACTORS:
     case SECTION_GRAPH_HEAD:
+    case SECTION_SCAN:
+    case SECTION_SCAN_HEAD:
     case SECTION_FIELD: /* its sizes: field_table_parse, field_block_parse */
         return rows != 0 && !extent->small;
     }
@@ -137,8 +139,8 @@ static uint32_t chunk_expect(const struct extent *extent, enum section_kind kind
         return possible ? said : 0;
     }
     if (kind == SECTION_DENSE || kind == SECTION_CODES || kind == SECTION_CODE_FACTORS ||
-        kind == SECTION_GRAPH) {
-        return said <= INS_CHUNK_BYTES ? said : 0; /* parse_vectors, graphs_parse know better */
+        kind == SECTION_GRAPH || kind == SECTION_SCAN) {
+        return said <= INS_CHUNK_BYTES ? said : 0; /* those who parse them know better */
     }
     return layout_chunk_bytes(kind);
 }
@@ -153,18 +155,8 @@ struct section_bounds {
 };
 
 static bool kind_has_numbers(uint32_t kind) {
-    switch (kind) {
-    case SECTION_DENSE:
-    case SECTION_VECTOR_ROWS:
-    case SECTION_FIELD:
-    case SECTION_CODES:
-    case SECTION_CODE_FACTORS:
-    case SECTION_GRAPH:
-    case SECTION_GRAPH_HEAD:
-        return true;
-    default:
-        return false;
-    }
+    return kind == SECTION_DENSE || kind == SECTION_CODES || kind == SECTION_GRAPH ||
+           (kind >= SECTION_FIELD && kind <= SECTION_SCAN_HEAD);
 }
 
 static struct section section_decode(const uint8_t *from) {
@@ -408,6 +400,9 @@ ins_status extent_parse(const struct run *run, uint64_t file, struct slice bytes
     }
     if (wrong == NULL) {
         wrong = graphs_parse(&extent, (run->flags & RUN_GRAPH) != 0);
+    }
+    if (wrong == NULL) {
+        wrong = scans_parse(&extent);
     }
     if (wrong != NULL) {
         return corrupt(&extent, wrong, error);

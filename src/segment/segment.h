@@ -74,7 +74,9 @@ enum section_kind {
     SECTION_VECTOR_ROWS = 17,
     SECTION_CODE_FACTORS = 18,
     SECTION_GRAPH_HEAD = 19,
-    SECTION_KIND_MAX = SECTION_GRAPH_HEAD,
+    SECTION_SCAN = 20, /* 1-bit codes */
+    SECTION_SCAN_HEAD = 21,
+    SECTION_KIND_MAX = SECTION_SCAN_HEAD,
 };
 
 /* A section's slot: its kind where that is below SECTION_SLOTS and its number is 0, which is what
@@ -85,7 +87,7 @@ enum section_kind {
 
 struct section {
     bool present;
-    uint16_t kind, number; /* number: the vector's id (dense, vector rows, graphs), fields.h,
+    uint16_t kind, number; /* number: the vector's id (dense, vector rows, graphs, scans), fields.h,
                                else 0 */
     uint16_t encoding;
     bool multi;      /* a row of the extent has several of the values, one behind the other */
@@ -262,6 +264,10 @@ struct extent_source {
     const struct extent_graph
         *graphs; /* [graph_count], by graphs.h; an extent with some is large */
     uint32_t graph_count;
+    /* [scan_count], by scans.h, ascending by vector: which vectors of a large extent get 1-bit
+     * codes */
+    const struct extent_scan *scans;
+    uint32_t scan_count;
     /* `vector`: which of `vectors` a pass with VECTOR or PRESENCE is about. */
     ins_status (*rewind)(void *context, enum extent_need need, uint32_t vector, ins_error *error);
     /* *out_end at the end. What `out` points to lives until the next call. */

@@ -48,7 +48,7 @@ _Static_assert(SEGMENT_SCOPES_PER_PIECE *SEGMENT_SCOPE_BYTES <= SEGMENT_PIECE_BY
 #define EXTENT_HEADER_BYTES 80u
 #define EXTENT_SECTION_BYTES 40u
 #define EXTENT_HEADER_BYTES_MAX (1u << 20) /* a header is one block */
-#define EXTENT_SECTION_COUNT_MAX (SECTION_SLOTS - 1 + 6 * INS_VECTORS_MAX + 2 * FIELD_TABLES_MAX)
+#define EXTENT_SECTION_COUNT_MAX (SECTION_SLOTS - 1 + 8 * INS_VECTORS_MAX + 2 * FIELD_TABLES_MAX)
 #define EXTENT_HASHES_MAX                                                                          \
     ((EXTENT_HEADER_BYTES_MAX - EXTENT_HEADER_BYTES -                                              \
       EXTENT_SECTION_COUNT_MAX * EXTENT_SECTION_BYTES) /                                           \
@@ -192,6 +192,30 @@ INS_MUST_USE ins_status graphs_write(struct segment_writer *to, uint64_t extent_
                                      const struct extent_counts *counts, ins_error *error);
 /* Why the extent's sections of graphs are wrong, or NULL. */
 const char *graphs_parse(const struct extent *extent, bool expected);
+
+/* ---- 1-bit codes (scans.c) ------------------------------------------------------------------- */
+
+/* The codes of one vector on their way: its values are seen once for their mean, then again. */
+struct scan_write {
+    const struct extent_scan *scan; /* NULL: none are wanted, or there is no memory */
+    const struct vector_shape *shape;
+    struct arena *arena;
+    size_t memory_bytes;
+    double *sums; /* [dim]; the beginning of the memory */
+    float *values, *centre, *rotated, *signs;
+    uint8_t *block;
+    uint32_t count;
+};
+void scan_write_begin(struct scan_write *write, struct arena *arena,
+                      const struct extent_source *source, uint32_t vector, uint32_t count);
+void scan_write_see(struct scan_write *write, const void *stored);
+/* Passes over the values once more; writes head and codes. */
+INS_MUST_USE ins_status scan_write_codes(struct scan_write *write, struct segment_writer *to,
+                                         uint64_t extent_start, const struct extent_source *source,
+                                         ins_error *error);
+void scan_write_end(struct scan_write *write);
+/* Why the extent's sections of codes are wrong, or NULL. */
+const char *scans_parse(const struct extent *extent);
 
 /* ---- Writer -------------------------------------------------------------------------------- */
 
@@ -402,6 +426,9 @@ INS_MUST_USE ins_status check_directory_run(struct check *check, const struct ex
 /* Its graphs; called by check_rows. */
 INS_MUST_USE ins_status check_graphs(struct check *check, const struct extent *extent,
                                      ins_error *error);
+/* Its 1-bit codes; called by check_rows. */
+INS_MUST_USE ins_status check_scans(struct check *check, const struct extent *extent,
+                                    ins_error *error);
 /* Its field indexes; called by check_rows. */
 INS_MUST_USE ins_status check_fields(struct check *check, const struct extent *extent,
                                      ins_error *error);

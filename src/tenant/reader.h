@@ -33,6 +33,9 @@ struct read_context {
         uint64_t searches, fallbacks;
         char damage[INS_ERROR_MESSAGE_MAX]; /* that the last fallback met */
     } graphs;
+    struct { /* of scans over 1-bit codes */
+        uint64_t searches, fallbacks, rows, rows_exact;
+    } codes;
 };
 
 struct reader_chunks {      /* one section of one run */

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import data_directory
 import data_fields
 import data_graphs
+import data_scans
 from data_base import (PAGE, as_float32, hash64, number_id, require, u16, u32, u64, up, uuid_id, words,
                        zero)
 
@@ -149,7 +150,8 @@ class Extent:
     def sections(self):
         """kind → (encoding, bytes), chunks and gaps verified; of vectors and field indexes
         (kind, number) → the same."""
-        head, found, ends, self.graph_parts, self.multis = self.header, {}, [], {}, set()
+        head, found, ends, self.multis = self.header, {}, [], set()
+        self.graph_parts, self.scan_parts = {}, {}
         count, chunk_count = u16(head, 68), u32(head, 64)
         hashes = words(head, 80 + 40 * count, chunk_count)
         used, before = 0, (0, 0)
@@ -157,7 +159,7 @@ class Extent:
             kind, number, encoding, flags, at, size, source, chunk, first = struct.unpack_from(
                 "<4H3Q2I", head, 80 + 40 * i)
             place = f"{self.place} section {kind}"
-            numbered = kind in (DENSE, VECTOR_ROWS, FIELD) + data_graphs.KINDS
+            numbered = kind in (DENSE, VECTOR_ROWS, FIELD) + data_graphs.KINDS + data_scans.KINDS
             require((kind, number) > before and source == 0 and size > 0 and
                     (number == 0 or numbered), place, "its entry")
             require(flags == 0 or (flags == MULTI and kind == DENSE), place, "its flags")
@@ -177,6 +179,8 @@ class Extent:
             ends.append((at, at + size))
             if kind in data_graphs.KINDS:
                 self.graph_parts.setdefault(number, {})[kind] = chunk, data
+            if kind in data_scans.KINDS:
+                self.scan_parts.setdefault(number, {})[kind] = chunk, data
             found[(kind, number) if numbered else kind] = encoding, data
         require(used == chunk_count, self.place, "chunk hashes")
         self.gaps(ends, 80 + 40 * count + 8 * chunk_count)
@@ -232,27 +236,40 @@ class Extent:
                 found[row][number] = as_float32(b"".join(parts), encoding)
         return found
 
+    def values_of(self, sections, number, place):
+        """Dimensions and count of a vector's values, and value i, of length one when `unit` says so."""
+        require((DENSE, number) in sections and number not in self.multis, place, "without values")
+        width, data = sections[DENSE, number]
+        count = self.rows
+        if (VECTOR_ROWS, number) in sections:
+            count = len(sections[VECTOR_ROWS, number][1]) // 4
+        step = len(data) // count
+
+        def value(row, unit):
+            floats = struct.unpack(f"<{step // width}f", as_float32(data[row * step:(row + 1) * step], width))
+            length = math.sqrt(sum(a * a for a in floats)) or 1.0
+            return [a / length for a in floats] if unit else floats
+
+        return step // width, count, width, value
+
     def graphs(self, sections):
         require(bool(u32(self.entry, 52) & GRAPH) == bool(self.graph_parts) and
                 not (self.small and self.graph_parts), self.place, "graphs")
         for number, parts in self.graph_parts.items():
             place = f"{self.place} graph of vector {number}"
-            require((DENSE, number) in sections and number not in self.multis, place, "without values")
-            width, data = sections[DENSE, number]
-            count = self.rows
-            if (VECTOR_ROWS, number) in sections:
-                count = len(sections[VECTOR_ROWS, number][1]) // 4
-            step = len(data) // count
+            dim, count, width, value = self.values_of(sections, number, place)
 
-            def values(row, kind, data=data, step=step, width=width):
-                one = data[row * step:(row + 1) * step]
-                floats = struct.unpack(f"<{step // width}f", as_float32(one, width))
-                if width == 1 and kind != 2:  # bytes of a cosine: rows of length one
-                    length = math.sqrt(sum(a * a for a in floats)) or 1.0
-                    floats = [a / length for a in floats]
-                return floats
+            def values(row, kind, value=value, width=width):  # bytes of a cosine: rows of length one
+                return value(row, width == 1 and kind != 2)
 
-            require(data_graphs.verify(parts, step // width, values, place) == count, place, "rows")
+            require(data_graphs.verify(parts, dim, values, place) == count, place, "rows")
+
+    def scans(self, sections):
+        require(not (self.small and self.scan_parts), self.place, "scan codes")
+        for number, parts in self.scan_parts.items():
+            place = f"{self.place} scan codes of vector {number}"
+            dim, count, _, value = self.values_of(sections, number, place)
+            data_scans.verify(parts, dim, count, value, place)
 
     def points(self, sections):
         run, width = self.run, 8 if self.wide else 4
@@ -269,6 +286,7 @@ class Extent:
             versions = self.versions(sections[VERSIONS][1], 0, self.rows)
             self.fields(sections)
             self.graphs(sections)
+            self.scans(sections)
             require(sections[VERSIONS][0] == width, self.place, "encoding of the versions")
             run.points = dict(zip(ids, zip(versions, self.vectors(sections), self.payloads(sections))))
             if self.patches > 0:

@@ -20,6 +20,7 @@ import tempfile
 import time
 import urllib.request
 
+import data_scans
 import read_data
 from data_base import Damage, id_text
 
@@ -143,7 +144,8 @@ def large_points(count):
         id = i * 3 if i % 2 else f"{i % 5:016x}{i * 7919:016x}"
         if i % 2 == 0:
             id = "-".join((id[:8], id[8:12], id[12:16], id[16:20], id[20:]))
-        vectors = {"": [float(i + j) for j in range(8)], "odd": [i / 4, -1], "rare": [i * 2.5] * 700}
+        vectors = {"": [float(i + j) for j in range(8)], "odd": [i / 4, -1], "rare": [i * 2.5] * 700,
+                   "near": [i * (j + 3) % 97 / 97 - 0.3 for j in range(64)]}
         if i % 2 == 0:
             del vectors["odd"]
         if i % 50:
@@ -178,7 +180,7 @@ def large(insula, folder):
     with Server(insula, data) as server:
         server.ask("PUT", "/collections/large", {"vectors": {
             "": {"size": 8, "distance": "Euclid"}, "odd": {"size": 2, "distance": "Dot"},
-            "rare": {"size": 700, "distance": "Dot"},
+            "rare": {"size": 700, "distance": "Dot"}, "near": {"size": 96, "distance": "Cosine"},
             "rows": {"size": 64, "distance": "Dot", "multivector_config": {"comparator": "max_sim"}}}})
         server.ask("PUT", "/collections/large/index", {
             "field_name": "of.tenant", "field_schema": {"type": "keyword", "is_tenant": True}})
@@ -195,6 +197,8 @@ def large(insula, folder):
         fail(f"large: {damage}")
     if check(insula, data).returncode != 0 or found != expected or len(found) != len(points):
         fail(f"large: the reader finds {len(found)} points, the server {len(expected)}")
+    if data_scans.verified == 0:
+        fail("large: no extent has codes to scan")
     shutil.rmtree(data)
 
 

@@ -32,5 +32,7 @@ void create(struct fixture *fixture, const char *name, bool tenants);
 void upsert(struct fixture *fixture, const char *name, uint64_t id, float value,
             const char *payload);
 uint64_t count_where(struct fixture *fixture, const char *name, const char *tenant);
+/* Where a section of that kind lies in one of the store's files; the name of the file. */
+uint64_t find_section(ins_store *store, uint16_t kind, char *out_name);
 
 #endif

@@ -346,41 +346,6 @@ static void test_filters(void **state) {
 
 /* ---- Damage ---- */
 
-/* Where a section of that kind lies in one of the files; the name of the file. */
-static uint64_t find_section(ins_store *store, uint16_t kind, char *out_name) {
-    for (uint64_t file = 1; file < 64; file++) {
-        char name[64];
-        uint64_t size = 0;
-        (void)snprintf(name, sizeof(name), "segments/%016llx.seg", (unsigned long long)file);
-        if (store->ops->size(store, name, &size, NULL) != INS_OK) {
-            continue;
-        }
-        uint8_t *bytes = aligned_alloc(4096, size);
-        assert_non_null(bytes);
-        assert_int_equal(store_get(store, name, 0, bytes, size, NULL), INS_OK);
-        for (uint64_t at = 0; at + 80 < size; at += 64) {
-            if (load_u32(bytes + at) != 0x54584549u) {
-                continue;
-            }
-            for (uint32_t i = 0; i < load_u16(bytes + at + 68); i++) {
-                const uint8_t *entry = bytes + at + 80 + (size_t)i * 40;
-                uint64_t header =
-                    80 + 40ull * load_u16(bytes + at + 68) + 8ull * load_u32(bytes + at + 64);
-                uint64_t start = at + (header + 63) / 64 * 64 - load_u64(bytes + at + 72);
-                if (load_u16(entry) == kind) {
-                    uint64_t place = start + load_u64(entry + 8);
-                    memcpy(out_name, name, sizeof(name));
-                    free(bytes);
-                    return place;
-                }
-            }
-        }
-        free(bytes);
-    }
-    fail_msg("no section of kind %u", kind);
-    return 0;
-}
-
 static void test_damage(void **state) {
     (void)state;
     static const uint16_t kinds[] = {13, 14, 18, 19}; /* codes, links, factors, head */

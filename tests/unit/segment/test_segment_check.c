@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "segment/graphs.h"
+#include "segment/scans.h"
 #include "segment/segment_private.h"
 
 #define FILE_NUMBER 21u
@@ -71,6 +72,9 @@ static void bed_add(struct bed *bed, struct segment_writer *writer, const struct
     struct extent_graph graph = {.vector = 0, .graph = has_graph ? bed_graph(bed, &source) : NULL};
     source.source.graphs = &graph;
     source.source.graph_count = has_graph;
+    const struct extent_scan scan = {.vector = 0, .metric = INDEX_L2, .bytes_min = 1, .seed = 7};
+    source.source.scans = &scan;
+    source.source.scan_count = !directory;
     struct run *run = &bed->runs[bed->run_count++];
     assert_int_equal(segment_writer_extent(writer, &source.source, run, NULL), INS_OK);
     assert_int_equal((run->flags & RUN_GRAPH) != 0, has_graph);
@@ -288,9 +292,9 @@ static void test_flip_large(void **state) {
             flip(&bed, end);
         }
     }
-    static const uint32_t graphs[] = {SECTION_CODES, SECTION_GRAPH, SECTION_CODE_FACTORS,
-                                      SECTION_GRAPH_HEAD};
-    for (uint32_t i = 0; i < 4; i++) {
+    static const uint32_t graphs[] = {SECTION_CODES,      SECTION_GRAPH, SECTION_CODE_FACTORS,
+                                      SECTION_GRAPH_HEAD, SECTION_SCAN,  SECTION_SCAN_HEAD};
+    for (uint32_t i = 0; i < 6; i++) {
         uint64_t begin = (uint64_t)(bed_section_bytes(&bed, 4, graphs[i]) - bed.bytes);
         flip(&bed, begin);
         flip(&bed, begin + load_u64(bed_section(&bed, 4, graphs[i]) + 16) - 1);
@@ -374,8 +378,8 @@ static void test_rows_named(void **state) {
     const struct run *run = &bed.runs[0];
     bed.bytes[((uint64_t)run->offset_64 + run->size_64) * 64 - 1] = 1;
     expect_named(&bed, "padding in the extent");
-    uint8_t *header = bed_header(&bed, 4);
-    header[(bed.runs[4].flags >> RUN_HEADER_SHIFT) * 64 - 1] = 1;
+    uint8_t *header = bed_header(&bed, 5); /* that of 4 has none */
+    header[(bed.runs[5].flags >> RUN_HEADER_SHIFT) * 64 - 1] = 1;
     expect_named(&bed, "padding of the header");
     bed_close(&bed);
 }
@@ -426,6 +430,46 @@ static void test_graphs_named(void **state) {
     expect_named(&bed, "a graph that contradicts its values");
     store_u16(bed_section(&bed, 4, SECTION_GRAPH_HEAD) + 2, 1);
     expect_named(&bed, "a part of a graph without its head");
+    bed_close(&bed);
+}
+
+/* Goal: codes that lie are named. Method: as above. */
+static void test_scans_named(void **state) {
+    (void)state;
+    struct bed bed;
+    bed_open(&bed, true);
+    uint32_t count = bed.runs[4].rows;
+    uint8_t *codes = bed_section_bytes(&bed, 4, SECTION_SCAN);
+    uint32_t words = 1, block = scan_block_bytes(32), tail = count % CODE1_ROWS;
+    assert_int_not_equal(tail, 0);
+    store_u32(codes, ~load_u32(codes));
+    expect_named(&bed, "a code that is not that of its values, row 0");
+    for (uint32_t f = 0; f < CODE1_FACTORS; f++) {
+        codes[words * CODE1_ROWS * 8 + f * CODE1_ROWS * 4 + 3] ^= 0x80;
+        expect_named(&bed, "a code that is not that of its values, row 0");
+    }
+    uint8_t *last = codes + (size_t)(count / CODE1_ROWS) * block;
+    store_u64(last + (size_t)tail * 8, 1);
+    expect_named(&bed, "a code behind the last row");
+    store_u32(last + words * CODE1_ROWS * 8 + tail * 4, 1);
+    expect_named(&bed, "a code behind the last row");
+    uint8_t *head = bed_section_bytes(&bed, 4, SECTION_SCAN_HEAD);
+    static const uint32_t at[] = {0, 4, 8, 12, 24};
+    for (uint32_t i = 0; i < 5; i++) {
+        store_u32(head + at[i], 77);
+        expect_named(&bed, "a head that contradicts its values");
+    }
+    store_u32(head + SCAN_HEAD_BYTES, 0x7fc00000);
+    expect_named(&bed, "a head that contradicts its values");
+    store_u64(head + 16, 4); /* another rotation */
+    expect_named(&bed, "a code that is not that of its values");
+    store_u32(bed_section(&bed, 4, SECTION_SCAN) + 32, 1600);
+    expect_named(&bed, "");
+    uint8_t *section = bed_section(&bed, 4, SECTION_SCAN);
+    store_u64(section + 16, load_u64(section + 16) - block);
+    expect_named(&bed, "scan codes that contradict their values");
+    store_u16(bed_section(&bed, 4, SECTION_SCAN_HEAD) + 2, 1);
+    expect_named(&bed, "a part of scan codes without the other");
     bed_close(&bed);
 }
 
@@ -548,11 +592,17 @@ static void test_check_failures(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_seal),         cmocka_unit_test(test_flip_every_byte),
-        cmocka_unit_test(test_flip_large),   cmocka_unit_test(test_truncate),
-        cmocka_unit_test(test_longer),       cmocka_unit_test(test_rows_named),
-        cmocka_unit_test(test_graphs_named), cmocka_unit_test(test_directory_named),
-        cmocka_unit_test(test_tables_named), cmocka_unit_test(test_check_failures),
+        cmocka_unit_test(test_seal),
+        cmocka_unit_test(test_flip_every_byte),
+        cmocka_unit_test(test_flip_large),
+        cmocka_unit_test(test_truncate),
+        cmocka_unit_test(test_longer),
+        cmocka_unit_test(test_rows_named),
+        cmocka_unit_test(test_graphs_named),
+        cmocka_unit_test(test_scans_named),
+        cmocka_unit_test(test_directory_named),
+        cmocka_unit_test(test_tables_named),
+        cmocka_unit_test(test_check_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,340 @@
+/* Scanning a run by its 1-bit codes: lower bounds of the distances of all rows, a tile after the
+ * other; then the values of the rows that their bounds leave in doubt.
+ *
+ * Path of a tile: the filter's verdict and bounds, by pieces of one chunk and one group of rows;
+ * while the heap is not full, the first ones by bound are ranked, for a distance to beat; then, in
+ * order, a few at a time, every row whose bound is below what is to beat at that moment.
+ * Ranking is that of scanned rows (search_take_batch), so what is found is right, dead rows and the
+ * filter included; what is missed is missed by chance, as rarely as CERTAINTY says.
+ * Failure: codes that cannot be read, or contradict the values, cost nothing but time: the rest of
+ * the run is scanned row by row. */
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "query/explain.h"
+#include "query/search_private.h"
+
+/* Standard deviations by which estimates are lowered: of the rows that are just near enough one in
+ * some 700 is missed, of all others fewer (decision 0024). */
+#define CERTAINTY 3.0f
+#define LIMIT_MAX 1024u /* hits; where more are wanted most rows are compared anyway */
+#define ROWS_A_HIT 16u  /* the same: at least so many rows for each */
+#define SEEDS_MIN 32u
+#define SEEDS_MAX (2 * LIMIT_MAX)
+#define ROUND 64u      /* rows that are ranked between two looks at what is to beat */
+#define SELECT 1024u   /* rows that are looked at in one go */
+#define COST_PARTS 16u /* codes that take as long as one row of floats */
+#define COST_BASE 256u /* rows of floats that beginning takes, and ranking */
+#define HALF_SLACK                                                                                 \
+    2e-3f                 /* by which the square of a length of one is off in half floats, at most \
+                           */
+#define FLOAT_SLACK 1e-5f /* and in floats */
+
+_Static_assert(CODES_TILE % ROW_GROUP == 0, "a verdict of a group stands in one tile");
+_Static_assert(ROW_GROUP % CODE1_ROWS == 0, "a group has whole blocks of codes");
+
+/* ---- Deciding ---- */
+
+uint64_t codes_rows_a_place(const struct search *search) {
+    return 1 + 32768u / (search->vector->shape.dim + 32);
+}
+
+uint64_t codes_cost(const struct search *search) {
+    return search->run_vector.count / COST_PARTS + COST_BASE;
+}
+
+/* What is kept over the runs of a search. */
+static bool make_room(struct search *search) {
+    if (search->tile == NULL) {
+        search->tile = pool_alloc(search->pool, sizeof(*search->tile));
+    }
+    if (search->codes_query == NULL) {
+        search->codes_query = pool_alloc(search->pool, scan_query_bytes(search->vector->shape.dim));
+    }
+    return search->tile != NULL && search->codes_query != NULL &&
+           search_candidate_room(search, SEEDS_MAX);
+}
+
+void codes_enter(struct search *search) {
+    const struct extent *extent = &search->reader->runs[search->run].extent;
+    struct search_codes *codes = &search->codes;
+    uint64_t hits = search->topk.capacity;
+    *codes = (struct search_codes){.on = false};
+    if (!search->has_vector || search->run_vector.multi || search->exact || search->ignore_codes ||
+        hits > LIMIT_MAX || !extent_scan(extent, search->vector->shape.id, &codes->slots)) {
+        return;
+    }
+    bool worth = hits * ROWS_A_HIT <= search->run_vector.count || search->codes_always;
+    codes->on = worth && make_room(search);
+}
+
+/* ---- Beginning ---- */
+
+/* The rest of the run is scanned row by row. */
+static void scan_instead(struct search *search, const char *why) {
+    search->codes.on = false;
+    trace_look(reader_trace(search->reader), explain_scan_look(search), why);
+}
+
+static void next_tile(struct search *search, uint32_t first) {
+    struct search_codes *codes = &search->codes;
+    uint32_t left = search->run_vector.count - first;
+    codes->first = first;
+    codes->rows = left < CODES_TILE ? left : CODES_TILE;
+    codes->bounded = codes->next = codes->count = codes->ranked = 0;
+    codes->seeded = false;
+    search->position = first; /* where a scan of rows would go on */
+}
+
+static ins_status begin(struct search *search, ins_error *error) {
+    struct search_codes *codes = &search->codes;
+    const struct extent *extent = &search->reader->runs[search->run].extent;
+    uint32_t dim = search->vector->shape.dim;
+    const uint8_t *data;
+    struct scan_head head;
+    bool unit, cosine_bytes = search->vector->distance == INS_DISTANCE_COSINE &&
+                              search->vector->shape.datatype == INS_UINT8;
+    ins_status status =
+        reader_chunk(search->reader, search->run, codes->slots.head, 0, &data, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    struct slice bytes = {.data = data,
+                          .size = (size_t)extent_slot_section(extent, codes->slots.head).size};
+    enum index_metric metric = search->vector->distance == INS_DISTANCE_DOT ? INDEX_DOT : INDEX_L2;
+    if (!scan_head_parse(bytes, dim, search->run_vector.count, &head, &unit) ||
+        head.metric != metric || unit != cosine_bytes) {
+        return ins_fail(error, INS_CORRUPT,
+                        "file %llu, extent at %llu: the head of codes contradicts its values",
+                        (unsigned long long)extent->file, (unsigned long long)extent->offset);
+    }
+    const float *query = search_float_query(search);
+    if (query == NULL ||
+        !scan_query_make(&head, query, CERTAINTY, search->codes_query, &codes->query)) {
+        scan_instead(search, "there is no memory, or numbers are too large for bounds");
+    }
+    codes->begun = true;
+    codes->chunk_rows = scan_blocks_per_chunk(dim) * CODE1_ROWS;
+    reader_release_chunks(search->reader, search->run, codes->slots.head, UINT32_MAX);
+    search->reader->context->codes.searches += codes->on;
+    next_tile(search, 0);
+    return INS_OK;
+}
+
+/* ---- Bounds ---- */
+
+static void put_verdict(struct search *search, uint32_t at) {
+    struct codes_tile *tile = search->tile;
+    size_t bytes = ROW_GROUP_WORDS * sizeof(uint64_t);
+    memcpy(tile->may_pass + at / 64, search->plan.verdict.maybe.words, bytes);
+    memcpy(tile->is_sure + at / 64, search->plan.verdict.sure.words, bytes);
+}
+
+static bool any_may_pass(const struct codes_tile *tile, uint32_t at, uint32_t count) {
+    uint64_t any = 0;
+    for (uint32_t i = at; i < at + count; i += CODE1_ROWS) { /* which divides 64 */
+        any |= tile->may_pass[i / 64] >> (i % 64) & 0xffff;
+    }
+    return any != 0;
+}
+
+static void leave_out(struct codes_tile *tile, uint32_t at, uint32_t count) {
+    for (uint32_t i = at; i < at + count; i++) {
+        bool passes = (tile->may_pass[i / 64] >> (i % 64) & 1) != 0;
+        tile->bounds[i] = passes ? tile->bounds[i] : INFINITY;
+    }
+}
+
+static void leave_all_out(struct codes_tile *tile, uint32_t at, uint32_t count) {
+    for (uint32_t i = at; i < at + count; i++) {
+        tile->bounds[i] = INFINITY;
+    }
+}
+
+/* Of the tile's rows from `at` on, within one chunk and one group. `count`: whole blocks but at the
+ * end. */
+static ins_status bound_piece(struct search *search, uint32_t at, uint32_t count,
+                              ins_error *error) {
+    struct search_codes *codes = &search->codes;
+    struct codes_tile *tile = search->tile;
+    bool planned = search->plan.useful;
+    if (planned && !any_may_pass(tile, at, count)) {
+        leave_all_out(tile, at, count);
+        return INS_OK;
+    }
+    uint32_t row = codes->first + at, chunk = row / codes->chunk_rows;
+    const uint8_t *data;
+    ins_status status =
+        reader_chunk(search->reader, search->run, codes->slots.codes, chunk, &data, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    reader_release_chunks(search->reader, search->run, codes->slots.codes, chunk);
+    uint32_t block = row % codes->chunk_rows / CODE1_ROWS;
+    scan_query_bounds(&codes->query,
+                      data + (size_t)block * scan_block_bytes(search->vector->shape.dim),
+                      (count + CODE1_ROWS - 1) / CODE1_ROWS, tile->bounds + at);
+    if (planned) {
+        leave_out(tile, at, count);
+    }
+    return INS_OK;
+}
+
+/* Bounds of the next piece of the tile. */
+static ins_status bound_next(struct search *search, uint64_t *budget, ins_error *error) {
+    struct search_codes *codes = &search->codes;
+    uint32_t at = codes->bounded, row = codes->first + at;
+    uint32_t piece = codes->chunk_rows < ROW_GROUP ? codes->chunk_rows : ROW_GROUP;
+    uint32_t count = codes->rows - at < piece ? codes->rows - at : piece;
+    uint64_t cost = 1 + count / COST_PARTS;
+    if (search->plan.useful && row % ROW_GROUP == 0) {
+        ins_status status = plan_group(&search->plan, row / ROW_GROUP, error);
+        if (status != INS_OK) {
+            return status;
+        }
+        put_verdict(search, at);
+        cost += plan_group_cost(&search->plan);
+    }
+    ins_status status = bound_piece(search, at, count, error);
+    if (status == INS_OK) {
+        codes->bounded += count;
+        search->reader->context->codes.rows += count;
+        TRACE_COUNT(reader_trace(search->reader), walked, count);
+        search->rows_scanned += cost;
+        budget_charge(budget, cost);
+    }
+    return status;
+}
+
+/* ---- Candidates ---- */
+
+static int order_rows(const void *left, const void *right) {
+    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+    return (a > b) - (a < b);
+}
+
+/* The tile's first ones by bound become candidates; their bounds go to infinity, so that they come
+ * once. */
+static void take_seeds(struct search *search) {
+    struct search_codes *codes = &search->codes;
+    float *bounds = search->tile->bounds;
+    struct topk_hit memory[SEEDS_MAX], evicted;
+    uint32_t wanted = 2 * search->topk.capacity;
+    struct topk seeds;
+    topk_init(&seeds, memory, wanted > SEEDS_MIN ? wanted : SEEDS_MIN);
+    for (uint32_t at = 0; at < codes->rows; at += FLAT_BATCH) {
+        uint16_t found[FLAT_BATCH];
+        uint32_t size = codes->rows - at < FLAT_BATCH ? codes->rows - at : FLAT_BATCH;
+        float bound = topk_bound(&seeds);
+        uint32_t count = flat_select(bounds + at, size, bound < FLT_MAX ? bound : FLT_MAX, found);
+        for (uint32_t i = 0; i < count; i++) {
+            uint32_t row = at + found[i];
+            bool was_full;
+            struct topk_hit hit = {.distance = bounds[row], .slot = row, .key = row};
+            (void)topk_offer(&seeds, hit, &evicted, &was_full);
+        }
+    }
+    for (uint32_t i = 0; i < seeds.count; i++) {
+        bounds[memory[i].slot] = INFINITY;
+        search->candidates[i] = codes->first + memory[i].slot;
+    }
+    qsort(search->candidates, seeds.count, sizeof(uint32_t), order_rows);
+    codes->count = seeds.count;
+    codes->ranked = 0;
+    search->reader->context->codes.rows_exact += codes->count;
+}
+
+/* What a bound has to be at most, now. */
+static float to_beat(const struct search *search) {
+    float distance = search_bound(search);
+    if (search->vector->distance == INS_DISTANCE_COSINE) {
+        /* |r - q|^2 = 2 - 2 <r, q>, and <r, q> is what is compared, negated. */
+        bool half = search->vector->shape.datatype == INS_FLOAT16;
+        distance = 2 + 2 * distance + (half ? HALF_SLACK : FLOAT_SLACK);
+    }
+    return scan_query_to_beat(&search->codes.query, distance);
+}
+
+/* Of the tile's rows the next few whose bound says that they may be near enough. */
+static void take_doubtful(struct search *search) {
+    struct search_codes *codes = &search->codes;
+    const float *bounds = search->tile->bounds;
+    float bound = to_beat(search);
+    codes->count = codes->ranked = 0;
+    while (codes->next < codes->rows && codes->count < ROUND) {
+        uint16_t found[SELECT];
+        uint32_t at = codes->next, left = codes->rows - at;
+        uint32_t size = left < SELECT ? left : SELECT;
+        uint32_t count = search->flat.kernels->select_f32(bounds + at, size, bound, found);
+        uint32_t taken = count < ROUND - codes->count ? count : ROUND - codes->count;
+        for (uint32_t i = 0; i < taken; i++) {
+            search->candidates[codes->count++] = codes->first + at + found[i];
+        }
+        codes->next = taken < count ? at + found[taken] : at + size;
+    }
+}
+
+/* The tile is bounded, and no candidate waits: what is ranked next, or the next tile. */
+static void go_on(struct search *search) {
+    struct search_codes *codes = &search->codes;
+    if (!codes->seeded) {
+        codes->seeded = true;
+        if (search->topk.count < search->topk.capacity) {
+            take_seeds(search);
+            return;
+        }
+    }
+    take_doubtful(search);
+    search->reader->context->codes.rows_exact += codes->count;
+    if (codes->count == 0) {
+        uint32_t end = codes->first + codes->rows;
+        if (end == search->run_vector.count) {
+            codes->on = false;
+            search->position = end; /* nothing is left to scan */
+        } else {
+            next_tile(search, end);
+        }
+    }
+}
+
+/* ---- The whole ---- */
+
+static ins_status step(struct search *search, uint64_t *budget, ins_error *error) {
+    struct search_codes *codes = &search->codes;
+    ins_error wrong = {0};
+    ins_status status = INS_OK;
+    if (!codes->begun) {
+        status = begin(search, &wrong);
+    } else if (codes->bounded < codes->rows) {
+        status = bound_next(search, budget, &wrong);
+    } else if (codes->ranked < codes->count) {
+        return search_rank(search, codes->count, &codes->ranked, budget, error);
+    } else {
+        go_on(search);
+    }
+    if (status == INS_CORRUPT || status == INS_IO) {
+        /* No row of this tile was ranked yet: the scan of rows begins with it. */
+        search->reader->context->codes.fallbacks++;
+        scan_instead(search, "its codes are damaged");
+        return INS_OK;
+    }
+    if (status != INS_OK && error != NULL) {
+        *error = wrong;
+    }
+    return status;
+}
+
+ins_status codes_run(struct search *search, uint64_t *budget, ins_error *error) {
+    ins_status status = INS_OK;
+    while (status == INS_OK && *budget > 0 && search->codes.on) {
+        status = step(search, budget, error);
+    }
+    if (status == INS_OK && !search->codes.on) {
+        reader_release_chunks(search->reader, search->run, search->codes.slots.codes, UINT32_MAX);
+    }
+    return status;
+}

@@ -1,0 +1,224 @@
+/* Writing and finding the sections of 1-bit codes. */
+#include "segment/scans.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "index/row_blocks.h"
+#include "segment/segment_private.h"
+
+/* ---- Writing ---- */
+
+static uint32_t values_bytes(uint32_t dim) {
+    return (dim * (uint32_t)sizeof(float) + 7) & ~7u;
+}
+
+/* One piece of memory for all: some 40 bytes a dimension. */
+static bool take_memory(struct scan_write *write) {
+    uint32_t dim = write->shape->dim, padded = padded_dim(dim);
+    size_t sums = dim * sizeof(double), block = scan_block_bytes(dim);
+    write->memory_bytes = sums + 2 * (size_t)values_bytes(dim) + padded * sizeof(float) +
+                          rotation_signs(dim) * sizeof(float) + block;
+    uint8_t *at = arena_alloc_zero(write->arena, INS_MEM_JOB, write->memory_bytes);
+    if (at == NULL) {
+        return false;
+    }
+    write->sums = (double *)(void *)at;
+    at += sums;
+    write->block = at; /* of whole 8 bytes */
+    at += block;
+    write->values = (float *)(void *)at;
+    at += values_bytes(dim);
+    write->centre = (float *)(void *)at;
+    at += values_bytes(dim);
+    write->rotated = (float *)(void *)at;
+    write->signs = write->rotated + padded;
+    return true;
+}
+
+void scan_write_begin(struct scan_write *write, struct arena *arena,
+                      const struct extent_source *source, uint32_t vector, uint32_t count) {
+    *write = (struct scan_write){.shape = &source->vectors[vector], .arena = arena, .count = count};
+    uint64_t bytes = (uint64_t)count * vector_bytes(write->shape);
+    for (uint32_t i = 0; i < source->scan_count; i++) {
+        const struct extent_scan *scan = &source->scans[i];
+        if (scan->vector == vector && bytes >= scan->bytes_min && take_memory(write)) {
+            write->scan = scan;
+        }
+    }
+}
+
+void scan_write_end(struct scan_write *write) {
+    arena_free(write->arena, INS_MEM_JOB, write->sums, write->memory_bytes);
+    write->sums = NULL;
+    write->scan = NULL;
+}
+
+static void load(struct scan_write *write, const void *stored) {
+    vector_load(write->shape, stored, write->values);
+    if (write->scan->unit) {
+        kernel_normalize_f32(write->values, write->shape->dim, write->values);
+    }
+}
+
+void scan_write_see(struct scan_write *write, const void *stored) {
+    if (write->scan == NULL) {
+        return;
+    }
+    load(write, stored);
+    for (uint32_t i = 0; i < write->shape->dim; i++) {
+        write->sums[i] += (double)write->values[i];
+    }
+}
+
+static ins_status write_head(const struct scan_write *write, struct segment_writer *to,
+                             uint64_t extent_start, ins_error *error) {
+    uint32_t dim = write->shape->dim;
+    struct section section = {.kind = SECTION_SCAN_HEAD,
+                              .number = write->shape->id,
+                              .encoding = ENCODING_PLAIN,
+                              .chunk_bytes = layout_chunk_bytes(SECTION_SCAN_HEAD)};
+    struct section_stream stream;
+    uint8_t bytes[SCAN_HEAD_BYTES] = {0};
+    store_u32(bytes, dim);
+    store_u32(bytes + 4, write->count);
+    store_u32(bytes + 8, (uint32_t)write->scan->metric);
+    store_u32(bytes + 12, write->scan->unit);
+    store_u64(bytes + 16, write->scan->seed);
+    ins_status status =
+        stream_begin(&stream, to, extent_start, &section, scan_head_bytes(dim), error);
+    if (status == INS_OK) {
+        status = stream_put(&stream, bytes, sizeof(bytes), error);
+    }
+    if (status == INS_OK) {
+        status = stream_put(&stream, write->centre, (size_t)dim * 4, error);
+    }
+    return status == INS_OK ? stream_end(&stream, error) : status;
+}
+
+static ins_status put_codes(struct scan_write *write, struct section_stream *stream,
+                            const struct extent_source *source, ins_error *error) {
+    uint32_t row = 0, block_bytes = scan_block_bytes(write->shape->dim);
+    struct rotation rotation;
+    struct source_walk walk;
+    ins_status status = walk_begin(&walk, source, EXTENT_NEED_VECTOR, write->scan->vector, error);
+    rotation_init(&rotation, write->shape->dim, write->scan->seed, write->signs);
+    while (status == INS_OK) {
+        status = walk_live(&walk, error);
+        if (status != INS_OK || walk.end) {
+            break;
+        }
+        if (walk.row.vector == NULL) {
+            continue;
+        }
+        load(write, walk.row.vector);
+        rotation_apply(&rotation, write->values, write->centre, write->rotated);
+        code1_encode(write->rotated, rotation.padded, write->scan->metric, write->block,
+                     row % CODE1_ROWS);
+        row++;
+        if (row % CODE1_ROWS == 0 || row == write->count) {
+            status = stream_put(stream, write->block, block_bytes, error);
+            memset(write->block, 0, block_bytes);
+        }
+    }
+    INS_ASSERT(status != INS_OK || row == write->count);
+    return status;
+}
+
+ins_status scan_write_codes(struct scan_write *write, struct segment_writer *to,
+                            uint64_t extent_start, const struct extent_source *source,
+                            ins_error *error) {
+    uint32_t dim = write->shape->dim, block_bytes = scan_block_bytes(dim);
+    uint64_t blocks = ((uint64_t)write->count + CODE1_ROWS - 1) / CODE1_ROWS;
+    struct section section = {.kind = SECTION_SCAN,
+                              .number = write->shape->id,
+                              .encoding = ENCODING_PLAIN,
+                              .chunk_bytes = layout_graph_chunk_bytes(block_bytes)};
+    struct section_stream stream;
+    for (uint32_t i = 0; i < dim; i++) {
+        write->centre[i] = (float)(write->sums[i] / write->count);
+    }
+    ins_status status = write_head(write, to, extent_start, error);
+    if (status == INS_OK) {
+        status = stream_begin(&stream, to, extent_start, &section, blocks * block_bytes, error);
+    }
+    if (status == INS_OK) {
+        status = put_codes(write, &stream, source, error);
+    }
+    return status == INS_OK ? stream_end(&stream, error) : status;
+}
+
+/* ---- Finding ---- */
+
+bool extent_scan(const struct extent *extent, uint32_t vector_id, struct scan_slots *out) {
+    uint32_t head = extent_slot(extent, SECTION_SCAN_HEAD, vector_id);
+    if (head == SLOT_NONE) {
+        return false;
+    }
+    *out = (struct scan_slots){.head = head, /* extent_parse: they come together */
+                               .codes = extent_slot(extent, SECTION_SCAN, vector_id)};
+    return true;
+}
+
+uint32_t scan_blocks_per_chunk(uint32_t dim) {
+    return 1u << row_blocks_shift(scan_block_bytes(dim));
+}
+
+bool scan_head_parse(struct slice bytes, uint32_t dim, uint32_t count, struct scan_head *out,
+                     bool *out_unit) {
+    if (bytes.size != scan_head_bytes(dim)) {
+        return false;
+    }
+    uint32_t metric = load_u32(bytes.data + 8), unit = load_u32(bytes.data + 12);
+    const float *centre = (const float *)(const void *)(bytes.data + SCAN_HEAD_BYTES);
+    if (load_u32(bytes.data) != dim || load_u32(bytes.data + 4) != count ||
+        (metric != INDEX_DOT && metric != INDEX_L2) || unit > 1 || load_u64(bytes.data + 24) != 0) {
+        return false;
+    }
+    for (uint32_t i = 0; i < dim; i++) {
+        if (!isfinite(centre[i])) {
+            return false;
+        }
+    }
+    *out = (struct scan_head){.dim = dim,
+                              .count = count,
+                              .metric = (enum index_metric)metric,
+                              .seed = load_u64(bytes.data + 16),
+                              .centre = centre};
+    *out_unit = unit == 1;
+    return true;
+}
+
+/* ---- What extent_parse demands ---- */
+
+static const char *parse_scan(const struct extent *extent, uint32_t vector_id) {
+    struct scan_slots slots;
+    struct extent_vector vector;
+    if (!extent_scan(extent, vector_id, &slots) || slots.codes == SLOT_NONE) {
+        return "a part of scan codes without the other";
+    }
+    if (!extent_vector(extent, vector_id, &vector) || vector.multi) {
+        return "scan codes without values, or of a multivector";
+    }
+    uint32_t width = layout_encoding_bytes(extent_slot_section(extent, vector.slot).encoding);
+    uint32_t dim = vector.row_bytes / width, block_bytes = scan_block_bytes(dim);
+    uint64_t blocks = ((uint64_t)vector.count + CODE1_ROWS - 1) / CODE1_ROWS;
+    struct section codes = extent_slot_section(extent, slots.codes);
+    if (extent_slot_section(extent, slots.head).size != scan_head_bytes(dim) ||
+        codes.size != blocks * block_bytes ||
+        codes.chunk_bytes != layout_graph_chunk_bytes(block_bytes)) {
+        return "scan codes that contradict their values";
+    }
+    return NULL;
+}
+
+const char *scans_parse(const struct extent *extent) {
+    const char *wrong = NULL;
+    for (uint32_t i = 0; extent->numbered && i < extent->section_count && wrong == NULL; i++) {
+        struct section section = extent_slot_section(extent, SECTION_SLOTS + i);
+        if (section.kind == SECTION_SCAN_HEAD || section.kind == SECTION_SCAN) {
+            wrong = parse_scan(extent, section.number);
+        }
+    }
+    return wrong;
+}
