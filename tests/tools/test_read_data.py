@@ -145,7 +145,7 @@ def large_points(count):
         if i % 2 == 0:
             id = "-".join((id[:8], id[8:12], id[12:16], id[16:20], id[20:]))
         vectors = {"": [float(i + j) for j in range(8)], "odd": [i / 4, -1], "rare": [i * 2.5] * 700,
-                   "near": [i * (j + 3) % 97 / 97 - 0.3 for j in range(64)]}
+                   "near": [i * (j + 3) % 97 / 97 - 0.3 for j in range(96)]}
         if i % 2 == 0:
             del vectors["odd"]
         if i % 50:
