@@ -52,12 +52,17 @@ void table_fini(struct table *table) {
     *table = (struct table){0};
 }
 
-#define SPLIT_AHEAD 4u
+#define SPLIT_AHEAD 8u
 
-/* Buckets are split in their order, so the nodes of a later split can be asked for now. */
+/* Buckets are split in their order, so the nodes of a later split can be asked for now: the first
+ * of a bucket, and behind the first that was asked for earlier the second. */
 static void prefetch_split(const struct table *table, uint64_t from, uint64_t level) {
     if (from + SPLIT_AHEAD < level) {
         __builtin_prefetch(*bucket_at(table, from + SPLIT_AHEAD));
+        const struct table_node *earlier = *bucket_at(table, from + SPLIT_AHEAD / 2);
+        if (earlier != NULL) {
+            __builtin_prefetch(earlier->next);
+        }
     }
 }
 
