@@ -447,6 +447,8 @@ struct ins_call { /* all zero but for what the caller sets */
     size_t facet_count;
     const struct ins_tenant *tenants;
     size_t tenant_count;
+    const struct ins_quota *quota;
+    const struct ins_tenant_usage *usage;
     /* The engine's own. */
     void *owner;
     ins_task task; /* brings done to another lane */
@@ -541,6 +543,30 @@ typedef struct ins_tenant {
     uint64_t disk_bytes; /* of its runs */
 } ins_tenant;
 
+/* What a tenant may use, and how many turns it gets beside others. 0 = no limit. */
+typedef enum { INS_PRIORITY_NORMAL = 0, INS_PRIORITY_LOW, INS_PRIORITY_HIGH } ins_priority;
+
+typedef struct ins_quota {
+    uint64_t queries_per_second;
+    uint64_t writes_per_second;     /* points written or deleted */
+    uint64_t scan_bytes_per_second; /* of vectors that searches compared */
+    uint64_t stored_bytes;          /* in segments; beyond it points can only be deleted */
+    ins_priority priority;
+} ins_quota;
+
+#define INS_QUOTA_MAX 1000000000000000ull /* of each of these numbers */
+
+/* What a tenant has and did. */
+typedef struct ins_tenant_usage {
+    uint64_t points;                                    /* exactly */
+    uint64_t points_max, memory_rows, runs, disk_bytes; /* as ins_tenant has them */
+    uint64_t live_bytes_min; /* at least so many of disk_bytes are of points that count */
+    /* Since `since_s` seconds; all 0 when it was not active since then. */
+    bool active;
+    uint64_t since_s;
+    uint64_t queries, writes, points_written, rows_scanned, bytes_scanned, time_ns, refused;
+} ins_tenant_usage;
+
 #define INS_TENANTS_LIMIT_MAX 1000u
 
 typedef struct ins_tenants_request {
@@ -549,6 +575,7 @@ typedef struct ins_tenants_request {
     /* list: those that begin with `prefix` and come after `after`, by bytes; both may be absent */
     ins_text prefix, after;
     uint32_t limit;
+    ins_quota quota; /* set */
 } ins_tenants_request;
 
 /* call->tenants, ascending by the bytes of their names; call->found: there are more behind them.
@@ -560,6 +587,17 @@ INS_API void ins_tenant_get(ins_db *db, const void *tenants_request, ins_call *c
 /* Deletes its points: one row of the catalog in each shard key, however many they are. INS_INVALID
  * as above; nothing happens when it has no points. */
 INS_API void ins_tenant_delete(ins_db *db, const void *tenants_request, ins_call *call);
+/* Of the tenant `name`: a value of the tenant field, or, in a collection that is sharded and has no
+ * such field, a shard key. Name absent: of every tenant that has no quota of its own, and of the
+ * collection itself when it has no tenants. Set replaces all of it; clear takes it away. They are
+ * kept with the collection's settings, and count from the next request on. INS_INVALID: the
+ * collection has no tenants; INS_TOO_LARGE: its quotas do not fit its settings any more. */
+INS_API void ins_tenant_quota_set(ins_db *db, const void *tenants_request, ins_call *call);
+INS_API void ins_tenant_quota_clear(ins_db *db, const void *tenants_request, ins_call *call);
+/* call->quota: what counts; call->found: it is the tenant's own (name absent: it is set). */
+INS_API void ins_tenant_quota_get(ins_db *db, const void *tenants_request, ins_call *call);
+/* call->usage. Reads what the exact count needs. Name as above; absent: the whole collection. */
+INS_API void ins_tenant_usage_get(ins_db *db, const void *tenants_request, ins_call *call);
 
 /* ---- Points ------------------------------------------------------------------------------ */
 

@@ -398,6 +398,10 @@ ins_status tenants_list(struct job *job, const struct api_request *request, ins_
 ins_status tenants_scroll(struct job *job, const struct api_request *request, ins_error *error);
 ins_status tenant_get(struct job *job, const struct api_request *request, ins_error *error);
 ins_status tenant_delete(struct job *job, const struct api_request *request, ins_error *error);
+ins_status quota_get(struct job *job, const struct api_request *request, ins_error *error);
+ins_status quota_set(struct job *job, const struct api_request *request, ins_error *error);
+ins_status quota_delete(struct job *job, const struct api_request *request, ins_error *error);
+ins_status usage_get(struct job *job, const struct api_request *request, ins_error *error);
 ins_status points_upsert(struct job *job, const struct api_request *request, ins_error *error);
 ins_status points_delete(struct job *job, const struct api_request *request, ins_error *error);
 ins_status payload_set(struct job *job, const struct api_request *request, ins_error *error);

@@ -3,6 +3,7 @@
 #ifndef INS_ENGINE_ENGINE_PRIVATE_H
 #define INS_ENGINE_ENGINE_PRIVATE_H
 
+#include "engine/accounts.h"
 #include "engine/catalog.h"
 #include "engine/points_burst.h"
 #include "engine/room.h"
@@ -83,6 +84,7 @@ struct ins_db {
     struct room room;
     struct slices slices;
     struct points_burst burst;
+    struct accounts accounts;
     struct operation *flush_waiters; /* ins_flush calls */
     bool flush_wanted;
     bool log_garbage; /* log files of earlier openings may hold nothing that is wanted */

@@ -124,6 +124,7 @@ void operation_end(struct operation *operation, ins_status status, const ins_err
         trace_end(operation->waiter.trace);
     }
     struct ins_db *db = operation->db;
+    account_leave(operation);
     if (--db->operations == 0) {
         schemas_bury(&db->catalog);
     }
@@ -154,6 +155,18 @@ static void trace_pause(const struct operation *operation, struct trace *trace) 
     trace_turn(trace, reads ? INS_STAGE_READ : operation->parked ? TRACE_NO_STAGE : INS_STAGE_WAIT);
 }
 
+/* Charges the step's own time to its account: what operations took that ran within it is theirs. */
+static ins_status run_step(struct operation *operation, ins_error *error) {
+    struct ins_db *db = operation->db;
+    uint64_t begin_ns = db_now(db), others_ns = db->accounts.charged_ns;
+    ins_status status = operation->step(operation, error);
+    uint64_t own_ns = db_now(db) - begin_ns - (db->accounts.charged_ns - others_ns);
+    db->accounts.charged_ns += own_ns;
+    account_charge_time(db, operation->account != NULL ? operation->account : &db->accounts.others,
+                        own_ns);
+    return status;
+}
+
 void operation_run(struct operation *operation) {
     ins_error error = {0};
     ins_status status;
@@ -166,7 +179,7 @@ void operation_run(struct operation *operation) {
     } else if (past_deadline(operation)) {
         status = ins_fail(&error, INS_TIMEOUT, "the operation did not end within its timeout");
     } else {
-        status = operation->step(operation, &error);
+        status = run_step(operation, &error);
     }
     if (status == INS_AGAIN) {
         struct cache_waiter *waiter = &operation->waiter;

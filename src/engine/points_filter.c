@@ -77,6 +77,15 @@ static ins_status filter_begin(struct points_filter *self, ins_error *error) {
     if (status == INS_OK) {
         status = filter_walk_begin(self, error);
     }
+    for (size_t i = 0; status == INS_OK && i < self->walk.value_count; i++) {
+        struct account_name name =
+            account_name_tenant(self->scopes.collection, self->walk.values[i]);
+        status = account_check_write(operation->db, &name, false, error);
+    }
+    if (status == INS_OK && self->walk.value_count == 0) {
+        struct account_name name = account_name_of(self->scopes.collection, self->scopes.one);
+        status = account_check_write(operation->db, &name, false, error);
+    }
     if (status == INS_OK) {
         gate_enter(&self->gate, operation->db, &self->walk);
     }

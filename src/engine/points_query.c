@@ -293,6 +293,9 @@ static ins_status query_step(struct operation *operation, ins_error *error) {
     uint64_t islands = 0;
     if (self->stage == QUERY_BEGIN) {
         status = query_begin(self, error);
+        if (status == INS_OK && account_must_queue(operation)) {
+            return INS_AGAIN;
+        }
     }
     if (status == INS_OK && self->stage == QUERY_LOCATE) {
         status = query_locate(self, error);
@@ -310,6 +313,8 @@ static ins_status query_step(struct operation *operation, ins_error *error) {
         }
         uint64_t before = self->search.rows_scanned;
         status = search_step(&self->search, step_rows(self), &done, error);
+        uint64_t rows = self->search.rows_scanned - before;
+        account_charge_scan(operation, rows, rows * vector_bytes(&self->vector->shape));
         if (status != INS_OK) {
             return status;
         }

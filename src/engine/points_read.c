@@ -217,6 +217,7 @@ void points_get_start(ins_db *db, const ins_points_request *request, const uint6
     struct points_read *self = read_create(db, request, call, get_step);
     if (self != NULL) {
         self->scope_keys = scope_keys;
+        self->operation.within = true; /* of a ranking, which is counted */
         operation_run(&self->operation);
     }
 }

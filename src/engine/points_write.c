@@ -391,6 +391,9 @@ static ins_status points_write_step(struct operation *operation, ins_error *erro
         status = resolve(self, error);
     }
     if (status == INS_OK) {
+        status = points_account(self, error);
+    }
+    if (status == INS_OK) {
         status = points_sequence(self, error);
     }
     if (status == INS_OK || self->write.settle_lsn != 0) {

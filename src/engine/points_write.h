@@ -106,6 +106,9 @@ INS_MUST_USE ins_status points_row_vectors(const struct points_write *self,
  * their ids are held when this waits. */
 INS_MUST_USE ins_status points_take_old(struct points_write *self, ins_error *error);
 
+/* points_account.c: counts the points of each tenant. INS_EXHAUSTED when one of them may not write
+ * now; a change by filter was asked when it began, and its records are only counted. */
+INS_MUST_USE ins_status points_account(struct points_write *self, ins_error *error);
 /* Unpins what was dropped. */
 void points_close_drops(struct points_write *self);
 /* points_put.c: what the rows cost in the memtable, as far as it is known. */

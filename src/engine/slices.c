@@ -3,6 +3,9 @@
 #include "base/assert.h"
 #include "engine/operation.h"
 
+static const int64_t weights[] = {
+    [INS_PRIORITY_NORMAL] = 4, [INS_PRIORITY_LOW] = 1, [INS_PRIORITY_HIGH] = 16};
+
 static void post(struct ins_db *db) {
     if (!db->slices.posted) {
         db->slices.posted = true;
@@ -10,26 +13,83 @@ static void post(struct ins_db *db) {
     }
 }
 
-static struct operation *take(struct slices *slices) {
-    struct operation *operation = slices->first;
-    slices->first = operation->next_slice;
-    slices->last = slices->first == NULL ? NULL : slices->last;
+/* ---- The ring ---- */
+
+static void enter(struct slices *slices, struct account *account) {
+    if (slices->last == NULL) {
+        slices->at = account;
+    } else {
+        slices->last->turn_next = account;
+    }
+    slices->last = account;
+    account->turn_next = slices->at;
+    account->in_turns = true;
+}
+
+/* Debts stay, so that nobody gets rid of one by ending; what was saved does not. */
+static void leave(struct slices *slices, struct account *account) {
+    account->in_turns = false;
+    account->credit_ns = account->credit_ns < 0 ? account->credit_ns : 0;
+    if (slices->at == slices->last) {
+        slices->at = slices->last = NULL;
+        return;
+    }
+    slices->at = account->turn_next;
+    slices->last->turn_next = slices->at;
+}
+
+/* To the next account that may run: rounds go by until one has credit. */
+static struct account *next_account(struct slices *slices) {
+    while (slices->at->credit_ns <= 0) {
+        slices->at->credit_ns += weights[slices->at->quota.priority] * (int64_t)SLICES_CREDIT_NS;
+        if (slices->at->credit_ns <= 0) {
+            slices->last = slices->at;
+            slices->at = slices->at->turn_next;
+        }
+    }
+    return slices->at;
+}
+
+static struct operation *take(struct account *account) {
+    struct operation *operation = account->first;
+    account->first = operation->next_slice;
+    account->last = account->first == NULL ? NULL : account->last;
+    account->waiting--;
     operation->next_slice = NULL;
     return operation;
+}
+
+/* One step of the account whose turn it is. */
+static uint64_t step(struct ins_db *db, uint64_t now) {
+    struct slices *slices = &db->slices;
+    struct account *account = next_account(slices);
+    account->uses++;              /* its operation may end, and another one want its place */
+    operation_run(take(account)); /* it may add itself again, at the end, or be gone */
+    account->uses--;
+    uint64_t after = db_now(db);
+    uint64_t cost = after - now;
+    cost = cost < SLICES_STEP_NS_MIN ? SLICES_STEP_NS_MIN : cost;
+    account->credit_ns -= (int64_t)(cost < SLICES_STEP_NS_MAX ? cost : SLICES_STEP_NS_MAX);
+    if (account->first == NULL) {
+        leave(slices, account);
+    } else if (account->credit_ns <= 0) {
+        slices->last = account;
+        slices->at = account->turn_next;
+    }
+    return after;
 }
 
 static void run(ins_task *task) {
     struct slices *slices = container_of(task, struct slices, task);
     struct ins_db *db = container_of(slices, struct ins_db, slices);
-    uint64_t end_ns = db_now(db) + SLICES_NS;
+    uint64_t now = db_now(db);
+    uint64_t end_ns = now + SLICES_NS;
     slices->posted = false;
-    for (uint32_t steps = 0; slices->first != NULL && steps < SLICES_STEPS_MAX; steps++) {
-        operation_run(take(slices)); /* it may add itself again, at the end, or be gone */
-        if (db_now(db) >= end_ns) {
-            break;
-        }
+    for (uint32_t steps = 0; slices->at != NULL && steps < SLICES_STEPS_MAX && now < end_ns;
+         steps++) {
+        now = step(db, now);
     }
-    if (slices->first != NULL) {
+    if (slices->at != NULL) {
         post(db);
     }
 }
@@ -39,9 +99,15 @@ void slices_init(struct slices *slices) {
 }
 
 void slices_add(struct operation *operation) {
-    struct slices *slices = &operation->db->slices;
-    INS_ASSERT(operation->next_slice == NULL && operation != slices->last);
-    *(slices->last == NULL ? &slices->first : &slices->last->next_slice) = operation;
-    slices->last = operation;
-    post(operation->db);
+    struct ins_db *db = operation->db;
+    struct account *account =
+        operation->account != NULL ? operation->account : &db->accounts.others;
+    INS_ASSERT(operation->next_slice == NULL && operation != account->last);
+    *(account->last == NULL ? &account->first : &account->last->next_slice) = operation;
+    account->last = operation;
+    account->waiting++;
+    if (!account->in_turns) {
+        enter(&db->slices, account);
+    }
+    post(db);
 }

@@ -1,21 +1,30 @@
-/* Operations that gave the lane to others: a ring that gets a bounded time at a turn.
+/* Operations that gave the lane to others: a ring of tenants that get a bounded time at a turn.
  *
  * A long read works in steps of some 200 us. All that are under way share one task of the lane:
- * each turn it runs steps, one an operation, for SLICES_NS, then it is posted again behind whatever
- * came meanwhile. So a thousand long reads hold up a small one as little as one of them does.
- * Threads: the request lane. */
+ * each turn it runs steps for SLICES_NS, then it is posted again behind whatever came meanwhile. So
+ * a thousand long reads hold up a small one as little as one of them does.
+ * Who is next: deficit round robin between accounts (Shreedhar and Varghese, "Efficient Fair
+ * Queuing using Deficit Round Robin"). Each account with waiting operations gets SLICES_CREDIT_NS
+ * times its weight a round and pays what its steps took, so a tenant with fifty reads under way has
+ * as much of the lane as one with a single read. Within an account operations take turns. Threads:
+ * the request lane. */
 #ifndef INS_ENGINE_SLICES_H
 #define INS_ENGINE_SLICES_H
 
 #include "insula.h"
 
-#define SLICES_NS 1000000ull /* as much as the server gives new requests */
-#define SLICES_STEPS_MAX 64u /* of a turn, where steps are far shorter */
+#define SLICES_NS 1000000ull       /* as much as the server gives new requests */
+#define SLICES_STEPS_MAX 64u       /* of a turn, where steps are far shorter */
+#define SLICES_CREDIT_NS 50000ull  /* a step of a full scan takes four rounds' at normal weight */
+#define SLICES_STEP_NS_MIN 1000ull /* what a step is taken for, at least; */
+#define SLICES_STEP_NS_MAX 20000000ull /* and at most: a debt takes a bounded number of rounds */
 
 struct operation;
+struct account;
 
 struct slices {
-    struct operation *first, *last; /* in order of their turns */
+    struct account *at; /* whose turn it is; behind it, by turn_next, the others in a ring */
+    struct account *last;
     ins_task task;
     bool posted;
 };
@@ -23,5 +32,9 @@ struct slices {
 void slices_init(struct slices *slices);
 /* Runs the operation again when its turn comes. */
 void slices_add(struct operation *operation);
+/* More than one account waits. */
+static inline bool slices_shared(const struct slices *slices) {
+    return slices->at != slices->last;
+}
 
 #endif

@@ -70,16 +70,12 @@ static size_t place_of(const struct tenants_read *self, ins_text name) {
 }
 
 static void add_sizes(ins_tenant *tenant, const struct island *island) {
-    for (int slot = 0; slot < 2; slot++) {
-        uint32_t rows = island->mem[slot] != NULL ? island->mem[slot]->row_count : 0;
-        tenant->memory_rows += rows;
-        tenant->points_max += rows;
-    }
-    for (uint32_t i = 0; i < island->run_count; i++) {
-        tenant->points_max += island->runs[i].rows;
-        tenant->disk_bytes += (uint64_t)island->runs[i].size_64 * 64;
-    }
-    tenant->runs += island->run_count;
+    struct tenant_sizes sizes = {0};
+    tenant_sizes_add(&sizes, island);
+    tenant->points_max += sizes.points_max;
+    tenant->memory_rows += sizes.memory_rows;
+    tenant->runs += sizes.runs;
+    tenant->disk_bytes += sizes.disk_bytes;
 }
 
 static ins_status take(struct tenants_read *self, const struct island *island, ins_error *error) {
@@ -132,6 +128,7 @@ static ins_status tenants_begin(struct tenants_read *self, ins_error *error) {
                         request->limit, INS_TENANTS_LIMIT_MAX);
     }
     self->about.collection = request->collection;
+    self->operation.within = true;
     ins_status status = scopes_open(&self->scopes, operation, &self->about, error);
     if (status != INS_OK) {
         return status;

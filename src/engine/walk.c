@@ -56,6 +56,10 @@ ins_status islands_walk_init(struct islands_walk *walk, struct operation *operat
     *walk = (struct islands_walk){.db = operation->db, .scopes = scopes};
     ins_status status = compile(walk, operation, filter, error);
     if (status == INS_OK) {
+        status = account_read(operation, scopes, walk->values, walk->pinned ? walk->value_count : 0,
+                              error);
+    }
+    if (status == INS_OK) {
         if (operation->call->explain != NULL) {
             explain_scope(walk, filter, operation->call->explain);
         }

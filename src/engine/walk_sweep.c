@@ -44,6 +44,12 @@ ins_status walk_sweep_step(struct walk_sweep *self, struct operation *operation,
                            ins_text collection, sweep_match match, void *context,
                            ins_error *error) {
     self->sweep.cost = 0;
+    if (!self->begun) {
+        self->begun = true;
+        if (account_must_queue(operation)) {
+            return INS_AGAIN;
+        }
+    }
     for (uint32_t i = 0; i < ISLANDS_A_STEP && self->sweep.cost < STEP_ROWS; i++) {
         bool done = true;
         if (!self->sweeping) {
@@ -55,7 +61,9 @@ ins_status walk_sweep_step(struct walk_sweep *self, struct operation *operation,
         }
         self->sweep.match = match;
         self->sweep.context = context;
+        uint64_t before = self->sweep.cost;
         ins_status status = sweep_step(&self->sweep, STEP_ROWS, &done, error);
+        account_charge_scan(operation, self->sweep.cost - before, 0);
         if (status != INS_OK) {
             return status;
         }

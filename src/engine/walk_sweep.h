@@ -9,7 +9,7 @@ struct walk_sweep {
     struct islands_walk walk;
     struct reader reader; /* of the island at hand */
     struct sweep sweep;
-    bool sweeping;
+    bool begun, sweeping;
     uint64_t
         *known; /* counts that need no look at points are added there; NULL: all are looked at */
 };

@@ -3,6 +3,7 @@
 
 Run:  test_tenants.py PATH-OF-INSULA [name of a test ...]
 """
+import time
 import unittest
 from urllib.parse import quote
 
@@ -115,6 +116,189 @@ class TenantTest(unittest.TestCase):
         self.client.ok("DELETE", "/collections/s/tenants/anna?wait=true")
         self.assertEqual(self.pages("s", 2), ["only0", "only1"])
         self.assertEqual(self.client.ok("POST", "/collections/s/points/count", {})["count"], 2)
+
+    # ---- Quotas and usage ----
+
+    def restart(self):
+        self.server.stop()
+        self.server.process.stdout.close()
+        self.server.start()
+        self.client = Client(self.server)
+
+    def search(self, name, who, **more):
+        return self.client.call("POST", f"/collections/{name}/points/query", {
+            "query": wave(1, 4), "filter": {"must": [{"key": "who", "match": {"value": who}}]}, **more})
+
+    def refused(self, count, call):
+        """How many of `count` calls are refused; each with its reason and when to come again."""
+        refused = 0
+        for _ in range(count):
+            code, answer, response = call()
+            self.assertIn(code, (200, 429), answer)
+            if code == 429:
+                refused += 1
+                self.message = answer["status"]["error"]
+                self.assertGreaterEqual(int(response.getheader("Retry-After")), 1)
+        return refused
+
+    QUOTA = {"queries_per_second": None, "writes_per_second": None, "scan_bytes_per_second": None,
+             "stored_bytes": None, "priority": "normal", "own": False}
+
+    def test_quota_kept(self):
+        """Goal: a quota is what was put, whole, for one tenant or for all, and survives a restart;
+        settings of the collection change nothing in it, nor it in them."""
+        self.collection("c")
+        self.fill("c", {"anna": 3, "a/b \"c\"?&%": 2})
+        path = "/collections/c/tenants/anna/quota"
+        odd = "/collections/c/tenants/" + quote("a/b \"c\"?&%", safe="") + "/quota"
+        self.assertEqual(self.client.ok("GET", path), self.QUOTA)
+        before = self.client.ok("GET", "/collections/c")["config"]
+        self.client.ok("PUT", "/collections/c/quota", {"writes_per_second": 1000})
+        self.assertEqual(self.client.ok("GET", path), {**self.QUOTA, "writes_per_second": 1000})
+        self.client.ok("PUT", path, {"queries_per_second": 7, "stored_bytes": 10 ** 9})
+        self.client.ok("PUT", path, {"queries_per_second": 5, "priority": "high"})
+        self.client.ok("PUT", odd, {"scan_bytes_per_second": 12345, "priority": "low"})
+        self.client.ok("PATCH", "/collections/c", {"optimizers_config": {"indexing_threshold": 12000}})
+        for turn in range(2):
+            self.assertEqual(self.client.ok("GET", path), {
+                **self.QUOTA, "queries_per_second": 5, "priority": "high", "own": True})
+            self.assertEqual(self.client.ok("GET", odd), {
+                **self.QUOTA, "scan_bytes_per_second": 12345, "priority": "low", "own": True})
+            self.assertEqual(self.client.ok("GET", "/collections/c/quota"),
+                             {**self.QUOTA, "writes_per_second": 1000, "own": True})
+            if turn == 0:
+                self.restart()
+        after = self.client.ok("GET", "/collections/c")["config"]
+        self.assertEqual(after["optimizer_config"].pop("indexing_threshold"), 12000)
+        before["optimizer_config"].pop("indexing_threshold")
+        self.assertEqual(after, before)
+        self.client.ok("DELETE", path)
+        self.client.ok("DELETE", path)
+        self.assertEqual(self.client.ok("GET", path), {**self.QUOTA, "writes_per_second": 1000})
+        self.client.ok("DELETE", "/collections/c/quota")
+        self.assertEqual(self.client.ok("GET", path), self.QUOTA)
+
+    def test_rate_of_queries(self):
+        """Goal: of many queries at once those beyond a second's worth are refused, by name, and only
+        those of the tenant; also when its filter names several. Method: a rate so slow that no time
+        that a test takes brings more than a few."""
+        self.collection("c")
+        self.fill("c", {"anna": 3, "bela": 3})
+        path = "/collections/c/tenants/anna/quota"
+        self.client.ok("PUT", path, {"queries_per_second": 1})
+        began = time.monotonic()
+        refused = self.refused(100, lambda: self.search("c", "anna"))
+        took = time.monotonic() - began
+        self.assertGreaterEqual(refused, 100 - 2 - int(took + 1))
+        self.assertIn("tenant `anna` of collection `c`: queries_per_second is 1", self.message)
+        both = {"filter": {"must": [{"key": "who", "match": {"any": ["bela", "anna"]}}]}, "query": wave(1, 4)}
+        self.assertGreater(self.refused(20, lambda: self.client.call(
+            "POST", "/collections/c/points/query", both)), 0)
+        self.assertGreater(self.refused(20, lambda: self.client.call(
+            "POST", "/collections/c/points/count", {"filter": both["filter"]})), 0)
+        self.assertEqual(self.refused(100, lambda: self.search("c", "bela")), 0)
+        usage = self.client.ok("GET", "/collections/c/tenants/anna/usage")
+        self.assertGreaterEqual(usage["activity"]["refused"], refused)
+        self.assertEqual(usage["points"], 3)
+        bela = self.client.ok("GET", "/collections/c/tenants/bela/usage")["activity"]
+        self.assertEqual((bela["queries"], bela["refused"]), (100, 0))
+        self.client.ok("DELETE", path)
+        self.assertEqual(self.refused(100, lambda: self.search("c", "anna")), 0)
+
+    def test_rate_of_writes(self):
+        """Goal: points that a tenant writes are counted, whatever the request; a refused write has
+        changed nothing, also of the other tenants in it; deletes by filter are refused as well."""
+        self.collection("c")
+        self.fill("c", {"anna": 3, "bela": 3})
+        self.client.ok("PUT", "/collections/c/tenants/anna/quota", {"writes_per_second": 1})
+
+        def put(*owners):
+            return self.client.call("PUT", "/collections/c/points?wait=true", {"points": [
+                {"id": 1000 + i, "vector": wave(i, 4), "payload": {"who": who}}
+                for i, who in enumerate(owners)]})
+        self.assertEqual(put(*["anna"] * 40)[0], 200)  # overdrawn by 39 s
+        self.assertEqual(put("anna")[0], 429)
+        self.assertEqual(put("bela", "bela", "anna")[0], 429)
+        code, answer, _ = self.client.call("POST", "/collections/c/points/delete?wait=true", {
+            "filter": {"must": [{"key": "who", "match": {"value": "anna"}}]}})
+        self.assertEqual(code, 429)
+        self.assertIn("tenant `anna` of collection `c`: writes_per_second is 1", answer["status"]["error"])
+        code, _, _ = self.client.call("POST", "/collections/c/points/delete?wait=true", {"points": [1000]})
+        self.assertEqual(code, 429)
+        self.assertEqual(put("bela")[0], 200)  # 1000 moves: a write of who gets it
+        self.assertEqual(self.client.ok("POST", "/collections/c/points/count", {})["count"], 46)
+        self.fill("c", {"bela": 50}, first=5000)
+        anna = self.client.ok("GET", "/collections/c/tenants/anna/usage")
+        self.assertEqual(anna["points"], 42)
+        self.assertEqual(anna["activity"]["points_written"], 43)
+        self.assertEqual(self.client.ok("GET", "/collections/c/tenants/bela/usage")["points"], 54)
+
+    def test_stored_and_scanned(self):
+        """Goal: beyond stored_bytes points are refused and may be deleted; searches that compared more
+        than a second's bytes stop the next one."""
+        self.collection("c")
+        self.fill("c", {"anna": 500, "bela": 500})
+        self.client.ok("POST", "/insula/flush")
+        stored = self.client.ok("GET", "/collections/c/tenants/anna/usage")
+        self.assertGreater(stored["disk_bytes"], 500 * 16)
+        self.assertEqual(stored["live_bytes_min"], stored["disk_bytes"])
+        self.client.ok("PUT", "/collections/c/tenants/anna/quota", {"stored_bytes": stored["disk_bytes"]})
+        body = {"points": [{"id": 7000, "vector": wave(1, 4), "payload": {"who": "anna"}}]}
+        code, answer, _ = self.client.call("PUT", "/collections/c/points?wait=true", body)
+        self.assertEqual(code, 429)
+        self.assertIn(f"stored_bytes is {stored['disk_bytes']}", answer["status"]["error"])
+        self.client.ok("POST", "/collections/c/points/delete?wait=true", {"points": [0]})
+        self.client.ok("PUT", "/collections/c/tenants/bela/quota", {"scan_bytes_per_second": 100})
+        self.assertGreaterEqual(self.refused(20, lambda: self.search("c", "bela")), 18)
+        self.assertEqual(self.refused(20, lambda: self.search("c", "anna")), 0)
+        activity = self.client.ok("GET", "/collections/c/tenants/anna/usage")["activity"]
+        self.assertIn(activity["rows_scanned"], range(20 * 499, 20 * 500 + 1))  # versions
+        self.assertEqual(activity["bytes_scanned"], activity["rows_scanned"] * 16)
+        self.assertGreater(activity["time_us"], 0)
+
+    def test_other_styles(self):
+        """Goal: a shard key, and a collection without tenants, have quotas and usage as tenants do."""
+        self.collection("alone", tenants=False)
+        self.fill("alone", {"x": 20})
+        self.client.ok("PUT", "/collections/alone/quota", {"queries_per_second": 1})
+        query = {"query": wave(1, 4)}
+        self.assertGreater(self.refused(30, lambda: self.client.call(
+            "POST", "/collections/alone/points/query", query)), 0)
+        self.assertIn("collection `alone`", self.message)
+        self.assertEqual(self.client.ok("GET", "/collections/alone/usage")["points"], 20)
+        self.collection("s", sharded=True, tenants=False)
+        for key in ("x", 5):
+            self.client.ok("PUT", "/collections/s/shards", {"shard_key": key})
+            self.fill("s", {"w": 4}, shard=key)
+        self.client.ok("PUT", "/collections/s/tenants/5/quota", {"queries_per_second": 1})
+        for key, limited in (("x", False), (5, True)):
+            refused = self.refused(30, lambda: self.client.call(
+                "POST", "/collections/s/points/query", {**query, "shard_key": key}))
+            self.assertEqual(refused > 0, limited)
+        self.assertEqual(self.client.ok("GET", "/collections/s/tenants/x/usage")["points"], 4)
+        self.assertEqual(self.client.ok("GET", "/collections/s/usage")["points"], 8)
+        self.assertIn("nokey", self.client.error(404, "GET", "/collections/s/tenants/nokey/quota"))
+
+    def test_quota_bad(self):
+        self.collection("c")
+        self.collection("plain", tenants=False)
+        for method, body in (("GET", None), ("PUT", {}), ("DELETE", None)):
+            self.assertIn("is_tenant", self.client.call(
+                method, "/collections/plain/tenants/anna/quota", body)[1]["status"]["error"])
+            self.assertIn("nowhere", self.client.call(
+                method, "/collections/nowhere/quota", body)[1]["status"]["error"])
+        for body, part in (({"queries_per_second": 0}, "queries_per_second"),
+                           ({"writes_per_second": -1}, "writes_per_second"),
+                           ({"stored_bytes": 10 ** 16}, "stored_bytes"),
+                           ({"scan_bytes_per_second": "many"}, "scan_bytes_per_second"),
+                           ({"priority": "highest"}, "priority"), ({"priority": 3}, "priority"),
+                           ({"querys_per_second": 3}, "querys_per_second")):
+            for path in ("/collections/c/quota", "/collections/c/tenants/anna/quota"):
+                code, answer, _ = self.client.call("PUT", path, body)
+                self.assertIn(code, (400, 422), body)
+                self.assertIn(part, answer["status"]["error"])
+        self.assertEqual(self.client.ok("GET", "/collections/c/quota"), self.QUOTA)
+        self.assertIsNone(self.client.ok("GET", "/collections/c/tenants/anna/usage")["activity"])
 
     def test_bad(self):
         self.collection("plain", tenants=False)

@@ -114,10 +114,95 @@ static void test_still(void **state) {
     assert_null(world.posted);
 }
 
+/* ---- Fairness ---- */
+
+#define NOISY 50u
+
+static struct account quiet, noisy;
+static struct read many[NOISY + 1];
+static uint32_t quiet_steps, noisy_steps;
+
+static ins_status endless(struct operation *operation, ins_error *error) {
+    (void)error;
+    world.now_ns += world.step_ns;
+    *(operation->account == &quiet ? &quiet_steps : &noisy_steps) += 1;
+    return INS_AGAIN;
+}
+
+static void start_unequal(uint64_t step_ns, ins_priority priority) {
+    memset(&world, 0, sizeof(world));
+    memset(&quiet, 0, sizeof(quiet));
+    memset(&noisy, 0, sizeof(noisy));
+    memset(many, 0, sizeof(many));
+    quiet_steps = noisy_steps = 0;
+    world.runtime = (ins_runtime){.now_ns = now_ns, .post = post, .wake = wake};
+    world.db.runtime = &world.runtime;
+    world.step_ns = step_ns;
+    world.now_ns = 1;
+    slices_init(&world.db.slices);
+    quiet.quota.priority = priority;
+    for (uint32_t i = 0; i <= NOISY; i++) {
+        struct operation *operation = &many[i].operation;
+        *operation = (struct operation){.db = &world.db, .call = &many[i].call, .step = endless};
+        account_enter(operation, i == NOISY ? &quiet : &noisy);
+        operation_run(operation);
+    }
+}
+
+/* Goal: one read beside fifty of another tenant gets half of the lane's time, or the share that its
+ * priority gives it, and what it took is on its account. Method: reads without end, a clock that
+ * the steps move, steps shorter and longer than a round's credit. */
+static void test_shares(void **state) {
+    (void)state;
+    static const uint64_t steps_ns[] = {5000, 200000, 3 * SLICES_NS};
+    static const struct {
+        ins_priority priority;
+        double share;
+    } shares[] = {{INS_PRIORITY_NORMAL, 0.5}, {INS_PRIORITY_HIGH, 0.8}, {INS_PRIORITY_LOW, 0.2}};
+    for (size_t i = 0; i < 3; i++) {
+        for (size_t k = 0; k < 3; k++) {
+            start_unequal(steps_ns[i], shares[k].priority);
+            quiet_steps = noisy_steps = 0;
+            while (quiet_steps + noisy_steps < 4000) {
+                run_turn();
+            }
+            double share = (double)quiet_steps / (quiet_steps + noisy_steps);
+            assert_true(share > shares[k].share - 0.03);
+            assert_true(share < shares[k].share + 0.03);
+            assert_int_equal(noisy.waiting, NOISY);
+            assert_in_range(quiet.counts.time_ns, quiet_steps * steps_ns[i],
+                            (quiet_steps + 1) * steps_ns[i]);
+        }
+    }
+}
+
+/* Goal: a tenant that comes while another one works waits for one round, not for all that wait. */
+static void test_newcomer(void **state) {
+    (void)state;
+    start_unequal(200000, INS_PRIORITY_NORMAL);
+    for (int turn = 0; turn < 100; turn++) {
+        run_turn();
+    }
+    struct account newcomer = {.quota.priority = INS_PRIORITY_NORMAL};
+    struct read read = {.steps = STEPS - 1};
+    world.db.operations = 1;
+    read.call.done = done;
+    read.operation = (struct operation){.db = &world.db, .call = &read.call, .step = endless};
+    account_enter(&read.operation, &newcomer);
+    slices_add(&read.operation);
+    uint32_t before = noisy_steps;
+    while (newcomer.counts.time_ns == 0) {
+        run_turn();
+    }
+    assert_true(noisy_steps - before <= 10);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_turns),
         cmocka_unit_test(test_still),
+        cmocka_unit_test(test_shares),
+        cmocka_unit_test(test_newcomer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

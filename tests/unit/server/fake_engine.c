@@ -859,3 +859,23 @@ void ins_tenant_delete(ins_db *db, const void *tenants_request, ins_call *call) 
     (void)tenants_request;
     refuse(db, call);
 }
+
+void ins_tenant_quota_set(ins_db *db, const void *tenants_request, ins_call *call) {
+    (void)tenants_request;
+    refuse(db, call);
+}
+
+void ins_tenant_quota_clear(ins_db *db, const void *tenants_request, ins_call *call) {
+    (void)tenants_request;
+    refuse(db, call);
+}
+
+void ins_tenant_quota_get(ins_db *db, const void *tenants_request, ins_call *call) {
+    (void)tenants_request;
+    refuse(db, call);
+}
+
+void ins_tenant_usage_get(ins_db *db, const void *tenants_request, ins_call *call) {
+    (void)tenants_request;
+    refuse(db, call);
+}

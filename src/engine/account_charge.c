@@ -1,0 +1,217 @@
+/* Rates: checked before work, charged with it or after it.
+ *
+ * A rate is a time at which it is even again ("Generic cell rate algorithm", ITU-T I.371): each
+ * unit moves it on by a second over the rate, and who finds it more than a burst ahead of the clock
+ * is refused. So a rate costs 8 bytes, and nothing runs to refill it. */
+#include <stdio.h>
+
+#include "base/status.h"
+#include "engine/accounts.h"
+#include "engine/scopes.h"
+
+#define SECOND_NS 1000000000ull
+
+static bool is_open(uint64_t limit, uint64_t even_at, uint64_t now) {
+    return limit == 0 || even_at < now + ACCOUNT_BURST_NS;
+}
+
+static void draw(uint64_t limit, uint64_t *even_at, uint64_t units, uint64_t now) {
+    if (limit == 0) {
+        *even_at = 0;
+        return;
+    }
+    double cost = (double)units * (double)SECOND_NS / (double)limit;
+    uint64_t from = *even_at > now ? *even_at : now;
+    uint64_t most = now + ACCOUNT_BURST_NS + ACCOUNT_DEBT_NS;
+    uint64_t to = cost < (double)ACCOUNT_DEBT_NS ? from + (uint64_t)cost : most;
+    *even_at = to < most ? to : most;
+}
+
+/* As messages name it. */
+static void describe(const struct account_name *name, char out[static 160]) {
+    ins_text collection = scope_name(name->collection);
+    int size = (int)(collection.size < 60 ? collection.size : 60);
+    ins_text own = name->is_tenant       ? name->tenant
+                   : name->scope != NULL ? scope_name(name->scope)
+                                         : (ins_text){0};
+    int own_size = (int)(own.size < 60 ? own.size : 60);
+    if (name->is_tenant) {
+        (void)snprintf(out, 160, "tenant `%.*s` of collection `%.*s`", own_size,
+                       own_size == 0 ? "" : own.data, size, collection.data);
+    } else if (name->scope != NULL && name->scope != name->collection) {
+        (void)snprintf(out, 160, "shard key `%.*s` of collection `%.*s`", own_size,
+                       own_size == 0 ? "" : own.data, size, collection.data);
+    } else {
+        (void)snprintf(out, 160, "collection `%.*s`", size, collection.data);
+    }
+}
+
+static ins_status refuse(struct ins_db *db, struct account *account,
+                         const struct account_name *name, const char *what, uint64_t limit,
+                         uint64_t even_at, ins_error *error) {
+    char who[160];
+    uint64_t now = db_now(db);
+    uint64_t wait = even_at < now + ACCOUNT_BURST_NS ? 0 : even_at - now - ACCOUNT_BURST_NS;
+    uint32_t seconds = (uint32_t)(wait / SECOND_NS) + 1;
+    account->counts.refused++;
+    db->accounts.total.refused++;
+    describe(name, who);
+    return ins_fail_retry(error, INS_EXHAUSTED, seconds, "%s: %s is %llu; try again in %u s", who,
+                          what, (unsigned long long)limit, seconds);
+}
+
+/* Its rates of reading, and its place in the queue. */
+static ins_status check_read(struct ins_db *db, struct account *account,
+                             const struct account_name *name, ins_error *error) {
+    const ins_quota *quota = &account->quota;
+    uint64_t now = db_now(db);
+    if (!is_open(quota->queries_per_second, account->queries_at, now)) {
+        return refuse(db, account, name, "queries_per_second", quota->queries_per_second,
+                      account->queries_at, error);
+    }
+    if (!is_open(quota->scan_bytes_per_second, account->bytes_at, now)) {
+        return refuse(db, account, name, "scan_bytes_per_second", quota->scan_bytes_per_second,
+                      account->bytes_at, error);
+    }
+    if (account->waiting >= ACCOUNT_WAITING_MAX && account != &db->accounts.others &&
+        slices_shared(&db->slices)) {
+        return refuse(db, account, name, "the number of its requests that may wait while others do",
+                      ACCOUNT_WAITING_MAX, 0, error);
+    }
+    return INS_OK;
+}
+
+static void count_read(struct ins_db *db, struct account *account) {
+    draw(account->quota.queries_per_second, &account->queries_at, 1, db_now(db));
+    account->counts.queries++;
+    db->accounts.total.queries++;
+}
+
+ins_status account_read(struct operation *operation, const struct scopes *scopes,
+                        const ins_text *tenants, size_t count, ins_error *error) {
+    struct ins_db *db = operation->db;
+    if (operation->account != NULL) {
+        return INS_OK; /* it was counted */
+    }
+    bool one = count == 1;
+    struct account_name name = one ? account_name_tenant(scopes->collection, tenants[0])
+                                   : account_name_of(scopes->collection, scopes->one);
+    account_enter(operation, account_open(db, &name));
+    struct account *own = operation->account;
+    if (!operation->is_read || operation->within) {
+        return INS_OK;
+    }
+    ins_status status = check_read(db, own, &name, error);
+    for (size_t i = 0; !one && i < count && status == INS_OK; i++) {
+        struct account_name each = account_name_tenant(scopes->collection, tenants[i]);
+        status = check_read(db, account_open(db, &each), &each, error);
+    }
+    if (status != INS_OK) {
+        return status;
+    }
+    count_read(db, own);
+    for (size_t i = 0; !one && i < count; i++) {
+        struct account_name each = account_name_tenant(scopes->collection, tenants[i]);
+        draw(account_open(db, &each)->quota.queries_per_second,
+             &account_open(db, &each)->queries_at, 1, db_now(db));
+    }
+    return INS_OK;
+}
+
+/* ---- Writes ---- */
+
+void tenant_sizes_add(struct tenant_sizes *sizes, const struct island *island) {
+    for (int slot = 0; slot < 2; slot++) {
+        uint32_t rows = island->mem[slot] != NULL ? island->mem[slot]->row_count : 0;
+        sizes->memory_rows += rows;
+        sizes->points_max += rows;
+    }
+    for (uint32_t i = 0; i < island->run_count; i++) {
+        sizes->points_max += island->runs[i].rows;
+        sizes->disk_bytes += (uint64_t)island->runs[i].size_64 * 64;
+    }
+    sizes->dead_rows_max += island->dead_most;
+    sizes->runs += island->run_count;
+}
+
+static uint64_t stored_bytes(struct ins_db *db, const struct account_name *name) {
+    struct tenant_sizes sizes = {0};
+    if (!name->is_tenant) {
+        const struct scope *scope = name->scope != NULL ? name->scope : name->collection;
+        tenant_sizes_add(&sizes, scope->common);
+        return sizes.disk_bytes;
+    }
+    const struct scope *shard = name->collection->sharded ? name->collection->keys : NULL;
+    const struct scope *scope = name->collection->sharded ? shard : name->collection;
+    while (scope != NULL) {
+        struct island *island = islands_find_newest(&db->islands, scope, name->tenant);
+        if (island != NULL) {
+            tenant_sizes_add(&sizes, island);
+        }
+        scope = scope->key_next; /* of a collection: NULL */
+    }
+    return sizes.disk_bytes;
+}
+
+ins_status account_check_write(struct ins_db *db, const struct account_name *name, bool adds,
+                               ins_error *error) {
+    struct account *account = account_open(db, name);
+    const ins_quota *quota = &account->quota;
+    if (!is_open(quota->writes_per_second, account->writes_at, db_now(db))) {
+        return refuse(db, account, name, "writes_per_second", quota->writes_per_second,
+                      account->writes_at, error);
+    }
+    uint64_t stored = adds && quota->stored_bytes != 0 ? stored_bytes(db, name) : 0;
+    if (quota->stored_bytes != 0 && stored >= quota->stored_bytes) {
+        char who[160];
+        describe(name, who);
+        account->counts.refused++;
+        db->accounts.total.refused++;
+        return ins_fail_retry(error, INS_EXHAUSTED, 60,
+                              "%s: stored_bytes is %llu, and %llu are stored; delete points or "
+                              "raise it",
+                              who, (unsigned long long)quota->stored_bytes,
+                              (unsigned long long)stored);
+    }
+    return INS_OK;
+}
+
+void account_charge_write(struct operation *operation, const struct account_name *name,
+                          uint64_t points) {
+    struct ins_db *db = operation->db;
+    struct account *account = account_open(db, name);
+    account_enter(operation, account);
+    draw(account->quota.writes_per_second, &account->writes_at, points, db_now(db));
+    account->counts.writes++;
+    account->counts.points += points;
+    db->accounts.total.writes++;
+    db->accounts.total.points += points;
+}
+
+/* ---- What was done ---- */
+
+void account_charge_scan(struct operation *operation, uint64_t rows, uint64_t bytes) {
+    struct ins_db *db = operation->db;
+    struct account *account = operation->account;
+    db->accounts.total.rows += rows;
+    db->accounts.total.bytes += bytes;
+    if (account == NULL || rows == 0) {
+        return;
+    }
+    account->counts.rows += rows;
+    account->counts.bytes += bytes;
+    if (account->quota.scan_bytes_per_second != 0) {
+        draw(account->quota.scan_bytes_per_second, &account->bytes_at, bytes, db_now(db));
+    }
+}
+
+void account_charge_time(struct ins_db *db, struct account *account, uint64_t time_ns) {
+    account->counts.time_ns += time_ns;
+    db->accounts.total.time_ns += time_ns;
+}
+
+bool account_must_queue(const struct operation *operation) {
+    const struct account *account = operation->account;
+    return account != NULL && account->waiting > 0 && account != &operation->db->accounts.others &&
+           slices_shared(&operation->db->slices);
+}

@@ -1,0 +1,286 @@
+/* Quotas in the settings of a collection:
+ *
+ *   "quotas": {"d": quota, "t" + tenant: quota, "s" + shard key: quota, "n" + its digits: quota}
+ *   quota: {"queries_per_second": number, ..., "priority": "high" | "low"}; what is not there has
+ * no limit
+ *
+ * "d" is of all that have none of their own. A change is a change of the settings: one record, and
+ * the accounts see that their collection has changed. */
+#include "engine/quotas.h"
+
+#include <string.h>
+
+#include "base/json_text.h"
+#include "base/status.h"
+#include "engine/names.h"
+#include "engine/operation.h"
+#include "engine/text.h"
+
+#define KEY_MAX (INS_TENANT_BYTES_MAX + 2u)
+_Static_assert(INS_NAME_BYTES_MAX <= INS_TENANT_BYTES_MAX, "a shard key fits as well");
+
+static const struct {
+    const char *key;
+    size_t at;
+} limits[] = {
+    {"queries_per_second", offsetof(ins_quota, queries_per_second)},
+    {"writes_per_second", offsetof(ins_quota, writes_per_second)},
+    {"scan_bytes_per_second", offsetof(ins_quota, scan_bytes_per_second)},
+    {"stored_bytes", offsetof(ins_quota, stored_bytes)},
+};
+#define LIMIT_COUNT (sizeof(limits) / sizeof(limits[0]))
+
+static const char *const priorities[] = {
+    [INS_PRIORITY_NORMAL] = "normal", [INS_PRIORITY_LOW] = "low", [INS_PRIORITY_HIGH] = "high"};
+
+/* ---- Read ---- */
+
+static void parse(ins_text object, ins_quota *out) {
+    ins_text value;
+    for (size_t i = 0; i < LIMIT_COUNT; i++) {
+        uint64_t number;
+        if (json_text_get_last(object, text_of(limits[i].key), &value) &&
+            json_text_unsigned(value, &number)) {
+            memcpy((char *)out + limits[i].at, &number, sizeof(number));
+        }
+    }
+    if (json_text_get_last(object, text_of("priority"), &value)) {
+        ins_text word = json_text_unquote(value);
+        out->priority = text_is(word, "high")  ? INS_PRIORITY_HIGH
+                        : text_is(word, "low") ? INS_PRIORITY_LOW
+                                               : INS_PRIORITY_NORMAL;
+    }
+}
+
+static ins_text key_of(const struct account_name *name, char out[static KEY_MAX]) {
+    const struct scope *scope = name->scope;
+    bool shard = scope != NULL && scope != name->collection;
+    ins_text own = name->is_tenant ? name->tenant : shard ? scope_name(scope) : (ins_text){0};
+    size_t size = own.size < KEY_MAX - 1 ? own.size : KEY_MAX - 1;
+    out[0] = name->is_tenant ? 't' : !shard ? 'd' : scope->is_number ? 'n' : 's';
+    if (size > 0) {
+        memcpy(out + 1, own.data, size);
+    }
+    return (ins_text){out, size + 1};
+}
+
+/* The default is for tenants; where the collection has some, it is not for the collection. */
+static bool takes_default(const struct account_name *name) {
+    const struct scope *collection = name->collection;
+    bool shard = name->scope != NULL && name->scope != collection;
+    return name->is_tenant ||
+           (collection->directory == NULL && !collection->schema->has_tenant_field &&
+            (shard || !collection->sharded));
+}
+
+bool quota_of(const struct account_name *name, ins_quota *out) {
+    ins_text quotas, own;
+    char key[KEY_MAX];
+    *out = (ins_quota){0};
+    const struct schema *schema = name->collection->schema;
+    if (schema == NULL || schema->settings.data == NULL ||
+        !json_text_get_last(schema->settings, text_of("quotas"), &quotas)) {
+        return false;
+    }
+    ins_text named = key_of(name, key);
+    bool found = named.data[0] != 'd' && json_text_get_last(quotas, named, &own);
+    if (found || (takes_default(name) && json_text_get_last(quotas, text_of("d"), &own))) {
+        parse(own, out);
+    }
+    return found;
+}
+
+/* ---- Names ---- */
+
+/* A shard key by its text, or by its digits. */
+static struct scope *find_shard(struct ins_db *db, const struct scope *collection, ins_text name,
+                                uint64_t lsn) {
+    ins_shard_key key = {.text = name};
+    struct scope *scope = shard_find(&db->catalog, collection, &key, lsn);
+    uint64_t number;
+    if (scope == NULL && json_text_unsigned(name, &number)) {
+        key = (ins_shard_key){.number = number};
+        scope = shard_find(&db->catalog, collection, &key, lsn);
+    }
+    return scope;
+}
+
+ins_status quota_name(struct ins_db *db, const ins_tenants_request *request, bool for_write,
+                      struct account_name *out, ins_error *error) {
+    struct scope *scope = NULL;
+    ins_status status = names_find_scope(db, request->collection, for_write, &scope, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    *out = account_name_of(scope, scope->sharded ? NULL : scope);
+    ins_text name = request->name;
+    if (name.data == NULL) {
+        return INS_OK;
+    }
+    if (scope->directory != NULL) {
+        if (name.size > INS_TENANT_BYTES_MAX) {
+            return ins_fail(error, INS_INVALID, "Wrong input: tenant: %zu bytes, the limit is %u",
+                            name.size, INS_TENANT_BYTES_MAX);
+        }
+        *out = account_name_tenant(scope, name);
+        return INS_OK;
+    }
+    int size = (int)(request->collection.size < 255 ? request->collection.size : 255);
+    if (!scope->sharded) {
+        return ins_fail(error, INS_INVALID,
+                        "Wrong input: collection `%.*s` has neither a field with is_tenant that "
+                        "forms tenants nor shard keys",
+                        size, request->collection.data);
+    }
+    out->scope = find_shard(db, scope, name, for_write ? UINT64_MAX : db->reading.durable_lsn);
+    return out->scope != NULL
+               ? INS_OK
+               : ins_fail(error, INS_NOT_FOUND, "Not found: Shard key `%.*s` doesn't exist!",
+                          (int)(name.size < 255 ? name.size : 255), name.data);
+}
+
+/* ---- Set and clear: a change of the collection's settings ---- */
+
+struct quota_change {
+    struct operation operation;
+    const ins_tenants_request *request;
+    ins_call inner;
+    ins_collection_request collection;
+    bool begun, starting, clears;
+};
+
+static void change_close(struct operation *operation) {
+    struct quota_change *self = container_of(operation, struct quota_change, operation);
+    if (self->begun) {
+        ins_call_release(&self->inner);
+    }
+}
+
+static void change_done(ins_call *inner) {
+    struct quota_change *self = inner->user;
+    self->operation.parked = false;
+    if (!self->starting) {
+        operation_run(&self->operation);
+    }
+}
+
+static void write_quota(struct json_writer *writer, const ins_quota *quota) {
+    json_write_begin_object(writer);
+    for (size_t i = 0; i < LIMIT_COUNT; i++) {
+        uint64_t number;
+        memcpy(&number, (const char *)quota + limits[i].at, sizeof(number));
+        if (number != 0) {
+            json_write_key(writer, limits[i].key);
+            json_write_u64(writer, number);
+        }
+    }
+    if (quota->priority != INS_PRIORITY_NORMAL) {
+        json_write_key(writer, "priority");
+        json_write_string(writer, priorities[quota->priority]);
+    }
+    json_write_end_object(writer);
+}
+
+static ins_status change_begin(struct quota_change *self, ins_error *error) {
+    struct operation *operation = &self->operation;
+    struct account_name name;
+    char key[KEY_MAX];
+    struct json_writer writer;
+    ins_status status = quota_name(operation->db, self->request, true, &name, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    text_writer(&writer, &operation->pool);
+    json_write_begin_object(&writer);
+    json_write_key(&writer, "quotas");
+    json_write_begin_object(&writer);
+    json_write_key_text(&writer, key_of(&name, key));
+    if (self->clears) {
+        json_write_null(&writer);
+    } else {
+        write_quota(&writer, &self->request->quota);
+    }
+    json_write_end_object(&writer);
+    json_write_end_object(&writer);
+    self->collection.collection = self->request->collection;
+    self->collection.settings = text_written(&writer);
+    if (self->collection.settings.data == NULL) {
+        return ins_fail(error, INS_FULL, "no memory for a quota");
+    }
+    self->inner = (ins_call){.done = change_done, .user = self, .lane = INS_LANE_REQUEST};
+    self->begun = operation->parked = self->starting = true;
+    ins_collection_update(operation->db, &self->collection, &self->inner);
+    self->starting = false;
+    return INS_OK;
+}
+
+static ins_status change_step(struct operation *operation, ins_error *error) {
+    struct quota_change *self = container_of(operation, struct quota_change, operation);
+    ins_status status = self->begun ? INS_OK : change_begin(self, error);
+    if (status == INS_OK && operation->parked) {
+        return INS_AGAIN;
+    }
+    if (status == INS_OK) {
+        operation->call->lsn = self->inner.lsn;
+        status = self->inner.status;
+        *error = self->inner.error;
+    }
+    return status;
+}
+
+static void change_start(ins_db *db, const ins_tenants_request *request, bool clears,
+                         ins_call *call) {
+    struct quota_change *self =
+        operation_create(db, call, sizeof(*self), change_step, change_close, false);
+    if (self != NULL) {
+        self->request = request;
+        self->clears = clears;
+        operation_run(&self->operation);
+    }
+}
+
+void ins_tenant_quota_set(ins_db *db, const void *tenants_request, ins_call *call) {
+    change_start(db, tenants_request, false, call);
+}
+
+void ins_tenant_quota_clear(ins_db *db, const void *tenants_request, ins_call *call) {
+    change_start(db, tenants_request, true, call);
+}
+
+/* ---- Get ---- */
+
+struct quota_read {
+    struct operation operation;
+    const ins_tenants_request *request;
+    ins_quota quota;
+};
+
+static ins_status get_step(struct operation *operation, ins_error *error) {
+    struct quota_read *self = container_of(operation, struct quota_read, operation);
+    struct account_name name;
+    ins_status status = quota_name(operation->db, self->request, false, &name, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    bool own = quota_of(&name, &self->quota);
+    ins_text quotas, stored;
+    if (self->request->name.data == NULL) { /* the default, whoever it is for */
+        self->quota = (ins_quota){0};
+        own = json_text_get_last(name.collection->schema->settings, text_of("quotas"), &quotas) &&
+              json_text_get_last(quotas, text_of("d"), &stored);
+        if (own) {
+            parse(stored, &self->quota);
+        }
+    }
+    operation->call->quota = &self->quota;
+    operation->call->found = own;
+    return INS_OK;
+}
+
+void ins_tenant_quota_get(ins_db *db, const void *tenants_request, ins_call *call) {
+    struct quota_read *self = operation_create(db, call, sizeof(*self), get_step, NULL, true);
+    if (self != NULL) {
+        self->request = tenants_request;
+        operation_run(&self->operation);
+    }
+}
