@@ -301,6 +301,16 @@ static ins_status open_log(struct ins_db *db, ins_error *error) {
     return status;
 }
 
+/* The request lane's first task: what it begins ends there, while ins_db_open may still run. */
+static void begin_work(ins_task *task) {
+    struct ins_db *db = container_of(task, struct ins_db, housekeeping);
+    db->housekeeping_posted = false;
+    tidy_want(db);
+    tidy_want_erasure(db);
+    jobs_kick(db);
+    points_filters_start(db);
+}
+
 ins_status recovery_run(struct ins_db *db, ins_error *error) {
     ins_status status = load_manifest(db, error);
     if (status == INS_OK) {
@@ -337,11 +347,10 @@ ins_status recovery_run(struct ins_db *db, ins_error *error) {
         db->catalog.garbage_rows = 0;
         db->files.garbage = true;
         db->log_garbage = true;
-        tidy_want(db);
-        tidy_want_erasure(db);
         graph_want_all(db);
-        jobs_kick(db);
-        points_filters_start(db); /* the last thing: from here on the request lane may run */
+        db->housekeeping_posted = true;
+        db->housekeeping.run = begin_work;
+        db_run(db, INS_LANE_REQUEST, &db->housekeeping); /* the last thing: it runs from here on */
     }
     return status;
 }

@@ -181,10 +181,17 @@ static void never_run(ins_task *task) {
     abort();
 }
 
-static void *leave_later(void *unused) {
-    (void)usleep(20000);
+/* When the lane has been told to stop. */
+static void *leave_later(void *argument) {
+    struct lane_thread *lane = argument;
+    for (bool stopping = false; !stopping;) {
+        (void)usleep(100);
+        (void)pthread_mutex_lock(&lane->lock);
+        stopping = lane->stopping;
+        (void)pthread_mutex_unlock(&lane->lock);
+    }
     (void)sem_post(&leave);
-    return unused;
+    return NULL;
 }
 
 static void test_stop(void **state) {
@@ -202,7 +209,7 @@ static void test_stop(void **state) {
     (void)sem_wait(&entered);
     lane_post(&lane, &never);
     lane_wake(&lane);
-    assert_int_equal(pthread_create(&thread, NULL, leave_later, NULL), 0);
+    assert_int_equal(pthread_create(&thread, NULL, leave_later, &lane), 0);
     lane_stop(&lane);
     lane_post(&lane, &late);
     lane_wake(&lane);
