@@ -162,6 +162,9 @@ static ins_status tenants_step(struct operation *operation, ins_error *error) {
     for (uint32_t i = 0; i < LIST_ISLANDS_A_STEP && status == INS_OK; i++) {
         const struct filter *filter = NULL;
         const struct payload_path *path = NULL;
+        if (islands_walk_lost(&self->walk)) { /* dropped meanwhile: its islands are being freed */
+            return names_absent(self->request->collection, error);
+        }
         struct island *island = islands_walk_next(&self->walk, &filter, &path);
         if (island == NULL) {
             return tenants_end(self, error);
