@@ -235,16 +235,16 @@ static ins_status row_check(struct json_value row, const char *name, size_t inde
     }
     size_t count = json_count(row);
     if (count == 0) {
-        return ins_fail(error, INS_INVALID,
-                        "Wrong input: %.*s[%zu] is empty: all vectors of a multivector must be "
-                        "non-empty",
+        return ins_fail(error, INS_UNPROCESSABLE,
+                        "Validation error in JSON body: [%.*s[%zu]: all vectors must be non-empty]",
                         NAME_MAX_SHOWN, name, index);
     }
     return count == dim ? INS_OK
-                        : ins_fail(error, INS_INVALID,
-                                   "Vector dimension error: %.*s[%zu] has %zu numbers, %.*s[0] "
-                                   "has %zu",
-                                   NAME_MAX_SHOWN, name, index, count, NAME_MAX_SHOWN, name, dim);
+                        : ins_fail(error, INS_UNPROCESSABLE,
+                                   "Validation error in JSON body: [%.*s[%zu]: all vectors must "
+                                   "have the same dimension, found vector with dimension %zu "
+                                   "behind one with %zu]",
+                                   NAME_MAX_SHOWN, name, index, count, dim);
 }
 
 /* An array of arrays, of which `first` is the first. */

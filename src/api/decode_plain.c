@@ -54,6 +54,9 @@ bool plain_values(struct plain *plain, const float **out, uint32_t *out_dim) {
         return false;
     }
     job_trim(plain->job, values + count);
+    if (count == 0) {
+        return false; /* refused, with words */
+    }
     *out = values;
     *out_dim = (uint32_t)count;
     return true;

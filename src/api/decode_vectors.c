@@ -212,9 +212,14 @@ static ins_status values_decode(struct job *job, struct json_value value, const 
                        name);
         return unsupported_error(error, field);
     }
-    return json_type_of(value) == JSON_ARRAY
+    if (json_type_of(value) != JSON_ARRAY) {
+        return type_error(error, name, "an array of numbers", value);
+    }
+    return json_count(value) > 0
                ? decode_vector(job, value, name, out, error)
-               : type_error(error, name, "an array of numbers", value);
+               : ins_fail(error, INS_UNPROCESSABLE,
+                          "Validation error in JSON body: [%s: dense vector must not be empty]",
+                          name);
 }
 
 static ins_status unnamed_decode(struct job *job, struct json_value value, const char *name,

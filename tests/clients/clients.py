@@ -58,6 +58,7 @@ DIFFERS = {
     ("test_qdrant_client.py", "test_timeout_propagation"): "creates a collection in less time than a request gets",
     ("test_query.py", "test_query_invalid_vector_type"): LED,
     ("test_query.py", "test_query_with_nan"): LOCAL,
+    ("test_multi_vector.py", "test_multi_vector_validation"): "the vector is named, where Qdrant's message says `?`",
     ("test_deferred_points.py", "test_deferred_points"): SCANS,
     ("test_vector_config.py", "test_disable_indexing"): SCANS,
     ("test_service.py", "test_metrics["): NAME,

@@ -280,10 +280,11 @@ class MultivectorTest(unittest.TestCase):
             return {"points": [{"id": 1, "vector": {"b": row}}, {"id": 2, "vector": vector}]}
 
         cases = [
-            (400, "PUT", points, put(a=[]), "expected dim: 3, got 0"),
-            (400, "PUT", points, put(a=[[]]), "points[1].vector.a[0] is empty"),
-            (400, "PUT", points, put(a=[row, []]), "points[1].vector.a[1] is empty"),
-            (400, "PUT", points, put(a=[row, [1, 2]]), "points[1].vector.a[1] has 2 numbers, points[1].vector.a[0] has 3"),
+            (422, "PUT", points, put(a=[]), "[points[1].vector.a: dense vector must not be empty]"),
+            (422, "PUT", points, put(a=[[]]), "[points[1].vector.a[0]: all vectors must be non-empty]"),
+            (422, "PUT", points, put(a=[row, []]), "[points[1].vector.a[1]: all vectors must be non-empty]"),
+            (422, "PUT", points, put(a=[row, [1, 2]]), "[points[1].vector.a[1]: all vectors must have the same "
+             "dimension, found vector with dimension 2"),
             (400, "PUT", points, put(a=[[1, 2], [3, 4]]), "expected dim: 3, got 2"),
             (400, "PUT", points, put(a=[row, 7]), "points[1].vector.a[1]: expected an array"),
             (400, "PUT", points, put(a=[row, [1, "x", 2]]), "points[1].vector.a[1][1]: expected a number"),
@@ -294,7 +295,7 @@ class MultivectorTest(unittest.TestCase):
             (400, "PUT", points, put(a=[[1, 2, 3]] * 40000), "in this collection the limit is"),
             (400, "PUT", points, put(a=[[1, 2, 3]] * 140000), "a multivector may have 393216 numbers"),
             (400, "POST", points + "/query", {"query": [[1, 2]], "using": "a"}, "expected dim: 3, got 2"),
-            (400, "POST", points + "/query", {"query": [row, [1]], "using": "a"}, "query[1] has 1 numbers"),
+            (422, "POST", points + "/query", {"query": [row, [1]], "using": "a"}, "found vector with dimension 1"),
             (400, "POST", points + "/query", {"query": [row], "using": "b"}, "Conversion between multi"),
             (400, "POST", points + "/query", {"query": {"recommend": {"positive": [[row]]}}, "using": "b"},
              "Conversion between multi"),
