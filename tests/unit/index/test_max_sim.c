@@ -33,7 +33,8 @@ static double expected(const struct flat *flat, const float *query, uint32_t que
     for (uint32_t q = 0; q < query_rows; q++) {
         double least = INFINITY;
         for (uint32_t r = 0; r < count; r++) {
-            least = fmin(least, row_distance(flat, query + (size_t)q * DIM, rows + (size_t)r * DIM));
+            least =
+                fmin(least, row_distance(flat, query + (size_t)q * DIM, rows + (size_t)r * DIM));
         }
         sum += least;
     }

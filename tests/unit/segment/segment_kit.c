@@ -89,6 +89,16 @@ static bool has_vector(const struct kit_source *source, const struct kit_row *ro
     return !row->tombstone && hash_u64(id_hash(&row->id) + which) % source->every[which] == 0;
 }
 
+/* Values of the row: 1, or more of a multivector; their shape together. */
+static uint32_t value_rows(const struct kit_source *source, const struct kit_row *row,
+                           uint32_t which, struct vector_shape *out_shape) {
+    *out_shape = source->shapes[which];
+    uint32_t rows =
+        out_shape->multi != 0 ? 1 + (uint32_t)(hash_u64(id_hash(&row->id) + 77) % KIT_ROWS_MAX) : 1;
+    out_shape->dim *= rows;
+    return rows;
+}
+
 static ins_status source_next(void *context, struct extent_row *out, bool *out_end,
                               ins_error *error) {
     struct kit_source *source = context;
@@ -113,9 +123,12 @@ static ins_status source_next(void *context, struct extent_row *out, bool *out_e
         out->present |= (uint64_t)(told && has_vector(source, row, i)) << i;
     }
     bool asked = source->need == EXTENT_NEED_VECTOR || source->need == EXTENT_NEED_PRESENCE;
-    out->vector_rows = asked && has_vector(source, row, source->which);
+    struct vector_shape shape;
+    if (asked && has_vector(source, row, source->which)) {
+        out->vector_rows = value_rows(source, row, source->which, &shape);
+    }
     if (source->need == EXTENT_NEED_VECTOR && has_vector(source, row, source->which)) {
-        kit_vector(&row->id, &source->shapes[source->which], source->vector);
+        kit_vector(&row->id, &shape, source->vector);
         out->vector = source->vector;
     }
     if (source->need == EXTENT_NEED_PAYLOAD) {
@@ -163,8 +176,12 @@ void kit_source_add(struct kit_source *source, uint16_t id, uint32_t dim, uint32
     for (uint32_t i = 0; i <= at; i++) {
         bytes = bytes > vector_bytes(&source->shapes[i]) ? bytes : vector_bytes(&source->shapes[i]);
     }
-    source->vector = realloc(source->vector, bytes);
+    source->vector = realloc(source->vector, KIT_ROWS_MAX * bytes);
     assert_non_null(source->vector);
+}
+
+void kit_source_make_multi(struct kit_source *source) {
+    source->shapes[source->source.vector_count - 1].multi = 1;
 }
 
 void kit_source_fini(struct kit_source *source) {
@@ -360,7 +377,7 @@ static void expect_vector(const struct kit_extent *loaded, const struct kit_sour
     const struct vector_shape *shape = &source->shapes[which];
     struct extent_vector vector;
     bool any = extent_vector(&loaded->extent, shape->id, &vector);
-    float *expected = malloc(vector_bytes(shape));
+    uint8_t *expected = malloc((size_t)KIT_ROWS_MAX * vector_bytes(shape));
     uint32_t row = 0, position = 0;
     for (uint32_t i = 0; i < source->count; i++) {
         uint32_t found;
@@ -375,14 +392,19 @@ static void expect_vector(const struct kit_extent *loaded, const struct kit_sour
             assert_int_equal(extent_vector_position(&vector, rows, row, &found), has);
             if (has) {
                 assert_int_equal(found, position);
-                assert_int_equal(extent_vector_row(&loaded->extent, &vector, rows, position), row);
-                const uint8_t *chunk =
-                    loaded->views[vector.slot].chunks[position / vector.rows_per_chunk];
-                kit_vector(&source->rows[i].id, shape, expected);
-                assert_memory_equal(chunk + (size_t)(position % vector.rows_per_chunk) *
-                                                vector.row_bytes,
-                                    expected, vector.row_bytes);
-                position++;
+                struct vector_shape whole;
+                uint32_t count = value_rows(source, &source->rows[i], which, &whole);
+                assert_int_equal(extent_vector_run(&vector, rows, position), count);
+                kit_vector(&source->rows[i].id, &whole, (float *)(void *)expected);
+                for (uint32_t k = 0; k < count; k++, position++) {
+                    const uint8_t *chunk =
+                        loaded->views[vector.slot].chunks[position / vector.rows_per_chunk];
+                    assert_int_equal(extent_vector_row(&loaded->extent, &vector, rows, position),
+                                     row);
+                    assert_memory_equal(chunk + (size_t)(position % vector.rows_per_chunk) *
+                                                    vector.row_bytes,
+                                        expected + (size_t)k * vector.row_bytes, vector.row_bytes);
+                }
             }
         }
         row++;

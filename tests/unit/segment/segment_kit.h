@@ -54,6 +54,9 @@ void kit_source_init(struct kit_source *source, const struct kit_row *rows, uint
                      uint32_t dim);
 /* One vector more, which one row in `every` has, by its id. Ids ascend. */
 void kit_source_add(struct kit_source *source, uint16_t id, uint32_t dim, uint32_t every);
+/* The vector that was added last becomes a multivector of 1 .. KIT_ROWS_MAX rows a value. */
+#define KIT_ROWS_MAX 4u
+void kit_source_make_multi(struct kit_source *source);
 void kit_source_fini(struct kit_source *source);
 
 struct kit_shape {

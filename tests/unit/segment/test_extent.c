@@ -9,6 +9,7 @@
 struct more_vector {
     uint16_t id;
     uint32_t dim, every;
+    bool multi;
 };
 
 /* With an unnamed vector of `dim` > 0 and further ones; ends with id 0. */
@@ -22,6 +23,9 @@ static void round_trip_vectors(const struct kit_shape *shape, uint32_t dim,
     kit_source_init(&source, rows, count, dim);
     for (; more != NULL && more->id != 0; more++) {
         kit_source_add(&source, more->id, more->dim, more->every);
+        if (more->multi) {
+            kit_source_make_multi(&source);
+        }
     }
     source.source.version_low = shape->version_low;
     source.source.version_high = shape->version_high;
@@ -154,6 +158,29 @@ static void test_vectors(void **state) {
     round_trip_vectors(&large, 4, more, false);
 }
 
+/* Goal: multivectors survive, beside plain vectors, with rows that lack them and where every row
+ * has one. Method: as test_vectors; values cross chunks in the large extents. */
+static void test_multivectors(void **state) {
+    (void)state;
+    static const struct more_vector more[] = {{.id = 2, .dim = 3, .every = 2, .multi = true},
+                                              {.id = 5, .dim = 4, .every = 1},
+                                              {.id = 7, .dim = 99, .every = 1, .multi = true},
+                                              {0}};
+    struct kit_shape shapes[] = {
+        {.numbers = 1},
+        {.numbers = 30, .uuids = 4, .dead_numbers = 3, .payload_max = 60},
+        {.dead_numbers = 5},
+    };
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+        shapes[i].version_high = 1000;
+        round_trip_vectors(&shapes[i], 0, more, true);
+        round_trip_vectors(&shapes[i], 4, more, true);
+    }
+    struct kit_shape large = {
+        .numbers = 20001, .uuids = 100, .dead_numbers = 50, .payload_max = 5, .version_high = 700};
+    round_trip_vectors(&large, 0, more, false);
+}
+
 /* Goal: an extent without rows costs an entry and no bytes. Method: write none, read the run. */
 static void test_empty(void **state) {
     (void)state;
@@ -235,6 +262,8 @@ static void use_vectors(const struct extent *extent) {
             uint32_t row = extent_vector_row(extent, &vector, &chunks, position);
             assert_true(row <= extent->row_count);
             (void)extent_vector_position(&vector, &chunks, row, &found);
+            uint32_t run = rows.data == NULL ? 1 : extent_vector_run(&vector, &chunks, position);
+            assert_true(run >= 1 && run <= vector.count - position);
         }
         assert_int_equal(extent_section(extent, vector.slot).size,
                          (size_t)vector.count * vector.row_bytes);
@@ -334,7 +363,7 @@ int main(void) {
         cmocka_unit_test(test_small),       cmocka_unit_test(test_small_bounds),
         cmocka_unit_test(test_large),       cmocka_unit_test(test_empty),
         cmocka_unit_test(test_lower_bound), cmocka_unit_test(test_hostile_header),
-        cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_vectors),     cmocka_unit_test(test_multivectors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
