@@ -99,9 +99,9 @@ struct search {
     bool short_of_hits; /* of search_finish */
     /* How the request wants the nearest to be looked for. */
     bool exact, indexed_only, ignore_codes;
-    uint32_t graph_effort;    /* as it is asked for; 0 = by the limit */
     bool graph_always;        /* tests: whatever it costs */
     bool codes_always;        /* the same of codes */
+    uint32_t graph_effort;    /* as it is asked for; 0 = by the limit */
     uint64_t graph_bytes_due; /* of a vector in an extent that is to have a graph */
     uint32_t *candidates;     /* [candidate_room] of walks, in the pool */
     uint32_t candidate_room;
@@ -120,10 +120,10 @@ struct search {
     const struct memrow *next_row;
     uint32_t run;
     bool in_run, has_vector;         /* values are those of the run, which has some */
+    bool group_dense;                /* most rows of the plan's group may pass */
     struct extent_vector run_vector; /* of search->run */
     uint32_t position;               /* of the next of its values */
     struct plan plan;                /* of the filter */
-    bool group_dense;                /* most rows of its group may pass */
     struct search_graph graph;       /* of the run */
     struct search_codes codes;       /* of the run */
     struct patches patches;

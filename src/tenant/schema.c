@@ -55,7 +55,8 @@ uint32_t schema_value_bytes_max(const struct schema *schema, const struct schema
     for (uint32_t i = 0; i < schema->vector_count; i++) {
         multis += schema->vectors[i].shape.multi;
     }
-    uint32_t share = vector->shape.multi != 0 ? left / multis & ~3u : 0;
+    INS_ASSERT(multis > 0 || vector->shape.multi == 0);
+    uint32_t share = vector->shape.multi != 0 && multis > 0 ? left / multis & ~3u : 0;
     return vector_room(&vector->shape) + share;
 }
 
@@ -152,7 +153,7 @@ ins_status vector_check_dim(const struct schema_vector *vector, uint32_t dim, ui
 static ins_status take_one(struct row_vectors *row, ins_text name, const float *values,
                            uint32_t dim, uint32_t rows, ins_error *error) {
     const struct schema_vector *vector = schema_vector_named(row->schema, name);
-    uint32_t numbers;
+    uint32_t numbers = 0;
     if (vector == NULL) {
         return ins_fail(error, INS_INVALID, "Not existing vector name error: %.*s", (int)name.size,
                         name.size == 0 ? "" : name.data);
