@@ -198,7 +198,7 @@ bool json_text_get_last(ins_text object, ins_text key, ins_text *out_value) {
 /* Where no escape and no inner object came before, a quote, the key and a quote are a string of
  * the object or of an array in it, unless the key has what stands between two strings. Before a
  * colon it is a key of the object. */
-static bool key_can_be_found(ins_text key) {
+bool json_text_can_find(ins_text key) {
     return key.size > 0 && memchr(key.data, ',', key.size) == NULL &&
            memchr(key.data, ':', key.size) == NULL && memchr(key.data, '"', key.size) == NULL &&
            memchr(key.data, '\\', key.size) == NULL;
@@ -236,7 +236,7 @@ static enum json_text_found find_slowly(const char *at, const char *end, ins_tex
 enum json_text_found json_text_find(ins_text object, ins_text key, ins_text *out_value) {
     const char *end = object.data + object.size;
     const char *at = skip_space(object.data, end);
-    if (at == end || *at != '{' || !key_can_be_found(key)) {
+    if (at == end || *at != '{') {
         return JSON_TEXT_UNSURE;
     }
     at++;

@@ -27,8 +27,10 @@ bool json_text_get_last(ins_text object, ins_text key, ins_text *out_value);
 /* What a quick look at an object says of the member `key`: one of its own members, of objects
  * whose keys all differ. */
 enum json_text_found { JSON_TEXT_ABSENT, JSON_TEXT_FOUND, JSON_TEXT_UNSURE };
-/* Looks for the key's text sixteen bytes at a time, and gives up at an escape or an inner object
- * before it. *out_value is set when it is found. */
+/* True when such a look can find the key, which is asked once. */
+bool json_text_can_find(ins_text key);
+/* Looks for the text of a key for which that is true, sixteen bytes at a time, and gives up at an
+ * escape or an inner object before it. *out_value is set when it is found. */
 enum json_text_found json_text_find(ins_text object, ins_text key, ins_text *out_value);
 /* True when the raw key (escapes undecoded) names `key`. */
 bool json_text_key_equal(ins_text raw_key, ins_text key);

@@ -159,6 +159,7 @@ static int id_order(const void *left, const void *right) {
 
 static ins_status build_ids(struct building *building, const ins_condition *source,
                             struct value_set *out) {
+    building->filter->needs_id = true;
     if (!value_set_init(out, building->pool, source->id_count, sizeof(ins_id))) {
         return payload_no_memory(building->error, "a filter's ids");
     }
@@ -253,6 +254,7 @@ static ins_status build_condition(struct building *building, const ins_condition
     }
     if (source->kind == INS_SLICE) {
         out->kind = FILTER_SLICE;
+        building->filter->needs_id = true;
         out->as.slice.index = source->slice_index;
         out->as.slice.total = source->slice_total;
         return INS_OK;

@@ -57,7 +57,7 @@ static bool find_fields(const struct filter_scope *scope, ins_text object) {
     }
     for (const struct path_node *child = scope->paths.children; child != NULL;
          child = child->next) {
-        if (child->children != NULL || child->field == PATH_FIELD_NONE ||
+        if (!child->findable || child->children != NULL || child->field == PATH_FIELD_NONE ||
             json_text_find(object, child->key, &scope->values[child->field]) == JSON_TEXT_UNSURE) {
             return false;
         }
@@ -284,6 +284,10 @@ uint64_t filter_take_work(const struct filter *filter) {
 
 bool filter_needs_payload(const struct filter *filter) {
     return filter->needs_payload;
+}
+
+bool filter_needs_id(const struct filter *filter) {
+    return filter->needs_id;
 }
 
 bool filter_needs_vectors(const struct filter *filter) {

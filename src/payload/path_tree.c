@@ -67,6 +67,7 @@ static struct path_node *add_child(struct path_node *node, ins_text key, struct 
         return NULL;
     }
     child->key = key;
+    child->findable = json_text_can_find(key);
     child->field = PATH_FIELD_NONE;
     child->next = node->children;
     node->children = child;

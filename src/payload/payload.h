@@ -132,6 +132,8 @@ uint64_t filter_take_work(const struct filter *filter);
 /* True when rows must be read for their payload to decide: a condition names a payload field, the
  * tenant field included (in the common island it is in the payload). */
 bool filter_needs_payload(const struct filter *filter);
+/* True when a condition is on the row's id: else the row need not have it. */
+bool filter_needs_id(const struct filter *filter);
 /* True when a condition asks which vectors a row has. */
 bool filter_needs_vectors(const struct filter *filter);
 

@@ -20,6 +20,7 @@ struct path_node {
     struct path_node **table;          /* [table_size]; NULL while children are few */
     uint32_t child_count, table_size;  /* table_size: a power of two, >= 2 * child_count */
     uint32_t field;                    /* number of the path that ends here, or PATH_FIELD_NONE */
+    bool findable;                     /* json_text_can_find(key) */
 };
 
 /* The node at the end of the first `part_count` parts of `path` below `root`, made where absent;
@@ -147,7 +148,7 @@ struct filter_condition {
 struct filter {
     struct filter_group root;
     struct filter_scope scope;
-    bool needs_payload, needs_vectors;
+    bool needs_payload, needs_vectors, needs_id;
     uint32_t probe_count;
     uint64_t *work; /* bytes walked since filter_take_work() */
 };

@@ -19,7 +19,8 @@ static void *grow_in_pool(void *context, void *old, size_t old_capacity, size_t 
 
 /* Stored text has no key twice. */
 static bool find_member(ins_text object, ins_text key, ins_text *out_value) {
-    enum json_text_found found = json_text_find(object, key, out_value);
+    enum json_text_found found =
+        json_text_can_find(key) ? json_text_find(object, key, out_value) : JSON_TEXT_UNSURE;
     return found == JSON_TEXT_UNSURE ? json_text_get_last(object, key, out_value)
                                      : found == JSON_TEXT_FOUND;
 }

@@ -63,7 +63,10 @@ ins_status place_matches(struct reader *reader, const struct place *place,
                          const struct filter *filter, const struct payload_path *tenant_path,
                          struct json_parser *parser, bool *out_match, ins_error *error) {
     ins_text names[INS_VECTORS_MAX];
-    struct filter_row row = {.id = reader_id(reader, place), .vectors = names};
+    struct filter_row row = {.vectors = names};
+    if (filter_needs_id(filter)) {
+        row.id = reader_id(reader, place);
+    }
     if (filter_needs_vectors(filter)) {
         ins_status status = vector_names(reader, place, names, &row.vector_count, error);
         if (status != INS_OK) {
@@ -86,12 +89,13 @@ ins_status place_matches(struct reader *reader, const struct place *place,
     uint64_t work = filter_take_work(filter);
     reader->filter_bytes += work;
     if (work > INS_FILTER_ROW_BYTES_MAX) {
-        char id[ID_TEXT_MAX];
-        (void)id_format(&row.id, id);
+        char text[ID_TEXT_MAX];
+        ins_id id = reader_id(reader, place);
+        (void)id_format(&id, text);
         return ins_fail(error, INS_INVALID,
                         "filter: point %s takes more than %u bytes of payload to look at; fewer "
                         "conditions on large arrays would help",
-                        id, INS_FILTER_ROW_BYTES_MAX);
+                        text, INS_FILTER_ROW_BYTES_MAX);
     }
     return INS_OK;
 }

@@ -102,9 +102,9 @@ static ins_status open_span(struct sweep *sweep, uint64_t *budget, uint32_t *out
 
 /* The row at hand. It is passed only when it was looked at whole, so a repeated step meets none
  * twice. */
-static ins_status sweep_row(struct sweep *sweep, ins_error *error) {
+static ins_status sweep_row(struct sweep *sweep, const struct chunks *ids, ins_error *error) {
     struct place place = {.run = sweep->run, .run_row = sweep->row};
-    ins_id id = reader_id(sweep->reader, &place);
+    ins_id id = extent_id(&sweep->reader->runs[sweep->run].extent, ids, sweep->row);
     if (reader_superseded(sweep->reader, sweep->run, &id)) {
         TRACE_COUNT(reader_trace(sweep->reader), superseded, 1);
         return INS_OK;
@@ -120,6 +120,7 @@ static ins_status sweep_row(struct sweep *sweep, ins_error *error) {
 
 static ins_status sweep_span(struct sweep *sweep, uint32_t end, uint64_t *budget,
                              ins_error *error) {
+    const struct chunks ids = reader_ids(sweep->reader, sweep->run);
     while (*budget > 0 && sweep->row < end) {
         if (sweep->plan.useful) {
             sweep->row = plan_next(&sweep->plan, sweep->row, end);
@@ -127,7 +128,7 @@ static ins_status sweep_span(struct sweep *sweep, uint32_t end, uint64_t *budget
                 break;
             }
         }
-        ins_status status = sweep_row(sweep, error);
+        ins_status status = sweep_row(sweep, &ids, error);
         if (status != INS_OK) {
             return status;
         }

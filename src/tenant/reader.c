@@ -61,6 +61,7 @@ ins_status reader_open(struct reader *reader, struct read_context *context, stru
 }
 
 static void release_section(struct reader *reader, struct reader_chunks *section, uint32_t keep) {
+    reader->span.count = 0;
     for (uint32_t chunk = 0; chunk < section->count && section->pinned > 0; chunk++) {
         if (section->blocks[chunk] != NULL && chunk != keep) {
             cache_unpin(reader->context->cache, section->blocks[chunk]);
@@ -218,6 +219,7 @@ ins_status reader_chunk(struct reader *reader, uint32_t run_index, uint32_t slot
             return status;
         }
         section->pinned++;
+        reader->pinned_more = true;
     }
     *out_data = section->chunks[chunk];
     return INS_OK;
@@ -262,6 +264,10 @@ static void trim_run(struct reader *reader, uint32_t number) {
 }
 
 void reader_trim(struct reader *reader, const struct place *place) {
+    if (!reader->pinned_more) {
+        return;
+    }
+    reader->pinned_more = false;
     uint32_t first = place->row != NULL ? 0 : place->run;
     if (place->row == NULL) {
         trim_run(reader, first++);

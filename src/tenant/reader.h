@@ -55,6 +55,16 @@ struct reader_run {
     struct reader_chunks *more; /* [extent.section_count] from slot SECTION_SLOTS on; or NULL */
 };
 
+/* Rows of a run whose payloads lie in one chunk, which is pinned as the chunk of their offsets is.
+ * Whatever is unpinned ends it. */
+struct payload_span {
+    const uint8_t *offsets;     /* of row `first` */
+    const uint8_t *data;        /* of byte `begin` of the section */
+    uint64_t begin, end;        /* bytes of the chunk in the section */
+    uint32_t run, first, count; /* count 0: there is none */
+    bool wide;                  /* offsets are of 64 bits, else of 32 */
+};
+
 struct reader {
     struct read_context *context;
     struct pool pool; /* the view's own: a read over many islands needs memory for one at a time */
@@ -67,6 +77,8 @@ struct reader {
     uint32_t run_count;
     char *payload_copy; /* [payload_room]: of the newest payload that crosses a chunk */
     uint32_t payload_room;
+    struct payload_span span;
+    bool pinned_more;                  /* than at the last reader_trim() */
     struct vector_copy *vector_copies; /* a list: of multivectors that cross one */
     uint32_t page_room; /* tenant/page.c, tenant/directory.c: what one page needs, used again */
     const struct memrow **page_rows[2];
