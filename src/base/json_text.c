@@ -230,7 +230,9 @@ static enum json_text_found find_slowly(const char *at, const char *end, ins_tex
             return JSON_TEXT_FOUND;
         }
     }
-    return JSON_TEXT_ABSENT;
+    /* No room for the key, but for the end of one that is written longer. */
+    bool escaped = at < end && memchr(at, '\\', (size_t)(end - at)) != NULL;
+    return escaped ? JSON_TEXT_UNSURE : JSON_TEXT_ABSENT;
 }
 
 enum json_text_found json_text_find(ins_text object, ins_text key, ins_text *out_value) {

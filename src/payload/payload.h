@@ -47,6 +47,14 @@ INS_MUST_USE ins_status payload_store(struct json_parser *parser, struct pool *p
                                       ins_text payload, const struct payload_path *tenant_path,
                                       bool uuid_tenant, struct payload_stored *out,
                                       ins_error *error);
+/* The member that payload_restore_member() puts back: of one key, into the pool. Size 0 when the
+ * path has more parts, the key cannot be looked for quickly, or memory is out. */
+ins_text payload_tenant_member(struct pool *pool, const struct payload_path *tenant_path,
+                               ins_text tenant);
+/* payload_restore() for such a member: `key` is the path's only part. *out_text is set, with NULL
+ * data when memory is out. False: payload_restore() must look closer. */
+bool payload_restore_member(struct pool *pool, ins_text text, ins_text key, ins_text member,
+                            ins_text *out_text);
 /* Puts the tenant field back as last key of its object (objects on the way are made when absent).
  * `text` is a stored form and may be empty ("{}" is meant). Something that stands at the path
  * already stays as it is. NULL data when memory is out. */

@@ -81,3 +81,41 @@ ins_text payload_restore(struct pool *pool, ins_text text, const struct payload_
     json_write_raw(&writer, whole.data + before, whole.size - before);
     return writer.failed ? (ins_text){NULL, 0} : (ins_text){writer.data, writer.size};
 }
+
+/* ---- One key, put back into many payloads ---- */
+
+ins_text payload_tenant_member(struct pool *pool, const struct payload_path *tenant_path,
+                               ins_text tenant) {
+    struct json_writer writer;
+    if (tenant_path->part_count != 1 || !json_text_can_find(tenant_path->parts[0])) {
+        return (ins_text){NULL, 0};
+    }
+    json_write_init(&writer, INS_BLOCK_BYTES_MAX, pool, grow_in_pool);
+    json_write_key_text(&writer, tenant_path->parts[0]);
+    json_write_text(&writer, tenant);
+    return writer.failed ? (ins_text){NULL, 0} : (ins_text){writer.data, writer.size};
+}
+
+bool payload_restore_member(struct pool *pool, ins_text text, ins_text key, ins_text member,
+                            ins_text *out_text) {
+    ins_text whole = text.size == 0 ? (ins_text){"{}", 2} : text, value;
+    if (member.size == 0 || json_text_find(whole, key, &value) != JSON_TEXT_ABSENT) {
+        return false;
+    }
+    size_t before = whole.size - 1; /* up to the brace */
+    char *data = pool_alloc(pool, whole.size + 1 + member.size), *at = data;
+    *out_text = (ins_text){data, 0};
+    if (data == NULL) {
+        return true;
+    }
+    memcpy(at, whole.data, before);
+    at += before;
+    if (whole.size > 2) {
+        *at++ = ',';
+    }
+    memcpy(at, member.data, member.size);
+    at += member.size;
+    *at++ = '}';
+    out_text->size = (size_t)(at - data);
+    return true;
+}

@@ -127,6 +127,21 @@ static ins_text select_payload(struct pool *pool, ins_text stored,
     return text;
 }
 
+/* What is put back is the same for all points of an island: it is made once. */
+static ins_text restore(struct reader *reader, const struct payload_path *tenant_path,
+                        ins_text stored, struct pool *pool) {
+    ins_text text;
+    if (!reader->tenant_made) {
+        reader->tenant_made = true;
+        reader->tenant_member =
+            payload_tenant_member(&reader->pool, tenant_path, island_name(reader->island));
+    }
+    if (payload_restore_member(pool, stored, tenant_path->parts[0], reader->tenant_member, &text)) {
+        return text;
+    }
+    return payload_restore(pool, stored, tenant_path, island_name(reader->island));
+}
+
 static ins_status take_payload(struct reader *reader, const struct place *place,
                                const struct payload_path *tenant_path, const ins_selector *selector,
                                struct pool *pool, ins_text *out, ins_error *error) {
@@ -139,7 +154,7 @@ static ins_status take_payload(struct reader *reader, const struct place *place,
     if (selector->kind != INS_SELECT_ALL) {
         text = select_payload(pool, stored, tenant_path, island_name(reader->island), selector);
     } else if (tenant_path != NULL) {
-        text = payload_restore(pool, stored, tenant_path, island_name(reader->island));
+        text = restore(reader, tenant_path, stored, pool);
     } else if (stored.size > 0) {
         text = (ins_text){.data = pool_copy(pool, stored.data, stored.size), .size = stored.size};
     }

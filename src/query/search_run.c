@@ -126,12 +126,47 @@ static uint32_t items_before(const struct batch *batch, uint32_t brought, uint32
     return brought < kept ? batch->selected[brought] : batch->count;
 }
 
+/* Without a filter nothing is waited for: each row is looked at under the bound that those before
+ * it left. */
+static void offer_newest(struct search *search, struct batch *batch, uint32_t selected) {
+    struct reader *reader = search->reader;
+    const struct extent *extent = &reader->runs[search->run].extent;
+    const struct chunks ids = reader_ids(reader, search->run);
+    float bound = search_bound(search);
+    batch->superseded = 0;
+    for (uint32_t i = 0; i < selected; i++) {
+        uint32_t at = batch->selected[i];
+        if (batch->distances[at] > bound) {
+            continue;
+        }
+        struct place place = {.run = search->run, .run_row = position_of(search, batch, at)};
+        ins_id id = extent_id(extent, &ids, place.run_row);
+        if (reader_superseded(reader, search->run, &id)) {
+            batch->superseded++;
+        } else {
+            search_offer(search, batch->distances[at], &id, &place);
+            bound = search_bound(search);
+        }
+    }
+}
+
+static void batch_taken(struct search *search, const struct batch *batch) {
+    struct place here = {.run = search->run};
+    TRACE_COUNT(reader_trace(search->reader), superseded, batch->superseded);
+    reader_trim(search->reader, &here);
+}
+
 ins_status search_take_batch(struct search *search, struct batch *batch, uint32_t *out_items,
                              ins_error *error) {
     *out_items = batch->count;
     uint32_t selected =
         flat_select(batch->distances, batch->count, search_bound(search), batch->selected);
     if (selected == 0) {
+        return INS_OK;
+    }
+    if (search->filter == NULL && search->run_vector.rows_slot == SLOT_NONE) {
+        offer_newest(search, batch, selected);
+        batch_taken(search, batch);
         return INS_OK;
     }
     uint32_t kept = 0;
@@ -158,10 +193,8 @@ ins_status search_take_batch(struct search *search, struct batch *batch, uint32_
             search_offer(search, distance, &batch->ids[i], &batch->places[i]);
         }
     }
-    struct place here = {.run = search->run};
     if (status == INS_OK) {
-        TRACE_COUNT(reader_trace(search->reader), superseded, batch->superseded);
-        reader_trim(search->reader, &here);
+        batch_taken(search, batch);
     }
     return status;
 }

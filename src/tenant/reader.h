@@ -83,6 +83,8 @@ struct reader {
     uint32_t page_room; /* tenant/page.c, tenant/directory.c: what one page needs, used again */
     const struct memrow **page_rows[2];
     struct directory_entry *page_entries; /* [(2 + run_count) * page_room] */
+    ins_text tenant_member; /* query/point.c: the tenant field of the island's points, once made */
+    bool tenant_made;
     uint64_t filter_bytes; /* of payload walked for filters, not yet charged to a step */
     bool open;
 };

@@ -308,6 +308,9 @@ static void test_find(void **state) {
     assert_found("{\"b\":{\"a\":1},\"a\":2}", "a", JSON_TEXT_UNSURE, "");
     assert_found("{\"b\":\"\\\"\",\"a\":2}", "a", JSON_TEXT_UNSURE, "");
     assert_found("{\"a\":2,\"b\":\"\\n\"}", "a", JSON_TEXT_FOUND, "2");
+    assert_found("{\"abcdefghij\\/\":1}", "abcdefghij/", JSON_TEXT_UNSURE, "");
+    assert_found("{\"\\u0061bcdefghijklmnopqrstuvwxyz\":1}", "abcdefghijklmnopqrstuvwxyz",
+                 JSON_TEXT_UNSURE, "");
     static const char *const keys[] = {":", ",", "a,b", "\"", "\\", ""};
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         assert_false(json_text_can_find(text_of(keys[i])));
