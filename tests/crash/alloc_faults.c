@@ -51,16 +51,24 @@ static void upsert(struct world *world, const char *collection, const ins_shard_
 static const ins_shard_key shard_keys[2] = {{.text = {.data = "east", .size = 4}}, {.number = 7}};
 
 /* No tenants: one run of enough rows for a graph. */
-static void load_graph(struct world *world) {
+static void load_rows(struct world *world) {
     ins_collection_request request = {
         .collection = world_text("g"), .dim = DIM, .distance = INS_DISTANCE_DOT};
     world_run_ok(world, ins_collection_create, &request);
     upsert(world, "g", NULL, 0, POINTS);
     world_run_ok(world, ins_flush, NULL);
+}
+
+static void step(struct world *world, const char *what) {
+    if (!sim_step(&world->lanes) && !sim_run_timer(&world->lanes)) {
+        world_fail(world, what);
+    }
+}
+
+static void load_graph(struct world *world) {
+    load_rows(world);
     while (world->db->graphs.built == 0) {
-        if (!sim_step(&world->lanes) && !sim_run_timer(&world->lanes)) {
-            world_fail(world, "no graph is made");
-        }
+        step(world, "no graph is made");
     }
 }
 
@@ -378,6 +386,118 @@ static uint64_t try_changes(struct world *world) {
     return runs;
 }
 
+/* ---- Building a graph: it is made, or the run is scanned ---- */
+
+/* True when the allocation was made, and failed. */
+static bool build_graph(uint64_t countdown) {
+    struct world world = {.seed = 2, .what = "a graph", .step = countdown};
+    struct arena_usage before, after;
+    ins_call call;
+    world_init(&world);
+    world.options.graph_bytes_min = 8 * DIM * sizeof(float);
+    world_open(&world);
+    rest(&world);
+    arena_get_usage(world.db->arena, &before);
+    load_rows(&world);
+    while (world.db->graph_job == NULL) {
+        step(&world, "no graph is begun");
+    }
+    arena_fail_at(world.db->arena, countdown);
+    while (world.db->graph_job != NULL) {
+        step(&world, "a graph does not end");
+    }
+    bool failed = world.db->arena->fail_countdown == 0;
+    arena_fail_at(world.db->arena, 0);
+    rest(&world);
+    arena_get_usage(world.db->arena, &after);
+    if (world.db->graphs.built + world.db->graphs.refused != 1 ||
+        (!failed && world.db->graphs.built == 0)) {
+        world_fail(&world, "a graph is neither made nor refused");
+    }
+    if (after.purpose_used[INS_MEM_GRAPH] != 0 ||
+        after.purpose_limit[INS_MEM_CACHE] != before.purpose_limit[INS_MEM_CACHE] ||
+        after.purpose_used[INS_MEM_JOB] != before.purpose_used[INS_MEM_JOB]) {
+        world_fail(&world, "a graph keeps memory");
+    }
+    if (world_run(&world, ins_points_query, &query_graph, &call) != INS_OK ||
+        call.points.count != query_graph.limit) {
+        world_fail(&world, "a query finds too little");
+    }
+    ins_call_release(&call);
+    upsert(&world, "g", NULL, 0, 1); /* writes go on */
+    world_fini(&world);
+    return failed;
+}
+
+static uint64_t try_graphs(void) {
+    uint64_t countdown = 1;
+    while (build_graph(countdown)) {
+        countdown++;
+    }
+    (void)printf("a graph: %llu allocations\n", (unsigned long long)countdown - 1);
+    return countdown - 1;
+}
+
+/* ---- A flush and the jobs behind it: done, or writes stop, and nothing is lost ---- */
+
+static void check_all_there(struct world *world) {
+    ins_points_request all = {.collection = world_text("g")};
+    ins_call call;
+    if (world_run(world, ins_points_count, &all, &call) != INS_OK || call.count != POINTS) {
+        world_fail(world, "points are lost");
+    }
+    ins_call_release(&call);
+}
+
+/* True when the allocation was made, and failed. */
+static bool flush_rows(uint64_t countdown, uint32_t *stops) {
+    struct world world = {.seed = 3, .what = "a flush and what follows", .step = countdown};
+    ins_call call;
+    world_init(&world);
+    world_open(&world);
+    load_rows(&world);
+    for (uint32_t i = 0; i < INS_RUNS_MERGE; i++) {
+        upsert(&world, "g", NULL, 0, POINTS / 2);
+        if (i + 1 < INS_RUNS_MERGE) {
+            world_run_ok(&world, ins_flush, NULL);
+        }
+    }
+    arena_fail_at(world.db->arena, countdown);
+    ins_status status = world_run(&world, ins_flush, NULL, &call);
+    ins_call_release(&call);
+    rest(&world);
+    bool failed = world.db->arena->fail_countdown == 0;
+    arena_fail_at(world.db->arena, 0);
+    bool stopped = world.db->writes_stopped;
+    if ((status != INS_OK || stopped) && !failed) {
+        world_fail(&world, call.error.message);
+    }
+    if (stopped && world.db->failure.message[0] == 0) {
+        world_fail(&world, "writes stop without a reason");
+    }
+    check_all_there(&world);
+    world_end(&world, countdown % 2 == 0);
+    world_open(&world);
+    check_all_there(&world);
+    upsert(&world, "g", NULL, 0, 1); /* writes go on */
+    world_run_ok(&world, ins_flush, NULL);
+    check_all_there(&world);
+    world_fini(&world);
+    *stops += stopped;
+    return failed;
+}
+
+static uint64_t try_flushes(void) {
+    uint64_t countdown = 1;
+    uint32_t stops = 0;
+    while (flush_rows(countdown, &stops)) {
+        countdown++;
+    }
+    (void)printf("a flush and what follows: %llu allocations, %u stop writes until a start\n",
+                 (unsigned long long)countdown - 1, stops);
+    return countdown - 1;
+}
+
 int main(int argc, char **argv) {
     uint64_t stride = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
     uint64_t runs = 0;
@@ -402,7 +522,7 @@ int main(int argc, char **argv) {
         }
         (void)printf("%s: %llu allocations\n", world.what, (unsigned long long)world.step - 1);
     }
-    runs += try_changes(&world);
+    runs += try_changes(&world) + try_graphs() + try_flushes();
     world_end(&world, true);
     world_open(&world);
     world.what = "after a power cut";
