@@ -38,6 +38,7 @@ struct bench_options {
     enum bench_style style;
     uint32_t tenants, points, writers, connections;
     uint32_t collections, from;
+    uint32_t measured;      /* size: points of the tenant that is measured */
     double seconds, warmup; /* below 0: the workload's own */
     double minutes, rate;   /* of the suite; 0 = its own */
     uint64_t seed, memory_budget;
@@ -155,6 +156,7 @@ int run_collections(const struct bench_options *options);
 int run_footprint(const struct bench_options *options);
 int run_requests(const struct bench_options *options);
 int run_start(const struct bench_options *options);
+int run_size(const struct bench_options *options);
 /* One workload of the suite, or with "report" all of them: suite/suite.c. */
 bool suite_has(const char *workload);
 int run_suite(const struct bench_options *options, const char *workload);

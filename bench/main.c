@@ -15,7 +15,7 @@ static const struct workload {
 } workloads[] = {
     {"writers", run_writers},     {"collections", run_collections},
     {"footprint", run_footprint}, {"requests", run_requests},
-    {"start", run_start},
+    {"start", run_start},         {"size", run_size},
 };
 
 static const char help_text[] =
@@ -31,6 +31,9 @@ static const char help_text[] =
     "--pid\n"
     "               the server's CPU per request\n"
     "  start        starts --server on --data, measures until its first right answer\n"
+    "  size         measures one tenant of --measured points and many of one, then says what\n"
+    "               --tenants x --points at --rate need in RAM, disk, cores and nodes\n"
+    "               (50,000 x 1,000,000 at 10,000/s); docs/scale.md\n"
     "  ann          the index on files of vectors: --base, --query, --truth, --metric l2|cos|ip,\n"
     "               --type f32|f16|u8, --json F; recall and CPU time a query, bytes a row\n"
     "\n"
@@ -46,13 +49,16 @@ static const char help_text[] =
     "  restart      kill -9 while writing; what is lost, how long until all is well\n"
     "  churn        tenants made and deleted; what is held must not grow\n"
     "  aging        ten times a tenth of all points replaced; recall, memory, disk\n"
-    "\n"
+    "\n";
+
+static const char help_options_text[] =
     "What\n"
     "  --tenants N      tenants that are written to, uniformly (1)\n"
     "  --scale S        of the made world: tiny, S (the default), M, L\n"
     "  --style S        a tenant is a value of a tenant key (key, the default), a collection, or\n"
     "                   a shard key (shard; made world only)\n"
     "  --points N       writers: ids of a tenant (100); collections, restart: points each (0)\n"
+    "  --measured N     size: points of the tenant that is measured (100000)\n"
     "  --collections N  collections, footprint: how many in the end (50000)\n"
     "  --from N         collections, footprint: where the slope begins (10000)\n"
     "  --kind K         requests: healthz, search-8 (tenants of 8 points, 8 hits), search-100\n"
@@ -140,6 +146,7 @@ enum option_code {
     OPTION_CONNECTIONS,
     OPTION_COLLECTIONS,
     OPTION_FROM,
+    OPTION_MEASURED,
     OPTION_SECONDS,
     OPTION_WARMUP,
     OPTION_SEED,
@@ -173,6 +180,7 @@ static const struct option known[] = {
     {"connections", required_argument, NULL, OPTION_CONNECTIONS},
     {"collections", required_argument, NULL, OPTION_COLLECTIONS},
     {"from", required_argument, NULL, OPTION_FROM},
+    {"measured", required_argument, NULL, OPTION_MEASURED},
     {"seconds", required_argument, NULL, OPTION_SECONDS},
     {"warmup", required_argument, NULL, OPTION_WARMUP},
     {"seed", required_argument, NULL, OPTION_SEED},
@@ -262,6 +270,8 @@ static bool set_option(int option, const char *value, struct bench_options *opti
         return parse_u32(value, BENCH_WIDTH_MAX, &options->connections);
     case OPTION_COLLECTIONS:
         return parse_u32(value, BENCH_TENANTS_MAX, &options->collections);
+    case OPTION_MEASURED:
+        return parse_u32(value, 1000000, &options->measured);
     case OPTION_FROM:
         return parse_u32(value, BENCH_TENANTS_MAX, &options->from);
     case OPTION_SECONDS:
@@ -303,6 +313,7 @@ int main(int argc, char **argv) {
                                     .connections = 64,
                                     .collections = 50000,
                                     .from = 10000,
+                                    .measured = 100000,
                                     .scale = "S",
                                     .seconds = -1.0,
                                     .warmup = -1.0,
@@ -312,6 +323,7 @@ int main(int argc, char **argv) {
     while ((option = getopt_long(argc, argv, "", known, &index)) != -1) {
         if (option == OPTION_HELP) {
             (void)fputs(help_text, stdout);
+            (void)fputs(help_options_text, stdout);
             return BENCH_OK;
         }
         if (!set_option(option, optarg, &options)) {

@@ -73,6 +73,16 @@ static const struct command commands[] = {
      "\n"
      "Sets nothing itself:  insula tune >tune.sh, read it, then as root  sh tune.sh\n"
      "and, to put back what was there,  sh tune.sh undo\n"},
+    {"top", cli_top, "watch a running server: requests, tenants, log, cache, memory",
+     "insula top [--once] [--seconds N] [http://HOST:PORT]\n"
+     "\n"
+     "One screen on the server (http://127.0.0.1:6333), over its /metrics alone: answers with "
+     "their\n"
+     "latencies, reads by the size of the tenant, the tenants that took most since the last look,\n"
+     "log, flush, merge, cache, memory budget. Interrupt it to end.\n"
+     "\n"
+     "  --once       one screen as text, then end\n"
+     "  --seconds N  between two looks (1)\n"},
     {"version", cli_version, "print the version", "insula version\n"},
     {"help", cli_help, "explain a command", "insula help [COMMAND]\n"},
 };

@@ -770,15 +770,24 @@ enum ins_mem_purpose {
         INS_MEM_PURPOSE_COUNT
 };
 
+/* Durations by bucket: up to 100, 250, 500 us, 1, 2.5, 5 ms ... 10 s, and above. */
+#define INS_DURATION_BUCKETS 16u
+
+typedef struct ins_durations {
+    uint64_t counts[INS_DURATION_BUCKETS];
+    uint64_t count, sum_ns;
+} ins_durations;
+
 typedef struct ins_stats {
     uint64_t collections, tenants, runs, files;
     uint64_t lsn_sequenced, lsn_durable, lsn_flushed;
     uint64_t log_syncs, log_batches, log_bytes, log_records; /* since start */
-    uint64_t file_syncs;                                     /* of segments, directory, manifest */
+    ins_durations log_writes; /* of batches: the write and its sync */
+    uint64_t file_syncs;      /* of segments, directory, manifest */
     uint64_t flushes, merges, cleanings, erasures;
     uint64_t flush_bytes, merge_bytes, clean_bytes; /* of files written */
     uint64_t segment_bytes, live_bytes; /* of all files; of it, what some run list names */
-    uint64_t cold_reads, cold_bytes, cache_hits;
+    uint64_t cold_reads, cold_bytes, cache_hits, cache_evictions;
     /* Graphs: written; not made for lack of memory or since reading failed; searches that walked
      * one; and that met a damaged one and scanned instead: `graph_damage` says of the last one
      * where. */
@@ -800,8 +809,37 @@ typedef struct ins_stats {
 /* On the request lane. */
 INS_API void ins_db_stats(ins_db *db, ins_stats *out_stats);
 
+/* What tenants, and collections without tenants, take of the engine. */
+enum ins_heavy_resource {
+    INS_HEAVY_TIME,   /* ns of the engine's lane in reads, ranking and fetching */
+    INS_HEAVY_ROWS,   /* scanned or walked over by reads */
+    INS_HEAVY_COLD,   /* bytes that reads brought from disk */
+    INS_HEAVY_READS,  /* of one island */
+    INS_HEAVY_WRITES, /* rows written: points, changes, deletions */
+    INS_HEAVY_RESOURCES
+};
+
+#define INS_HEAVY_SHOWN 16u
+#define INS_HEAVY_NAME_MAX 255u
+
+typedef struct ins_heavy {
+    char collection[INS_HEAVY_NAME_MAX + 1], shard[INS_HEAVY_NAME_MAX + 1];
+    char tenant[INS_HEAVY_NAME_MAX + 1];
+    bool common;                /* points without a tenant: `tenant` is empty */
+    uint64_t count, error_most; /* at most `count`, at least count - error_most, since the start */
+} ins_heavy;
+
+/* The heaviest of each resource, the most first. Reads count whose call asked for an explanation;
+ * those of several islands count in the totals alone. */
+typedef struct ins_heaviest {
+    uint64_t totals[INS_HEAVY_RESOURCES];
+    uint32_t counts[INS_HEAVY_RESOURCES];
+    ins_heavy items[INS_HEAVY_RESOURCES][INS_HEAVY_SHOWN];
+} ins_heaviest;
+
 typedef struct ins_stats_request {
-    ins_stats *out_stats; /* filled when done runs */
+    ins_stats *out_stats;       /* filled when done runs */
+    ins_heaviest *out_heaviest; /* so is this; or NULL */
 } ins_stats_request;
 
 /* The same as a call, for other lanes. Never fails. */

@@ -49,6 +49,10 @@ void answer_fixed(struct api *api, void *user, unsigned http, const char *conten
     answer_send(api, user, &writer, &response);
 }
 
+void answer_text_begin(struct api *api, struct json_writer *writer) {
+    answer_open(api, writer);
+}
+
 /* Seconds since `start_ns` in plain decimals: a tenth of the cost of a shortest double. */
 static void write_time(struct api *api, uint64_t start_ns, struct json_writer *writer) {
     uint64_t now_ns = start_ns == 0 ? 0 : api->runtime->now_ns(api->runtime->context);
@@ -118,5 +122,15 @@ void answer_end(struct api *api, void *user, uint64_t start_ns, struct json_writ
         return;
     }
     struct api_response response = {.http = 200, .content_type = "application/json"};
+    answer_send(api, user, writer, &response);
+}
+
+void answer_text_end(struct api *api, void *user, const char *content_type,
+                     struct json_writer *writer) {
+    if (writer->failed) {
+        answer_too_large(api, user, 0, writer);
+        return;
+    }
+    struct api_response response = {.http = 200, .content_type = content_type};
     answer_send(api, user, writer, &response);
 }

@@ -24,11 +24,14 @@ ins_status api_open(const struct api_options *options, struct api **out_api, ins
     INS_ASSERT(options->respond != NULL);
     struct api *api = ins_db_alloc(options->db, sizeof(*api));
     char *scratch = ins_db_alloc(options->db, SCRATCH_BYTES);
-    if (api == NULL || scratch == NULL) {
+    struct watch *watch = ins_db_alloc(options->db, sizeof(*watch));
+    if (api == NULL || scratch == NULL || watch == NULL) {
         ins_db_free(options->db, api, sizeof(*api));
         ins_db_free(options->db, scratch, SCRATCH_BYTES);
+        ins_db_free(options->db, watch, sizeof(*watch));
         return ins_fail(error, INS_FULL, "no memory for the API within the memory budget");
     }
+    memset(watch, 0, sizeof(*watch));
     *api = (struct api){.db = options->db,
                         .runtime = options->runtime,
                         .shared = options->shared,
@@ -36,6 +39,7 @@ ins_status api_open(const struct api_options *options, struct api **out_api, ins
                         .next = options->shared->apis,
                         .lane = options->lane,
                         .window = WINDOW_MIN,
+                        .watch = watch,
                         .slow = {.tokens = SLOW_LINES_BURST},
                         .respond = options->respond,
                         .scratch = scratch};
@@ -60,6 +64,7 @@ void api_close(struct api *api) {
     json_parser_destroy(api->parser);
     ins_db *db = api->db;
     ins_db_free(db, api->scratch, SCRATCH_BYTES);
+    ins_db_free(db, api->watch, sizeof(*api->watch));
     ins_db_free(db, api, sizeof(*api));
 }
 

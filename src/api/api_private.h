@@ -3,6 +3,7 @@
 #define INS_API_API_PRIVATE_H
 
 #include "api/api.h"
+#include "base/histogram.h"
 #include "base/json.h"
 #include "base/json_text.h"
 #include "base/json_write.h"
@@ -170,6 +171,20 @@ struct slow {
     _Atomic uint64_t seen, dropped; /* since the start; others read them */
 };
 
+#define WATCH_CODES 13u
+#define WATCH_CLASSES 6u
+
+/* What one lane saw of its requests (watch.c). */
+struct watch {
+    struct {
+        struct histogram took; /* code 200 */
+        _Atomic uint64_t codes[WATCH_CODES];
+    } routes[ROUTES_MAX];                  /* by number */
+    struct histogram reads[WATCH_CLASSES]; /* by the size of the tenant */
+};
+extern const unsigned watch_codes[WATCH_CODES]; /* the last one stands for others, too */
+const char *watch_class_name(size_t index);
+
 struct api {
     ins_db *db;
     const ins_runtime *runtime;
@@ -193,6 +208,7 @@ struct api {
     _Atomic uint32_t window; /* how many may be on their way */
     struct api_counts counts;
     struct slow slow;
+    struct watch *watch;
     struct router router;
 };
 
@@ -235,6 +251,10 @@ void answer_fixed(struct api *api, void *user, unsigned http, const char *conten
                   const char *text, size_t size);
 void answer_error(struct api *api, void *user, unsigned http, uint32_t retry_after_s,
                   const char *allow, uint64_t start_ns, const char *message);
+/* Text of any size, written with json_write_raw in between. */
+void answer_text_begin(struct api *api, struct json_writer *writer);
+void answer_text_end(struct api *api, void *user, const char *content_type,
+                     struct json_writer *writer);
 void answer_begin(struct api *api, struct json_writer *writer); /* up to {"result": */
 void answer_end(struct api *api, void *user, uint64_t start_ns, struct json_writer *writer);
 /* Qdrant's prefix of an engine's message: "Wrong input: ". */
@@ -420,6 +440,8 @@ ins_status points_search(struct job *job, const struct api_request *request, ins
 
 /* A request of the job's route is about to be answered so (job.c). */
 void job_observe(struct job *job, unsigned http);
+/* It took so long, with the wait at the door. */
+void watch_note(struct job *job, unsigned http, uint64_t took_ns);
 /* It took so long since api_dispatch() (slow.c). */
 void slow_look(struct job *job, unsigned http, uint64_t took_ns, uint64_t now_ns);
 

@@ -185,7 +185,9 @@ static void job_answer_error(struct job *job, const ins_call *call) {
 void job_observe(struct job *job, unsigned http) {
     const ins_runtime *runtime = job->api->runtime;
     uint64_t now_ns = runtime->now_ns(runtime->context);
-    slow_look(job, http, now_ns > job->start_ns ? now_ns - job->start_ns : 0, now_ns);
+    uint64_t took_ns = now_ns > job->start_ns ? now_ns - job->start_ns : 0;
+    watch_note(job, http, took_ns + job->trace.waited_ns);
+    slow_look(job, http, took_ns, now_ns);
 }
 
 /* GET of one point: an absent one is an error there, while a list of ids leaves it out. */

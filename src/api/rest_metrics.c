@@ -1,43 +1,17 @@
 /* What the server tells about itself to tools: Prometheus text, telemetry, cluster. Only what is
  * true and has a meaning here, under Qdrant's names where it is the same thing, else insula_*. The
- * number of lines is fixed: nothing is counted by collection or tenant. */
+ * number of lines is bounded whatever is stored: routes that were asked for, times buckets and
+ * codes; classes of tenants; and the INS_HEAVY_SHOWN heaviest tenants of each resource. */
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "api/api_private.h"
+#include "api/metrics_text.h"
 #include "base/assert.h"
 
-#define METRICS_BYTES (16u << 10)
-
-struct metrics {
-    char text[METRICS_BYTES];
-    size_t size;
-};
-
-static void metric_head(struct metrics *metrics, const char *name, const char *type,
-                        const char *help) {
-    int size = snprintf(metrics->text + metrics->size, METRICS_BYTES - metrics->size,
-                        "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-    metrics->size += (size_t)size;
-    INS_ASSERT(metrics->size < METRICS_BYTES);
-}
-
-static void metric_value(struct metrics *metrics, const char *name, const char *labels,
-                         uint64_t value) {
-    int size = snprintf(metrics->text + metrics->size, METRICS_BYTES - metrics->size, "%s%s %llu\n",
-                        name, labels, (unsigned long long)value);
-    metrics->size += (size_t)size;
-    INS_ASSERT(metrics->size < METRICS_BYTES);
-}
-
-static void metric(struct metrics *metrics, const char *name, const char *type, const char *help,
-                   uint64_t value) {
-    metric_head(metrics, name, type, help);
-    metric_value(metrics, name, "", value);
-}
-
-static void memory_metrics(struct metrics *metrics, const ins_stats *stats) {
+static void memory_metrics(struct json_writer *metrics, const ins_stats *stats) {
     static const char *const purposes[] = {
 #define PURPOSE_LABEL(name, text) "{purpose=\"" text "\"}",
         INS_MEM_PURPOSES(PURPOSE_LABEL)
@@ -59,7 +33,7 @@ static void memory_metrics(struct metrics *metrics, const ins_stats *stats) {
     }
 }
 
-static void work_metrics(struct metrics *metrics, const ins_stats *stats) {
+static void work_metrics(struct json_writer *metrics, const ins_stats *stats) {
     metric(metrics, "insula_log_syncs_total", "counter", "syncs of the log", stats->log_syncs);
     metric(metrics, "insula_log_bytes_total", "counter", "bytes written to the log",
            stats->log_bytes);
@@ -93,11 +67,16 @@ static void work_metrics(struct metrics *metrics, const ins_stats *stats) {
            stats->cold_bytes);
     metric(metrics, "insula_cache_hits_total", "counter", "blocks found in the cache",
            stats->cache_hits);
+    metric(metrics, "insula_cache_evictions_total", "counter",
+           "blocks that went from the cache for others", stats->cache_evictions);
+    metric_head(metrics, "insula_log_write_duration_seconds", "histogram",
+                "batches of the log: the write and its sync");
+    metric_durations(metrics, "insula_log_write_duration_seconds", "", &stats->log_writes);
     metric(metrics, "insula_writes_stopped", "gauge", "1: the log failed, writes are refused",
            stats->writes_stopped);
 }
 
-static void refused_metrics(struct metrics *metrics, const struct api *api) {
+static void refused_metrics(struct json_writer *metrics, const struct api *api) {
     static const char *const labels[] = {
 #define REFUSAL_LABEL(name, text) "{reason=\"" text "\"}",
         API_REFUSALS(REFUSAL_LABEL)
@@ -111,7 +90,7 @@ static void refused_metrics(struct metrics *metrics, const struct api *api) {
 }
 
 /* Of all lanes. */
-static void request_metrics(struct metrics *metrics, const struct job *job) {
+static void request_metrics(struct json_writer *metrics, const struct job *job) {
     struct api_counts sum = {0};
     for (struct api *each = job->api->shared->apis; each != NULL; each = each->next) {
         count_add(&sum.requests, each->counts.requests);
@@ -132,7 +111,7 @@ static void request_metrics(struct metrics *metrics, const struct job *job) {
 }
 
 /* For `insula doctor`: which process to look at, and what it runs on. */
-static void process_metrics(struct metrics *metrics, const ins_stats *stats) {
+static void process_metrics(struct json_writer *metrics, const ins_stats *stats) {
     char labels[160];
     (void)snprintf(labels, sizeof(labels), "{pid=\"%d\",isa=\"%s\",arena_pages=\"%s\"}",
                    (int)getpid(), stats->isa == NULL ? "" : stats->isa,
@@ -141,28 +120,160 @@ static void process_metrics(struct metrics *metrics, const ins_stats *stats) {
     metric_value(metrics, "insula_process_info", labels, 1);
 }
 
+/* The collection's parameter is called {name} in Qdrant's labels. */
+static void route_labels(const struct route *route, char out[LABELS_MAX]) {
+    static const char *const methods[] = {"GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OTHER"};
+    static const char ours[] = "/collections/{c}";
+    char endpoint[160];
+    size_t size = 0;
+    bool named = strncmp(route->pattern, ours, sizeof(ours) - 1) == 0;
+    (void)snprintf(endpoint, sizeof(endpoint), "%s%s", named ? "/collections/{name}" : "",
+                   route->pattern + (named ? sizeof(ours) - 1 : 0));
+    bool fits = label_add(out, &size, "method", methods[route->method]) &&
+                label_add(out, &size, "endpoint", endpoint);
+    INS_ASSERT(fits);
+}
+
+static uint64_t code_count(const struct api *api, size_t route, size_t code) {
+    uint64_t count = 0;
+    for (const struct api *each = api->shared->apis; each != NULL; each = each->next) {
+        count +=
+            atomic_load_explicit(&each->watch->routes[route].codes[code], memory_order_relaxed);
+    }
+    return count;
+}
+
+/* Only what was ever asked for. */
+static void response_counts(struct json_writer *metrics, const struct api *api) {
+    metric_head(metrics, "rest_responses_total", "counter", "answers by route and code");
+    for (size_t route = 0; route < route_count(); route++) {
+        char labels[LABELS_MAX], all[LABELS_MAX];
+        route_labels(route_at(route), labels);
+        for (size_t code = 0; code < WATCH_CODES; code++) {
+            uint64_t count = code_count(api, route, code);
+            if (count > 0) {
+                (void)snprintf(all, sizeof(all), "{%.400s,status=\"%u\"}", labels,
+                               watch_codes[code]);
+                metric_value(metrics, "rest_responses_total", all, count);
+            }
+        }
+    }
+}
+
+static void response_durations(struct json_writer *metrics, const struct api *api) {
+    static const char name[] = "rest_responses_duration_seconds";
+    metric_head(metrics, name, "histogram",
+                "answers 200, from when the request was whole to when its answer was written");
+    for (size_t route = 0; route < route_count(); route++) {
+        ins_durations sum = {.count = 0};
+        char labels[LABELS_MAX], all[LABELS_MAX];
+        for (const struct api *each = api->shared->apis; each != NULL; each = each->next) {
+            histogram_add_to(&each->watch->routes[route].took, &sum);
+        }
+        if (sum.count > 0) {
+            route_labels(route_at(route), labels);
+            (void)snprintf(all, sizeof(all), "%.400s,status=\"200\"", labels);
+            metric_durations(metrics, name, all, &sum);
+        }
+    }
+}
+
+static void read_durations(struct json_writer *metrics, const struct api *api) {
+    static const char name[] = "insula_read_duration_seconds";
+    metric_head(metrics, name, "histogram",
+                "reads of points by the rows that their tenant has; of batches each in the engine");
+    for (size_t i = 0; i < WATCH_CLASSES; i++) {
+        ins_durations sum = {.count = 0};
+        char labels[LABELS_MAX];
+        size_t size = 0;
+        for (const struct api *each = api->shared->apis; each != NULL; each = each->next) {
+            histogram_add_to(&each->watch->reads[i], &sum);
+        }
+        bool fits = label_add(labels, &size, "rows", watch_class_name(i));
+        INS_ASSERT(fits);
+        metric_durations(metrics, name, labels, &sum);
+    }
+}
+
+static void slow_metrics(struct json_writer *metrics, const struct api *api) {
+    uint64_t seen = 0, dropped = 0;
+    for (const struct api *each = api->shared->apis; each != NULL; each = each->next) {
+        seen += atomic_load_explicit(&each->slow.seen, memory_order_relaxed);
+        dropped += atomic_load_explicit(&each->slow.dropped, memory_order_relaxed);
+    }
+    metric(metrics, "insula_slow_requests_total", "counter", "requests of --slow-ms or more", seen);
+    metric(metrics, "insula_slow_lines_dropped_total", "counter",
+           "of these, without a line in the slow log", dropped);
+}
+
+static void tenant_value(struct json_writer *metrics, const char *name, const ins_heavy *item,
+                         bool seconds) {
+    char labels[LABELS_MAX], all[LABELS_MAX + 4];
+    size_t size = 0;
+    bool fits = label_add(labels, &size, "collection", item->collection) &&
+                label_add(labels, &size, "shard", item->shard) &&
+                label_add(labels, &size, "tenant", item->tenant);
+    INS_ASSERT(fits); /* three names of 255 bytes, each byte escaped */
+    (void)snprintf(all, sizeof(all), "{%s}", labels);
+    (seconds ? metric_seconds : metric_value)(metrics, name, all, item->count);
+}
+
+/* Gauges: a tenant that comes in takes over the count of the one that goes, as its error. */
+static void tenant_metrics(struct json_writer *metrics, const ins_heaviest *heaviest) {
+    static const struct {
+        const char *total, *top, *help;
+    } names[INS_HEAVY_RESOURCES] = {
+        {"insula_read_time_seconds_total", "insula_top_tenant_time_seconds",
+         "time of the engine's lane in reads"},
+        {"insula_read_rows_total", "insula_top_tenant_rows", "rows that reads looked at"},
+        {"insula_read_cold_bytes_total", "insula_top_tenant_cold_bytes",
+         "bytes that reads brought from disk"},
+        {"insula_reads_total", "insula_top_tenant_reads", "reads of points"},
+        {"insula_written_rows_total", "insula_top_tenant_written_rows", "rows written"}};
+    for (enum ins_heavy_resource i = 0; i < INS_HEAVY_RESOURCES; i++) {
+        bool seconds = i == INS_HEAVY_TIME;
+        metric_head(metrics, names[i].total, "counter", names[i].help);
+        (seconds ? metric_seconds : metric_value)(metrics, names[i].total, "", heaviest->totals[i]);
+        metric_head(metrics, names[i].top, "gauge",
+                    "the same, of the heaviest tenants: at most so much since the start");
+        for (uint32_t k = 0; k < heaviest->counts[i]; k++) {
+            tenant_value(metrics, names[i].top, &heaviest->items[i][k], seconds);
+        }
+    }
+}
+
 static void metrics_finish(struct job *job) {
     const ins_stats *stats = job->stats.out_stats;
-    struct metrics metrics;
-    metrics.size = 0;
-    metric_head(&metrics, "app_info", "gauge", "name and version");
-    metric_value(&metrics, "app_info", "{name=\"insula\",version=\"" INS_VERSION "\"}", 1);
-    metric(&metrics, "cluster_enabled", "gauge", "1: many nodes", 0);
-    metric(&metrics, "collections_total", "gauge", "number of collections", stats->collections);
-    metric(&metrics, "insula_tenants", "gauge", "tenants of all collections", stats->tenants);
-    memory_metrics(&metrics, stats);
-    work_metrics(&metrics, stats);
-    refused_metrics(&metrics, job->api);
-    request_metrics(&metrics, job);
-    process_metrics(&metrics, stats);
-    answer_fixed(job->api, job->user, 200, "text/plain; version=0.0.4; charset=utf-8", metrics.text,
-                 metrics.size);
+    struct json_writer text, *metrics = &text;
+    answer_text_begin(job->api, metrics);
+    metric_head(metrics, "app_info", "gauge", "name and version");
+    metric_value(metrics, "app_info", "{name=\"insula\",version=\"" INS_VERSION "\"}", 1);
+    metric(metrics, "cluster_enabled", "gauge", "1: many nodes", 0);
+    metric(metrics, "collections_total", "gauge", "number of collections", stats->collections);
+    metric(metrics, "insula_tenants", "gauge", "tenants of all collections", stats->tenants);
+    memory_metrics(metrics, stats);
+    work_metrics(metrics, stats);
+    refused_metrics(metrics, job->api);
+    request_metrics(metrics, job);
+    slow_metrics(metrics, job->api);
+    process_metrics(metrics, stats);
+    response_counts(metrics, job->api);
+    response_durations(metrics, job->api);
+    read_durations(metrics, job->api);
+    tenant_metrics(metrics, job->stats.out_heaviest);
+    answer_text_end(job->api, job->user, "text/plain; version=0.0.4; charset=utf-8", metrics);
 }
 
 ins_status service_metrics(struct job *job, const struct api_request *request, ins_error *error) {
     (void)request;
     ins_status status = stats_start(job, error);
+    ins_heaviest *heaviest = job_alloc(job, sizeof(*heaviest));
+    if (status == INS_OK && heaviest == NULL) {
+        status = job_no_memory(error);
+    }
     if (status == INS_OK) {
+        memset(heaviest, 0, offsetof(ins_heaviest, items));
+        job->stats.out_heaviest = heaviest;
         job->finish = metrics_finish;
         job_start(job, ins_stats_read, &job->stats, NULL);
     }

@@ -159,6 +159,8 @@ void ins_db_stats(ins_db *db, ins_stats *out_stats) {
         .cold_reads = cache.loads,
         .cold_bytes = cache.load_bytes,
         .cache_hits = cache.hits,
+        .cache_evictions = cache.evictions,
+        .log_writes = log.writes,
         .filtered_reads = db->reading.filtered_reads,
         .filtered_rows = db->reading.filtered_rows,
         .graphs_built = db->graphs.built,

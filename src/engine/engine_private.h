@@ -5,6 +5,7 @@
 
 #include "engine/accounts.h"
 #include "engine/catalog.h"
+#include "engine/heavy.h"
 #include "engine/points_burst.h"
 #include "engine/room.h"
 #include "engine/slices.h"
@@ -83,6 +84,7 @@ struct ins_db {
     struct tidy tidy;
     struct room room;
     struct slices slices;
+    struct heavy heavy;
     struct points_burst burst;
     struct accounts accounts;
     struct operation *flush_waiters; /* ins_flush calls */

@@ -34,6 +34,9 @@ static void waiter_ready(ins_task *task) {
 void ins_stats_read(ins_db *db, const void *stats_request, ins_call *call) {
     const ins_stats_request *request = stats_request;
     ins_db_stats(db, request->out_stats);
+    if (request->out_heaviest != NULL) {
+        heavy_list(&db->heavy, &db->islands, request->out_heaviest);
+    }
     call->owner = NULL;
     call_end(db, call, INS_OK, NULL);
 }
@@ -114,6 +117,14 @@ void operation_detach(struct operation *operation, ins_call *own) {
     call_end(operation->db, call, INS_OK, NULL);
 }
 
+/* What a call within another one did is in that one's explanation. */
+static void end_trace(struct ins_db *db, struct trace *trace) {
+    trace_end(trace);
+    if (!trace->inner) {
+        heavy_charge_read(&db->heavy, trace->out, trace->several ? 0 : trace->only);
+    }
+}
+
 void operation_end(struct operation *operation, ins_status status, const ins_error *error) {
     INS_ASSERT(status != INS_AGAIN);
     INS_ASSERT(operation->waiter.pending == 0);
@@ -121,7 +132,7 @@ void operation_end(struct operation *operation, ins_status status, const ins_err
         operation->close(operation);
     }
     if (operation->waiter.trace != NULL) {
-        trace_end(operation->waiter.trace);
+        end_trace(operation->db, operation->waiter.trace);
     }
     struct ins_db *db = operation->db;
     account_leave(operation);

@@ -199,6 +199,18 @@ void write_undo(struct write *write) {
     db->catalog.pending_reserve = 0;
 }
 
+/* Rows of one island come one behind the other, mostly. */
+static void charge_rows(struct ins_db *db, struct memrow *const *rows, size_t count) {
+    for (size_t i = 0, first = 0; i < count; i++) {
+        bool last = i + 1 == count || rows[i + 1]->owner != rows[i]->owner;
+        const struct island_mem *owner = rows[i]->owner;
+        if (last && !owner->directory && owner->scope != SYSTEM_SCOPE) {
+            heavy_charge(&db->heavy, INS_HEAVY_WRITES, owner->incarnation, i + 1 - first);
+        }
+        first = last ? i + 1 : first;
+    }
+}
+
 ins_status write_sequence(struct write *write, uint64_t scope, uint64_t *out_lsn,
                           ins_error *error) {
     struct ins_db *db = write->operation.db;
@@ -223,6 +235,7 @@ ins_status write_sequence(struct write *write, uint64_t scope, uint64_t *out_lsn
     for (size_t i = 0; i < write->row_count; i++) {
         memtable_link(write->rows[i], write->record.lsn);
     }
+    charge_rows(db, write->rows, write->row_count);
     if (write->schema != NULL) {
         schema_set_key(&db->catalog, write->schema, write->schema_key);
     }

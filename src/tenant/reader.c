@@ -23,6 +23,10 @@ static void count_view(const struct reader *reader) {
     struct trace *trace = reader_trace(reader);
     bool directory = (reader->island->flags & ISLAND_DIRECTORY) != 0;
     TRACE_ADD(trace, directories, directory);
+    if (trace != NULL && !directory) {
+        trace->several |= trace->only != 0 && trace->only != reader->island->incarnation;
+        trace->only = reader->island->incarnation;
+    }
     if (!directory) {
         TRACE_ADD(trace, islands, 1);
         TRACE_ADD(trace, extents, reader->run_count);

@@ -10,7 +10,8 @@ void trace_begin(struct trace *trace, ins_explain *out, const ins_runtime *runti
     *trace = (struct trace){.out = out, .runtime = runtime, .stage = INS_STAGE_WAIT};
     trace->place = &trace->spare;
     trace->at_ns = now(trace);
-    if (out->begun_ns == 0) { /* else a call within another one, which began before */
+    trace->inner = out->begun_ns != 0;
+    if (!trace->inner) {
         out->begun_ns = trace->at_ns;
     }
 }

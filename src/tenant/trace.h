@@ -16,6 +16,8 @@ struct trace {
     const ins_runtime *runtime;
     uint64_t at_ns; /* up to here time is charged */
     enum ins_stage stage;
+    uint64_t only;            /* incarnation of the island, while it is one */
+    bool several, inner;      /* views of more than one; a call within another one */
     ins_explain_place *place; /* that is looked at */
     uint64_t island;          /* of `place`, and */
     uint32_t run;             /* its number in the view */

@@ -349,4 +349,5 @@ void wal_get_stats(const struct wal *wal, struct wal_stats *out_stats) {
         .bytes = wal->byte_count,
         .syncs = wal->sink->sync_count,
     };
+    histogram_add_to(&wal->writes, &out_stats->writes);
 }

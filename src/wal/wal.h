@@ -109,6 +109,7 @@ void wal_forget(struct wal *wal);
 
 struct wal_stats {
     uint64_t batches, records, bytes, syncs;
+    ins_durations writes; /* of batches: the write and its sync */
 };
 void wal_get_stats(const struct wal *wal, struct wal_stats *out_stats);
 

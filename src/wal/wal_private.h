@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "base/histogram.h"
 #include "wal/format.h"
 #include "wal/wal.h"
 
@@ -115,6 +116,7 @@ struct wal {
     /* Background lane writes, after spare_failure under lock; reserve reads. */
     _Atomic bool spare_failed;
     _Atomic uint64_t batch_count, record_count, byte_count;
+    struct histogram writes; /* the log lane writes, the request lane reads */
 };
 
 /* What a record of `size` bytes counts for against pending_bytes_max. */

@@ -213,6 +213,7 @@ static ins_status frame_write(struct wal *wal, struct wal_frame *frame, uint64_t
         .previous_hash = wal->previous_hash,
     };
     struct hash128 hash = wal_frame_seal(frame, wal->file_id, wal->file_salt, &batch);
+    uint64_t begun_ns = wal->runtime->now_ns(wal->runtime->context);
     if (!wal->drop) {
         ins_status status =
             wal->sink->ops->append(wal->sink, wal->file_at, frame->data, bytes, error);
@@ -225,6 +226,7 @@ static ins_status frame_write(struct wal *wal, struct wal_frame *frame, uint64_t
     wal->file_at += bytes;
     wal->file_room = wal->file_bytes - wal->file_at;
     wal->last_batch_ns = wal->runtime->now_ns(wal->runtime->context);
+    histogram_note(&wal->writes, wal->last_batch_ns - begun_ns);
     wal->batch_count++;
     wal->byte_count += bytes;
     return INS_OK;

@@ -329,7 +329,7 @@ class RestTest(unittest.TestCase):
             if not line.startswith("#"):
                 name, value = line.rsplit(" ", 1)
                 self.assertNotIn(name, values)
-                values[name] = int(value)
+                values[name] = float(value)
         self.assertGreaterEqual(values["collections_total"], 1)
         self.assertGreater(values["insula_log_records_total"], 1)
         self.assertGreaterEqual(values['insula_memory_limit_bytes{purpose="cache"}'], 1 << 20)

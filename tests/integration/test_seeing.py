@@ -5,8 +5,10 @@ Run:  test_seeing.py PATH-OF-INSULA [name of a test ...]
 """
 import json
 import os
+import re
 import subprocess
 import tempfile
+import threading
 import unittest
 
 import test_rest
@@ -283,6 +285,158 @@ class SlowTest(SeeingTest):
         self.fill("c", 0, 4000, who="a")
         rest = self.server.stop()[1]
         self.assertIn('"slow":"upsert points"', rest)
+
+
+class MetricsTest(SeeingTest):
+    LINE = re.compile(r'([a-z_]+)(?:\{(.*)\})? ([0-9.]+)')
+    LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"(?:,|$)')
+
+    def metrics(self):
+        """{name: {labels: value}}; every line is well-formed, every series comes once."""
+        out, known = {}, set()
+        for line in self.client.call("GET", "/metrics")[1].split("\n")[:-1]:
+            if line.startswith("# TYPE "):
+                known.add(line.split()[2])
+            if line.startswith("#"):
+                continue
+            name, labels, value = self.LINE.fullmatch(line).groups()
+            base = re.sub("_(bucket|sum|count)$", "", name)
+            self.assertTrue(name in known or base in known, name)
+            pairs = self.LABEL.findall(labels or "")
+            self.assertEqual(",".join(f'{key}="{text}"' for key, text in pairs), labels or "")
+            key = tuple((key, re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], text)) for key, text in pairs)
+            self.assertNotIn(key, out.setdefault(name, {}))
+            out[name][key] = float(value)
+        return out
+
+    def test_responses(self):
+        """Goal: answers count by route and code, their latencies in buckets that add up. Method: known
+        numbers of requests, good and bad; Qdrant's names of both."""
+        self.begin()
+        self.collection("c")
+        self.fill("c", 0, 50, who="a")
+        for _ in range(7):
+            self.client.ok("POST", "/collections/c/points/query", {"query": wave(1), "filter": tenant("a")})
+        self.client.ok("POST", "/collections/c/points/search/batch", {"searches": [{"vector": wave(1), "limit": 1}] * 4})
+        self.client.error(404, "POST", "/collections/x/points/query", {"query": wave(1)})
+        self.client.error(400, "POST", "/collections/c/points/query", {"query": [1, 2]})
+        found = self.metrics()
+        label = (("method", "POST"), ("endpoint", "/collections/{name}/points/query"))
+        codes = {dict(key)["status"]: value for key, value in found["rest_responses_total"].items() if key[:2] == label}
+        self.assertEqual(codes, {"200": 7, "400": 1, "404": 1})
+        good = label + (("status", "200"),)
+        name = "rest_responses_duration_seconds"
+        self.assertEqual(found[name + "_count"][good], 7)
+        self.assertGreater(found[name + "_sum"][good], 0)
+        buckets = [value for key, value in found[name + "_bucket"].items() if key[:3] == good]
+        self.assertEqual((len(buckets), buckets, buckets[-1]), (16, sorted(buckets), 7))
+        reads = {dict(key)["rows"]: value for key, value in found["insula_read_duration_seconds_count"].items()}
+        self.assertEqual((reads["under 1k"], reads["several"], sum(reads.values())), (11, 0, 11))
+        self.assertGreater(found["insula_log_write_duration_seconds_count"][()], 2)
+        for gone in ("insula_slow_requests_total", "insula_slow_lines_dropped_total"):
+            self.assertIn(gone, found)
+
+    def test_tenants(self):
+        """Goal: the heaviest tenants stand by name and resource, however they are called, and their
+        number is bounded. Method: 200 tenants, one asked and written far more; names with all that a
+        label must escape; a shard key; a tenant that is deleted; disk after a restart."""
+        self.begin()
+        self.collection("c")
+        odd = 'he said "\\" \n {x="1"}, \u00e9 ' + "\\" * 200
+        names = [f"t{i}" for i in range(200)] + [odd]
+        for first, name in enumerate(names):
+            self.fill("c", first * 10, 100 if name == odd else 3, who=name)
+        for name in names + [odd] * 5 + ["t7"] * 60:
+            self.client.ok("POST", "/collections/c/points/query", {"query": wave(1), "filter": tenant(name)})
+        self.client.ok("POST", "/collections/c/points/query", {"query": wave(1)})
+        top = self.metrics()
+        label = lambda tenant, shard="": (("collection", "c"), ("shard", shard), ("tenant", tenant))
+        reads = top["insula_top_tenant_reads"]
+        self.assertLessEqual(len(reads), 16)
+        self.assertGreaterEqual(reads[label("t7")], 61)
+        self.assertEqual(max(reads, key=reads.get), label("t7"))
+        self.assertEqual(top["insula_reads_total"][()], len(names) + 5 + 60 + 1)
+        written = top["insula_top_tenant_written_rows"]
+        self.assertEqual(max(written, key=written.get), label(odd))
+        self.assertGreaterEqual(written[label(odd)], 100)
+        self.assertEqual(top["insula_written_rows_total"][()], 100 + 200 * 3)
+        self.assertGreater(top["insula_top_tenant_time_seconds"][label("t7")], 0)
+        self.client.ok("DELETE", "/collections/c/tenants/t7?wait=true")
+        self.assertNotIn(label("t7"), self.metrics()["insula_top_tenant_reads"])
+        self.client.ok("PUT", "/collections/k", {"vectors": {"size": 4, "distance": "Dot"}, "sharding_method": "custom"})
+        self.client.ok("PUT", "/collections/k/shards", {"shard_key": "north"})
+        self.client.ok("PUT", "/collections/k/points?wait=true", {
+            "shard_key": "north", "points": [{"id": i, "vector": wave(i)} for i in range(900)]})
+        north = (("collection", "k"), ("shard", "north"), ("tenant", ""))
+        self.assertGreaterEqual(self.metrics()["insula_top_tenant_written_rows"][north], 900)
+        self.flush()
+        self.assertEqual(self.server.stop()[0], 0)
+        self.server.start()
+        self.client = Client(self.server)
+        self.client.ok("POST", "/collections/c/points/query", {"query": wave(1), "filter": tenant(odd)})
+        cold = self.metrics()
+        self.assertEqual(list(cold["insula_top_tenant_cold_bytes"]), [label(odd)])
+        self.assertGreater(cold["insula_cold_reads_total"][()], 0)
+
+
+class TopTest(SeeingTest):
+    def top(self, *arguments):
+        return subprocess.run([test_rest.PROGRAM, "top", *arguments], capture_output=True, text=True)
+
+    def test_once(self):
+        """Goal: one frame shows what happened between its two looks. Method: a thread that asks one
+        tenant, whose name holds what a terminal would obey, and writes to another."""
+        self.begin()
+        self.collection("c")
+        hot = "hot\x1b[2J\u009b!"
+        self.fill("c", 0, 300, who=hot)
+        self.fill("c", 1000, 200, who="cold")
+        stop = threading.Event()
+
+        def work():
+            client = Client(self.server)
+            while not stop.is_set():
+                client.ok("POST", "/collections/c/points/query", {"query": wave(1), "filter": tenant(hot)})
+                client.ok("PUT", "/collections/c/points?wait=true", {
+                    "points": [{"id": 1, "vector": wave(1), "payload": {"who": "new"}}]})
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        result = self.top("--once", f"http://127.0.0.1:{self.server.port}")
+        stop.set()
+        thread.join()
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertNotIn("\x1b", result.stdout)
+        self.assertNotIn("\u009b", result.stdout)
+        line = lambda part: next(line for line in result.stdout.splitlines() if part in line)
+        self.assertRegex(line("/points/query"), r"POST /collections/\{name\}/points/query +[0-9.]+ +[0-9.]+ ms +[0-9.]+ ms")
+        self.assertRegex(line("c hot?[2J??!"), r"[0-9.]+% +[1-9][0-9.]* +[1-9][0-9]* +0 B/s +0.0")
+        self.assertRegex(line("c new"), r" 0.0% +0.0 +0 +0 B/s +[1-9]")
+        self.assertFalse(any("c cold" in each for each in result.stdout.splitlines()))
+        self.assertRegex(line("under 1k"), r"[1-9]")
+        self.assertRegex(line("LOG "), r"LOG +[1-9][0-9.]* records/s .* write p50 [0-9.]+ ms p99 [0-9.]+ ms")
+        for part in ("insula top", "requests", "FLUSH", "MERGE", "CACHE", "BUDGET 512.0 MiB", "memtable"):
+            self.assertIn(part, result.stdout)
+
+    def test_bad(self):
+        """Goal: what cannot be shown is said. Method: no server, wrong arguments, a server that ends
+        in between."""
+        self.begin()
+        url = f"http://127.0.0.1:{self.server.port}"
+        for arguments in (("--seconds", "0"), ("--seconds", "x"), ("a", "b"), ("--what",)):
+            self.assertEqual(self.top(*arguments).returncode, 2, arguments)
+        self.assertEqual(self.top("--help").returncode, 0)
+        self.assertEqual(self.top("--once", "ftp://x").returncode, 1)
+        process = subprocess.Popen([test_rest.PROGRAM, "top", "--seconds", "1", url], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        self.assertIn("insula top", process.stdout.readline())
+        self.server.stop()
+        errors = process.communicate(timeout=30)[1]
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("insula top:", errors)
+        result = self.top("--once", url)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("cannot reach", result.stderr)
 
 
 if __name__ == "__main__":
