@@ -75,18 +75,17 @@ struct reader {
     struct generation *generations[2];
     struct reader_run *runs; /* [run_count], newest first */
     uint32_t run_count;
-    char *payload_copy; /* [payload_room]: of the newest payload that crosses a chunk */
     uint32_t payload_room;
+    char *payload_copy; /* [payload_room]: of the newest payload that crosses a chunk */
     struct payload_span span;
-    bool pinned_more;                  /* than at the last reader_trim() */
     struct vector_copy *vector_copies; /* a list: of multivectors that cross one */
     uint32_t page_room; /* tenant/page.c, tenant/directory.c: what one page needs, used again */
+    bool pinned_more;   /* than at the last reader_trim() */
+    bool tenant_made, open;
     const struct memrow **page_rows[2];
     struct directory_entry *page_entries; /* [(2 + run_count) * page_room] */
     ins_text tenant_member; /* query/point.c: the tenant field of the island's points, once made */
-    bool tenant_made;
-    uint64_t filter_bytes; /* of payload walked for filters, not yet charged to a step */
-    bool open;
+    uint64_t filter_bytes;  /* of payload walked for filters, not yet charged to a step */
 };
 
 /* Where the newest version of an id lies. */
