@@ -607,6 +607,11 @@ typedef enum ins_update_mode {
     INS_MODE_UPDATE_ONLY, /* a point that is not there is not made */
 } ins_update_mode;
 
+/* Distances in answers are always those of stored values. What codes leave out unseen is missed by
+ * chance: of the rows that are just near enough one in some 700, or, without rescoring or where the
+ * vector's quantization has fewer than 4 bits, one in some 40. */
+typedef enum ins_rescore { INS_RESCORE_DEFAULT, INS_RESCORE_YES, INS_RESCORE_NO } ins_rescore;
+
 typedef struct ins_points_request {
     ins_text collection;
     /* Of a sharded collection. Reads: in these, NULL = in all. Writes: in each of these, one after
@@ -651,6 +656,8 @@ typedef struct ins_points_request {
     /* query: how the nearest are looked for */
     bool exact;            /* every row is compared, whatever has a graph */
     bool ignore_codes;     /* rows are compared themselves where no graph is walked */
+    ins_rescore rescore;   /* how sure codes must be that a row cannot be one of the nearest */
+    double oversampling;   /* a walk keeps so many rows in view for each hit, at least; 0 = any */
     bool indexed_only;     /* extents that are to have a graph and have none yet are passed over */
     uint32_t graph_effort; /* rows that a walk keeps in view, more find more; 0 = by the limit */
 } ins_points_request;

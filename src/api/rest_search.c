@@ -64,6 +64,35 @@ static ins_status query_object_decode(struct job *job, struct json_value query, 
                       "a vector, a point id or an object such as {\"nearest\": ...}", query);
 }
 
+static ins_status quantization_params(struct job *job, struct json_value params, ins_error *error) {
+    struct json_value value, rescore;
+    bool has = false, wanted = false;
+    double oversampling = 0;
+    if (!field_get(params, "quantization", &value)) {
+        return INS_OK;
+    }
+    if (json_type_of(value) != JSON_OBJECT) {
+        return type_error(error, "params.quantization", "an object", value);
+    }
+    ins_status status = field_bool(value, "ignore", &job->points.ignore_codes, error);
+    if (status == INS_OK && field_get(value, "rescore", &rescore)) {
+        status = field_bool(value, "rescore", &wanted, error);
+        job->points.rescore = wanted ? INS_RESCORE_YES : INS_RESCORE_NO;
+    }
+    if (status == INS_OK) {
+        status = field_number(value, "oversampling", "params.quantization.oversampling", &has,
+                              &oversampling, error);
+    }
+    if (status == INS_OK && has && !(oversampling >= 1)) {
+        return ins_fail(error, INS_UNPROCESSABLE,
+                        "Validation error in JSON body: [params.quantization.oversampling: value "
+                        "%g invalid, must be 1.0 or larger]",
+                        oversampling);
+    }
+    job->points.oversampling = oversampling;
+    return status;
+}
+
 /* How the nearest are looked for. Orders by something else than nearness are exact anyway. */
 static ins_status params_decode(struct job *job, struct json_value body, ins_error *error) {
     struct json_value params;
@@ -79,6 +108,9 @@ static ins_status params_decode(struct job *job, struct json_value body, ins_err
     job->points.graph_effort = effort < UINT32_MAX ? (uint32_t)effort : UINT32_MAX;
     if (status == INS_OK) {
         status = field_bool(params, "exact", &job->points.exact, error);
+    }
+    if (status == INS_OK) {
+        status = quantization_params(job, params, error);
     }
     return status == INS_OK ? field_bool(params, "indexed_only", &job->points.indexed_only, error)
                             : status;

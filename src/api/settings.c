@@ -72,8 +72,9 @@ static ins_status quantization_alias(struct job *job, struct json_value body,
         !json_text_get_last(job->body, (ins_text){"quantization", 12}, &raw)) {
         return INS_OK;
     }
-    if (json_type_of(value) != JSON_OBJECT) {
-        return type_error(error, "quantization", "an object", value);
+    ins_status status = quantization_check(value, "quantization", error);
+    if (status != INS_OK) {
+        return status;
     }
     char *compact = job_alloc_aligned(job, raw.size, 1);
     if (compact == NULL) {

@@ -12,7 +12,8 @@ enum setting_kind {
     SETTING_BOOL,
     SETTING_TEXT,   /* one of `words` */
     SETTING_OBJECT, /* `members` checked, NULL = anything */
-    SETTING_OPEN,   /* an unsigned integer or a string: "auto" */
+    SETTING_QUANTIZATION,
+    SETTING_OPEN, /* an unsigned integer or a string: "auto" */
 };
 
 struct setting {
@@ -38,6 +39,8 @@ static inline bool text_equal(ins_text text, const char *other) {
  * the object in messages. */
 ins_status settings_check(const struct setting *settings, const char *prefix,
                           struct json_value object, ins_error *error);
+/* A quantization configuration has a kind that Qdrant knows, with what that kind needs. */
+ins_status quantization_check(struct json_value value, const char *name, ins_error *error);
 /* The setting's value in `object` and as it stands in the object's `text`; false when it is absent
  * or null. */
 bool setting_get(const struct setting *setting, struct json_value object, ins_text text,

@@ -59,7 +59,7 @@ static const struct setting multivector_settings[] = {
 
 const struct setting vector_settings[] = {
     {"hnsw_config", SETTING_OBJECT, 0, 0, NULL, hnsw_settings},
-    {"quantization_config", SETTING_OBJECT, 0, 0, NULL, NULL},
+    {"quantization_config", SETTING_QUANTIZATION, 0, 0, NULL, NULL},
     {"on_disk", SETTING_BOOL, 0, 0, NULL, NULL},
     {"memory", SETTING_TEXT, 0, 0, stored_words, NULL},
     {"datatype", SETTING_TEXT, 0, 0, datatype_words, NULL},
@@ -103,7 +103,7 @@ const struct setting collection_settings[] = {
     {"hnsw_config", SETTING_OBJECT, 0, 0, NULL, hnsw_settings},
     {"wal_config", SETTING_OBJECT, 0, 0, NULL, wal_settings},
     {"optimizers_config", SETTING_OBJECT, 0, 0, NULL, optimizer_settings},
-    {"quantization_config", SETTING_OBJECT, 0, 0, NULL, NULL},
+    {"quantization_config", SETTING_QUANTIZATION, 0, 0, NULL, NULL},
     {"strict_mode_config", SETTING_OBJECT, 0, 0, NULL, NULL},
     {NULL, SETTING_BOOL, 0, 0, NULL, NULL},
 };
@@ -167,6 +167,8 @@ static ins_status setting_check(const struct setting *setting, const char *name,
         }
         return setting->members == NULL ? INS_OK
                                         : settings_check(setting->members, name, value, error);
+    case SETTING_QUANTIZATION:
+        return quantization_check(value, name, error);
     case SETTING_OPEN:
         break;
     }

@@ -35,7 +35,6 @@ static ins_status quantization_patch(struct job *job, struct json_value object, 
     static const char *const kinds[] = {"scalar", "product", "binary", "turbo"};
     struct json_value value, kind;
     ins_text raw, member;
-    bool known = false;
     if (!field_get(object, "quantization_config", &value) ||
         !json_text_get_last(text, (ins_text){"quantization_config", 19}, &raw)) {
         return INS_OK;
@@ -45,10 +44,13 @@ static ins_status quantization_patch(struct job *job, struct json_value object, 
         json_write_null(writer);
         return INS_OK;
     }
+    ins_status status = quantization_check(value, name, error);
+    if (status != INS_OK) {
+        return status;
+    }
     json_write_begin_object(writer);
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        bool has = json_type_of(value) == JSON_OBJECT && field_get(value, kinds[i], &kind) &&
-                   json_type_of(kind) == JSON_OBJECT &&
+        bool has = field_get(value, kinds[i], &kind) &&
                    json_text_get_last(raw, (ins_text){kinds[i], strlen(kinds[i])}, &member);
         char *compact = has ? job_alloc_aligned(job, member.size, 1) : NULL;
         if (has && compact == NULL) {
@@ -60,13 +62,9 @@ static ins_status quantization_patch(struct job *job, struct json_value object, 
         } else {
             json_write_null(writer);
         }
-        known = known || has;
     }
     json_write_end_object(writer);
-    return known ? INS_OK
-                 : type_error(error, name,
-                              "\"Disabled\" or an object with scalar, product, binary or turbo",
-                              value);
+    return INS_OK;
 }
 
 static ins_status vector_patch(struct job *job, struct json_value object, ins_text text,

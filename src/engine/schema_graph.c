@@ -7,7 +7,11 @@
  *   hnsw_config.full_scan_threshold, optimizers_config.indexing_threshold
  *                                    KB of vectors below which an extent is scanned: the larger of
  *                                    the two; indexing_threshold 0: no graph at all
+ *   quantization_config              fewer than 4 bits a number: codes leave out rows that they are
+ *                                    a little less sure of (docs/quantization.md)
  */
+#include <string.h>
+
 #include "base/json_text.h"
 #include "engine/schema_text.h"
 
@@ -33,6 +37,35 @@ static uint64_t number_in(struct json_value object, bool has, const char *sectio
     return json_integer(value) < 0 ? fallback : (uint64_t)json_integer(value);
 }
 
+static bool object_in(struct json_value object, const char *key, struct json_value *out) {
+    return json_get(object, key, out) && json_type_of(*out) == JSON_OBJECT;
+}
+
+static bool word_is(struct json_value object, const char *key, const char *word) {
+    struct json_value value;
+    if (!json_get(object, key, &value) || json_type_of(value) != JSON_STRING) {
+        return false;
+    }
+    ins_text text = json_string(value);
+    return text.size == strlen(word) && memcmp(text.data, word, text.size) == 0;
+}
+
+/* 8 bits of scalar; 32 over its factor of product; bits4 where turbo says nothing. */
+static bool is_rough(struct json_value quantization) {
+    struct json_value kind;
+    if (object_in(quantization, "scalar", &kind)) {
+        return false;
+    }
+    if (object_in(quantization, "product", &kind)) {
+        return !word_is(kind, "compression", "x4") && !word_is(kind, "compression", "x8");
+    }
+    if (object_in(quantization, "turbo", &kind)) {
+        return word_is(kind, "bits", "bits1") || word_is(kind, "bits", "bits1_5") ||
+               word_is(kind, "bits", "bits2");
+    }
+    return object_in(quantization, "binary", &kind);
+}
+
 void schema_parse_graph(struct json_value root, struct json_value vector,
                         struct schema_vector *out) {
     struct json_value all, own;
@@ -55,4 +88,8 @@ void schema_parse_graph(struct json_value root, struct json_value vector,
                               .tenants = possible && payload_m > 0,
                               .effort = (uint16_t)effort,
                               .bytes_min = kb < UINT64_MAX / 1024 ? kb * 1024 : UINT64_MAX};
+    struct json_value quantization;
+    bool quantized = (has_own && object_in(own, "quantization_config", &quantization)) ||
+                     (has_all && object_in(all, "quantization_config", &quantization));
+    out->rough = quantized && is_rough(quantization);
 }

@@ -15,7 +15,8 @@ INS_MUST_USE ins_status schema_damaged(ins_error *error, const char *what);
 /* Strings of a schema are decoded behind its text, in the same allocation. */
 ins_text schema_keep(char **at, ins_text text);
 
-/* Fills out->graph from the settings in `root` and in `vector`; out->distance is set. */
+/* Fills out->graph and out->rough from the settings in `root` and in `vector`; out->distance is
+ * set. */
 void schema_parse_graph(struct json_value root, struct json_value vector,
                         struct schema_vector *out);
 

@@ -99,6 +99,8 @@ struct search {
     bool short_of_hits; /* of search_finish */
     /* How the request wants the nearest to be looked for. */
     bool exact, indexed_only, ignore_codes;
+    bool rough;               /* codes need not be as sure */
+    double oversampling;      /* of walks; 0: any */
     bool graph_always;        /* tests: whatever it costs */
     bool codes_always;        /* the same of codes */
     uint32_t graph_effort;    /* as it is asked for; 0 = by the limit */

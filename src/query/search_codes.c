@@ -21,8 +21,9 @@
 /* Standard deviations by which estimates are lowered: of the rows that are just near enough one in
  * some 700 is missed, of all others fewer (decision 0024). */
 #define CERTAINTY 3.0f
-#define LIMIT_MAX 1024u /* hits; where more are wanted most rows are compared anyway */
-#define ROWS_A_HIT 16u  /* the same: at least so many rows for each */
+#define CERTAINTY_ROUGH 2.0f /* the same: one in some 40 */
+#define LIMIT_MAX 1024u      /* hits; where more are wanted most rows are compared anyway */
+#define ROWS_A_HIT 16u       /* the same: at least so many rows for each */
 #define SEEDS_MIN 32u
 #define SEEDS_MAX (2 * LIMIT_MAX)
 #define ROUND 64u      /* rows that are ranked between two looks at what is to beat */
@@ -113,8 +114,9 @@ static ins_status begin(struct search *search, ins_error *error) {
                         (unsigned long long)extent->file, (unsigned long long)extent->offset);
     }
     const float *query = search_float_query(search);
+    float certainty = search->rough ? CERTAINTY_ROUGH : CERTAINTY;
     if (query == NULL ||
-        !scan_query_make(&head, query, CERTAINTY, search->codes_query, &codes->query)) {
+        !scan_query_make(&head, query, certainty, search->codes_query, &codes->query)) {
         scan_instead(search, "there is no memory, or numbers are too large for bounds");
     }
     codes->begun = true;

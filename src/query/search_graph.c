@@ -32,6 +32,10 @@ static uint64_t effort_for(const struct search *search) {
     if (effort == 0) {
         effort = EFFORT_BASE + EFFORT_A_HIT * wanted;
     }
+    double preselected = search->oversampling * (double)wanted;
+    if (preselected > (double)effort) {
+        effort = preselected < (double)UINT32_MAX ? (uint64_t)preselected : UINT32_MAX;
+    }
     return effort < wanted ? wanted : effort;
 }
 

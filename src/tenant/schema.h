@@ -21,6 +21,7 @@ struct schema_vector {
     struct vector_shape shape;
     ins_distance distance;
     struct vector_graph graph;
+    bool rough;        /* its quantization has fewer than 4 bits: codes need not be as sure */
     ins_text name;     /* "" = the unnamed one; slices of the schema's text */
     ins_text settings; /* JSON object */
 };

@@ -301,6 +301,35 @@ class RestTest(unittest.TestCase):
         self.upsert([{"id": 9000, "vector": [0.0] * 16}])
         self.assertEqual(ids([0.0] * 16, indexed_only=True)[0], 9000)
 
+    def test_quantization(self):
+        """Goal: what is not a quantization is refused by name; what is changes no score. Method: each member once."""
+        taken = ({"scalar": {"type": "int8", "quantile": 0.99, "always_ram": True}}, {"product": {"compression": "x64", "memory": "pinned"}},
+                 {"binary": {"encoding": "one_and_half_bits", "query_encoding": "scalar8bits"}}, {"turbo": {"bits": "bits2"}})
+        for one in taken:
+            self.create(quantization_config=one)
+            self.assertEqual(self.client.ok("GET", self.path)["config"]["quantization_config"], one)
+            self.client.ok("DELETE", self.path)
+        wrong = ((400, {}, ""), (400, {"scalar": 3}, ".scalar"), (400, {"scalar": {}}, ".scalar.type"), (400, {"scalar": {"type": "int4"}}, ".scalar.type"),
+                 (422, {"scalar": {"type": "int8", "quantile": 0.4}}, ".scalar.quantile"), (400, {"product": {}}, ".product.compression"),
+                 (400, {"product": {"compression": "x5"}}, ".product.compression"), (400, {"binary": {"encoding": 1}}, ".binary.encoding"),
+                 (400, {"turbo": {"bits": "bits3"}}, ".turbo.bits"), (400, {"binary": {"always_ram": 1}}, "always_ram"))
+        for code, one, name in wrong:
+            body = {"vectors": {"size": 16, "distance": "Euclid"}, "quantization_config": one}
+            self.assertIn(name, self.client.error(code, "PUT", self.path, body), one)
+        self.create()
+        self.upsert([{"id": i, "vector": wave(i)} for i in range(20)])
+        for code, one, name in wrong:
+            self.assertIn(name, self.client.error(code, "PATCH", self.path, {"quantization_config": one}), one)
+        query = {"query": wave(3), "limit": 5}
+        usual = self.client.ok("POST", self.path + "/points/query", query)
+        for one in ({"ignore": True}, {"rescore": False}, {"rescore": True, "oversampling": 2.4}, {"rescore": None}, {}):
+            found = self.client.ok("POST", self.path + "/points/query", {**query, "params": {"quantization": one}})
+            self.assertEqual(found, usual, one)
+        for code, one, name in ((400, 3, "quantization"), (400, {"ignore": 1}, "ignore"), (400, {"rescore": "no"}, "rescore"),
+                                (422, {"oversampling": 0.5}, "oversampling"), (400, {"oversampling": "2"}, "oversampling")):
+            body = {**query, "params": {"quantization": one}}
+            self.assertIn(name, self.client.error(code, "POST", self.path + "/points/query", body), one)
+
     def test_info(self):
         """Goal: counts and states are true. Method: a field that some points lack, and what tools ask."""
         self.create()

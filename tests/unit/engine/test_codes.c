@@ -55,16 +55,23 @@ static ins_stats stats_of(struct fixture *fixture) {
     return stats;
 }
 
-static void make(struct fixture *fixture, const char *name, ins_distance distance, uint64_t count,
-                 float times) {
-    ins_collection_request request = {.collection = text(name), .dim = DIM, .distance = distance};
+static void make_with(struct fixture *fixture, const char *name, ins_distance distance,
+                      uint64_t count, float times, const char *settings) {
+    ins_collection_request request = {
+        .collection = text(name), .dim = DIM, .distance = distance, .settings = text(settings)};
     do_ok(fixture, ins_collection_create, &request);
     fill(fixture, name, count, times);
     do_ok(fixture, ins_flush, NULL);
 }
 
+static void make(struct fixture *fixture, const char *name, ins_distance distance, uint64_t count,
+                 float times) {
+    make_with(fixture, name, distance, count, times, "{}");
+}
+
 struct want {
     bool exact, ignore_codes;
+    ins_rescore rescore;
     uint32_t limit;
 };
 
@@ -81,7 +88,8 @@ static uint64_t ask(struct fixture *fixture, const char *name, uint64_t seed, fl
                                   .dim = DIM,
                                   .limit = want->limit == 0 ? LIMIT : want->limit,
                                   .exact = want->exact,
-                                  .ignore_codes = want->ignore_codes};
+                                  .ignore_codes = want->ignore_codes,
+                                  .rescore = want->rescore};
     ins_call call;
     assert_int_equal(run(fixture, ins_points_query, &request, &call), INS_OK);
     for (uint32_t i = 0; i < LIMIT; i++) {
@@ -155,6 +163,48 @@ static void test_extremes(void **state) {
     fixture_close(&fixture);
 }
 
+/* Rows that ten queries compare. */
+static uint64_t rows_compared(struct fixture *fixture, const char *name, ins_rescore rescore) {
+    uint64_t before = stats_of(fixture).code_rows_exact;
+    for (uint64_t q = 0; q < 10; q++) {
+        uint64_t near[LIMIT], exact[LIMIT];
+        assert_int_equal(ask(fixture, name, q, 1, &(struct want){.rescore = rescore}, near), 1);
+        (void)ask(fixture, name, q, 1, &(struct want){.exact = true}, exact);
+        assert_int_equal(near[0], exact[0]);
+    }
+    return stats_of(fixture).code_rows_exact - before;
+}
+
+/* Few bits, or no rescoring, compare fewer rows; to ask for rescoring takes that back. */
+static void test_rough(void **state) {
+    (void)state;
+    struct fixture fixture = {0};
+    static const char *const rough[] = {
+        "{\"quantization_config\":{\"binary\":{}}}",
+        "{\"quantization_config\":{\"product\":{\"compression\":\"x16\"}}}",
+        "{\"quantization_config\":{\"turbo\":{\"bits\":\"bits1_5\"}}}"};
+    static const char *const sure[] = {
+        "{\"quantization_config\":{\"scalar\":{\"type\":\"int8\"}}}",
+        "{\"quantization_config\":{\"product\":{\"compression\":\"x8\"}}}",
+        "{\"quantization_config\":{\"turbo\":{}}}"};
+    begin(&fixture, 4096);
+    make(&fixture, "plain", INS_DISTANCE_EUCLID, 2000, 1);
+    uint64_t usual = rows_compared(&fixture, "plain", INS_RESCORE_DEFAULT);
+    uint64_t fewer = rows_compared(&fixture, "plain", INS_RESCORE_NO);
+    assert_true(fewer < usual);
+    assert_int_equal(rows_compared(&fixture, "plain", INS_RESCORE_YES), usual);
+    for (int i = 0; i < 3; i++) {
+        char name[2] = {(char)('a' + i), 0}, other[2] = {(char)('x' + i), 0};
+        make_with(&fixture, name, INS_DISTANCE_EUCLID, 2000, 1, rough[i]);
+        make_with(&fixture, other, INS_DISTANCE_EUCLID, 2000, 1, sure[i]);
+        uint64_t few = rows_compared(&fixture, name, INS_RESCORE_DEFAULT);
+        assert_true(few < rows_compared(&fixture, name, INS_RESCORE_YES));
+        assert_int_equal(rows_compared(&fixture, other, INS_RESCORE_DEFAULT),
+                         rows_compared(&fixture, other, INS_RESCORE_YES));
+    }
+    fixture_close(&fixture);
+}
+
 static void ignore(void *context, bool damage, const char *message) {
     (void)context;
     (void)damage;
@@ -193,9 +243,8 @@ static void test_damage(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_size),
-        cmocka_unit_test(test_metrics),
-        cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_size),     cmocka_unit_test(test_metrics),
+        cmocka_unit_test(test_extremes), cmocka_unit_test(test_rough),
         cmocka_unit_test(test_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -239,6 +239,38 @@ static void test_dead_rows(void **state) {
     fixture_close(&fixture);
 }
 
+static uint64_t walked_with(struct fixture *fixture, double oversampling) {
+    float query[DIM];
+    vector_of(77, query);
+    static ins_explain explain;
+    explain = (ins_explain){0};
+    ins_points_request request = {.collection = text("c"),
+                                  .vector = query,
+                                  .dim = DIM,
+                                  .limit = LIMIT,
+                                  .graph_effort = 60,
+                                  .oversampling = oversampling};
+    ins_call call = {.explain = &explain};
+    assert_int_equal(ins_wait(fixture->db, ins_points_query, &request, &call), INS_OK);
+    ins_call_release(&call);
+    return explain.total.scanned;
+}
+
+/* Oversampling widens a walk that is narrower, whatever it is asked for. */
+static void test_oversampling(void **state) {
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture);
+    create_with(&fixture, INS_DISTANCE_EUCLID, "{}");
+    fill(&fixture, 1, COUNT + 1, 0);
+    assert_int_equal(settle(&fixture), COUNT);
+    assert_int_equal(walked_with(&fixture, 0), 60);
+    assert_int_equal(walked_with(&fixture, 2.4), 60);
+    assert_int_equal(walked_with(&fixture, 20), 200);
+    assert_int_equal(walked_with(&fixture, 1e300), COUNT); /* a scan */
+    fixture_close(&fixture);
+}
+
 /* Nothing of what the settings rule out gets a graph. */
 static void none_with(ins_distance distance, const char *settings) {
     struct fixture fixture;
@@ -386,7 +418,7 @@ int main(void) {
         cmocka_unit_test(test_distances),       cmocka_unit_test(test_dead_rows),
         cmocka_unit_test(test_explains),        cmocka_unit_test(test_not_wanted),
         cmocka_unit_test(test_settings_change), cmocka_unit_test(test_filters),
-        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_oversampling),    cmocka_unit_test(test_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
