@@ -9,38 +9,38 @@
 
 static const char *const memory_words[] = {"cold", "cached", "pinned", NULL, NULL, NULL};
 static const char *const type_words[] = {"int8", NULL, NULL, NULL};
-static const char *const compression_words[] = {"x4",  "x8", "x16", "x32",
-                                                "x64", NULL, NULL,  NULL};
+static const char *const compression_words[] = {"x4", "x8", "x16", "x32", "x64", NULL, NULL, NULL};
 static const char *const encoding_words[] = {"one_bit", "two_bits", "one_and_half_bits",
                                              NULL,      NULL,       NULL};
-static const char *const query_words[] = {"default",     "binary", "scalar4bits",
-                                          "scalar8bits", NULL,     NULL, NULL};
+static const char *const query_words[] = {"default", "binary", "scalar4bits", "scalar8bits",
+                                          NULL,      NULL,     NULL};
 static const char *const bits_words[] = {"bits1", "bits1_5", "bits2", "bits4", NULL, NULL, NULL};
-
-#define PLACEMENT                                                                                  \
-    {"always_ram", SETTING_BOOL, 0, 0, NULL, NULL},                                                \
-        {"memory", SETTING_TEXT, 0, 0, memory_words, NULL},                                        \
-    {                                                                                              \
-        NULL, SETTING_BOOL, 0, 0, NULL, NULL                                                       \
-    }
 
 static const struct setting scalar_settings[] = {
     {"type", SETTING_TEXT, 0, 0, type_words, NULL},
     {"quantile", SETTING_SHARE, 0, 0, NULL, NULL},
-    PLACEMENT,
+    {"always_ram", SETTING_BOOL, 0, 0, NULL, NULL},
+    {"memory", SETTING_TEXT, 0, 0, memory_words, NULL},
+    {NULL, SETTING_BOOL, 0, 0, NULL, NULL},
 };
 static const struct setting product_settings[] = {
     {"compression", SETTING_TEXT, 0, 0, compression_words, NULL},
-    PLACEMENT,
+    {"always_ram", SETTING_BOOL, 0, 0, NULL, NULL},
+    {"memory", SETTING_TEXT, 0, 0, memory_words, NULL},
+    {NULL, SETTING_BOOL, 0, 0, NULL, NULL},
 };
 static const struct setting binary_settings[] = {
     {"encoding", SETTING_TEXT, 0, 0, encoding_words, NULL},
     {"query_encoding", SETTING_TEXT, 0, 0, query_words, NULL},
-    PLACEMENT,
+    {"always_ram", SETTING_BOOL, 0, 0, NULL, NULL},
+    {"memory", SETTING_TEXT, 0, 0, memory_words, NULL},
+    {NULL, SETTING_BOOL, 0, 0, NULL, NULL},
 };
 static const struct setting turbo_settings[] = {
     {"bits", SETTING_TEXT, 0, 0, bits_words, NULL},
-    PLACEMENT,
+    {"always_ram", SETTING_BOOL, 0, 0, NULL, NULL},
+    {"memory", SETTING_TEXT, 0, 0, memory_words, NULL},
+    {NULL, SETTING_BOOL, 0, 0, NULL, NULL},
 };
 
 struct quantization_kind {
@@ -98,6 +98,7 @@ ins_status quantization_check(struct json_value value, const char *name, ins_err
         }
         known = true;
     }
-    return known ? INS_OK
-                 : type_error(error, name, "an object with scalar, product, binary or turbo", value);
+    return known
+               ? INS_OK
+               : type_error(error, name, "an object with scalar, product, binary or turbo", value);
 }

@@ -65,8 +65,9 @@ struct search_value {
 
 /* The scan over the codes of the run being searched, a tile of rows after the other. */
 struct search_codes {
-    bool on;    /* the run is scanned by them; not yet done */
-    bool begun; /* the query is made */
+    bool on;               /* the run is scanned by them; not yet done */
+    bool begun;            /* the query is made */
+    bool damaged, picking; /* codes are not looked at any more; a group of rows is picked */
     struct scan_slots slots;
     struct scan_query query;
     uint32_t chunk_rows;    /* in one chunk of codes */

@@ -1,13 +1,14 @@
 /* Scanning a run by its 1-bit codes: lower bounds of the distances of all rows, a tile after the
  * other; then the values of the rows that their bounds leave in doubt.
  *
- * Path of a tile: the filter's verdict and bounds, by pieces of one chunk and one group of rows;
+ * Path of a tile: the filter's verdict and bounds, by pieces of one chunk and one group of rows (of
+ * a group where few pass those are picked instead);
  * while the heap is not full, the first ones by bound are ranked, for a distance to beat; then, in
  * order, a few at a time, every row whose bound is below what is to beat at that moment.
  * Ranking is that of scanned rows (search_take_batch), so what is found is right, dead rows and the
  * filter included; what is missed is missed by chance, as rarely as CERTAINTY says.
- * Failure: codes that cannot be read, or contradict the values, cost nothing but time: the rest of
- * the run is scanned row by row. */
+ * Failure: codes that cannot be read, or contradict the values, cost nothing but time: rows without
+ * bounds are compared. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@
 #define ROUND 64u      /* rows that are ranked between two looks at what is to beat */
 #define SELECT 1024u   /* rows that are looked at in one go */
 #define COST_PARTS 16u /* codes that take as long as one row of floats */
+#define PICK_PARTS 8u  /* where at most one row in so many passes, those are compared without */
 #define COST_BASE 256u /* rows of floats that beginning takes, and ranking */
 #define HALF_SLACK                                                                                 \
     2e-3f                 /* by which the square of a length of one is off in half floats, at most \
@@ -136,24 +138,18 @@ static void put_verdict(struct search *search, uint32_t at) {
     memcpy(tile->is_sure + at / 64, search->plan.verdict.sure.words, bytes);
 }
 
-static bool any_may_pass(const struct codes_tile *tile, uint32_t at, uint32_t count) {
-    uint64_t any = 0;
-    for (uint32_t i = at; i < at + count; i += CODE1_ROWS) { /* which divides 64 */
-        any |= tile->may_pass[i / 64] >> (i % 64) & 0xffff;
-    }
-    return any != 0;
-}
-
 static void leave_out(struct codes_tile *tile, uint32_t at, uint32_t count) {
-    for (uint32_t i = at; i < at + count; i++) {
-        bool passes = (tile->may_pass[i / 64] >> (i % 64) & 1) != 0;
-        tile->bounds[i] = passes ? tile->bounds[i] : INFINITY;
+    for (uint32_t i = at; i < at + count; i += CODE1_ROWS) {
+        uint32_t out = (uint32_t)(~tile->may_pass[i / 64] >> (i % 64)) & 0xffff;
+        for (; out != 0; out &= out - 1) {
+            tile->bounds[i + (uint32_t)__builtin_ctz(out)] = INFINITY;
+        }
     }
 }
 
-static void leave_all_out(struct codes_tile *tile, uint32_t at, uint32_t count) {
-    for (uint32_t i = at; i < at + count; i++) {
-        tile->bounds[i] = INFINITY;
+static void fill(float *bounds, uint32_t count, float with) {
+    for (uint32_t i = 0; i < count; i++) {
+        bounds[i] = with;
     }
 }
 
@@ -162,44 +158,70 @@ static void leave_all_out(struct codes_tile *tile, uint32_t at, uint32_t count) 
 static ins_status bound_piece(struct search *search, uint32_t at, uint32_t count,
                               ins_error *error) {
     struct search_codes *codes = &search->codes;
-    struct codes_tile *tile = search->tile;
-    bool planned = search->plan.useful;
-    if (planned && !any_may_pass(tile, at, count)) {
-        leave_all_out(tile, at, count);
-        return INS_OK;
-    }
+    float *bounds = search->tile->bounds + at;
     uint32_t row = codes->first + at, chunk = row / codes->chunk_rows;
     const uint8_t *data;
-    ins_status status =
-        reader_chunk(search->reader, search->run, codes->slots.codes, chunk, &data, error);
-    if (status != INS_OK) {
+    ins_status status = codes->damaged ? INS_CORRUPT
+                                       : reader_chunk(search->reader, search->run,
+                                                      codes->slots.codes, chunk, &data, error);
+    if (status == INS_OK) {
+        reader_release_chunks(search->reader, search->run, codes->slots.codes, chunk);
+        uint32_t block = row % codes->chunk_rows / CODE1_ROWS;
+        scan_query_bounds(&codes->query,
+                          data + (size_t)block * scan_block_bytes(search->vector->shape.dim),
+                          (count + CODE1_ROWS - 1) / CODE1_ROWS, bounds);
+    } else if (status == INS_CORRUPT || status == INS_IO) {
+        search->reader->context->codes.fallbacks += !codes->damaged;
+        codes->damaged = true;
+        fill(bounds, count, -FLT_MAX); /* every row is compared */
+    } else {
         return status;
     }
-    reader_release_chunks(search->reader, search->run, codes->slots.codes, chunk);
-    uint32_t block = row % codes->chunk_rows / CODE1_ROWS;
-    scan_query_bounds(&codes->query,
-                      data + (size_t)block * scan_block_bytes(search->vector->shape.dim),
-                      (count + CODE1_ROWS - 1) / CODE1_ROWS, tile->bounds + at);
-    if (planned) {
-        leave_out(tile, at, count);
+    if (search->plan.useful) {
+        leave_out(search->tile, at, count);
     }
     return INS_OK;
+}
+
+static ins_status judge_group(struct search *search, uint32_t at, uint32_t count, uint64_t *cost,
+                              ins_error *error) {
+    struct search_codes *codes = &search->codes;
+    ins_status status = plan_group(&search->plan, (codes->first + at) / ROW_GROUP, error);
+    if (status == INS_OK) {
+        put_verdict(search, at);
+        *cost += plan_group_cost(&search->plan);
+        codes->picking = plan_count(&search->plan) * PICK_PARTS <= count;
+        search->position = codes->first + at;
+    }
+    return status;
+}
+
+/* The group is picked, and has no bounds. */
+static ins_status pick_group(struct search *search, uint32_t at, uint32_t count, uint64_t *budget,
+                             ins_error *error) {
+    struct search_codes *codes = &search->codes;
+    uint32_t end = codes->first + at + count;
+    ins_status status = search_scan_to(search, end, budget, error);
+    if (status == INS_OK && search->position >= end) {
+        fill(search->tile->bounds + at, count, INFINITY);
+        codes->bounded += count;
+        codes->picking = false;
+    }
+    return status;
 }
 
 /* Bounds of the next piece of the tile. */
 static ins_status bound_next(struct search *search, uint64_t *budget, ins_error *error) {
     struct search_codes *codes = &search->codes;
-    uint32_t at = codes->bounded, row = codes->first + at;
+    uint32_t at = codes->bounded, left = codes->rows - at;
     uint32_t piece = codes->chunk_rows < ROW_GROUP ? codes->chunk_rows : ROW_GROUP;
-    uint32_t count = codes->rows - at < piece ? codes->rows - at : piece;
+    uint32_t group = left < ROW_GROUP ? left : ROW_GROUP, count = left < piece ? left : piece;
     uint64_t cost = 1 + count / COST_PARTS;
-    if (search->plan.useful && row % ROW_GROUP == 0) {
-        ins_status status = plan_group(&search->plan, row / ROW_GROUP, error);
-        if (status != INS_OK) {
-            return status;
+    if (search->plan.useful && at % ROW_GROUP == 0) {
+        ins_status status = codes->picking ? INS_OK : judge_group(search, at, group, &cost, error);
+        if (status != INS_OK || codes->picking) {
+            return status != INS_OK ? status : pick_group(search, at, group, budget, error);
         }
-        put_verdict(search, at);
-        cost += plan_group_cost(&search->plan);
     }
     ins_status status = bound_piece(search, at, count, error);
     if (status == INS_OK) {
@@ -318,8 +340,7 @@ static ins_status step(struct search *search, uint64_t *budget, ins_error *error
     } else {
         go_on(search);
     }
-    if (status == INS_CORRUPT || status == INS_IO) {
-        /* No row of this tile was ranked yet: the scan of rows begins with it. */
+    if (!codes->begun && (status == INS_CORRUPT || status == INS_IO)) {
         search->reader->context->codes.fallbacks++;
         scan_instead(search, "its codes are damaged");
         return INS_OK;

@@ -33,6 +33,10 @@ void search_offer(struct search *search, float distance, const ins_id *id,
 
 /* Goes on with the island's runs. search->run = reader->run_count: all are done. */
 INS_MUST_USE ins_status search_runs(struct search *search, uint64_t *budget, ins_error *error);
+/* Scans values from search->position on, or picks those that the plan leaves. `end`: of the run, or
+ * of the plan's group. */
+INS_MUST_USE ins_status search_scan_to(struct search *search, uint32_t end, uint64_t *budget,
+                                       ins_error *error);
 /* Items of the batch, whose distances are known, that are near enough, newest and pass the filter
  * are offered. *out_items: as many of them as are dealt with; the others want to be tried again. */
 INS_MUST_USE ins_status search_take_batch(struct search *search, struct batch *batch,
@@ -94,22 +98,26 @@ INS_MUST_USE ins_status graph_filter_judge(struct search *search, uint64_t *budg
 bool graph_filter_walks(const struct search *search);
 /* After the walk: it found too few for what passes; the run is scanned. */
 bool graph_filter_short(const struct search *search);
+/* The verdict is that of the tile. */
+static inline bool codes_decide(const struct search *search) {
+    return search->codes.on && !search->codes.picking;
+}
 /* Of the run's rows while graph.on, of the tile's while codes.on, else of the plan's group. */
 static inline bool search_may_pass(const struct search *search, uint32_t row) {
     if (search->graph.on) {
         return (search->may_pass[row / 64] >> (row % 64) & 1) != 0;
     }
     uint32_t in_tile = row % CODES_TILE;
-    return search->codes.on ? (search->tile->may_pass[in_tile / 64] >> (in_tile % 64) & 1) != 0
-                            : plan_may_pass(&search->plan, row);
+    return codes_decide(search) ? (search->tile->may_pass[in_tile / 64] >> (in_tile % 64) & 1) != 0
+                                : plan_may_pass(&search->plan, row);
 }
 static inline bool search_is_sure(const struct search *search, uint32_t row) {
     if (search->graph.on) {
         return (search->is_sure[row / 64] >> (row % 64) & 1) != 0;
     }
     uint32_t in_tile = row % CODES_TILE;
-    return search->codes.on ? (search->tile->is_sure[in_tile / 64] >> (in_tile % 64) & 1) != 0
-                            : plan_is_sure(&search->plan, row);
+    return codes_decide(search) ? (search->tile->is_sure[in_tile / 64] >> (in_tile % 64) & 1) != 0
+                                : plan_is_sure(&search->plan, row);
 }
 
 /* True when nothing of the run is to be looked at: it is to have a graph and has none. */

@@ -243,9 +243,9 @@ static ins_status open_span(struct search *search, struct span *out, uint64_t *c
     return status;
 }
 
-static ins_status scan_run(struct search *search, uint64_t *budget, ins_error *error) {
+ins_status search_scan_to(struct search *search, uint32_t end, uint64_t *budget, ins_error *error) {
     struct batch batch;
-    while (*budget > 0 && search->position < search->run_vector.count) {
+    while (*budget > 0 && search->position < end) {
         struct span span;
         uint64_t cost = 0;
         uint32_t done = 0;
@@ -307,8 +307,9 @@ ins_status search_runs(struct search *search, uint64_t *budget, ins_error *error
             }
         }
         if (status == INS_OK && search->has_vector) {
-            status = search->run_vector.multi ? multi_run(search, budget, error)
-                                              : scan_run(search, budget, error);
+            status = search->run_vector.multi
+                         ? multi_run(search, budget, error)
+                         : search_scan_to(search, search->run_vector.count, budget, error);
         }
         if (status != INS_OK) {
             return status;
