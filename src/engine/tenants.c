@@ -260,6 +260,11 @@ static ins_status delete_begin(struct tenant_delete *self, ins_error *error) {
     if (field == NULL) {
         return no_tenants(request->collection, error);
     }
+    struct account_name name = account_name_tenant(scope, request->name);
+    struct account *account = account_find(&operation->db->accounts, &name);
+    if (account != NULL) {
+        account->writes_at = 0; /* who goes owes nothing: its rate does not refuse this */
+    }
     self->condition = (ins_condition){.kind = INS_MATCH_ANY,
                                       .key = text_copy(&operation->pool, field->name),
                                       .values = &self->value,

@@ -379,14 +379,35 @@ static void check_query(const struct sim *sim, const struct sim_slot *slot) {
     }
 }
 
-static void check_patch(const struct sim *sim, const struct sim_slot *slot) {
-    char expect[40];
-    int size = snprintf(expect, sizeof(expect), "\"patch\":%llu}",
-                        (unsigned long long)slot->collection->patch);
-    ins_text got = slot->call.info->metadata;
+static void check_text(const struct sim *sim, const char *what, ins_text got, const char *key,
+                       uint64_t number) {
+    char expect[64];
+    int size = snprintf(expect, sizeof(expect), "\"%s\":%llu}", key, (unsigned long long)number);
     if (got.data == NULL || memmem(got.data, got.size, expect, (size_t)size) == NULL) {
-        sim_fail(sim, "info: %s is not in the metadata %.*s", expect, (int)got.size,
+        sim_fail(sim, "info: %s is not in the %s %.*s", expect, what, (int)got.size,
                  got.data == NULL ? "" : got.data);
+    }
+}
+
+/* Settings show what is sequenced, metadata what is durable. */
+static bool patch_under_way(const struct sim *sim) {
+    for (uint32_t i = 0; i < SIM_SLOTS; i++) {
+        const struct sim_slot *slot = &sim->slots[i];
+        if (slot->busy && slot->is_write && slot->write.kind == WRITE_PATCH) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_patch(const struct sim *sim, const struct sim_slot *slot) {
+    const struct model_collection *collection = slot->collection;
+    if (collection->patch != 0) {
+        check_text(sim, "metadata", slot->call.info->metadata, "patch", collection->patch);
+    }
+    if (collection->quota != 0 && !patch_under_way(sim)) {
+        check_text(sim, "settings", slot->call.info->settings, "stored_bytes",
+                   MODEL_QUOTA + collection->quota);
     }
 }
 
@@ -404,7 +425,7 @@ static void check_info(const struct sim *sim, const struct sim_slot *slot) {
     if (!same) {
         sim_fail(sim, "info: another collection's shape");
     }
-    if (slot->from_lsn == sim->model.lsn && slot->collection->patch != 0) {
+    if (slot->from_lsn == sim->model.lsn) {
         check_patch(sim, slot);
     }
     if (info->point_count_exact) {

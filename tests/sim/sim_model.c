@@ -526,7 +526,7 @@ bool model_apply(struct model *model, const struct model_write *write, uint64_t 
     } else if (write->kind == WRITE_INDEX) {
         collection->islands = collection->islands || is_empty(collection);
     } else if (write->kind == WRITE_PATCH) {
-        collection->patch = write->patch;
+        *(write->patch % 2 == 1 ? &collection->quota : &collection->patch) = write->patch;
     } else if (write->kind == WRITE_VECTOR_ADD) {
         add_vector(collection, &write->shape.vectors[0]);
     } else if (write->kind == WRITE_VECTOR_DROP) {

@@ -20,7 +20,9 @@
 #define MODEL_NUMBERS_MAX (MODEL_DIM_MAX * MODEL_ROWS_MAX)
 #define MODEL_EXAMPLES 5u
 #define MODEL_BATCH 48u /* points of one write */
-#define MODEL_PARTS 4u  /* updates of one batch */
+#define MODEL_QUOTA                                                                                \
+    1000000000000ull   /* bytes, more than any run stores; and the number of the patch */
+#define MODEL_PARTS 4u /* updates of one batch */
 #define MODEL_PAYLOAD_MAX 12000u
 
 /* The tenant field of a point: a tenant's number, or something that makes no island. */
@@ -115,6 +117,7 @@ struct model_collection {
     uint64_t create_lsn, drop_lsn; /* 0 = not dropped */
     bool islands;                  /* an is_tenant index was made while it was empty */
     uint64_t patch;                /* what the last patch wrote; 0: there was none */
+    uint64_t quota;                /* what the last quota was; 0: there was none */
     /* A write of many records is under way, or ended without saying how far it came: any of its
      * points may have been written. It has the collection to itself: nothing else changes them. */
     bool loose;
