@@ -389,8 +389,12 @@ static void check_text(const struct sim *sim, const char *what, ins_text got, co
     }
 }
 
-/* Settings show what is sequenced, metadata what is durable. */
-static bool patch_under_way(const struct sim *sim) {
+/* Settings show what is sequenced, metadata what is durable; a log that failed leaves the former.
+ */
+static bool settings_ahead(const struct sim *sim, const struct sim_slot *read) {
+    if (read->call.info->writes_stopped.data != NULL) {
+        return true;
+    }
     for (uint32_t i = 0; i < SIM_SLOTS; i++) {
         const struct sim_slot *slot = &sim->slots[i];
         if (slot->busy && slot->is_write && slot->write.kind == WRITE_PATCH) {
@@ -405,7 +409,7 @@ static void check_patch(const struct sim *sim, const struct sim_slot *slot) {
     if (collection->patch != 0) {
         check_text(sim, "metadata", slot->call.info->metadata, "patch", collection->patch);
     }
-    if (collection->quota != 0 && !patch_under_way(sim)) {
+    if (collection->quota != 0 && !settings_ahead(sim, slot)) {
         check_text(sim, "settings", slot->call.info->settings, "stored_bytes",
                    MODEL_QUOTA + collection->quota);
     }
