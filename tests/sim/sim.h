@@ -54,7 +54,6 @@ struct sim_slot { /* one operation in flight */
     ins_points_request points_request;
     ins_collection_request collection_request;
     ins_alias_request alias_request;
-    ins_tenants_request tenants_request;
     ins_alias_change alias;
     ins_batch_request batch;
     ins_update updates[MODEL_PARTS];

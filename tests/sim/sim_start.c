@@ -322,11 +322,12 @@ static void start_vector(struct sim *sim, struct sim_slot *slot) {
 /* Of metadata, or, when its number is odd, of the quota of all tenants. */
 static void start_patch(struct sim *sim, struct sim_slot *slot) {
     slot->write.patch = ++sim->next_seed;
-    if (slot->write.patch % 2 == 1) {
-        slot->tenants_request =
-            (ins_tenants_request){.collection = slot->collection_request.collection,
-                                  .quota = {.stored_bytes = MODEL_QUOTA + slot->write.patch}};
-        ins_tenant_quota_set(sim->db, &slot->tenants_request, &slot->call);
+    if (slot->write.patch % 2 == 1) { /* as ins_tenant_quota_set makes it of its own request */
+        int quota = snprintf(slot->payloads, MODEL_PAYLOAD_MAX,
+                             "{\"quotas\":{\"d\":{\"stored_bytes\":%llu}}}",
+                             MODEL_QUOTA + (unsigned long long)slot->write.patch);
+        slot->collection_request.settings = (ins_text){slot->payloads, (size_t)quota};
+        ins_collection_update(sim->db, &slot->collection_request, &slot->call);
         return;
     }
     int size = snprintf(slot->payloads, MODEL_PAYLOAD_MAX, "{\"patch\":%llu}",
