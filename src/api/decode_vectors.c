@@ -224,7 +224,7 @@ static ins_status values_decode(struct job *job, struct json_value value, const 
 
 static ins_status unnamed_decode(struct job *job, struct json_value value, const char *name,
                                  ins_point *point, ins_error *error) {
-    struct decoded_vector vector;
+    struct decoded_vector vector = {.rows = 0};
     ins_status status = values_decode(job, value, name, &vector, error);
     if (status == INS_OK) {
         point->vector = vector.values;

@@ -87,6 +87,25 @@ static void count_read(struct ins_db *db, struct account *account) {
     db->accounts.total.queries++;
 }
 
+/* Of several tenants: all of them must have a query left, then each is charged one. */
+static ins_status read_of_several(struct operation *operation, const struct scope *collection,
+                                  const ins_text *tenants, size_t count, ins_error *error) {
+    struct ins_db *db = operation->db;
+    for (size_t i = 0; i < count; i++) {
+        struct account_name each = account_name_tenant(collection, tenants[i]);
+        ins_status status = check_read(db, account_open(db, &each), &each, error);
+        if (status != INS_OK) {
+            return status;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct account_name each = account_name_tenant(collection, tenants[i]);
+        struct account *account = account_open(db, &each);
+        draw(account->quota.queries_per_second, &account->queries_at, 1, db_now(db));
+    }
+    return INS_OK;
+}
+
 ins_status account_read(struct operation *operation, const struct scopes *scopes,
                         const ins_text *tenants, size_t count, ins_error *error) {
     struct ins_db *db = operation->db;
@@ -102,20 +121,13 @@ ins_status account_read(struct operation *operation, const struct scopes *scopes
         return INS_OK;
     }
     ins_status status = check_read(db, own, &name, error);
-    for (size_t i = 0; !one && i < count && status == INS_OK; i++) {
-        struct account_name each = account_name_tenant(scopes->collection, tenants[i]);
-        status = check_read(db, account_open(db, &each), &each, error);
+    if (status == INS_OK && !one && count <= ACCOUNT_READ_TENANTS_MAX) {
+        status = read_of_several(operation, scopes->collection, tenants, count, error);
     }
-    if (status != INS_OK) {
-        return status;
+    if (status == INS_OK) {
+        count_read(db, own);
     }
-    count_read(db, own);
-    for (size_t i = 0; !one && i < count; i++) {
-        struct account_name each = account_name_tenant(scopes->collection, tenants[i]);
-        draw(account_open(db, &each)->quota.queries_per_second,
-             &account_open(db, &each)->queries_at, 1, db_now(db));
-    }
-    return INS_OK;
+    return status;
 }
 
 /* ---- Writes ---- */

@@ -22,6 +22,9 @@
 #define ACCOUNT_BURST_NS 1000000000ull /* a rate may be used up for so long at once */
 #define ACCOUNT_DEBT_NS 60000000000ull /* and is overdrawn by no more than this */
 #define ACCOUNT_EVICT_TRIES 64u
+/* A read of more tenants than these is the collection's alone: it would push out as many accounts,
+ * whose rates begin anew then, and looking each up takes the lane's time. */
+#define ACCOUNT_READ_TENANTS_MAX 64u
 
 struct ins_db;
 struct operation;
@@ -90,7 +93,9 @@ void account_enter(struct operation *operation, struct account *account);
 void account_leave(struct operation *operation);
 
 /* A read's scopes and tenants ([count] values of a filter that pins them) are known: it is counted,
- * once. INS_EXHAUSTED when one of its tenants has used up a rate, or has too many waiting. */
+ * once, on the tenant's account if it is of one, else on the collection's, and each of up to
+ * ACCOUNT_READ_TENANTS_MAX tenants is charged a query. INS_EXHAUSTED when one of its tenants has
+ * used up a rate, or has too many waiting. */
 INS_MUST_USE ins_status account_read(struct operation *operation, const struct scopes *scopes,
                                      const ins_text *tenants, size_t count, ins_error *error);
 /* `points` points of this tenant are about to be written. `adds`: they take room. INS_EXHAUSTED, or

@@ -139,9 +139,10 @@ ins_status scan_write_codes(struct scan_write *write, struct segment_writer *to,
         write->centre[i] = (float)(write->sums[i] / write->count);
     }
     ins_status status = write_head(write, to, extent_start, error);
-    if (status == INS_OK) {
-        status = stream_begin(&stream, to, extent_start, &section, blocks * block_bytes, error);
+    if (status != INS_OK) {
+        return status;
     }
+    status = stream_begin(&stream, to, extent_start, &section, blocks * block_bytes, error);
     if (status == INS_OK) {
         status = put_codes(write, &stream, source, error);
     }

@@ -197,6 +197,9 @@ class TenantTest(unittest.TestCase):
             "POST", "/collections/c/points/query", both)), 0)
         self.assertGreater(self.refused(20, lambda: self.client.call(
             "POST", "/collections/c/points/count", {"filter": both["filter"]})), 0)
+        crowd = {"filter": {"must": [{"key": "who", "match": {"any": ["anna"] + [f"n{i}" for i in range(64)]}}]}}
+        self.assertEqual(self.refused(20, lambda: self.client.call(
+            "POST", "/collections/c/points/count", crowd)), 0)  # above 64 the collection's alone
         self.assertEqual(self.refused(100, lambda: self.search("c", "bela")), 0)
         usage = self.client.ok("GET", "/collections/c/tenants/anna/usage")
         self.assertGreaterEqual(usage["activity"]["refused"], refused)
