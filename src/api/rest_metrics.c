@@ -267,17 +267,18 @@ static void metrics_finish(struct job *job) {
 ins_status service_metrics(struct job *job, const struct api_request *request, ins_error *error) {
     (void)request;
     ins_status status = stats_start(job, error);
+    if (status != INS_OK) {
+        return status;
+    }
     ins_heaviest *heaviest = job_alloc(job, sizeof(*heaviest));
-    if (status == INS_OK && heaviest == NULL) {
-        status = job_no_memory(error);
+    if (heaviest == NULL) {
+        return job_no_memory(error);
     }
-    if (status == INS_OK) {
-        memset(heaviest, 0, offsetof(ins_heaviest, items));
-        job->stats.out_heaviest = heaviest;
-        job->finish = metrics_finish;
-        job_start(job, ins_stats_read, &job->stats, NULL);
-    }
-    return status;
+    memset(heaviest, 0, offsetof(ins_heaviest, items));
+    job->stats.out_heaviest = heaviest;
+    job->finish = metrics_finish;
+    job_start(job, ins_stats_read, &job->stats, NULL);
+    return INS_OK;
 }
 
 static void encode_telemetry(struct job *job, struct json_writer *writer) {

@@ -24,7 +24,7 @@ flags="-std=gnu17 -O2 -D_GNU_SOURCE -DXXH_INLINE_ALL -Wall -Wextra -Werror
 cd "$sources"
 # The kernels' references must not be contracted, as in src/kernel/meson.build.
 files="src/kernel/*.c src/base/hash.c src/base/id.c src/base/status.c src/base/json_check.c
-     src/base/json_text.c src/base/json_write.c tests/cross/json_numbers.c src/mem/*.c src/store/*.c src/index/*.c
+    src/base/json_escape.c src/base/json_text.c src/base/json_write.c tests/cross/json_numbers.c src/mem/*.c src/store/*.c src/index/*.c
     src/segment/*.c src/payload/*.c src/engine/record.c tests/unit/segment/segment_kit.c"
 for file in $files; do
     case $file in
