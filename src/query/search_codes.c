@@ -30,7 +30,7 @@
 #define ROUND 64u      /* rows that are ranked between two looks at what is to beat */
 #define SELECT 1024u   /* rows that are looked at in one go */
 #define COST_PARTS 16u /* codes that take as long as one row of floats */
-#define PICK_PARTS 8u  /* where at most one row in so many passes, those are compared without */
+#define PICK_PARTS 24u /* where at most one row in so many passes, those are compared without */
 #define COST_BASE 256u /* rows of floats that beginning takes, and ranking */
 #define HALF_SLACK                                                                                 \
     2e-3f                 /* by which the square of a length of one is off in half floats, at most \
