@@ -9,7 +9,7 @@ import struct
 import unittest
 
 import test_rest
-from test_rest import Client, Server
+from test_rest import Client, ServerTest
 
 MAX_SIM = {"comparator": "max_sim"}
 DISTANCES = ("Cosine", "Dot", "Euclid", "Manhattan")
@@ -51,18 +51,9 @@ def max_sim(query, rows, distance, datatype):
     return -total if distance == "Manhattan" else total
 
 
-class MultivectorTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.server = Server()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.remove()
-
+class MultivectorTest(ServerTest):
     def setUp(self):
-        self.client = Client(self.server)
-        self.path = "/collections/" + self.id().rsplit(".", 1)[1]
+        super().setUp()
         self.random = random.Random(self.path)
 
     def create(self, **vectors):

@@ -93,7 +93,9 @@ def f32(value):
     return struct.unpack("f", struct.pack("f", value))[0]
 
 
-class RestTest(unittest.TestCase):
+class ServerTest(unittest.TestCase):
+    """One server for the tests of a class, a collection's path for each; for other files, too."""
+
     @classmethod
     def setUpClass(cls):
         cls.server = Server()
@@ -107,6 +109,8 @@ class RestTest(unittest.TestCase):
         self.name = self.id().rsplit(".", 1)[1]
         self.path = "/collections/" + self.name
 
+
+class RestTest(ServerTest):
     def create(self, distance="Dot", dim=4, **more):
         self.assertIs(self.client.ok("PUT", self.path,
                                      {"vectors": {"size": dim, "distance": distance}, **more}), True)

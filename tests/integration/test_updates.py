@@ -9,22 +9,12 @@ import sys
 import unittest
 
 import test_rest
-from test_rest import Client, Server, wave
+from test_rest import Client, ServerTest, wave
 
 
-class UpdatesTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.server = Server()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.remove()
-
+class UpdatesTest(ServerTest):
     def setUp(self):
-        self.client = Client(self.server)
-        self.name = self.id().rsplit(".", 1)[1]
-        self.path = "/collections/" + self.name
+        super().setUp()
         self.points = self.path + "/points"
 
     def create(self, tenants=False, distance="Dot", dim=4):
