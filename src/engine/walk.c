@@ -1,6 +1,7 @@
 #include "engine/walk.h"
 
 #include "base/assert.h"
+#include "engine/names.h"
 
 /* The next scope, from its beginning. */
 static void enter_scope(struct islands_walk *walk) {
@@ -54,6 +55,9 @@ ins_status islands_walk_init(struct islands_walk *walk, struct operation *operat
                              const struct scopes *scopes, const ins_filter *filter,
                              ins_error *error) {
     *walk = (struct islands_walk){.db = operation->db, .scopes = scopes};
+    if (scopes_lost(scopes)) { /* while the operation waited: its islands are freed */
+        return names_absent(scope_name(scopes->collection), error);
+    }
     ins_status status = compile(walk, operation, filter, error);
     if (status == INS_OK) {
         status = account_read(operation, scopes, walk->values, walk->pinned ? walk->value_count : 0,

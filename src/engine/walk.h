@@ -24,6 +24,7 @@ struct islands_walk {
     bool for_write; /* set by the caller: sees what is sequenced */
 };
 
+/* INS_NOT_FOUND when the scopes were dropped since they were opened. */
 INS_MUST_USE ins_status islands_walk_init(struct islands_walk *walk, struct operation *operation,
                                           const struct scopes *scopes, const ins_filter *filter,
                                           ins_error *error);
