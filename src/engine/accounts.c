@@ -50,11 +50,32 @@ static void link_newest(struct accounts *accounts, struct account *account) {
     accounts->newest = account;
 }
 
-/* The one that was used longest ago, out of the table; NULL when all have operations under way. */
-static struct account *take_oldest(struct accounts *accounts) {
-    struct account *account = accounts->oldest;
-    for (uint32_t i = 1; account != NULL && account->uses > 0; i++) {
-        account = i < ACCOUNT_EVICT_TRIES ? account->newer : NULL;
+/* Its rates are ahead of the clock: who lets go of it makes them begin anew. */
+static bool is_ahead(const struct account *account, uint64_t now_ns) {
+    return account->queries_at > now_ns || account->writes_at > now_ns ||
+           account->bytes_at > now_ns;
+}
+
+/* The one that was used longest ago and whose rates are even, out of the table. What is ahead
+ * stands as new once more, so that the same ones are not met again each time; where only such
+ * accounts are met, the first of them goes. NULL when all have operations under way. */
+static struct account *take_oldest(struct accounts *accounts, uint64_t now_ns) {
+    struct account *account = NULL, *next = accounts->oldest;
+    for (uint32_t i = 0; next != NULL && i < ACCOUNT_EVICT_TRIES; i++) {
+        struct account *met = next;
+        next = met->newer;
+        if (met->uses > 0) {
+            continue;
+        }
+        bool ahead = is_ahead(met, now_ns);
+        account = account == NULL || !ahead ? met : account;
+        if (!ahead) {
+            break;
+        }
+        if (next != NULL) {
+            unlink_age(accounts, met);
+            link_newest(accounts, met);
+        }
     }
     if (account == NULL) {
         return NULL;
@@ -75,7 +96,7 @@ static struct account *new_account(struct ins_db *db) {
     struct account *account = accounts->count < ACCOUNTS_MAX
                                   ? arena_alloc(db->arena, INS_MEM_CATALOG, sizeof(*account))
                                   : NULL;
-    return account != NULL ? account : take_oldest(accounts);
+    return account != NULL ? account : take_oldest(accounts, db_now(db));
 }
 
 struct account *account_open(struct ins_db *db, const struct account_name *name) {

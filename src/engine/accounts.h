@@ -2,8 +2,9 @@
  *
  * A tenant is a value of the tenant field, a shard key, or a collection that has neither. It gets
  * an account with its first request: counters, three rates, and a queue of its operations that wait
- * for a turn (slices.h). At most ACCOUNTS_MAX are kept; then the one that was used longest ago and
- * has nothing under way gives its place. What has no account is run on that of the others.
+ * for a turn (slices.h). At most ACCOUNTS_MAX are kept; then the one that was used longest ago, has
+ * nothing under way and no rate to wait for gives its place. What has no account is run on that of
+ * the others.
  *
  * Path of a read: scopes and filter are known (walk.c) -> account_read: looks the account up,
  * checks and takes from its rates. Of a write: its points' islands are known -> account_write. Work

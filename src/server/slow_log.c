@@ -1,5 +1,7 @@
 /* Where the slow log's lines go: a file or the standard error. A line is one write, so those of
- * many lanes never mix; who cannot take it at once does without it, and no loop waits. */
+ * many lanes never mix. A pipe that cannot take it at once goes without it. A file takes it into
+ * the page cache: on a disk that is behind with writing, that can hold up the loop, by at most the
+ * lines of a second. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

@@ -222,6 +222,11 @@ class TenantTest(unittest.TestCase):
                 for i, who in enumerate(owners)]})
         self.assertEqual(put(*["anna"] * 40)[0], 200)  # overdrawn by 39 s
         self.assertEqual(put("anna")[0], 429)
+        for first in range(0, 1280, 64):  # more tenants than there are accounts: hers must stay
+            names = [f"n{first + i}" for i in range(64)]
+            self.client.ok("POST", "/collections/c/points/count",
+                           {"filter": {"must": [{"key": "who", "match": {"any": names}}]}})
+        self.assertEqual(put("anna")[0], 429)
         self.assertEqual(put("bela", "bela", "anna")[0], 429)
         code, answer, _ = self.client.call("POST", "/collections/c/points/delete?wait=true", {
             "filter": {"must": [{"key": "who", "match": {"value": "anna"}}]}})

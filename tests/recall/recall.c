@@ -37,6 +37,7 @@ struct bed {
     struct fixture fixture;
     const struct shape *shape;
     uint64_t seed;
+    uint64_t right, wanted; /* of all cases so far */
 };
 
 /* ---- Data ---- */
@@ -207,6 +208,8 @@ static void recall_is(struct bed *bed, const char *when, double floor) {
             wanted += (uint32_t)exact.count;
             right += exact.count == 0 ? 0 : right_of(bed->shape, &near, &exact);
         }
+        bed->right += right;
+        bed->wanted += wanted;
         double recall = wanted == 0 ? 1 : (double)right / wanted;
         if (getenv("INSULA_RECALL") != NULL) {
             print_message("%s, %s, %s: %.4f\n", bed->shape->name, when, filters[i].name, recall);
@@ -227,7 +230,7 @@ static void report(void *context, bool damage, const char *message) {
     }
 }
 
-static void shape_works(const struct shape *shape, double floor) {
+static void shape_works(const struct shape *shape, double floor, double floor_all) {
     struct bed bed = {.shape = shape, .seed = hash_u64(test_seed + shape->dim)};
     struct store_memory_options store = {.seed = 1};
     assert_int_equal(store_memory_open(&store, &bed.fixture.store), INS_OK);
@@ -249,16 +252,25 @@ static void shape_works(const struct shape *shape, double floor) {
     recall_is(&bed, "with updates in memory", floor);
     settle(&bed); /* and in runs */
     recall_is(&bed, "after updates", floor);
+    double all = (double)bed.right / (double)bed.wanted;
+    if (all < floor_all) {
+        fail_msg("%s: recall of all %.4f is below %.4f (INSULA_SEED=%llu)", shape->name, all,
+                 floor_all, (unsigned long long)test_seed);
+    }
     ins_error error;
     fixture_stop(&bed.fixture);
     assert_int_equal(ins_check(bed.fixture.store, report, NULL, &error), INS_OK);
     ins_store_close(bed.fixture.store);
 }
 
-/* Errors of rows of one cluster go together, since what they share is rotated alike: of 20 queries
- * one may miss several rows at once. */
+/* What is missed is missed by chance, and several rows of one query together: rows of a cluster are
+ * off alike. In 3,510 cases of 13 seeds the worst was 0.985 by codes, with bounds of three standard
+ * deviations; with six nothing was missed. So one case may be worse than all of a shape together.
+ */
 #define CODES_FLOOR 0.97
+#define CODES_FLOOR_ALL 0.99
 #define GRAPH_FLOOR 0.93
+#define GRAPH_FLOOR_ALL 0.98
 
 static void test_codes(void **state) {
     (void)state;
@@ -275,7 +287,7 @@ static void test_codes(void **state) {
         {"l2 u8 128", INS_DISTANCE_EUCLID, INS_UINT8, 128, 3000, BY_CODES},
     };
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
-        shape_works(&shapes[i], CODES_FLOOR);
+        shape_works(&shapes[i], CODES_FLOOR, CODES_FLOOR_ALL);
     }
 }
 
@@ -289,7 +301,7 @@ static void test_graphs(void **state) {
         {"cosine u8 32", INS_DISTANCE_COSINE, INS_UINT8, 32, 2500, BY_GRAPH},
     };
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
-        shape_works(&shapes[i], GRAPH_FLOOR);
+        shape_works(&shapes[i], GRAPH_FLOOR, GRAPH_FLOOR_ALL);
     }
 }
 
