@@ -268,9 +268,9 @@ typedef struct ins_point {
     uint32_t dim, rows;        /* rows: as ins_vector has them */
     const ins_vector *vectors; /* the named ones; name "" is the unnamed one's as well */
     uint32_t vector_count;
+    float score;                    /* answers of a query */
     ins_text payload;               /* a JSON object as text; absent = none */
     uint64_t version;               /* answers: LSN of the write */
-    float score;                    /* answers of a query */
     const ins_shard_key *shard_key; /* answers: where it lies; NULL: the collection has none */
 } ins_point;
 
@@ -414,6 +414,9 @@ typedef struct ins_collection_info {
     ins_text writes_stopped; /* why writes are refused; absent: they are not */
     uint64_t queued_islands, queued_runs, queued_rows; /* that wait for a merge or are in one */
     uint64_t changes;                                  /* by filter, under way */
+    /* An is_tenant index was made on a full collection: of about so many points (0: none are moved)
+     * so many are copied to the islands of their tenants. */
+    uint64_t moving_points, moved_points;
     bool sharded;
     const ins_shard_info *shards; /* when they were asked for, in the order of their creation */
     size_t shard_count;           /* always */

@@ -210,11 +210,19 @@ static void write_warnings(const ins_collection_info *info, struct json_writer *
     json_write_begin_array(writer);
     for (size_t i = 0; i < info->field_count; i++) {
         const ins_field_info *field = &info->fields[i];
-        if (field->is_tenant && !field->islands) {
+        if (field->is_tenant && !field->islands && info->moving_points > 0) {
+            char what[200];
+            (void)snprintf(what, sizeof(what),
+                           "is being brought into force: %llu of about %llu points were moved to "
+                           "the places of their tenants. Answers are right meanwhile.",
+                           (unsigned long long)info->moved_points,
+                           (unsigned long long)info->moving_points);
+            write_warning("The index on", field->name, what, writer);
+        } else if (field->is_tenant && !field->islands) {
             write_warning("The index on", field->name,
-                          "asked for is_tenant but does not set tenants apart: it was made when "
-                          "the collection already had points, or another field came first. Answers "
-                          "are right; searches in one tenant read more than they need.",
+                          "asked for is_tenant but does not set tenants apart: another "
+                          "field came first, or it was made when shard keys already had points. "
+                          "Answers are right; searches in one tenant read more than they need.",
                           writer);
         } else if (field->late && !field->islands) {
             write_warning("The index on", field->name,

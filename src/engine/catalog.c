@@ -35,6 +35,7 @@ static void scope_free(struct catalog *catalog, struct scope *scope) {
         shard_leave(scope);
     }
     schema_release(catalog, scope->schema);
+    catalog->hidden_count -= scope_is_hidden(scope) && scope->drop_lsn == 0;
     if (scope->name_size > 0) {
         arena_free(catalog->arena, INS_MEM_CATALOG, scope->name, scope->name_size);
     }
@@ -122,6 +123,7 @@ static struct scope *find_name(const struct catalog *catalog, ins_text name, boo
          node = node->next) {
         struct scope *scope = scope_of_name(node);
         bool seen = newest ? scope->drop_lsn == 0 : scope_readable(scope, durable_lsn);
+        seen = seen && (!scope_is_hidden(scope) || name.data == scope->name);
         if (node->hash == hash && seen && text_equal(scope_name(scope), name)) {
             return scope;
         }
@@ -172,7 +174,21 @@ struct scope *scope_create(struct catalog *catalog, uint64_t key, ins_text name,
     table_insert(&catalog->by_key, &scope->node);
     table_insert(&catalog->by_name, &scope->name_node);
     catalog->collection_count += key != 0;
+    catalog->hidden_count += scope_is_hidden(scope);
     return scope;
+}
+
+void scope_rename(struct catalog *catalog, struct scope *scope, ins_text name, char *memory) {
+    INS_ASSERT(name.size > 0 && scope->name_size > 0);
+    table_remove(&catalog->by_name, &scope->name_node);
+    catalog->hidden_count -= scope_is_hidden(scope);
+    arena_free(catalog->arena, INS_MEM_CATALOG, scope->name, scope->name_size);
+    memcpy(memory, name.data, name.size);
+    scope->name = memory;
+    scope->name_size = (uint16_t)name.size;
+    scope->name_node.hash = hash64(name.data, name.size);
+    catalog->hidden_count += scope_is_hidden(scope);
+    table_insert(&catalog->by_name, &scope->name_node);
 }
 
 void scope_set_schema(struct catalog *catalog, struct scope *scope, struct schema *schema) {
@@ -233,6 +249,7 @@ void scope_undo(struct catalog *catalog, struct scope *scope) {
 void scope_drop(struct catalog *catalog, struct scope *scope, uint64_t lsn) {
     INS_ASSERT(scope->drop_lsn == 0);
     scope->drop_lsn = lsn;
+    catalog->hidden_count -= scope_is_hidden(scope);
     scope->dropped_next = catalog->dropped;
     catalog->dropped = scope;
     if (scope->collection != NULL) {
@@ -266,7 +283,9 @@ bool catalog_reap(struct catalog *catalog, uint64_t durable_lsn, uint32_t island
     struct scope **link = &catalog->dropped;
     while (*link != NULL && budget > 0) {
         struct scope *scope = *link;
-        if (scope->drop_lsn > durable_lsn) {
+        /* Who reads one that was moved goes on to its end: its points are somewhere else, not gone.
+         */
+        if (scope->drop_lsn > durable_lsn || (scope->moved && scope->pins > 0)) {
             link = &scope->dropped_next;
             continue;
         }

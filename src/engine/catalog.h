@@ -33,6 +33,7 @@ struct catalog {
     struct alias *dropped_aliases;
     struct schema *dead_schemas; /* without references */
     uint64_t tenant_count, collection_count;
+    uint64_t hidden_count;        /* of those collections; never more than a few */
     uint64_t garbage_rows;        /* of what went with its collection, since the last freeze; and */
     uint64_t frozen_garbage_rows; /* before it: they are in files when the flush has landed */
 };
@@ -91,6 +92,13 @@ static inline bool schema_row_ends(const struct schema *schema) {
 
 /* ---- Scopes ---- */
 
+/* A collection whose name begins with this, which no name of a user's can, is a move's
+ * (engine/move.h): it is found only by its very own name, in memory as well, and listed nowhere. */
+#define SCOPE_HIDDEN '<'
+static inline bool scope_is_hidden(const struct scope *scope) {
+    return scope->name_size > 0 && scope->name[0] == SCOPE_HIDDEN;
+}
+
 /* The scope of that name as a reader at `durable_lsn` sees it. */
 struct scope *catalog_find(const struct catalog *catalog, ins_text name, uint64_t durable_lsn);
 /* As a writer sees it. */
@@ -104,6 +112,8 @@ static inline bool scope_readable(const struct scope *scope, uint64_t durable_ls
 /* Takes over one reference of `schema`. NULL when the catalog's share is used up. */
 struct scope *scope_create(struct catalog *catalog, uint64_t key, ins_text name,
                            struct schema *schema);
+/* `memory` [name.size] of the catalog's share, becomes the scope's; the old name's is freed. */
+void scope_rename(struct catalog *catalog, struct scope *scope, ins_text name, char *memory);
 /* A collection that forms islands has an id directory, and so has each of its shard keys: all that
  * lack one get it. `directory`: the collection's own. False when the catalog's share is used up. */
 bool scope_make_directories(struct catalog *catalog, struct scope *scope, uint64_t directory);
@@ -201,8 +211,8 @@ void changes_forget(struct catalog *catalog); /* all */
 /* Payloads of catalog rows, in the pool. NULL data when memory is out. */
 ins_text catalog_row_allocator(struct pool *pool, uint64_t next_key);
 ins_text catalog_row_schema(struct pool *pool, const struct schema *schema);
-ins_text catalog_row_scope(struct pool *pool, const struct scope *scope, uint64_t schema_key,
-                           uint64_t directory, ins_text metadata);
+ins_text catalog_row_scope(struct pool *pool, const struct scope *scope, ins_text name,
+                           uint64_t schema_key, uint64_t directory, ins_text metadata);
 ins_text catalog_row_shard(struct pool *pool, const struct scope *shard);
 ins_text catalog_row_tenant(struct pool *pool, uint64_t scope_key, ins_text tenant);
 ins_text catalog_row_alias(struct pool *pool, uint64_t scope_key, ins_text name);

@@ -55,6 +55,18 @@ static ins_status apply_schema(struct catalog *catalog, struct json_parser *pars
     return status;
 }
 
+/* A move's hidden collection takes the other one's name. False when the share is used up. */
+static bool rename_scope(struct catalog *catalog, struct scope *scope, ins_text name) {
+    if (text_equal(scope_name(scope), name)) {
+        return true;
+    }
+    char *memory = name.size == 0 ? NULL : arena_alloc(catalog->arena, INS_MEM_CATALOG, name.size);
+    if (memory != NULL) {
+        scope_rename(catalog, scope, name, memory);
+    }
+    return memory != NULL;
+}
+
 /* A row for a scope that is there already changes its schema (an index was made or dropped). */
 static ins_status apply_scope(struct catalog *catalog, uint64_t key, struct json_value root,
                               ins_text payload, ins_error *error) {
@@ -90,6 +102,9 @@ static ins_status apply_scope(struct catalog *catalog, uint64_t key, struct json
     } else {
         schema_disuse(scope->schema);
         scope_set_schema(catalog, scope, schema);
+        if (!rename_scope(catalog, scope, name)) {
+            return catalog_full(error);
+        }
     }
     schema_use(schema);
     if (directory != 0 && !scope_make_directories(catalog, scope, directory)) {

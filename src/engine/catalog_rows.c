@@ -29,15 +29,15 @@ ins_text catalog_row_schema(struct pool *pool, const struct schema *schema) {
     return text_written(&writer);
 }
 
-ins_text catalog_row_scope(struct pool *pool, const struct scope *scope, uint64_t schema_key,
-                           uint64_t directory, ins_text metadata) {
+ins_text catalog_row_scope(struct pool *pool, const struct scope *scope, ins_text name,
+                           uint64_t schema_key, uint64_t directory, ins_text metadata) {
     struct json_writer writer;
     text_writer(&writer, pool);
     json_write_begin_object(&writer);
     json_write_key(&writer, "k");
     json_write_string(&writer, "c");
     json_write_key(&writer, "n");
-    json_write_text(&writer, scope_name(scope));
+    json_write_text(&writer, name);
     json_write_key(&writer, "i");
     json_write_u64(&writer, scope->common->incarnation);
     json_write_key(&writer, "d");

@@ -6,6 +6,7 @@
 #include "base/id.h"
 #include "base/status.h"
 #include "engine/gates.h"
+#include "engine/move.h"
 #include "engine/names.h"
 #include "engine/operation.h"
 #include "engine/text.h"
@@ -131,6 +132,10 @@ static void fill_counts(struct collection_read *self) {
     ins_collection_info *info = self->info;
     const struct scope *scope = self->scope;
     info->sharded = scope->sharded;
+    if (scope->move != NULL) {
+        info->moved_points = scope->move->copied;
+        info->moving_points = scope->move->total;
+    }
     for (const struct gate *gate = self->operation.db->gates; gate != NULL; gate = gate->next) {
         info->changes += gate->walk->scopes->collection == scope;
     }
@@ -288,7 +293,7 @@ static bool wants_count(struct collection_read *self) {
 /* INS_AGAIN: parked until the count has come. */
 static ins_status begin_count(struct collection_read *self, ins_error *error) {
     struct operation *operation = &self->operation;
-    if (!scope_readable(self->scope, operation->db->reading.durable_lsn)) {
+    if (!scope_readable(self->scope, operation->db->reading.durable_lsn) && !self->scope->moved) {
         /* Dropped while it waited: another collection may have the name now. */
         return names_absent(self->request->collection, error);
     }
@@ -317,6 +322,11 @@ static ins_status begin_count(struct collection_read *self, ins_error *error) {
 
 static ins_status collection_step(struct operation *operation, ins_error *error) {
     struct collection_read *self = container_of(operation, struct collection_read, operation);
+    if (self->scope != NULL && self->scope->moved && self->calls == 0) {
+        reader_close(&self->reader); /* its row is that of another scope now */
+        self->scope->pins--;
+        self->scope = NULL;
+    }
     ins_status status = self->scope == NULL ? collection_begin(self, error) : INS_OK;
     if (status == INS_OK && self->scope->has_metadata && self->info->metadata.data == NULL) {
         status = read_metadata(self, error);
@@ -388,7 +398,8 @@ static ins_status list_step(struct operation *operation, ins_error *error) {
         for (struct table_node *node = table_bucket(table, bucket); node != NULL;
              node = node->next) {
             struct scope *scope = container_of(node, struct scope, name_node);
-            if (scope->key == SYSTEM_SCOPE || !scope_readable(scope, db->reading.durable_lsn)) {
+            if (scope->key == SYSTEM_SCOPE || scope_is_hidden(scope) ||
+                !scope_readable(scope, db->reading.durable_lsn)) {
                 continue;
             }
             names[listed] = text_copy(&operation->pool, scope_name(scope));

@@ -33,4 +33,9 @@ struct collection_write *collection_write_create(ins_db *db, const void *request
 INS_MUST_USE ins_status collection_change(struct operation *operation, collection_draft draft,
                                           ins_error *error);
 
+/* self->metadata: what the scope has, as writers see it. INS_AGAIN. */
+INS_MUST_USE ins_status collection_load_metadata(struct collection_write *self, ins_error *error);
+/* A collection has the schema no more. */
+void collection_end_schema(struct catalog *catalog, struct schema *schema);
+
 #endif

@@ -7,6 +7,7 @@
 #include "engine/collection_write.h"
 #include "engine/graph_job.h"
 #include "engine/jobs.h"
+#include "engine/move.h"
 #include "engine/names.h"
 #include "engine/text.h"
 
@@ -155,8 +156,8 @@ static ins_status create_step(struct operation *operation, ins_error *error) {
         status = make_scope(self, error);
     }
     if (status == INS_OK) {
-        ins_text row = catalog_row_scope(&operation->pool, self->scope, self->schema_key, 0,
-                                         self->request->metadata);
+        ins_text row = catalog_row_scope(&operation->pool, self->scope, scope_name(self->scope),
+                                         self->schema_key, 0, self->request->metadata);
         status = row.data == NULL ? ins_fail(error, INS_FULL, "no memory for a catalog row")
                                   : write_catalog_row(write, self->scope->key, row, error);
     }
@@ -185,7 +186,7 @@ void ins_collection_create(ins_db *db, const void *collection_request, ins_call 
     }
 }
 
-static void end_schema(struct catalog *catalog, struct schema *schema) {
+void collection_end_schema(struct catalog *catalog, struct schema *schema) {
     bool ends = schema_row_ends(schema);
     schema_disuse(schema);
     if (ends) {
@@ -236,7 +237,7 @@ static ins_status delete_step(struct operation *operation, ins_error *error) {
         write_undo(&self->write);
         return status;
     }
-    end_schema(&db->catalog, scope->schema);
+    collection_end_schema(&db->catalog, scope->schema);
     scope_drop(&db->catalog, scope, lsn);
     return INS_OK;
 }
@@ -280,7 +281,7 @@ static ins_status read_metadata(struct collection_write *self, ins_error *error)
 
 /* A scope's metadata lies in its catalog row only; a row that replaces it must carry it on. A step
  * that waited, for bytes or for room, may find it changed by others: it is read again then. */
-static ins_status load_metadata(struct collection_write *self, ins_error *error) {
+ins_status collection_load_metadata(struct collection_write *self, ins_error *error) {
     ins_status status = INS_OK;
     if (self->stored_at != self->scope->changes) {
         reader_close(&self->reader);
@@ -439,8 +440,8 @@ static ins_status write_change(struct collection_write *self, bool forms, ins_er
         status = make_directories(self, &directory, error);
     }
     if (status == INS_OK) {
-        ins_text row = catalog_row_scope(&write->operation.pool, scope, self->schema_key, directory,
-                                         self->metadata);
+        ins_text row = catalog_row_scope(&write->operation.pool, scope, scope_name(scope),
+                                         self->schema_key, directory, self->metadata);
         status = row.data == NULL ? ins_fail(error, INS_FULL, "no memory for a catalog row")
                                   : write_catalog_row(write, scope->key, row, error);
     }
@@ -454,12 +455,18 @@ ins_status collection_change(struct operation *operation, collection_draft draft
                              ins_error *error) {
     struct collection_write *self = of(operation);
     bool forms;
+    if (self->scope != NULL && self->scope->moved) { /* while it waited: to where it is now */
+        reader_close(&self->reader);
+        self->stored = (ins_text){0};
+        self->scope->pins--;
+        self->scope = NULL;
+    }
     ins_status status = self->scope == NULL ? change_begin(self, error) : INS_OK;
     if (status == INS_OK) {
         status = room_enter(operation, &self->write.room, CHANGE_BYTES, error);
     }
     if (status == INS_OK) {
-        status = load_metadata(self, error);
+        status = collection_load_metadata(self, error);
     }
     if (status == INS_OK && self->scope->drop_lsn != 0) {
         status = names_absent(self->request->collection, error);
@@ -482,13 +489,14 @@ ins_status collection_change(struct operation *operation, collection_draft draft
     /* Writers follow the new schema from here on; the rows before it were written by the old one.
      */
     schema_use(self->schema);
-    end_schema(&operation->db->catalog, self->scope->schema);
+    collection_end_schema(&operation->db->catalog, self->scope->schema);
     scope_set_schema(&operation->db->catalog, self->scope, self->schema);
     self->schema = NULL;
     self->scope->has_metadata = self->metadata.data != NULL;
     self->scope->changes++;
     graph_want_scope(operation->db, self->scope);
     graph_job_kick(operation->db);
+    moves_kick(operation->db);
     return INS_OK;
 }
 

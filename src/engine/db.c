@@ -135,7 +135,7 @@ void ins_db_stats(ins_db *db, ins_stats *out_stats) {
     wal_get_stats(db->wal, &log);
     cache_get_stats(db->cache, &cache);
     *out_stats = (ins_stats){
-        .collections = db->catalog.collection_count,
+        .collections = db->catalog.collection_count - db->catalog.hidden_count,
         .tenants = db->catalog.tenant_count,
         .runs = db->islands.run_count,
         .files = db->files.used_count,

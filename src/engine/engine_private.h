@@ -29,6 +29,7 @@ struct clean;
 struct removal;
 struct graph_job;
 struct directory_view;
+struct move;
 
 #define DIRECTORY_VIEWS 4u       /* scopes whose id directory stays open between writes */
 #define DIRECTORY_TRIM_EVERY 64u /* look-ups: what they pinned is looked at */
@@ -60,6 +61,7 @@ struct ins_db {
     uint32_t directory_view_next; /* the one that gives way */
     uint32_t changes;             /* by filter and of many records: at most INS_CHANGES_MAX */
     uint64_t directory_finds;
+    struct move *move; /* the one that is under way (move.h) */
 
     /* Background work, one job at a time but for a flush in the middle of another job; a job's own
      * fields belong to the background lane meanwhile. */

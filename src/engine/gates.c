@@ -62,7 +62,8 @@ static bool is_later(const struct gate *gate, const struct holds *holds) {
 
 struct gate *gate_for_all(const struct ins_db *db, uint64_t scope, const struct holds *holds) {
     for (struct gate *gate = db->gates; gate != NULL; gate = gate->next) {
-        if (gate->scope == scope && !gate->settled && is_later(gate, holds)) {
+        bool holds_all = !gate->settled || gate->closed;
+        if (gate->scope == scope && holds_all && is_later(gate, holds)) {
             return gate;
         }
     }

@@ -22,6 +22,7 @@ struct gate { /* of one change by filter */
     uint64_t ticket; /* in the order of holds' tickets */
     const struct islands_walk *walk;
     bool settled; /* nothing that came before is under way */
+    bool closed;  /* every later write waits to its end, not only until it has settled */
     struct operation *waiting, **waiting_tail;
 };
 

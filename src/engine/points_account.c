@@ -53,6 +53,9 @@ ins_status points_account(struct points_write *self, ins_error *error) {
     struct account_name name;
     bool adds;
     ins_status status = INS_OK;
+    if (scope_is_hidden(self->scope)) {
+        return INS_OK; /* copies of points that were counted when they came */
+    }
     bool asked = self->context.unless_newer != 0;
     for (size_t i = 0; !asked && i < self->target_count && status == INS_OK;) {
         i = next_group(self, i, &name, &adds);

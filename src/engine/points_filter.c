@@ -120,7 +120,22 @@ static ins_status find_drops(struct points_filter *self, ins_error *error) {
     return status;
 }
 
+/* Its collection was moved to islands while it waited at the gate. */
+static ins_status start_over(struct points_filter *self, ins_error *error) {
+    islands_walk_close(&self->walk);
+    gate_leave(&self->gate);
+    self->scope->pins--;
+    self->scope = NULL;
+    return filter_begin(self, error);
+}
+
 static ins_status filter_settle(struct points_filter *self, ins_error *error) {
+    if (self->scope->moved) {
+        ins_status status = start_over(self, error);
+        if (status != INS_OK) {
+            return status;
+        }
+    }
     if (islands_walk_lost(&self->walk) || scope_dropped(self->scope)) {
         return scopes_gone(self->operation.db, self->request, error);
     }

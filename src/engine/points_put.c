@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/status.h"
+#include "engine/move.h"
 #include "engine/points_write.h"
 
 uint64_t points_cost(const struct points_write *self) {
@@ -197,6 +198,15 @@ static void group_rows(struct write *write) {
     }
 }
 
+static void note_for_move(const struct points_write *self) {
+    struct move *move = self->scope->move;
+    for (size_t i = 0; move != NULL && i < self->target_count; i++) {
+        if (self->targets[i].fate != TARGET_SKIP) {
+            move_note(move, &self->targets[i].id);
+        }
+    }
+}
+
 ins_status points_sequence(struct points_write *self, ins_error *error) {
     struct write *write = &self->write;
     size_t rows = 4 * self->target_count + self->context.drop_count + 5;
@@ -226,6 +236,7 @@ ins_status points_sequence(struct points_write *self, ins_error *error) {
         status = write_sequence(write, self->scope->key, &lsn, error);
     }
     if (status == INS_OK) {
+        note_for_move(self);
         drops_sequenced(self);
         if (self->context.intent != NULL) {
             self->context.intent->key = intent_key;

@@ -371,6 +371,21 @@ static bool join(struct points_write *self) {
     return self->joined;
 }
 
+/* Its collection was moved to islands while it waited: to where it is now. */
+static ins_status start_over(struct points_write *self, ins_error *error) {
+    uint64_t ticket = self->context.ticket;
+    reader_close(&self->directory);
+    reader_close(&self->reader);
+    holds_release(&self->holds);
+    self->holds.ticket = ticket;
+    self->scope->pins--;
+    self->scope = NULL;
+    self->target_count = self->next = 0;
+    self->by_island = NULL;
+    self->joined = false;
+    return validate(self, error);
+}
+
 static ins_status points_write_step(struct operation *operation, ins_error *error) {
     struct points_write *self = points_write_of(operation);
     if (self->write.settle_lsn != 0) {
@@ -382,6 +397,9 @@ static ins_status points_write_step(struct operation *operation, ins_error *erro
     }
     if (status == INS_OK) {
         status = room_enter(operation, &self->write.room, points_cost(self), error);
+    }
+    if (status == INS_OK && self->scope->moved) {
+        status = start_over(self, error);
     }
     if (status == INS_OK && scope_dropped(self->scope)) {
         /* Dropped while it waited; its islands may be gone. */

@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "engine/flush.h"
 #include "engine/jobs.h"
+#include "engine/move.h"
 #include "engine/points.h"
 #include "engine/record.h"
 #include "engine/run_set.h"
@@ -309,6 +310,7 @@ static void begin_work(ins_task *task) {
     tidy_want_erasure(db);
     jobs_kick(db);
     points_filters_start(db);
+    moves_kick(db);
 }
 
 ins_status recovery_run(struct ins_db *db, ins_error *error) {

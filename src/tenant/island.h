@@ -43,6 +43,7 @@ struct island {
 _Static_assert(sizeof(struct island) <= 128, "law 1: an island costs little while it is idle");
 
 struct alias;
+struct move;
 
 struct scope {
     struct table_node node;      /* by key */
@@ -73,6 +74,9 @@ struct scope {
     bool sharded;      /* a collection whose points lie under shard keys */
     bool is_number;    /* of a shard key */
     bool unlinked;
+    bool moved;        /* dropped, and another scope has its name and its points */
+    bool move_failed;  /* not tried again before the next start */
+    struct move *move; /* engine/move.h: its points are being copied; NULL: they are not */
 };
 
 static inline ins_text island_name(const struct island *island) {
