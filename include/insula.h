@@ -135,6 +135,7 @@ typedef struct ins_options {
     /* A change by filter of more points than this takes several records, and goes on after a crash;
      * 0 = 4,096, the most. Tests make it small. */
     uint32_t change_points;
+    bool no_moves; /* tests: an is_tenant index on a full collection makes no islands */
     /* Bytes of vectors from which on an extent gets a graph, which searches then walk whatever it
      * costs; 0 = by each collection's settings, and by cost; tests make it small. */
     uint64_t graph_bytes_min;

@@ -528,7 +528,7 @@ static void nobody(ins_call *call) {
 }
 
 void moves_kick(struct ins_db *db) {
-    if (db->move != NULL || db->stopping || db->writes_stopped ||
+    if (db->move != NULL || db->options.no_moves || db->stopping || db->writes_stopped ||
         (move_next(db, true) == NULL && move_next(db, false) == NULL)) {
         return;
     }

@@ -56,6 +56,7 @@ void sim_init(struct sim *sim, const struct sim_config *config) {
     }
     sim_runtime_init(&sim->lanes, sim->store, sim_next(&sim->random));
     sim->options = (ins_options){
+        .no_moves = true, /* the model knows each LSN and version: test_moves has them */
         .memory_budget = INS_MEMORY_BUDGET_MIN,
         .log_file_bytes = (256u << 10) << sim_below(&sim->random, 3),
         .generation_bytes = (64u << 10) << sim_below(&sim->random, 4),

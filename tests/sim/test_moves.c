@@ -154,8 +154,77 @@ static void make_again(struct life *life) {
     upsert(life, 4);
 }
 
+#define BURST 6u
+
+struct flying { /* one of several operations under way */
+    bool done;
+    ins_call call;
+    ins_points_request request;
+    ins_point point;
+    float vector[2];
+    char text[64];
+};
+
+static void start_one(struct life *life, struct flying *flying, uint32_t id) {
+    flying->done = false;
+    flying->call = (ins_call){.done = world_call_done, .user = &flying->done};
+    flying->request = (ins_points_request){
+        .collection = world_text("c"), .limit = IDS + 1, .payload = {.kind = INS_SELECT_ALL}};
+    if (draw(life, 3) == 0) {
+        ins_points_scroll(life->world.db, &flying->request, &flying->call);
+        return;
+    }
+    life->points[id] = (struct point){true, draw(life, TENANTS + 1), ++life->writes};
+    flying->vector[0] = 1;
+    flying->vector[1] = (float)life->writes;
+    flying->point = (ins_point){.id = {.low = id},
+                                .vector = flying->vector,
+                                .dim = 2,
+                                .payload = payload_of(&life->points[id], flying->text)};
+    flying->request.points = &flying->point;
+    flying->request.point_count = 1;
+    ins_points_upsert(life->world.db, &flying->request, &flying->call);
+}
+
+/* Of a scroll among writes: each point once at most. */
+static void check_flown(struct life *life, struct flying *flying) {
+    if (flying->call.status != INS_OK) {
+        world_fail(&life->world, flying->call.error.message);
+    }
+    for (size_t i = 1; i < flying->call.points.count; i++) {
+        if (flying->call.points.items[i].id.low <= flying->call.points.items[i - 1].id.low) {
+            world_fail(&life->world, "a scroll has a point twice");
+        }
+    }
+    ins_call_release(&flying->call);
+}
+
+/* Several at once, of different points: they may meet a gate together. */
+static void burst(struct life *life) {
+    struct flying flying[BURST];
+    uint32_t first = draw(life, IDS);
+    for (uint32_t i = 0; i < BURST; i++) {
+        start_one(life, &flying[i], (first + i) % IDS);
+        for (uint32_t pause = draw(life, 4); pause > 0; pause--) {
+            (void)sim_step(&life->world.lanes);
+        }
+    }
+    for (uint32_t i = 0; i < BURST; i++) {
+        while (!flying[i].done) {
+            if (!sim_step(&life->world.lanes) && !sim_run_timer(&life->world.lanes)) {
+                world_fail(&life->world, "a call waits for ever");
+            }
+        }
+        check_flown(life, &flying[i]);
+    }
+}
+
 static void operate(struct life *life) {
-    uint32_t kind = draw(life, 40);
+    uint32_t kind = draw(life, 50);
+    if (kind >= 40) {
+        burst(life);
+        return;
+    }
     if (kind < 20) {
         upsert(life, 1 + draw(life, 4));
     } else if (kind < 26) {
