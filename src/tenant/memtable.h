@@ -34,18 +34,19 @@ enum memrow_kind {
 
 struct memrow {
     struct table_node node; /* by hash of island and id; newest version only */
+    /* What a look-up reads comes first: a row begins anywhere in a line of the cache. */
     struct island_mem *owner;
-    struct memrow *older, *newer; /* versions of the same id in this generation */
-    struct memrow *island_next;
-    struct memrow *sort_next;
-    uint64_t lsn;
-    uint64_t id_high, id_low;
+    uint64_t id_low, id_high;
     uint32_t payload_size;
-    uint32_t vector_bytes;
     uint8_t vector_count;
     uint8_t kind;
     bool id_is_uuid;
     uint8_t depth; /* MEMROW_PATCH: patches with vectors of their own below it */
+    uint64_t lsn;
+    struct memrow *older, *newer; /* versions of the same id in this generation */
+    struct memrow *island_next;
+    struct memrow *sort_next;
+    uint32_t vector_bytes;
     /* MEMROW_POINT: vector_bytes of packed vectors, then payload_size bytes follow.
      * MEMROW_PATCH: the same behind a pointer to its base, a memrow of this generation or NULL.
      * MEMROW_DIRECTORY: the incarnation of the island where the id lives, u64 */

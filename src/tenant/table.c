@@ -1,12 +1,20 @@
-/* Linear hashing after Litwin, "Linear Hashing: A New Tool for File and Table Addressing". */
+/* Linear hashing after Litwin, "Linear Hashing: A New Tool for File and Table Addressing".
+ *
+ * A bucket is a word: the address of its first node, and in the 16 bits above it one for each of
+ * the hashes' highest 4 bits that a node of it has (a Bloom filter of one function). With a node a
+ * bucket, some 15 of 16 hashes that are not there are refused by it. A removal leaves its bit
+ * behind: it only costs. */
 #include "tenant/table.h"
 
 #include <string.h>
 
 #include "base/assert.h"
 
-#define PIECE_BYTES (TABLE_PIECE_BUCKETS * sizeof(struct table_node *))
-#define PIECES_BYTES (TABLE_PIECES_MAX * sizeof(struct table_node **))
+#define PIECE_BYTES (TABLE_PIECE_BUCKETS * sizeof(uint64_t))
+#define PIECES_BYTES (TABLE_PIECES_MAX * sizeof(uint64_t *))
+#define ADDRESS_BITS 48u /* of user space on the processors that we know */
+#define ADDRESS_MASK ((1ull << ADDRESS_BITS) - 1)
+_Static_assert(sizeof(struct table_node *) == sizeof(uint64_t), "a bucket holds an address");
 
 static uint64_t bucket_of(const struct table *table, uint64_t hash) {
     uint64_t level = 1ull << (63 - __builtin_clzll(table->bucket_count));
@@ -14,16 +22,35 @@ static uint64_t bucket_of(const struct table *table, uint64_t hash) {
     return bucket < table->bucket_count ? bucket : bucket - level;
 }
 
-static struct table_node **bucket_at(const struct table *table, uint64_t bucket) {
+static uint64_t *bucket_at(const struct table *table, uint64_t bucket) {
     INS_ASSERT(table->pieces != NULL);
     return &table->pieces[bucket / TABLE_PIECE_BUCKETS][bucket % TABLE_PIECE_BUCKETS];
+}
+
+static uint64_t mark_of(uint64_t hash) {
+    return 1ull << (ADDRESS_BITS + (hash >> 60));
+}
+
+static struct table_node *first_of(uint64_t bucket) {
+    struct table_node *node;
+    uint64_t address = bucket & ADDRESS_MASK;
+    memcpy(&node, &address, sizeof(node));
+    return node;
+}
+
+/* The same marks, another first node; an empty bucket has none. */
+static void set_first(uint64_t *bucket, struct table_node *node) {
+    uint64_t address;
+    memcpy(&address, &node, sizeof(address));
+    INS_ASSERT((address & ~ADDRESS_MASK) == 0);
+    *bucket = node == NULL ? 0 : (*bucket & ~ADDRESS_MASK) | address;
 }
 
 static bool add_piece(struct table *table) {
     if (table->piece_count == TABLE_PIECES_MAX) {
         return false;
     }
-    struct table_node **piece = arena_alloc_zero(table->arena, table->purpose, PIECE_BYTES);
+    uint64_t *piece = arena_alloc_zero(table->arena, table->purpose, PIECE_BYTES);
     if (piece == NULL) {
         return false;
     }
@@ -58,8 +85,8 @@ void table_fini(struct table *table) {
  * of a bucket, and behind the first that was asked for earlier the second. */
 static void prefetch_split(const struct table *table, uint64_t from, uint64_t level) {
     if (from + SPLIT_AHEAD < level) {
-        __builtin_prefetch(*bucket_at(table, from + SPLIT_AHEAD));
-        const struct table_node *earlier = *bucket_at(table, from + SPLIT_AHEAD / 2);
+        __builtin_prefetch(first_of(*bucket_at(table, from + SPLIT_AHEAD)));
+        const struct table_node *earlier = first_of(*bucket_at(table, from + SPLIT_AHEAD / 2));
         if (earlier != NULL) {
             __builtin_prefetch(earlier->next);
         }
@@ -76,42 +103,55 @@ static void split_one(struct table *table) {
     uint64_t from = table->bucket_count - level;
     table->bucket_count++;
     prefetch_split(table, from, level);
-    struct table_node **keep = bucket_at(table, from);
-    struct table_node **move = bucket_at(table, from + level);
-    struct table_node *node = *keep;
-    while (node != NULL) {
-        struct table_node ***side = (node->hash & level) != 0 ? &move : &keep;
-        **side = node;
-        *side = &node->next;
-        node = node->next;
+    struct {
+        struct table_node *first, **last;
+        uint64_t marks;
+    } halves[2] = {{.last = &halves[0].first}, {.last = &halves[1].first}};
+    uint64_t *keep = bucket_at(table, from);
+    for (struct table_node *node = first_of(*keep); node != NULL; node = node->next) {
+        int half = (node->hash & level) != 0;
+        *halves[half].last = node;
+        halves[half].last = &node->next;
+        halves[half].marks |= mark_of(node->hash);
     }
-    *keep = NULL;
-    *move = NULL;
+    for (int half = 0; half < 2; half++) {
+        uint64_t *bucket = half == 0 ? keep : bucket_at(table, from + level);
+        *halves[half].last = NULL;
+        *bucket = halves[half].marks;
+        set_first(bucket, halves[half].first);
+    }
 }
 
 void table_insert(struct table *table, struct table_node *node) {
     if (table->count >= table->bucket_count) {
         split_one(table);
     }
-    struct table_node **bucket = bucket_at(table, bucket_of(table, node->hash));
-    node->next = *bucket;
-    *bucket = node;
+    uint64_t *bucket = bucket_at(table, bucket_of(table, node->hash));
+    node->next = first_of(*bucket);
+    *bucket |= mark_of(node->hash);
+    set_first(bucket, node);
     table->count++;
 }
 
 void table_remove(struct table *table, struct table_node *node) {
-    struct table_node **link = bucket_at(table, bucket_of(table, node->hash));
-    while (*link != node) {
-        INS_ASSERT(*link != NULL);
-        link = &(*link)->next;
+    uint64_t *bucket = bucket_at(table, bucket_of(table, node->hash));
+    struct table_node *before = NULL, *at = first_of(*bucket);
+    for (; at != node; at = at->next) {
+        INS_ASSERT(at != NULL);
+        before = at;
     }
-    *link = node->next;
+    if (before == NULL) {
+        set_first(bucket, node->next);
+    } else {
+        before->next = node->next;
+    }
     node->next = NULL;
     table->count--;
 }
 
 struct table_node *table_first(const struct table *table, uint64_t hash) {
-    return *bucket_at(table, bucket_of(table, hash));
+    uint64_t bucket = *bucket_at(table, bucket_of(table, hash));
+    return (bucket & mark_of(hash)) != 0 ? first_of(bucket) : NULL;
 }
 
 void table_prefetch(const struct table *table, uint64_t hash) {
@@ -124,5 +164,5 @@ void table_prefetch_first(const struct table *table, uint64_t hash) {
 
 struct table_node *table_bucket(const struct table *table, uint64_t bucket) {
     INS_ASSERT(bucket < table->bucket_count);
-    return *bucket_at(table, bucket);
+    return first_of(*bucket_at(table, bucket));
 }

@@ -1,5 +1,7 @@
 /* A hash table of nodes that their owners embed: linear hashing, so it grows one bucket at a time
- * and never stops the lane for a rehash of everything.
+ * and never stops the lane for a rehash of everything. A bucket knows something of the hashes in
+ * it, so that most look-ups of what is not there touch no node: of a node that is not in the
+ * processor's cache that is the price of the look-up.
  * Threads: one lane. Memory: bucket pieces from the arena, under the purpose given. */
 #ifndef INS_TENANT_TABLE_H
 #define INS_TENANT_TABLE_H
@@ -17,7 +19,7 @@ struct table_node {
 struct table {
     struct arena *arena;
     enum ins_mem_purpose purpose;
-    struct table_node ***pieces; /* [TABLE_PIECES_MAX] */
+    uint64_t **pieces; /* [TABLE_PIECES_MAX] of buckets: table.c */
     uint32_t piece_count;
     uint64_t bucket_count; /* a power of two below it is the level; the rest is split so far */
     uint64_t count;
@@ -33,11 +35,12 @@ void table_fini(struct table *table);
 void table_insert(struct table *table, struct table_node *node);
 /* The node must be in the table. */
 void table_remove(struct table *table, struct table_node *node);
-/* First node of the bucket of `hash`; the caller follows `next` and compares hash, then key. */
+/* First node of the bucket of `hash`, or NULL when none in it has that hash; the caller follows
+ * `next` and compares hash, then key. */
 struct table_node *table_first(const struct table *table, uint64_t hash);
 /* Asks the processor for the bucket of `hash`. */
 void table_prefetch(const struct table *table, uint64_t hash);
-/* And, when the bucket has come, for its first node. */
+/* And, when the bucket has come, for its first node if table_first returns it. */
 void table_prefetch_first(const struct table *table, uint64_t hash);
 /* Buckets by number, for walks over everything: 0 .. bucket_count-1. */
 struct table_node *table_bucket(const struct table *table, uint64_t bucket);
