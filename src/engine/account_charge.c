@@ -11,15 +11,17 @@
 
 #define SECOND_NS 1000000000ull
 
-static bool is_open(uint64_t limit, uint64_t even_at, uint64_t now) {
-    return limit == 0 || even_at < now + ACCOUNT_BURST_NS;
+/* Without a limit nobody asks for the time. */
+static bool is_open(const struct ins_db *db, uint64_t limit, uint64_t even_at) {
+    return limit == 0 || even_at < db_now(db) + ACCOUNT_BURST_NS;
 }
 
-static void draw(uint64_t limit, uint64_t *even_at, uint64_t units, uint64_t now) {
+static void draw(const struct ins_db *db, uint64_t limit, uint64_t *even_at, uint64_t units) {
     if (limit == 0) {
         *even_at = 0;
         return;
     }
+    uint64_t now = db_now(db);
     double cost = (double)units * (double)SECOND_NS / (double)limit;
     uint64_t from = *even_at > now ? *even_at : now;
     uint64_t most = now + ACCOUNT_BURST_NS + ACCOUNT_DEBT_NS;
@@ -64,12 +66,11 @@ static ins_status refuse(struct ins_db *db, struct account *account,
 static ins_status check_read(struct ins_db *db, struct account *account,
                              const struct account_name *name, ins_error *error) {
     const ins_quota *quota = &account->quota;
-    uint64_t now = db_now(db);
-    if (!is_open(quota->queries_per_second, account->queries_at, now)) {
+    if (!is_open(db, quota->queries_per_second, account->queries_at)) {
         return refuse(db, account, name, "queries_per_second", quota->queries_per_second,
                       account->queries_at, error);
     }
-    if (!is_open(quota->scan_bytes_per_second, account->bytes_at, now)) {
+    if (!is_open(db, quota->scan_bytes_per_second, account->bytes_at)) {
         return refuse(db, account, name, "scan_bytes_per_second", quota->scan_bytes_per_second,
                       account->bytes_at, error);
     }
@@ -82,7 +83,7 @@ static ins_status check_read(struct ins_db *db, struct account *account,
 }
 
 static void count_read(struct ins_db *db, struct account *account) {
-    draw(account->quota.queries_per_second, &account->queries_at, 1, db_now(db));
+    draw(db, account->quota.queries_per_second, &account->queries_at, 1);
     account->counts.queries++;
     db->accounts.total.queries++;
 }
@@ -101,7 +102,7 @@ static ins_status read_of_several(struct operation *operation, const struct scop
     for (size_t i = 0; i < count; i++) {
         struct account_name each = account_name_tenant(collection, tenants[i]);
         struct account *account = account_open(db, &each);
-        draw(account->quota.queries_per_second, &account->queries_at, 1, db_now(db));
+        draw(db, account->quota.queries_per_second, &account->queries_at, 1);
     }
     return INS_OK;
 }
@@ -165,11 +166,10 @@ static uint64_t stored_bytes(struct ins_db *db, const struct account_name *name)
     return sizes.disk_bytes;
 }
 
-ins_status account_check_write(struct ins_db *db, const struct account_name *name, bool adds,
-                               ins_error *error) {
-    struct account *account = account_open(db, name);
+ins_status account_check_write(struct ins_db *db, struct account *account,
+                               const struct account_name *name, bool adds, ins_error *error) {
     const ins_quota *quota = &account->quota;
-    if (!is_open(quota->writes_per_second, account->writes_at, db_now(db))) {
+    if (!is_open(db, quota->writes_per_second, account->writes_at)) {
         return refuse(db, account, name, "writes_per_second", quota->writes_per_second,
                       account->writes_at, error);
     }
@@ -188,12 +188,10 @@ ins_status account_check_write(struct ins_db *db, const struct account_name *nam
     return INS_OK;
 }
 
-void account_charge_write(struct operation *operation, const struct account_name *name,
-                          uint64_t points) {
+void account_charge_write(struct operation *operation, struct account *account, uint64_t points) {
     struct ins_db *db = operation->db;
-    struct account *account = account_open(db, name);
     account_enter(operation, account);
-    draw(account->quota.writes_per_second, &account->writes_at, points, db_now(db));
+    draw(db, account->quota.writes_per_second, &account->writes_at, points);
     account->counts.writes++;
     account->counts.points += points;
     db->accounts.total.writes++;
@@ -213,7 +211,7 @@ void account_charge_scan(struct operation *operation, uint64_t rows, uint64_t by
     account->counts.rows += rows;
     account->counts.bytes += bytes;
     if (account->quota.scan_bytes_per_second != 0) {
-        draw(account->quota.scan_bytes_per_second, &account->bytes_at, bytes, db_now(db));
+        draw(db, account->quota.scan_bytes_per_second, &account->bytes_at, bytes);
     }
 }
 

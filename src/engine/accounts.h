@@ -99,12 +99,12 @@ void account_leave(struct operation *operation);
  * used up a rate, or has too many waiting. */
 INS_MUST_USE ins_status account_read(struct operation *operation, const struct scopes *scopes,
                                      const ins_text *tenants, size_t count, ins_error *error);
-/* `points` points of this tenant are about to be written. `adds`: they take room. INS_EXHAUSTED, or
- * INS_FULL when it stores as much as it may. Nothing is charged. */
-INS_MUST_USE ins_status account_check_write(struct ins_db *db, const struct account_name *name,
-                                            bool adds, ins_error *error);
-void account_charge_write(struct operation *operation, const struct account_name *name,
-                          uint64_t points);
+/* Points of this tenant, whose account that is, are about to be written. `adds`: they take room.
+ * INS_EXHAUSTED, or INS_FULL when it stores as much as it may. Nothing is charged. */
+INS_MUST_USE ins_status account_check_write(struct ins_db *db, struct account *account,
+                                            const struct account_name *name, bool adds,
+                                            ins_error *error);
+void account_charge_write(struct operation *operation, struct account *account, uint64_t points);
 /* Rows that it looked at, and their bytes. */
 void account_charge_scan(struct operation *operation, uint64_t rows, uint64_t bytes);
 /* Time that the lane spent on it. */

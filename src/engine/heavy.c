@@ -6,20 +6,35 @@
 #include "base/assert.h"
 #include "tenant/island.h"
 
-/* The slot of the key; else the one with the least, free ones first. */
-static uint32_t slot_for(const struct heavy *heavy, enum ins_heavy_resource resource,
-                         uint64_t key) {
+/* The one with the least, free ones first. Counts only grow: whoever still has what was the least
+ * has it now, and only when nobody has are all of them compared. */
+static uint32_t slot_with_least(struct heavy *heavy, enum ins_heavy_resource resource) {
+    const struct heavy_slot *slots = heavy->slots[resource];
+    uint32_t at = heavy->hand[resource];
+    for (uint32_t i = 0; i < HEAVY_SLOTS; i++) {
+        at = at + 1 < HEAVY_SLOTS ? at + 1 : 0;
+        if (slots[at].count <= heavy->least[resource]) {
+            heavy->hand[resource] = at;
+            return at;
+        }
+    }
+    for (uint32_t i = 0; i < HEAVY_SLOTS; i++) {
+        at = slots[i].count < slots[at].count ? i : at;
+    }
+    heavy->least[resource] = slots[at].count;
+    heavy->hand[resource] = at;
+    return at;
+}
+
+/* The slot of the key, or that which it gets. */
+static uint32_t slot_for(struct heavy *heavy, enum ins_heavy_resource resource, uint64_t key) {
     const uint64_t *keys = heavy->keys[resource];
-    uint32_t least = 0;
     for (uint32_t i = 0; i < HEAVY_SLOTS; i++) {
         if (keys[i] == key) {
             return i;
         }
     }
-    for (uint32_t i = 1; i < HEAVY_SLOTS; i++) {
-        least = heavy->slots[resource][i].count < heavy->slots[resource][least].count ? i : least;
-    }
-    return least;
+    return slot_with_least(heavy, resource);
 }
 
 void heavy_charge(struct heavy *heavy, enum ins_heavy_resource resource, uint64_t key,

@@ -21,6 +21,8 @@ struct heavy {
     uint64_t keys[INS_HEAVY_RESOURCES][HEAVY_SLOTS]; /* incarnations; 0 = free */
     struct heavy_slot slots[INS_HEAVY_RESOURCES][HEAVY_SLOTS];
     uint64_t totals[INS_HEAVY_RESOURCES];
+    uint64_t least[INS_HEAVY_RESOURCES]; /* no slot has a smaller count */
+    uint32_t hand[INS_HEAVY_RESOURCES];  /* slots from here on were not looked at since then */
 };
 
 struct island;

@@ -167,11 +167,12 @@ static void trace_pause(const struct operation *operation, struct trace *trace) 
 }
 
 /* Charges the step's own time to its account: what operations took that ran within it is theirs. */
-static ins_status run_step(struct operation *operation, ins_error *error) {
+static ins_status run_step(struct operation *operation, uint64_t *inout_ns, ins_error *error) {
     struct ins_db *db = operation->db;
-    uint64_t begin_ns = db_now(db), others_ns = db->accounts.charged_ns;
+    uint64_t begin_ns = *inout_ns, others_ns = db->accounts.charged_ns;
     ins_status status = operation->step(operation, error);
-    uint64_t own_ns = db_now(db) - begin_ns - (db->accounts.charged_ns - others_ns);
+    *inout_ns = db_now(db);
+    uint64_t own_ns = *inout_ns - begin_ns - (db->accounts.charged_ns - others_ns);
     db->accounts.charged_ns += own_ns;
     account_charge_time(db, operation->account != NULL ? operation->account : &db->accounts.others,
                         own_ns);
@@ -179,6 +180,11 @@ static ins_status run_step(struct operation *operation, ins_error *error) {
 }
 
 void operation_run(struct operation *operation) {
+    (void)operation_run_from(operation, db_now(operation->db));
+}
+
+uint64_t operation_run_from(struct operation *operation, uint64_t begin_ns) {
+    uint64_t now_ns = begin_ns;
     ins_error error = {0};
     ins_status status;
     TRACE_ADD(operation->waiter.trace, turns, 1);
@@ -190,7 +196,7 @@ void operation_run(struct operation *operation) {
     } else if (past_deadline(operation)) {
         status = ins_fail(&error, INS_TIMEOUT, "the operation did not end within its timeout");
     } else {
-        status = run_step(operation, &error);
+        status = run_step(operation, &now_ns, &error);
     }
     if (status == INS_AGAIN) {
         struct cache_waiter *waiter = &operation->waiter;
@@ -198,10 +204,10 @@ void operation_run(struct operation *operation) {
         if (waiter->pending == 0 && !waiter->starved && !operation->parked) {
             slices_add(operation);
         }
-        return;
+        return now_ns;
     }
     if (operation->sequenced && status == INS_OK) {
-        return; /* the log ends it */
+        return now_ns; /* the log ends it */
     }
     if (operation->waiter.pending > 0 || operation->waiter.starved) {
         /* A failure while other loads are under way: wait for them, then fail. */
@@ -209,9 +215,10 @@ void operation_run(struct operation *operation) {
         operation->waiter.status = status;
         operation->waiter.error = error;
         trace_pause(operation, operation->waiter.trace);
-        return;
+        return now_ns;
     }
     operation_end(operation, status, &error);
+    return now_ns;
 }
 
 void ins_call_release(ins_call *call) {

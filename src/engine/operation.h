@@ -43,6 +43,9 @@ void *operation_create_joining(struct ins_db *db, ins_call *call, size_t size,
                                void (*close)(struct operation *));
 /* Runs steps until the operation waits or ends. It may be gone afterwards. */
 void operation_run(struct operation *operation);
+/* The same of several, one right behind the other: its time begins at `begin_ns`, and the next
+ * one's at what this returns. */
+uint64_t operation_run_from(struct operation *operation, uint64_t begin_ns);
 /* Answers the call now, with what it holds; the operation goes on with `own`, a call inside itself,
  * and frees itself at its end. */
 void operation_detach(struct operation *operation, ins_call *own);

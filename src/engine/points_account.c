@@ -48,6 +48,19 @@ static size_t next_group(const struct points_write *self, size_t first, struct a
     return end;
 }
 
+/* All targets from the first on have one tenant: its account is looked up once. */
+static ins_status account_one(struct points_write *self, const struct account_name *name, bool adds,
+                              bool asked, ins_error *error) {
+    struct operation *operation = &self->write.operation;
+    struct account *account = account_open(operation->db, name);
+    ins_status status =
+        asked ? INS_OK : account_check_write(operation->db, account, name, adds, error);
+    if (status == INS_OK) {
+        account_charge_write(operation, account, self->target_count);
+    }
+    return status;
+}
+
 ins_status points_account(struct points_write *self, ins_error *error) {
     struct operation *operation = &self->write.operation;
     struct account_name name;
@@ -57,14 +70,18 @@ ins_status points_account(struct points_write *self, ins_error *error) {
         return INS_OK; /* copies of points that were counted when they came */
     }
     bool asked = self->context.unless_newer != 0;
+    if (self->target_count > 0 && next_group(self, 0, &name, &adds) == self->target_count) {
+        return account_one(self, &name, adds, asked, error);
+    }
     for (size_t i = 0; !asked && i < self->target_count && status == INS_OK;) {
         i = next_group(self, i, &name, &adds);
-        status = account_check_write(operation->db, &name, adds, error);
+        struct account *account = account_open(operation->db, &name);
+        status = account_check_write(operation->db, account, &name, adds, error);
     }
     for (size_t i = 0; i < self->target_count && status == INS_OK;) {
         size_t first = i;
         i = next_group(self, i, &name, &adds);
-        account_charge_write(operation, &name, i - first);
+        account_charge_write(operation, account_open(operation->db, &name), i - first);
     }
     return status;
 }

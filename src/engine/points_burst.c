@@ -31,9 +31,7 @@ static void fetch_name(struct points_write *self) {
 }
 
 static const struct island *home_of(const struct points_write *self) {
-    return has_home(self) ? islands_find_newest(&self->write.operation.db->islands, self->scope,
-                                                self->targets[0].payload.tenant)
-                          : self->scope->common;
+    return has_home(self) ? points_home(self, &self->targets[0]) : self->scope->common;
 }
 
 static void fetch_memtables(struct points_write *self) {
@@ -83,10 +81,11 @@ void points_burst_run(struct ins_db *db) {
         fetch_all(burst);
     }
     burst->running = true;
+    uint64_t now_ns = db_now(db);
     while (burst->next < burst->count) {
         struct operation *operation = &burst->items[burst->next++]->write.operation;
         operation->parked = false;
-        operation_run(operation); /* it may be gone afterwards */
+        now_ns = operation_run_from(operation, now_ns); /* it may be gone afterwards */
     }
     burst->running = false;
     burst->count = 0;

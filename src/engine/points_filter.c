@@ -65,6 +65,11 @@ ins_status filter_walk_begin(struct points_filter *self, ins_error *error) {
     return status;
 }
 
+static ins_status check_writes(struct ins_db *db, const struct account_name *name,
+                               ins_error *error) {
+    return account_check_write(db, account_open(db, name), name, false, error);
+}
+
 static ins_status filter_begin(struct points_filter *self, ins_error *error) {
     struct operation *operation = &self->operation;
     ins_status status = scopes_home(operation->db, self->request, &self->scope, error);
@@ -80,11 +85,11 @@ static ins_status filter_begin(struct points_filter *self, ins_error *error) {
     for (size_t i = 0; status == INS_OK && i < self->walk.value_count; i++) {
         struct account_name name =
             account_name_tenant(self->scopes.collection, self->walk.values[i]);
-        status = account_check_write(operation->db, &name, false, error);
+        status = check_writes(operation->db, &name, error);
     }
     if (status == INS_OK && self->walk.value_count == 0) {
         struct account_name name = account_name_of(self->scopes.collection, self->scopes.one);
-        status = account_check_write(operation->db, &name, false, error);
+        status = check_writes(operation->db, &name, error);
     }
     if (status == INS_OK) {
         gate_enter(&self->gate, operation->db, &self->walk);

@@ -43,15 +43,14 @@ static uint64_t record_floor(const struct points_write *self) {
     return bytes;
 }
 
-static ins_status home_of(struct points_write *self, const struct target *target,
+static ins_status home_of(struct points_write *self, struct target *target,
                           struct island **out_island, ins_error *error) {
     struct scope *scope = self->scope;
     if (scope->directory == NULL || !target->payload.has_tenant) {
         *out_island = scope->common;
         return INS_OK;
     }
-    struct islands *islands = &self->write.operation.db->islands;
-    *out_island = islands_find_newest(islands, scope, target->payload.tenant);
+    *out_island = points_home(self, target);
     if (*out_island != NULL) {
         return INS_OK;
     }
@@ -79,8 +78,7 @@ static struct island *old_of(const struct points_write *self, const struct targe
 }
 
 /* The rows of one id: the point in its home, and what a move needs. */
-static ins_status put_target(struct points_write *self, const struct target *target,
-                             ins_error *error) {
+static ins_status put_target(struct points_write *self, struct target *target, ins_error *error) {
     struct scope *scope = self->scope;
     struct island *home = NULL;
     ins_status status = INS_OK;
@@ -168,6 +166,7 @@ static void drops_sequenced(struct points_write *self) {
         struct island *island = self->context.drops[i];
         island->flags |= ISLAND_DROPPING;
         island->scope->dropping++;
+        self->write.operation.db->islands.tenants_changed++;
         island_pin(island);
         self->dropped[self->dropped_count++] = island;
     }

@@ -309,6 +309,7 @@ static ins_status absent(const struct points_write *self, struct target *target,
 
 ins_status points_change(struct points_write *self, struct target *target,
                          const struct old_point *old, ins_error *error) {
+    target->home_seen = 0; /* its tenant may be another one now */
     if (!old->exists) {
         return absent(self, target, error);
     }

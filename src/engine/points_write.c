@@ -181,24 +181,8 @@ static ins_status validate(struct points_write *self, ins_error *error) {
 
 /* ---- Resolve ---- */
 
-/* The island of a tenant; points that follow each other mostly have the same. */
-struct home {
-    ins_text tenant;
-    const struct island *island;
-};
-
-static const struct island *home_of_target(const struct points_write *self,
-                                           const struct target *target, struct home *last) {
-    if (!target->payload.has_tenant) {
-        return NULL;
-    }
-    ins_text tenant = target->payload.tenant;
-    if (last->tenant.data == NULL || tenant.size != last->tenant.size ||
-        memcmp(tenant.data, last->tenant.data, tenant.size) != 0) {
-        const struct islands *islands = &self->write.operation.db->islands;
-        *last = (struct home){tenant, islands_find_newest(islands, self->scope, tenant)};
-    }
-    return last->island;
+static const struct island *home_of_target(const struct points_write *self, struct target *target) {
+    return target->payload.has_tenant ? points_home(self, target) : NULL;
 }
 
 /* Asks the processor for what the look-ups of all targets begin with, so that they wait for memory
@@ -206,15 +190,14 @@ static const struct island *home_of_target(const struct points_write *self,
  * the targets were made. */
 static void prefetch_rows(const struct points_write *self) {
     const struct island *directory = self->scope->directory;
-    struct home last = {0};
     for (size_t i = 0; i < self->target_count; i++) {
-        const struct island *home = home_of_target(self, &self->targets[i], &last);
+        const struct island *home = home_of_target(self, &self->targets[i]);
         for (uint32_t slot = 0; slot < 2 && home != NULL; slot++) {
             memtable_prefetch(home->mem[slot], &self->targets[i].id);
         }
     }
     for (size_t i = 0; i < self->target_count; i++) {
-        const struct island *home = home_of_target(self, &self->targets[i], &last);
+        const struct island *home = home_of_target(self, &self->targets[i]);
         for (uint32_t slot = 0; slot < 2; slot++) {
             memtable_prefetch_row(directory->mem[slot], &self->targets[i].id);
             memtable_prefetch_row(home == NULL ? NULL : home->mem[slot], &self->targets[i].id);
@@ -262,13 +245,12 @@ static ins_status ask_one(struct points_write *self, struct target *target, ins_
  */
 static ins_status ask_directory(struct points_write *self, ins_error *error) {
     ins_status result = INS_OK;
-    struct home last = {0};
     if (!self->joined) {
         prefetch_rows(self);
     }
     for (size_t i = 0; i < self->target_count; i++) {
         struct target *target = &self->targets[i];
-        if (target->located || known_at_home(self, home_of_target(self, target, &last), target)) {
+        if (target->located || known_at_home(self, home_of_target(self, target), target)) {
             target->located = true;
             continue;
         }

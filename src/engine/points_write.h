@@ -29,7 +29,9 @@ struct target { /* one id of a write */
     bool patch;         /* the new row inherits the vectors that it lacks */
     uint64_t candidate; /* island that the id directory names; 0 = none */
     bool located, repeated;
-    size_t order; /* place in the request */
+    size_t order;        /* place in the request */
+    struct island *home; /* of its tenant, as of islands.tenants_changed == home_seen */
+    uint64_t home_seen;
 };
 
 struct points_write {
@@ -73,6 +75,17 @@ struct old_point {
 
 static inline struct points_write *points_write_of(struct operation *operation) {
     return container_of(operation, struct points_write, write.operation);
+}
+
+/* The island of the target's tenant that writers see; NULL: there is none. The scope has a tenant
+ * field and the target a value. */
+static inline struct island *points_home(const struct points_write *self, struct target *target) {
+    const struct islands *islands = &self->write.operation.db->islands;
+    if (target->home_seen != islands->tenants_changed) {
+        target->home = islands_find_newest(islands, self->scope, target->payload.tenant);
+        target->home_seen = islands->tenants_changed;
+    }
+    return target->home;
 }
 
 /* True when the kind decides by what is there. */

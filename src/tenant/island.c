@@ -123,7 +123,7 @@ static uint64_t name_hash(const struct scope *scope, ins_text tenant) {
     ((struct island *)(void *)((char *)(pointer)-offsetof(struct island, name_node)))
 
 ins_status islands_init(struct islands *islands, struct arena *arena, struct files *files) {
-    *islands = (struct islands){.arena = arena, .files = files};
+    *islands = (struct islands){.arena = arena, .files = files, .tenants_changed = 1};
     if (table_init(&islands->by_incarnation, arena, INS_MEM_CATALOG) != INS_OK ||
         table_init(&islands->by_name, arena, INS_MEM_CATALOG) != INS_OK) {
         islands_fini(islands);
@@ -167,6 +167,7 @@ struct island *island_create(struct islands *islands, struct scope *scope, uint6
         island->name_node.hash = name_hash(scope, name);
         table_insert(&islands->by_name, &island->name_node);
     }
+    islands->tenants_changed++;
     island->scope_next = scope->islands;
     if (scope->islands != NULL) {
         scope->islands->scope_previous = island;
@@ -259,6 +260,7 @@ static void island_free(struct islands *islands, struct island *island) {
 /* Out of the tables, without runs and rows. */
 static void bury(struct islands *islands, struct island *island) {
     island->flags |= ISLAND_DROPPED;
+    islands->tenants_changed++;
     table_remove(&islands->by_incarnation, &island->node);
     if (island_is_tenant(island)) {
         table_remove(&islands->by_name, &island->name_node);

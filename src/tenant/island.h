@@ -152,6 +152,7 @@ struct islands {
     struct table by_incarnation;
     struct table by_name;
     uint64_t run_count;
+    uint64_t tenants_changed; /* rises when a name may be found otherwise than before; never 0 */
 };
 
 INS_MUST_USE ins_status islands_init(struct islands *islands, struct arena *arena,

@@ -14,7 +14,7 @@
 #include "base/hash.h"
 #include "tenant/table.h"
 
-#define BUDGET (64ull << 20)
+#define LIMIT_BYTES (64ull << 20)
 #define KEYS 6000u
 #define STEPS 60000u
 
@@ -32,9 +32,9 @@ static uint64_t draw(void) {
 }
 
 static struct table open_table(struct arena **out_arena) {
-    const struct mem_limits limits = {
-        .budget = BUDGET, .process_bytes = 8ull << 20, .log_bytes = 0, .memtable_bytes = 1 << 20};
-    assert_int_equal(arena_create(&limits, out_arena, NULL), INS_OK);
+    struct arena_options options = {.limit_bytes = LIMIT_BYTES, .plain_pages = true};
+    options.purpose_limit_bytes[INS_MEM_MEMTABLE] = LIMIT_BYTES / 2;
+    assert_int_equal(arena_open(&options, out_arena, NULL), INS_OK);
     struct table table = {0};
     assert_int_equal(table_init(&table, *out_arena, INS_MEM_MEMTABLE), INS_OK);
     return table;
@@ -42,7 +42,7 @@ static struct table open_table(struct arena **out_arena) {
 
 static void close_table(struct table *table, struct arena *arena) {
     table_fini(table);
-    arena_destroy(arena);
+    arena_close(arena);
 }
 
 /* Kind 0: spread; 1: the highest bits differ; 2: the lowest ones; three keys have the same hash. */
