@@ -580,6 +580,7 @@ typedef struct ins_tenants_request {
     ins_text prefix, after;
     uint32_t limit;
     ins_quota quota; /* set */
+    ins_text to;     /* rename: the next name */
 } ins_tenants_request;
 
 /* call->tenants, ascending by the bytes of their names; call->found: there are more behind them.
@@ -591,6 +592,13 @@ INS_API void ins_tenant_get(ins_db *db, const void *tenants_request, ins_call *c
 /* Deletes its points: one row of the catalog in each shard key, however many they are. INS_INVALID
  * as above; nothing happens when it has no points. */
 INS_API void ins_tenant_delete(ins_db *db, const void *tenants_request, ins_call *call);
+/* Gives it the name `to`: one row of the catalog in each shard key, however many points there are.
+ * Its points come with the new name in their tenant field from then on; a write with the old one
+ * makes another tenant. Its own quota goes with it, unless the new name has one. INS_NOT_FOUND: no
+ * point has that value; INS_EXISTS: there is a tenant `to`; INS_INVALID as above;
+ * INS_UNPROCESSABLE: no point could have the value `to`. Points whose tenant field is no single
+ * text that forms tenants keep it. */
+INS_API void ins_tenant_rename(ins_db *db, const void *tenants_request, ins_call *call);
 /* Of the tenant `name`: a value of the tenant field, or, in a collection that is sharded and has no
  * such field, a shard key. Name absent: of every tenant that has no quota of its own, and of the
  * collection itself when it has no tenants. Set replaces all of it; clear takes it away. They are

@@ -415,6 +415,7 @@ ins_status shard_key_create(struct job *job, const struct api_request *request, 
 ins_status shard_key_delete(struct job *job, const struct api_request *request, ins_error *error);
 ins_status cluster_change(struct job *job, const struct api_request *request, ins_error *error);
 ins_status tenants_list(struct job *job, const struct api_request *request, ins_error *error);
+ins_status tenant_rename(struct job *job, const struct api_request *request, ins_error *error);
 ins_status tenants_scroll(struct job *job, const struct api_request *request, ins_error *error);
 ins_status tenant_get(struct job *job, const struct api_request *request, ins_error *error);
 ins_status tenant_delete(struct job *job, const struct api_request *request, ins_error *error);

@@ -94,3 +94,21 @@ ins_status tenant_delete(struct job *job, const struct api_request *request, ins
     job_start(job, ins_tenant_delete, &job->tenants, encode_update);
     return INS_OK;
 }
+
+/* {"to": text} */
+ins_status tenant_rename(struct job *job, const struct api_request *request, ins_error *error) {
+    struct json_value body;
+    ins_tenants_request tenants = {.collection = job->params[0], .name = job->params[1]};
+    ins_status status = body_parse(job, request, &body, error);
+    if (status == INS_OK) {
+        status = field_text(job, body, "to", &tenants.to, error);
+    }
+    if (status == INS_OK && tenants.to.data == NULL) {
+        return ins_fail(error, INS_INVALID, "Format error in JSON body: missing field `to`");
+    }
+    if (status == INS_OK) {
+        job->tenants = tenants;
+        job_start(job, ins_tenant_rename, &job->tenants, encode_update);
+    }
+    return status;
+}

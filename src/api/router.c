@@ -62,6 +62,7 @@ static const struct route routes[] = {
     {API_POST, C "/tenants", "list tenants", NULL, tenants_scroll},
     {API_GET, C "/tenants/{t}", "get a tenant", NULL, tenant_get},
     {API_DELETE, C "/tenants/{t}", "delete a tenant", NULL, tenant_delete},
+    {API_POST, C "/tenants/{t}/rename", "rename a tenant", NULL, tenant_rename},
     {API_GET, C "/tenants/{t}/quota", "get a tenant's quota", NULL, quota_get},
     {API_PUT, C "/tenants/{t}/quota", "set a tenant's quota", NULL, quota_set},
     {API_DELETE, C "/tenants/{t}/quota", "delete a tenant's quota", NULL, quota_delete},

@@ -138,6 +138,25 @@ static ins_status apply_shard(struct catalog *catalog, uint64_t key, struct json
     return shard_create(catalog, collection, key, &name) == NULL ? catalog_full(error) : INS_OK;
 }
 
+/* A row for an island that is there already gives it the tenant's next name. */
+static ins_status apply_rename(struct catalog *catalog, struct island *island, uint64_t key,
+                               const struct scope *scope, ins_text name, ins_error *error) {
+    if (island->scope != scope || !island_is_tenant(island)) {
+        return row_damaged(key, "s", error);
+    }
+    struct island_rename *rename = NULL;
+    ins_text old = island_name(island);
+    if (text_equal(name, old)) {
+        return INS_OK; /* the log holds what a segment has as well */
+    }
+    ins_status status = island_rename_make(catalog->islands, island, name, &rename, error);
+    if (status == INS_OK) {
+        island_rename_begin(catalog->islands, rename);
+        island_rename_land(catalog->islands, key);
+    }
+    return status;
+}
+
 static ins_status apply_tenant(struct catalog *catalog, uint64_t key, struct json_value root,
                                ins_error *error) {
     ins_text name;
@@ -147,10 +166,13 @@ static ins_status apply_tenant(struct catalog *catalog, uint64_t key, struct jso
         return row_damaged(key, "n", error);
     }
     struct scope *scope = catalog_find_key(catalog, scope_key);
-    bool known = islands_find(catalog->islands, key) != NULL;
-    if (scope == NULL || known) {
-        catalog->garbage_rows += scope == NULL;
+    struct island *known = islands_find(catalog->islands, key);
+    if (scope == NULL) {
+        catalog->garbage_rows++;
         return INS_OK; /* its collection was dropped: garbage until a merge of the catalog */
+    }
+    if (known != NULL) {
+        return apply_rename(catalog, known, key, scope, name, error);
     }
     if (island_create(catalog->islands, scope, key, name, 0) == NULL) {
         return catalog_full(error);

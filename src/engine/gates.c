@@ -76,7 +76,7 @@ static bool covers(const struct gate *gate, const struct island *island) {
     const struct islands_walk *walk = gate->walk;
     bool covered = !walk->pinned || !island_is_tenant(island);
     for (size_t i = 0; i < walk->value_count && !covered; i++) {
-        covered = text_equal(walk->values[i], island_name(island));
+        covered = text_equal(walk->values[i], island_newest_name(&gate->db->islands, island));
     }
     return covered;
 }

@@ -17,8 +17,10 @@ static struct account_name target_account(const struct points_write *self,
         target->fate == TARGET_PUT && target->point != NULL && self->kind == POINTS_UPSERT
             ? NULL
             : islands_find_undropped(&self->write.operation.db->islands, target->candidate);
-    return old != NULL && island_is_tenant(old) ? account_name_tenant(collection, island_name(old))
-                                                : account_name_of(collection, scope);
+    return old != NULL && island_is_tenant(old)
+               ? account_name_tenant(collection,
+                                     island_newest_name(&self->write.operation.db->islands, old))
+               : account_name_of(collection, scope);
 }
 
 /* It takes something out of points. */

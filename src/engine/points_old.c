@@ -102,7 +102,7 @@ static ins_status take_one(struct points_write *self, struct target *target, ins
         return points_change(self, target, &old, error);
     }
     old.tenant_path = tenant_path_of(self->reader.island);
-    old.tenant = island_name(self->reader.island);
+    old.tenant = self->reader.tenant;
     ins_status status = read_old(self, &place, &old, error);
     if (status != INS_OK) {
         return status;

@@ -175,7 +175,7 @@ static void row_values(struct points_rank *self, const struct payload_path *path
     json_write_init(&writer, sizeof(text), NULL, no_room);
     writer.data = text;
     writer.capacity = sizeof(text);
-    json_write_text(&writer, island_name(self->over.reader.island));
+    json_write_text(&writer, self->over.reader.tenant);
     (void)visit(self, (ins_text){writer.data, writer.size});
 }
 

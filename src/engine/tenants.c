@@ -2,6 +2,8 @@
  *
  * Path of a list: islands_walk_next() over all islands, in no order; the `limit` first names are
  * kept, sorted, in `best`. What is told is resident: nothing is read from disk. */
+#include "engine/tenants.h"
+
 #include <string.h>
 
 #include "base/assert.h"
@@ -104,7 +106,7 @@ static ins_status take(struct tenants_read *self, const struct island *island, i
 
 /* ---- The steps ---- */
 
-static const struct schema_field *tenant_field(const struct schema *schema) {
+const struct schema_field *tenants_field(const struct schema *schema) {
     for (uint32_t i = 0; i < schema->field_count && schema->has_tenant_field; i++) {
         if (schema->fields[i].islands) {
             return &schema->fields[i];
@@ -113,7 +115,7 @@ static const struct schema_field *tenant_field(const struct schema *schema) {
     return NULL;
 }
 
-static ins_status no_tenants(ins_text collection, ins_error *error) {
+ins_status tenants_none(ins_text collection, ins_error *error) {
     return ins_fail(error, INS_INVALID,
                     "Wrong input: collection `%.*s` has no field with is_tenant that forms tenants",
                     (int)collection.size, collection.data);
@@ -133,8 +135,8 @@ static ins_status tenants_begin(struct tenants_read *self, ins_error *error) {
     if (status != INS_OK) {
         return status;
     }
-    if (tenant_field(self->scopes.collection->schema) == NULL) {
-        return no_tenants(request->collection, error);
+    if (tenants_field(self->scopes.collection->schema) == NULL) {
+        return tenants_none(request->collection, error);
     }
     self->best = pool_alloc(&operation->pool, (self->limit + 1) * sizeof(self->best[0]));
     if (self->best == NULL) {
@@ -256,9 +258,9 @@ static ins_status delete_begin(struct tenant_delete *self, ins_error *error) {
     if (status != INS_OK) {
         return status;
     }
-    const struct schema_field *field = tenant_field(scope->schema);
+    const struct schema_field *field = tenants_field(scope->schema);
     if (field == NULL) {
-        return no_tenants(request->collection, error);
+        return tenants_none(request->collection, error);
     }
     struct account_name name = account_name_tenant(scope, request->name);
     struct account *account = account_find(&operation->db->accounts, &name);

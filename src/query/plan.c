@@ -7,8 +7,7 @@ void plan_begin(struct plan *plan, struct reader *reader, const struct filter *f
                 const struct payload_path *tenant_path) {
     plan->reader = reader;
     plan->filter = filter != NULL && filter_probe_count(filter) > 0 ? filter : NULL;
-    plan->about = (struct filter_row){.has_tenant = tenant_path != NULL,
-                                      .tenant = island_name(reader->island)};
+    plan->about = (struct filter_row){.has_tenant = tenant_path != NULL, .tenant = reader->tenant};
     plan->probes = NULL;
     plan->entered = plan->useful = plan->has_group = false;
 }

@@ -75,7 +75,7 @@ ins_status place_matches(struct reader *reader, const struct place *place,
     }
     if (tenant_path != NULL) {
         row.has_tenant = true;
-        row.tenant = island_name(reader->island);
+        row.tenant = reader->tenant;
     }
     if (filter_needs_payload(filter)) {
         ins_status status = reader_payload(reader, place, &row.payload, error);
@@ -133,13 +133,12 @@ static ins_text restore(struct reader *reader, const struct payload_path *tenant
     ins_text text;
     if (!reader->tenant_made) {
         reader->tenant_made = true;
-        reader->tenant_member =
-            payload_tenant_member(&reader->pool, tenant_path, island_name(reader->island));
+        reader->tenant_member = payload_tenant_member(&reader->pool, tenant_path, reader->tenant);
     }
     if (payload_restore_member(pool, stored, tenant_path->parts[0], reader->tenant_member, &text)) {
         return text;
     }
-    return payload_restore(pool, stored, tenant_path, island_name(reader->island));
+    return payload_restore(pool, stored, tenant_path, reader->tenant);
 }
 
 static ins_status take_payload(struct reader *reader, const struct place *place,
@@ -152,7 +151,7 @@ static ins_status take_payload(struct reader *reader, const struct place *place,
     }
     ins_text text = {.data = "{}", .size = 2};
     if (selector->kind != INS_SELECT_ALL) {
-        text = select_payload(pool, stored, tenant_path, island_name(reader->island), selector);
+        text = select_payload(pool, stored, tenant_path, reader->tenant, selector);
     } else if (tenant_path != NULL) {
         text = restore(reader, tenant_path, stored, pool);
     } else if (stored.size > 0) {

@@ -112,10 +112,6 @@ ins_shard_key scope_shard_key(const struct scope *scope) {
     return key;
 }
 
-static uint64_t name_hash(const struct scope *scope, ins_text tenant) {
-    return hash64_seed(tenant.data, tenant.size, scope->key);
-}
-
 #define island_of_node(pointer)                                                                    \
     ((struct island *)(void *)(pointer)) /* node is the first member                               \
                                           */
@@ -164,7 +160,7 @@ struct island *island_create(struct islands *islands, struct scope *scope, uint6
     island->node.hash = hash_u64(incarnation);
     table_insert(&islands->by_incarnation, &island->node);
     if (island_is_tenant(island)) {
-        island->name_node.hash = name_hash(scope, name);
+        island->name_node.hash = island_name_hash(scope, name);
         table_insert(&islands->by_name, &island->name_node);
     }
     islands->tenants_changed++;
@@ -188,14 +184,21 @@ struct island *islands_find(const struct islands *islands, uint64_t incarnation)
     return NULL;
 }
 
+enum name_state { NAME_DROPPING, NAME_LEAVING, NAME_STAYS };
+
+static enum name_state name_state_of(const struct island *island) {
+    bool dropping = (island->flags & ISLAND_DROPPING) != 0;
+    return dropping ? NAME_DROPPING : island->renaming ? NAME_LEAVING : NAME_STAYS;
+}
+
 static struct island *find_tenant(const struct islands *islands, const struct scope *scope,
-                                  ins_text tenant, bool dropping) {
-    uint64_t hash = name_hash(scope, tenant);
+                                  ins_text tenant, enum name_state state) {
+    uint64_t hash = island_name_hash(scope, tenant);
     for (struct table_node *node = table_first(&islands->by_name, hash); node != NULL;
          node = node->next) {
         struct island *island = island_of_name(node);
         if (node->hash == hash && island->scope == scope && island->name_size == tenant.size &&
-            dropping == ((island->flags & ISLAND_DROPPING) != 0) &&
+            name_state_of(island) == state &&
             (tenant.size == 0 || memcmp(island->name, tenant.data, tenant.size) == 0)) {
             return island;
         }
@@ -205,18 +208,24 @@ static struct island *find_tenant(const struct islands *islands, const struct sc
 
 struct island *islands_find_tenant(const struct islands *islands, const struct scope *scope,
                                    ins_text tenant) {
-    struct island *island = scope->dropping > 0 ? find_tenant(islands, scope, tenant, true) : NULL;
-    return island != NULL ? island : find_tenant(islands, scope, tenant, false);
+    struct island *island =
+        scope->dropping > 0 ? find_tenant(islands, scope, tenant, NAME_DROPPING) : NULL;
+    if (island == NULL && islands->rename_count > 0) {
+        island = find_tenant(islands, scope, tenant, NAME_LEAVING);
+    }
+    return island != NULL ? island : find_tenant(islands, scope, tenant, NAME_STAYS);
 }
 
 struct island *islands_find_newest(const struct islands *islands, const struct scope *scope,
                                    ins_text tenant) {
-    return find_tenant(islands, scope, tenant, false);
+    struct island *island =
+        islands->rename_count > 0 ? island_rename_find(islands, scope, tenant) : NULL;
+    return island != NULL ? island : find_tenant(islands, scope, tenant, NAME_STAYS);
 }
 
 void islands_prefetch_bucket(const struct islands *islands, const struct scope *scope,
                              ins_text tenant) {
-    table_prefetch(&islands->by_name, name_hash(scope, tenant));
+    table_prefetch(&islands->by_name, island_name_hash(scope, tenant));
 }
 
 static void prefetch_both_lines(const struct table_node *node) {
@@ -227,7 +236,7 @@ static void prefetch_both_lines(const struct table_node *node) {
 
 void islands_prefetch_island(const struct islands *islands, const struct scope *scope,
                              ins_text tenant) {
-    const struct table_node *node = table_first(&islands->by_name, name_hash(scope, tenant));
+    const struct table_node *node = table_first(&islands->by_name, island_name_hash(scope, tenant));
     if (node != NULL) {
         prefetch_both_lines(node);
     }
@@ -236,7 +245,7 @@ void islands_prefetch_island(const struct islands *islands, const struct scope *
 /* Or, when the first is another's, for the second island. */
 void islands_prefetch_name(const struct islands *islands, const struct scope *scope,
                            ins_text tenant) {
-    uint64_t hash = name_hash(scope, tenant);
+    uint64_t hash = island_name_hash(scope, tenant);
     const struct table_node *node = table_first(&islands->by_name, hash);
     if (node != NULL && node->hash == hash) {
         const struct island *island = island_of_name(node);
@@ -247,6 +256,7 @@ void islands_prefetch_name(const struct islands *islands, const struct scope *sc
 }
 
 static void island_free(struct islands *islands, struct island *island) {
+    island_rename_forget(islands, island);
     if (island->run_capacity > 0) {
         arena_free(islands->arena, INS_MEM_CATALOG, island->runs,
                    island->run_capacity * sizeof(struct run));
@@ -315,7 +325,11 @@ void island_retire(struct islands *islands, struct island *island) {
 void island_unpin(struct islands *islands, struct island *island) {
     INS_ASSERT(island->pins > 0);
     island->pins--;
-    if (island->pins > 0 || (island->flags & ISLAND_DROPPED) == 0) {
+    if (island->pins > 0) {
+        return;
+    }
+    if ((island->flags & ISLAND_DROPPED) == 0) {
+        island_rename_unborrow(islands, island);
         return;
     }
     if ((island->flags & ISLAND_UNLINKED) == 0) {

@@ -36,7 +36,9 @@ struct island {
     uint8_t flags;
     uint8_t merge_reason; /* why it stands in the merge queue */
     uint8_t runs_held;    /* so many of the oldest runs a graph is made of: merges leave them */
-    bool graph_queued;
+    bool graph_queued : 1;
+    bool renaming : 1;  /* one of islands->renames is its: writers see the name in there */
+    bool old_names : 1; /* some of islands->old_names are its */
     uint32_t pins;
     uint32_t dead_most; /* at most so many rows and tombstones of its runs count for nothing */
 };
@@ -153,6 +155,9 @@ struct islands {
     struct table by_name;
     uint64_t run_count;
     uint64_t tenants_changed; /* rises when a name may be found otherwise than before; never 0 */
+    struct island_rename *renames;   /* sequenced and not durable (island_rename.c), and */
+    struct island_rename *old_names; /* those that went, while views of the island borrow them */
+    uint32_t rename_count, old_name_count;
 };
 
 INS_MUST_USE ins_status islands_init(struct islands *islands, struct arena *arena,
@@ -180,6 +185,41 @@ void islands_prefetch_name(const struct islands *islands, const struct scope *sc
 /* The same by incarnation. */
 static inline struct island *islands_find_undropped(const struct islands *islands,
                                                     uint64_t incarnation);
+
+/* ---- Another name for a tenant's island (island_rename.c) ---- */
+
+#define ISLAND_RENAMES_MAX 256u    /* writers look through them while they are under way */
+#define ISLAND_OLD_NAMES_MAX 1024u /* each waits for a view that began before it went */
+
+struct island_rename {
+    struct island_rename *next;
+    struct island *island;
+    char *name; /* the next one; in old_names: the one before */
+    uint16_t size;
+};
+
+/* Memory for it; nothing is changed. `name` is copied. INS_FULL; INS_EXHAUSTED: as many are under
+ * way as may be, or one of this island. */
+INS_MUST_USE ins_status island_rename_make(struct islands *islands, struct island *island,
+                                           ins_text name, struct island_rename **out,
+                                           ins_error *error);
+/* One that was not begun; takes NULL. */
+void island_rename_free(struct islands *islands, struct island_rename *rename);
+/* From here on writers see the new name, and from its landing on readers. */
+void island_rename_begin(struct islands *islands, struct island_rename *rename);
+/* It may be gone by then. */
+void island_rename_land(struct islands *islands, uint64_t incarnation);
+/* As writers see it: until the landing the next one. */
+ins_text island_newest_name(const struct islands *islands, const struct island *island);
+/* Between these two files. The hash of name_node: */
+uint64_t island_name_hash(const struct scope *scope, ins_text tenant);
+/* The island that a writer means by a name that is on its way, or NULL. Frees
+ * names that no view of the island borrows any more, and all names of an island that goes. */
+struct island *island_rename_find(const struct islands *islands, const struct scope *scope,
+                                  ins_text tenant);
+void island_rename_unborrow(struct islands *islands, struct island *island);
+void island_rename_forget(struct islands *islands, struct island *island);
+
 /* Takes it out of every table; its files lose its runs; freed with the last pin. */
 void island_drop(struct islands *islands, struct island *island);
 /* The same for one island of a scope that stays: while it is pinned it stands in the scope's list,

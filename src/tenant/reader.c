@@ -39,11 +39,14 @@ ins_status reader_open(struct reader *reader, struct read_context *context, stru
                        uint64_t lsn, const struct pool *like, struct cache_waiter *waiter,
                        ins_error *error) {
     INS_ASSERT(!reader->open);
-    *reader = (struct reader){.context = context,
-                              .waiter = waiter,
-                              .island = island,
-                              .lsn = lsn,
-                              .run_count = island->run_count};
+    *reader =
+        (struct reader){.context = context,
+                        .waiter = waiter,
+                        .island = island,
+                        .tenant = lsn == UINT64_MAX ? island_newest_name(context->islands, island)
+                                                    : island_name(island),
+                        .lsn = lsn,
+                        .run_count = island->run_count};
     pool_init(&reader->pool, like->arena, like->purpose, like->max_bytes);
     if (island->run_count > 0) {
         reader->runs =

@@ -70,6 +70,7 @@ struct reader {
     struct pool pool; /* the view's own: a read over many islands needs memory for one at a time */
     struct cache_waiter *waiter;
     struct island *island; /* pinned */
+    ins_text tenant;       /* its name when the view was opened; stays while it is pinned */
     uint64_t lsn;
     struct island_mem *mem[2]; /* newest first: active, frozen */
     struct generation *generations[2];

@@ -3,6 +3,7 @@
 
 Run:  test_tenants.py PATH-OF-INSULA [name of a test ...]
 """
+import signal
 import threading
 import time
 import unittest
@@ -352,6 +353,127 @@ class TenantTest(unittest.TestCase):
                 self.assertIn(part, answer["status"]["error"])
         self.assertEqual(self.client.ok("GET", "/collections/c/quota"), self.QUOTA)
         self.assertIsNone(self.client.ok("GET", "/collections/c/tenants/anna/usage")["activity"])
+
+    def renamed(self, name, old, new):
+        return self.client.ok("POST", f"/collections/{name}/tenants/{quote(old, safe='')}/rename", {"to": new})
+
+    def members(self, name, who, shard=None):
+        body = {"limit": 1000, "filter": {"must": [{"key": "who", "match": {"value": who}}]}}
+        if shard is not None:
+            body["shard_key"] = shard
+        points = self.client.ok("POST", f"/collections/{name}/points/scroll", body)["points"]
+        for point in points:
+            self.assertEqual(point["payload"]["who"], who)
+        return [point["id"] for point in points]
+
+    def test_rename(self):
+        """Goal: points come with the new name, in memory and from disk, now and after kills; the old name is
+        free; every way to ask for the tenant agrees; the quota goes along."""
+        self.collection("c")
+        self.fill("c", {"few": 3, "many": 200, "other": 5})
+        self.client.ok("POST", "/insula/flush")
+        self.fill("c", {"many": 7}, first=1000)
+        self.client.ok("PUT", "/collections/c/tenants/many/quota", {"priority": "high", "stored_bytes": 10 ** 9})
+        ids = self.members("c", "many")
+        self.assertEqual(len(ids), 207)
+        self.renamed("c", "many", "mo/re \u00e9")
+        for turn in range(3):
+            self.assertEqual(self.members("c", "mo/re \u00e9"), ids)
+            self.assertEqual(self.members("c", "many"), [])
+            self.assertEqual(len(self.members("c", "few")), 3)
+            self.client.error(404, "GET", "/collections/c/tenants/many")
+            self.assertEqual(self.pages("c", 10), ["few", "mo/re \u00e9", "other"])
+            quota = self.client.ok("GET", "/collections/c/tenants/mo%2Fre%20%C3%A9/quota")
+            self.assertEqual((quota["own"], quota["priority"], quota["stored_bytes"]), (True, "high", 10 ** 9))
+            self.assertFalse(self.client.ok("GET", "/collections/c/tenants/many/quota")["own"])
+            point = self.client.ok("GET", f"/collections/c/points/{ids[0]}")
+            self.assertEqual(point["payload"]["who"], "mo/re \u00e9")
+            facet = self.client.ok("POST", "/collections/c/facet", {"key": "who"})["hits"]
+            self.assertEqual({hit["value"]: hit["count"] for hit in facet},
+                             {"few": 3, "mo/re \u00e9": 207, "other": 5})
+            if turn == 1:
+                self.client.ok("POST", "/insula/flush")
+            self.server.stop(signal.SIGKILL if turn == 0 else signal.SIGTERM)
+            self.server.start()
+            self.client = Client(self.server)
+        self.fill("c", {"many": 2}, first=5000)
+        self.assertEqual(self.members("c", "many"), [5000, 5001])
+        self.assertEqual(self.members("c", "mo/re \u00e9"), ids)
+        self.client.ok("POST", "/collections/c/points/payload?wait=true", {"payload": {"x": 1}, "points": ids[:1]})
+        self.assertEqual(self.members("c", "mo/re \u00e9"), ids)
+        self.client.ok("DELETE", "/collections/c/tenants/many?wait=true")
+        names = ["mo/re \u00e9", "many", "third", "mo/re \u00e9"]
+        for old, new in zip(names, names[1:]):
+            self.renamed("c", old, new)
+            self.assertEqual(self.members("c", new), ids)
+
+    def test_rename_shards(self):
+        """Goal: a tenant under several shard keys is renamed in all of them at once."""
+        self.collection("s", sharded=True)
+        for key in ("x", "y", 5):
+            self.client.ok("PUT", "/collections/s/shards", {"shard_key": key})
+            self.fill("s", {"w": 4, "v": 2}, shard=key)
+        self.renamed("s", "w", "u")
+        self.assertEqual(self.pages("s", 10), ["u", "v"])
+        for key in ("x", "y", 5):
+            self.assertEqual(len(self.members("s", "u", key)), 4)
+        self.client.ok("DELETE", "/collections/s/tenants/v?wait=true")
+        self.fill("s", {"v": 1}, first=50, shard="y")
+        self.assertIn("v", self.client.error(409, "POST", "/collections/s/tenants/u/rename", {"to": "v"}))
+        self.assertEqual(self.pages("s", 10), ["u", "v"])
+
+    def test_rename_bad(self):
+        self.collection("c")
+        self.fill("c", {"a": 1, "b": 1})
+        for code, name, body, part in ((409, "a", {"to": "b"}, "b"), (409, "a", {"to": "a"}, "a"),
+                                       (404, "x", {"to": "y"}, "x"), (422, "a", {"to": "z" * 256}, "255"),
+                                       (400, "a", {}, "to"), (400, "a", {"to": 5}, "to")):
+            answer = self.client.error(code, "POST", f"/collections/c/tenants/{name}/rename", body)
+            self.assertIn(part, answer)
+        self.assertEqual(self.pages("c", 10), ["a", "b"])
+        self.collection("plain", tenants=False)
+        self.assertIn("is_tenant", self.client.error(400, "POST", "/collections/plain/tenants/a/rename", {"to": "b"}))
+        self.assertIn("nowhere", self.client.error(404, "POST", "/collections/nowhere/tenants/a/rename", {"to": "b"}))
+        self.client.ok("PUT", "/collections/u", {"vectors": {"size": 4, "distance": "Dot"}})
+        self.client.ok("PUT", "/collections/u/index?wait=true", {
+            "field_name": "who", "field_schema": {"type": "uuid", "is_tenant": True}})
+        first, second = "550e8400-e29b-41d4-a716-446655440000", "6BA7B810-9DAD-11D1-80B4-00C04FD430C8"
+        self.fill("u", {first: 2})
+        self.assertIn("UUID", self.client.error(422, "POST", f"/collections/u/tenants/{first}/rename", {"to": "b"}))
+        self.renamed("u", first, second)
+        self.assertEqual(self.pages("u", 10), [second.lower()])
+
+    def test_rename_under_load(self):
+        """Goal: while readers and writers are busy, each answer has one name for all points, and none is lost."""
+        self.collection("c")
+        self.fill("c", {"a": 50})
+        stop, wrong = threading.Event(), []
+
+        def read():
+            client = Client(self.server)
+            while not stop.is_set():
+                points = client.ok("POST", "/collections/c/points/scroll", {"limit": 100})["points"]
+                names = {point["payload"]["who"] for point in points}
+                if len(points) != 50 or len(names) != 1:
+                    wrong.append((len(points), names))
+
+        def write():
+            client, turn = Client(self.server), 0
+            while not stop.is_set():
+                turn += 1
+                client.ok("POST", "/collections/c/points/payload?wait=true",
+                          {"payload": {"turn": turn}, "points": list(range(turn % 50, 50))})
+
+        threads = [threading.Thread(target=read), threading.Thread(target=write), threading.Thread(target=write)]
+        for thread in threads:
+            thread.start()
+        for turn in range(40):
+            self.renamed("c", *(("a", "b") if turn % 2 == 0 else ("b", "a")))
+        stop.set()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(wrong, [])
+        self.assertEqual(len(self.members("c", "a")), 50)
 
     def test_bad(self):
         self.collection("plain", tenants=False)

@@ -860,6 +860,11 @@ void ins_tenant_delete(ins_db *db, const void *tenants_request, ins_call *call) 
     refuse(db, call);
 }
 
+void ins_tenant_rename(ins_db *db, const void *tenants_request, ins_call *call) {
+    (void)tenants_request;
+    refuse(db, call);
+}
+
 void ins_tenant_quota_set(ins_db *db, const void *tenants_request, ins_call *call) {
     (void)tenants_request;
     refuse(db, call);
