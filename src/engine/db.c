@@ -55,7 +55,7 @@ static ins_status open_tables(struct ins_db *db, ins_error *error) {
     }
     ins_status status = cache_open(db->runtime, db->arena, &db->cache, error);
     if (status == INS_OK) {
-        status = generation_create(db->arena, db->generation_bytes, &generation, error);
+        status = generation_create(db->arena, db->generation_bytes, 0, &generation, error);
     }
     if (status != INS_OK) {
         return status;

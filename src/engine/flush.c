@@ -53,7 +53,8 @@ bool flush_freeze(struct ins_db *db) {
         return false;
     }
     struct generation *fresh;
-    if (generation_create(db->arena, db->generation_bytes, &fresh, NULL) != INS_OK) {
+    if (generation_create(db->arena, db->generation_bytes, active->row_count, &fresh, NULL) !=
+        INS_OK) {
         return false;
     }
     directory_views_close(db);
@@ -74,7 +75,7 @@ bool flush_recycle(struct ins_db *db) {
     uint32_t slot = reading->active_slot;
     struct generation *active = reading->generations[slot], *fresh;
     if (active->row_count > 0 ||
-        generation_create(db->arena, db->generation_bytes, &fresh, NULL) != INS_OK) {
+        generation_create(db->arena, db->generation_bytes, 0, &fresh, NULL) != INS_OK) {
         return false;
     }
     directory_views_close(db);

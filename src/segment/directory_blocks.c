@@ -1,8 +1,8 @@
 /* Reading the id directory: which block may hold an id, and the block's entries.
  *
  * Path: directory_filter_test (fuse_filter.c) says no, or directory_block_of names one block, and
- * directory_block_find halves it: its arrays have a fixed width, so every entry is at hand.
- * Failure: a malformed block is INS_CORRUPT; no byte outside it is read, whatever it holds.
+ * directory_block_find guesses and halves: its arrays have a fixed width, so every entry is at
+ * hand. Failure: a malformed block is INS_CORRUPT; no byte outside it is read, whatever it holds.
  * Format: docs/FORMATS.md "Id directory". Encoder: directory_encode.c. */
 #include "segment/segment_private.h"
 
@@ -133,9 +133,12 @@ static inline uint64_t bits_at(const struct directory_cursor *cursor, uint32_t o
 
 /* Words may wrap in a malformed block: then ids do not ascend, which is noticed where they are
  * walked, and found as damage by the block's hash before that. */
+static inline uint64_t word_at(const struct directory_cursor *cursor, uint32_t index) {
+    return load_u64(cursor->block + 16) + bits_at(cursor, cursor->ids, cursor->id_width, index);
+}
+
 static inline ins_id id_at(const struct directory_cursor *cursor, uint32_t index) {
-    uint64_t first = load_u64(cursor->block + 16);
-    uint64_t word = first + bits_at(cursor, cursor->ids, cursor->id_width, index);
+    uint64_t word = word_at(cursor, index);
     if (!cursor->uuids) {
         return (ins_id){.low = word};
     }
@@ -175,6 +178,47 @@ bool directory_block_next(struct directory_cursor *cursor, struct directory_entr
     return true;
 }
 
+#define NARROW_STEPS 2u /* then halving is as good */
+#define NARROW_MARGIN 16u
+#define NARROW_MIN 64u /* entries: fewer lie in a few lines of the cache anyway */
+
+/* Makes [*inout_begin, + *inout_count) a piece of the array around where `id` would lie if the
+ * first words of ids were spread evenly, as hashes, UUIDs and counters are; less where they are
+ * not. So a look-up reads some four lines of the cache, not one for each halving. */
+static void narrow(const struct directory_cursor *cursor, const ins_id *id, uint32_t *inout_begin,
+                   uint32_t *inout_count) {
+    uint32_t begin = 0, end = cursor->count - 1;
+    uint64_t low = word_at(cursor, begin), high = word_at(cursor, end);
+    uint64_t word = id->is_uuid ? id->high : id->low;
+    if (word < low || word >= high) {
+        return;
+    }
+    /* From here on low <= word < high: the words of entries `begin` and `end`. An entry with the
+     * same word may be a UUID on either side of `id`: it bounds nothing. */
+    for (uint32_t step = 0; step < NARROW_STEPS && end - begin > NARROW_MIN; step++) {
+        double part = (double)(word - low) / (double)(high - low);
+        uint32_t guess = begin + (uint32_t)(part * (double)(end - begin));
+        uint32_t left = guess - begin > NARROW_MARGIN ? guess - NARROW_MARGIN : begin;
+        uint32_t right = end - guess > NARROW_MARGIN ? guess + NARROW_MARGIN : end;
+        uint64_t left_word = word_at(cursor, left), right_word = word_at(cursor, right);
+        if (left_word > word) {
+            end = left;
+            high = left_word;
+        } else if (right_word < word) {
+            begin = right;
+            low = right_word;
+        } else {
+            bool above = left_word<word, below = right_word> word;
+            begin = above ? left : begin;
+            low = above ? left_word : low;
+            end = below ? right : end;
+            high = below ? right_word : high;
+        }
+    }
+    *inout_begin = begin;
+    *inout_count = end - begin;
+}
+
 ins_status directory_block_find(const uint8_t *block, size_t size, const ins_id *id,
                                 bool *out_found, uint64_t *out_incarnation, ins_error *error) {
     struct directory_cursor cursor = {0};
@@ -185,6 +229,7 @@ ins_status directory_block_find(const uint8_t *block, size_t size, const ins_id 
     }
     INS_ASSERT(cursor.block != NULL);
     uint32_t begin = 0, count = cursor.count;
+    narrow(&cursor, id, &begin, &count);
     while (count > 1) { /* the last entry <= id lies in [begin, begin + count), if there is one */
         uint32_t half = count / 2;
         ins_id middle = id_at(&cursor, begin + half);

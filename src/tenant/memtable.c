@@ -13,13 +13,14 @@
  */
 #define BLOCK_GROWTH 4u
 #define BLOCK_LARGEST (64u << 10)
+#define TABLE_SHARE 32u /* of a generation's bytes, for buckets that may not be needed */
 
 struct memblock {
     struct memblock *next;
     size_t size;
 };
 
-ins_status generation_create(struct arena *arena, uint64_t bytes_max,
+ins_status generation_create(struct arena *arena, uint64_t bytes_max, uint64_t rows_expected,
                              struct generation **out_generation, ins_error *error) {
     struct generation *generation = arena_alloc_zero(arena, INS_MEM_MEMTABLE, sizeof(*generation));
     if (generation == NULL) {
@@ -32,6 +33,8 @@ ins_status generation_create(struct arena *arena, uint64_t bytes_max,
         arena_free(arena, INS_MEM_MEMTABLE, generation, sizeof(*generation));
         return ins_fail(error, INS_FULL, "no memory for a memtable");
     }
+    uint64_t most = bytes_max / sizeof(struct table_node *) / TABLE_SHARE;
+    table_reserve(&generation->rows, rows_expected < most ? rows_expected : most);
     *out_generation = generation;
     return INS_OK;
 }

@@ -134,7 +134,9 @@ struct generation {
     bool frozen;
 };
 
+/* `rows_expected`: as many as the last one got; if more or fewer come it costs a little. */
 INS_MUST_USE ins_status generation_create(struct arena *arena, uint64_t bytes_max,
+                                          uint64_t rows_expected,
                                           struct generation **out_generation, ins_error *error);
 static inline void generation_pin(struct generation *generation) {
     generation->pins++;

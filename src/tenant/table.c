@@ -68,6 +68,15 @@ ins_status table_init(struct table *table, struct arena *arena, enum ins_mem_pur
     return INS_OK;
 }
 
+void table_reserve(struct table *table, uint64_t nodes) {
+    INS_ASSERT(table->count == 0);
+    while ((uint64_t)table->piece_count * TABLE_PIECE_BUCKETS < nodes && add_piece(table)) {
+    }
+    uint64_t room = (uint64_t)table->piece_count * TABLE_PIECE_BUCKETS;
+    uint64_t wanted = nodes < room ? nodes : room;
+    table->bucket_count = wanted > table->bucket_count ? wanted : table->bucket_count;
+}
+
 void table_fini(struct table *table) {
     INS_ASSERT(table->piece_count == 0 || table->pieces != NULL);
     for (uint32_t i = 0; i < table->piece_count; i++) {

@@ -28,6 +28,9 @@ struct table {
 /* INS_FULL when the share is used up. */
 INS_MUST_USE ins_status table_init(struct table *table, struct arena *arena,
                                    enum ins_mem_purpose purpose);
+/* Buckets for so many nodes beforehand, as far as there is memory: then none is split while they
+ * come. The table is empty. */
+void table_reserve(struct table *table, uint64_t nodes);
 /* Nodes stay their owners'. Takes a zeroed table. */
 void table_fini(struct table *table);
 /* Puts the node in front of its bucket: of nodes with equal keys the newest is met first.

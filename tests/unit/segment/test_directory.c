@@ -187,6 +187,28 @@ static void test_dense_numbers(void **state) {
     free(rows);
 }
 
+/* Goal: a guess by even spread may be wrong by any distance. Method: numbers whose gaps double
+ * again and again, both ways, and clusters far apart. */
+static void test_uneven_numbers(void **state) {
+    (void)state;
+    enum { COUNT = 12000 };
+    double disk;
+    struct kit_row *rows = plain_rows(COUNT);
+    for (uint32_t kind = 0; kind < 3; kind++) {
+        for (uint32_t i = 0; i < COUNT; i++) {
+            uint32_t back = COUNT - 1 - i;
+            uint64_t id = kind == 0   ? ((uint64_t)i % 64 + 64) << (i / 64 % 50)
+                          : kind == 1 ? i / 37 * 1000000000ull + i % 37
+                                      : UINT64_MAX - (((uint64_t)back % 240 + 240) << (back / 240));
+            rows[i].id = id_number(kind == 0 ? id + ((uint64_t)(i / 3200) << 58) : id);
+            rows[i].incarnation = 3 + hash_u64(i) % 3;
+            assert_true(i == 0 || id_compare(&rows[i - 1].id, &rows[i].id) < 0);
+        }
+        (void)round_trip(rows, COUNT, false, &disk);
+    }
+    free(rows);
+}
+
 /* Goal: UUIDs that share their high word are found, within a block and over many. Method: groups of
  * sizes around the block's capacity, between numbers and random UUIDs; the check verifies the
  * index. */
@@ -349,9 +371,9 @@ static void test_failures(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes),         cmocka_unit_test(test_cost),
-        cmocka_unit_test(test_dense_numbers), cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_hostile_block), cmocka_unit_test(test_hostile_index),
-        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_dense_numbers), cmocka_unit_test(test_uneven_numbers),
+        cmocka_unit_test(test_groups),        cmocka_unit_test(test_hostile_block),
+        cmocka_unit_test(test_hostile_index), cmocka_unit_test(test_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,14 +59,16 @@ static struct item *find(const struct table *table, uint64_t hash, uint32_t key)
     return (struct item *)(void *)node;
 }
 
-static void finds_what_is_there(void **state) {
-    (void)state;
+/* `reserved`: buckets are there for so many nodes before the first one comes. */
+static void check_finds(uint64_t reserved) {
     struct item *items = calloc(KEYS, sizeof(*items));
     assert_non_null(items);
     for (uint32_t kind = 0; kind < 3; kind++) {
         struct arena *arena = NULL;
         struct table table = open_table(&arena);
         uint64_t count = 0;
+        table_reserve(&table, reserved);
+        assert_in_range(table.bucket_count, reserved, reserved + 1);
         for (uint32_t step = 0; step < STEPS; step++) {
             uint32_t key = (uint32_t)(draw() % KEYS);
             struct item *item = &items[key];
@@ -98,6 +100,26 @@ static void finds_what_is_there(void **state) {
     free(items);
 }
 
+static void finds_what_is_there(void **state) {
+    (void)state;
+    check_finds(0);
+    check_finds(KEYS / 7); /* no power of two, and fewer than come */
+    check_finds(4 * KEYS);
+}
+
+/* Memory for less than was asked: what there is serves. */
+static void reserves_what_it_can(void **state) {
+    (void)state;
+    struct arena *arena = NULL;
+    struct table table = open_table(&arena);
+    struct item item = {.node.hash = draw()};
+    table_reserve(&table, LIMIT_BYTES / 2);
+    assert_in_range(table.bucket_count, 512, LIMIT_BYTES / 16);
+    table_insert(&table, &item.node);
+    assert_ptr_equal(table_first(&table, item.node.hash), &item.node);
+    close_table(&table, arena);
+}
+
 /* The point of the marks: what is not there is mostly refused without a node being looked at. */
 static void refuses_what_is_not(void **state) {
     (void)state;
@@ -126,6 +148,7 @@ static void refuses_what_is_not(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_what_is_there),
+        cmocka_unit_test(reserves_what_it_can),
         cmocka_unit_test(refuses_what_is_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
