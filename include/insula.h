@@ -541,6 +541,9 @@ INS_API void ins_aliases_list(ins_db *db, const void *alias_request, ins_call *c
 /* A value of the collection's tenant field that has an island, in all shard keys together. */
 typedef struct ins_tenant {
     ins_text name;
+    /* Given to it with its first point and to no other: a tenant of the same name that is made
+     * after a deletion has a higher one. A rename leaves it. Of several shard keys the highest. */
+    uint64_t incarnation;
     uint64_t points_max;  /* its points are at most so many: versions and deletions count too */
     uint64_t memory_rows; /* of these not yet in segments */
     uint64_t runs;
@@ -581,6 +584,9 @@ typedef struct ins_tenants_request {
     uint32_t limit;
     ins_quota quota; /* set */
     ins_text to;     /* rename: the next name */
+    /* get, delete, rename: the tenant that is meant; 0 = whichever has the name. INS_EXISTS when
+     * another one has it by now; nothing is changed then. */
+    uint64_t incarnation;
 } ins_tenants_request;
 
 /* call->tenants, ascending by the bytes of their names; call->found: there are more behind them.
@@ -589,8 +595,9 @@ typedef struct ins_tenants_request {
 INS_API void ins_tenants_list(ins_db *db, const void *tenants_request, ins_call *call);
 /* call->tenants [1]. INS_NOT_FOUND: no point has that value. */
 INS_API void ins_tenant_get(ins_db *db, const void *tenants_request, ins_call *call);
-/* Deletes its points: one row of the catalog in each shard key, however many they are. INS_INVALID
- * as above; nothing happens when it has no points. */
+/* Deletes its points: one row of the catalog in each shard key, however many they are.
+ * call->tenants [1]: name and incarnation of what went (0: there was nothing); call->lsn is the
+ * receipt for ins_erasure_get. INS_INVALID as above; nothing happens when it has no points. */
 INS_API void ins_tenant_delete(ins_db *db, const void *tenants_request, ins_call *call);
 /* Gives it the name `to`: one row of the catalog in each shard key, however many points there are.
  * Its points come with the new name in their tenant field from then on; a write with the old one
@@ -643,6 +650,10 @@ typedef struct ins_points_request {
     ins_text change_path; /* set: of the object that takes the members; absent = the payload */
     const ins_text *keys; /* delete payload: paths; delete vectors: names */
     size_t key_count;
+    /* delete by a filter that names tenants and nothing else: INS_EXISTS, and nothing is changed in
+     * that collection or shard key, when one of them was made later than this incarnation; 0 = any
+     */
+    uint64_t incarnation_max;
     /* delete and changes by filter; scroll, count, query */
     const ins_filter *filter; /* NULL = all; of a delete or a change: by ids */
     /* scroll, query, get */
@@ -772,6 +783,22 @@ INS_API void ins_points_query(ins_db *db, const void *points_request, ins_call *
 /* Flushes every memtable; done when the manifest that names the new file is on disk. */
 INS_API void ins_flush(ins_db *db, const void *unused, ins_call *call);
 
+/* ---- Erasure: what was deleted, overwritten or dropped leaves every file, the log's included ----
+ */
+
+/* A pass begins now instead of at its time (half of erase_after_ns after a write, or the start):
+ * answered at once. It flushes, and merges and cleans as far as anything is dead. */
+INS_API void ins_erase(ins_db *db, const void *unused, ins_call *call);
+
+typedef struct ins_erasure_request {
+    uint64_t lsn; /* of the deletion: its call->lsn */
+} ins_erasure_request;
+
+/* call->found: what was dead at that LSN is in no file of the store any more. call->lsn: that is
+ * known up to here; 0 = of nothing since the start. call->count: seconds that it takes at most,
+ * when the machine keeps up and no read lasts longer. INS_NOT_FOUND: no such LSN yet. */
+INS_API void ins_erasure_get(ins_db *db, const void *erasure_request, ins_call *call);
+
 #define INS_MEM_PURPOSES(X)                                                                        \
     X(CATALOG, "catalog")       /* names, islands, run lists */                                    \
     X(MEMTABLE, "memtable")     /* rows not yet flushed */                                         \
@@ -804,6 +831,7 @@ typedef struct ins_stats {
     ins_durations log_writes; /* of batches: the write and its sync */
     uint64_t file_syncs;      /* of segments, directory, manifest */
     uint64_t flushes, merges, cleanings, erasures;
+    uint64_t lsn_erased;                            /* as ins_erasure_get tells it */
     uint64_t flush_bytes, merge_bytes, clean_bytes; /* of files written */
     uint64_t segment_bytes, live_bytes; /* of all files; of it, what some run list names */
     uint64_t cold_reads, cold_bytes, cache_hits, cache_evictions;

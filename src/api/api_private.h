@@ -88,7 +88,11 @@ struct query_params {
     bool wait, has_timeout;
     bool has_with; /* lists of a collection's optimizations */
     uint32_t timeout_s;
+    uint64_t incarnation; /* of a tenant; 0: any */
 };
+
+/* Digits, at most 18. */
+bool url_number(ins_text text, uint64_t *out);
 
 /* Of a query string. INS_INVALID and INS_UNPROCESSABLE name the parameter and its value. */
 ins_status query_params_parse(ins_text query, struct query_params *out_params, ins_error *error);
@@ -124,6 +128,7 @@ struct job {
     ins_points_request points;
     ins_alias_request aliases;
     ins_tenants_request tenants;
+    ins_erasure_request erasure;
     ins_stats_request stats;
     ins_rank_request rank; /* its `points` are those above */
     struct job **parts;    /* of a batch: [part_count], one after the other */
@@ -416,6 +421,8 @@ ins_status shard_key_delete(struct job *job, const struct api_request *request, 
 ins_status cluster_change(struct job *job, const struct api_request *request, ins_error *error);
 ins_status tenants_list(struct job *job, const struct api_request *request, ins_error *error);
 ins_status tenant_rename(struct job *job, const struct api_request *request, ins_error *error);
+ins_status erasure_get(struct job *job, const struct api_request *request, ins_error *error);
+ins_status erasure_begin(struct job *job, const struct api_request *request, ins_error *error);
 ins_status tenants_scroll(struct job *job, const struct api_request *request, ins_error *error);
 ins_status tenant_get(struct job *job, const struct api_request *request, ins_error *error);
 ins_status tenant_delete(struct job *job, const struct api_request *request, ins_error *error);
@@ -462,6 +469,7 @@ void encode_exists(struct job *job, struct json_writer *writer);
 void encode_names(struct job *job, struct json_writer *writer);
 void encode_update(struct job *job, struct json_writer *writer);
 void encode_updates(struct job *job, struct json_writer *writer);
+void encode_deleted(struct job *job, struct json_writer *writer); /* a tenant, with its receipt */
 void encode_wait_timeout(struct job *job, struct json_writer *writer);
 void encode_count(struct job *job, struct json_writer *writer);
 void encode_record(struct job *job, struct json_writer *writer);

@@ -63,7 +63,7 @@ void encode_updates(struct job *job, struct json_writer *writer) {
 /* Of updates whose end was not seen: they may still take effect. The call is the engine's yet, so
  * nothing of it is read. */
 void encode_wait_timeout(struct job *job, struct json_writer *writer) {
-    if (job->encode == encode_update) {
+    if (job->encode == encode_update || job->encode == encode_deleted) {
         encode_operation(NULL, "wait_timeout", writer);
         return;
     }

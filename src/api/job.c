@@ -242,7 +242,8 @@ static void job_detach(struct job *job) {
 
 static void job_late(struct job *job) {
     job_detach(job);
-    if (job->encode == encode_update || job->encode == encode_updates) {
+    if (job->encode == encode_update || job->encode == encode_updates ||
+        job->encode == encode_deleted) {
         job_answer_wait_timeout(job);
     } else {
         ins_call_cancel(&job->call); /* when it is a read */

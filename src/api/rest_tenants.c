@@ -1,4 +1,6 @@
 /* Insula's own: the tenants of a collection as a table. */
+#include <time.h>
+
 #include "api/api_private.h"
 
 #define LIMIT_DEFAULT 100u
@@ -7,6 +9,7 @@ static void write_tenant(const ins_tenant *tenant, struct json_writer *writer) {
     json_write_begin_object(writer);
     json_write_key(writer, "tenant");
     json_write_text(writer, tenant->name);
+    write_count(writer, "incarnation", tenant->incarnation);
     write_count(writer, "points_max", tenant->points_max);
     write_count(writer, "memory_rows", tenant->memory_rows);
     write_count(writer, "runs", tenant->runs);
@@ -79,26 +82,53 @@ ins_status tenants_scroll(struct job *job, const struct api_request *request, in
     return status;
 }
 
+static ins_tenants_request named(const struct job *job) {
+    return (ins_tenants_request){.collection = job->params[0],
+                                 .name = job->params[1],
+                                 .incarnation = job->query.incarnation};
+}
+
 ins_status tenant_get(struct job *job, const struct api_request *request, ins_error *error) {
     (void)request;
     (void)error;
-    job->tenants = (ins_tenants_request){.collection = job->params[0], .name = job->params[1]};
+    job->tenants = named(job);
     job_start(job, ins_tenant_get, &job->tenants, encode_tenant);
     return INS_OK;
+}
+
+/* With the receipt: GET /insula/erasures/{erasure} says when the bytes are gone. */
+void encode_deleted(struct job *job, struct json_writer *writer) {
+    const ins_call *call = &job->call;
+    json_write_begin_object(writer);
+    write_count(writer, "operation_id", call->lsn);
+    json_write_key(writer, "status");
+    json_write_string(writer, "completed");
+    json_write_key(writer, "receipt");
+    json_write_begin_object(writer);
+    write_count(writer, "erasure", call->lsn);
+    json_write_key(writer, "incarnation");
+    if (call->tenants[0].incarnation == 0) {
+        json_write_null(writer); /* no point had that value */
+    } else {
+        json_write_u64(writer, call->tenants[0].incarnation);
+    }
+    write_count(writer, "time", (uint64_t)time(NULL));
+    json_write_end_object(writer);
+    json_write_end_object(writer);
 }
 
 ins_status tenant_delete(struct job *job, const struct api_request *request, ins_error *error) {
     (void)request;
     (void)error;
-    job->tenants = (ins_tenants_request){.collection = job->params[0], .name = job->params[1]};
-    job_start(job, ins_tenant_delete, &job->tenants, encode_update);
+    job->tenants = named(job);
+    job_start(job, ins_tenant_delete, &job->tenants, encode_deleted);
     return INS_OK;
 }
 
 /* {"to": text} */
 ins_status tenant_rename(struct job *job, const struct api_request *request, ins_error *error) {
     struct json_value body;
-    ins_tenants_request tenants = {.collection = job->params[0], .name = job->params[1]};
+    ins_tenants_request tenants = named(job);
     ins_status status = body_parse(job, request, &body, error);
     if (status == INS_OK) {
         status = field_text(job, body, "to", &tenants.to, error);
@@ -111,4 +141,36 @@ ins_status tenant_rename(struct job *job, const struct api_request *request, ins
         job_start(job, ins_tenant_rename, &job->tenants, encode_update);
     }
     return status;
+}
+
+/* ---- Receipts ---- */
+
+ins_status erasure_begin(struct job *job, const struct api_request *request, ins_error *error) {
+    (void)request;
+    (void)error;
+    job_start(job, ins_erase, NULL, encode_true);
+    return INS_OK;
+}
+
+static void encode_erasure(struct job *job, struct json_writer *writer) {
+    const ins_call *call = &job->call;
+    json_write_begin_object(writer);
+    write_count(writer, "erasure", job->erasure.lsn);
+    json_write_key(writer, "status");
+    json_write_string(writer, call->found ? "done" : "pending");
+    write_count(writer, "erased_up_to", call->lsn);
+    write_count(writer, "deadline_s", call->count);
+    json_write_end_object(writer);
+}
+
+ins_status erasure_get(struct job *job, const struct api_request *request, ins_error *error) {
+    (void)request;
+    ins_text text = job->params[0];
+    if (!url_number(text, &job->erasure.lsn)) {
+        return ins_fail(error, INS_INVALID,
+                        "Wrong input: erasure: `%.*s` is not the number of an operation",
+                        (int)(text.size < 64 ? text.size : 64), text.data);
+    }
+    job_start(job, ins_erasure_get, &job->erasure, encode_erasure);
+    return INS_OK;
 }

@@ -25,6 +25,8 @@ static const struct route routes[] = {
     {API_PUT, "/quotas", "set quotas", NULL, NULL},
     {API_GET, "/insula/stats", "statistics", NULL, service_stats},
     {API_POST, "/insula/flush", "flush", NULL, service_flush},
+    {API_POST, "/insula/erasures", "begin an erasure", NULL, erasure_begin},
+    {API_GET, "/insula/erasures/{n}", "ask whether something is erased", NULL, erasure_get},
     /* Collections */
     {API_GET, "/collections", "list collections", NULL, collections_list},
     {API_POST, "/collections/aliases", "update aliases", NULL, aliases_change},

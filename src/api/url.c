@@ -111,7 +111,7 @@ static ins_status query_wait(ins_text value, struct query_params *params, ins_er
     return INS_OK;
 }
 
-static bool text_u64(ins_text text, uint64_t *out) {
+bool url_number(ins_text text, uint64_t *out) {
     uint64_t value = 0;
     if (text.size == 0 || text.size > 18) {
         return false;
@@ -126,9 +126,19 @@ static bool text_u64(ins_text text, uint64_t *out) {
     return true;
 }
 
+/* Insula's own: which tenant of a name is meant. */
+static ins_status query_incarnation(ins_text value, struct query_params *params, ins_error *error) {
+    if (!url_number(value, &params->incarnation) || params->incarnation == 0) {
+        return ins_fail(error, INS_INVALID,
+                        QUERY_ERROR "incarnation: `%.*s` is not a number above 0", (int)value.size,
+                        value.data);
+    }
+    return INS_OK;
+}
+
 static ins_status query_timeout(ins_text value, struct query_params *params, ins_error *error) {
     uint64_t seconds = 0;
-    if (!text_u64(value, &seconds)) {
+    if (!url_number(value, &seconds)) {
         return ins_fail(error, INS_INVALID,
                         QUERY_ERROR "timeout: `%.*s` is not a number of seconds", (int)value.size,
                         value.data);
@@ -147,7 +157,7 @@ static ins_status query_word(const char *name, ins_text value, const char *const
                              size_t word_count, bool number_too, ins_error *error) {
     uint64_t number = 0;
     if (text_is_any(value, words, word_count) ||
-        (number_too && text_u64(value, &number) && number != 0)) {
+        (number_too && url_number(value, &number) && number != 0)) {
         return INS_OK;
     }
     return ins_fail(error, INS_INVALID, QUERY_ERROR "%s: `%.*s` is not one of %s, %s, %s%s", name,
@@ -164,6 +174,9 @@ static ins_status query_param(ins_text name, ins_text value, struct query_params
     }
     if (text_is(name, "timeout")) {
         return query_timeout(value, params, error);
+    }
+    if (text_is(name, "incarnation")) {
+        return query_incarnation(value, params, error);
     }
     if (text_is(name, "with")) {
         params->has_with = true;

@@ -151,6 +151,7 @@ void ins_db_stats(ins_db *db, ins_stats *out_stats) {
         .merges = db->merge_count,
         .cleanings = db->clean_count,
         .erasures = db->erasure_count,
+        .lsn_erased = db->tidy.erased_lsn,
         .flush_bytes = db->flush_bytes,
         .merge_bytes = db->merge_bytes,
         .clean_bytes = db->clean_bytes,

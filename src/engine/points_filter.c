@@ -15,6 +15,7 @@
 #include "engine/points_filter.h"
 #include "base/status.h"
 #include "engine/names.h"
+#include "engine/tenants.h"
 #include "tenant/page.h"
 
 #define FILTER_RETRIES_MAX 16u
@@ -113,6 +114,11 @@ static ins_status find_drops(struct points_filter *self, ins_error *error) {
     while (walk->value_next < walk->value_count) {
         struct island *island = islands_find_newest(&self->operation.db->islands, self->scope,
                                                     walk->values[walk->value_next++]);
+        uint64_t most = self->request->incarnation_max;
+        if (island != NULL && most != 0 && island->incarnation > most) {
+            return tenants_other(walk->values[walk->value_next - 1], island->incarnation, most,
+                                 error);
+        }
         if (island != NULL) {
             self->drops[self->drop_count++] = island;
         }

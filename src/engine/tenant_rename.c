@@ -28,6 +28,7 @@ struct rename_part {          /* of the collection, or of one shard key */
 struct rename_write {
     struct write write;
     ins_text collection, name, to;
+    uint64_t meant;      /* its incarnation; 0: any */
     struct scope *scope; /* the collection's own, pinned */
     struct rename_part *parts;
     uint32_t part_count, shown; /* shown: parts with an island */
@@ -114,7 +115,11 @@ static struct scope *next_part(const struct scope *collection, const struct scop
 static ins_status check_islands(const struct rename_write *self, const struct scope *collection,
                                 ins_error *error) {
     const struct islands *islands = &self->write.operation.db->islands;
+    uint64_t incarnation = tenants_incarnation(islands, collection, self->name);
     uint32_t found = 0;
+    if (self->meant != 0 && incarnation != 0 && incarnation != self->meant) {
+        return tenants_other(self->name, incarnation, self->meant, error);
+    }
     for (struct scope *scope = next_part(collection, NULL); scope != NULL;
          scope = next_part(collection, scope)) {
         if (islands_find_newest(islands, scope, self->to) != NULL) {
@@ -239,6 +244,7 @@ static void rename_start(ins_db *db, const void *tenants_request, ins_call *call
         self->collection = request->collection;
         self->name = request->name;
         self->to = request->to;
+        self->meant = request->incarnation;
         self->write.durable = rename_durable;
         operation_run(&self->write.operation);
     }

@@ -77,6 +77,8 @@ static void add_sizes(ins_tenant *tenant, const struct island *island) {
     tenant->points_max += sizes.points_max;
     tenant->memory_rows += sizes.memory_rows;
     tenant->runs += sizes.runs;
+    tenant->incarnation =
+        island->incarnation > tenant->incarnation ? island->incarnation : tenant->incarnation;
     tenant->disk_bytes += sizes.disk_bytes;
 }
 
@@ -102,6 +104,29 @@ static ins_status take(struct tenants_read *self, const struct island *island, i
     self->more = self->more || self->count == self->limit;
     self->count += self->count < self->limit;
     return INS_OK;
+}
+
+/* ---- Which one is meant ---- */
+
+ins_status tenants_other(ins_text name, uint64_t incarnation, uint64_t meant, ins_error *error) {
+    return ins_fail(error, INS_EXISTS,
+                    "Conflict: Tenant `%.*s` has incarnation %llu, %llu was meant: it was deleted "
+                    "or renamed, and made again",
+                    (int)name.size, name.data, (unsigned long long)incarnation,
+                    (unsigned long long)meant);
+}
+
+uint64_t tenants_incarnation(const struct islands *islands, const struct scope *collection,
+                             ins_text name) {
+    uint64_t highest = 0;
+    const struct scope *scope = collection->sharded ? collection->keys : collection;
+    while (scope != NULL) {
+        const struct island *island =
+            scope_dropped(scope) ? NULL : islands_find_newest(islands, scope, name);
+        highest = island != NULL && island->incarnation > highest ? island->incarnation : highest;
+        scope = collection->sharded ? scope->key_next : NULL;
+    }
+    return highest;
 }
 
 /* ---- The steps ---- */
@@ -151,6 +176,10 @@ static ins_status tenants_end(struct tenants_read *self, ins_error *error) {
     if (name.data != NULL && self->count == 0) {
         return ins_fail(error, INS_NOT_FOUND, "Not found: Tenant `%.*s` has no points!",
                         (int)name.size, name.data);
+    }
+    uint64_t meant = self->request->incarnation;
+    if (meant != 0 && self->best[0].incarnation != meant) {
+        return tenants_other(name, self->best[0].incarnation, meant, error);
     }
     call->tenants = self->best;
     call->tenant_count = self->count;
@@ -205,6 +234,7 @@ struct tenant_delete {
     ins_filter filter;
     ins_condition condition;
     ins_value value;
+    ins_tenant tenant; /* what is being deleted */
     bool begun, starting;
 };
 
@@ -262,6 +292,11 @@ static ins_status delete_begin(struct tenant_delete *self, ins_error *error) {
     if (field == NULL) {
         return tenants_none(request->collection, error);
     }
+    uint64_t incarnation = tenants_incarnation(&operation->db->islands, scope, request->name);
+    if (request->incarnation != 0 && incarnation != 0 && incarnation != request->incarnation) {
+        return tenants_other(request->name, incarnation, request->incarnation, error);
+    }
+    self->tenant = (ins_tenant){.name = request->name, .incarnation = incarnation};
     struct account_name name = account_name_tenant(scope, request->name);
     struct account *account = account_find(&operation->db->accounts, &name);
     if (account != NULL) {
@@ -276,7 +311,9 @@ static ins_status delete_begin(struct tenant_delete *self, ins_error *error) {
     }
     self->value = (ins_value){.kind = INS_VALUE_TEXT, .text = request->name};
     self->filter = (ins_filter){.must = &self->condition, .must_count = 1};
-    self->points = (ins_points_request){.collection = request->collection, .filter = &self->filter};
+    self->points = (ins_points_request){.collection = request->collection,
+                                        .filter = &self->filter,
+                                        .incarnation_max = request->incarnation};
     status = scope->sharded ? name_shards(self, scope, error) : INS_OK;
     if (status != INS_OK || (scope->sharded && self->points.shard_key_count == 0)) {
         return status; /* without a shard key there are no points */
@@ -301,6 +338,8 @@ static ins_status delete_step(struct operation *operation, ins_error *error) {
         status = self->inner.status;
         *error = self->inner.error;
     }
+    operation->call->tenants = &self->tenant;
+    operation->call->tenant_count = 1;
     return status;
 }
 

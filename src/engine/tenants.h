@@ -8,5 +8,10 @@
 const struct schema_field *tenants_field(const struct schema *schema);
 /* INS_INVALID: the collection has no such field. */
 ins_status tenants_none(ins_text collection, ins_error *error);
+/* INS_EXISTS: the tenant of that name is not the one that was meant. */
+ins_status tenants_other(ins_text name, uint64_t incarnation, uint64_t meant, ins_error *error);
+/* The highest of its islands' in the collection's scopes, as writers see it; 0: it has none. */
+uint64_t tenants_incarnation(const struct islands *islands, const struct scope *collection,
+                             ins_text name);
 
 #endif

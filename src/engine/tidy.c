@@ -34,7 +34,7 @@ static void begin_weighing(struct ins_db *db) {
 static void begin_sweep(struct ins_db *db) {
     db->tidy.stage = TIDY_SWEEP;
     db->tidy.bucket = 0;
-    db->tidy.found = 0;
+    db->tidy.found = db->tidy.missed = 0;
     db->merge_open = true;
 }
 
@@ -88,9 +88,8 @@ static void renew_log(ins_task *task) {
 static void forget_log(ins_task *task) {
     struct tidy *tidy = container_of(task, struct tidy, task);
     struct ins_db *db = container_of(tidy, struct ins_db, tidy);
-    if (wal_truncate(db->wal, db->manifest.flushed_lsn, NULL) == INS_OK) {
-        wal_forget(db->wal);
-    }
+    tidy->log_forgotten =
+        wal_truncate(db->wal, db->manifest.flushed_lsn, NULL) == INS_OK && wal_forget(db->wal);
     tidy->task.run = task_done;
     db_run(db, INS_LANE_REQUEST, &tidy->task);
 }
@@ -112,6 +111,7 @@ static void ring_erase(ins_timer *timer) {
     tidy->stage = TIDY_RENEW;
     tidy->lsn = sequenced(db);
     tidy->sweeps = 0;
+    tidy->again = tidy->files_erased = tidy->log_forgotten = false;
     post(db, INS_LANE_LOG, renew_log);
 }
 
@@ -125,15 +125,38 @@ void tidy_want_erasure(struct ins_db *db) {
     }
 }
 
+void tidy_erase_now(struct ins_db *db) {
+    struct tidy *tidy = &db->tidy;
+    if (tidy->erasing) {
+        tidy->again = true;
+        return;
+    }
+    db->runtime->timer_stop(db->runtime->context, INS_LANE_REQUEST, &tidy->erase_timer);
+    ring_erase(&tidy->erase_timer);
+}
+
+/* Everything that was dead when the pass began was in its reach. */
+static bool pass_was_whole(const struct ins_db *db) {
+    const struct tidy *tidy = &db->tidy;
+    return tidy->missed == 0 && tidy->files_erased && tidy->log_forgotten && !db->writes_stopped;
+}
+
 static void end_erasure(struct ins_db *db) {
     struct tidy *tidy = &db->tidy;
+    bool whole = pass_was_whole(db);
+    tidy->erased_lsn = whole ? tidy->lsn : tidy->erased_lsn;
     tidy->erasing = false;
     tidy->stage = TIDY_DONE;
     db->clean_total = CLEAN_TOTAL_BUSY;
     db->erasure_count++;
     if (tidy->lsn != sequenced(db)) {
         tidy_want(db);
+    }
+    if (tidy->lsn != sequenced(db) || !whole) {
         tidy_want_erasure(db);
+    }
+    if (tidy->again && !db->stopping) {
+        tidy_erase_now(db);
     }
 }
 
@@ -178,9 +201,33 @@ static uint32_t choose_share(const struct tidy *tidy) {
     return share;
 }
 
+/* The merge for which it stands in the queue takes all of its runs, for erasure. */
+static bool merges_whole(const struct island *island) {
+    struct merge_plan plan;
+    if ((island->flags & ISLAND_MERGING) == 0 || island->merge_reason != MERGE_ERASE) {
+        return false;
+    }
+    merge_plan_make(island, MERGE_ERASE, 0, &plan);
+    return plan.all.count == island->run_count;
+}
+
 static void sweep_island(struct ins_db *db, struct island *island) {
     merge_want(db, island, db->tidy.erasing ? MERGE_ERASE : MERGE_SETTLE);
     db->tidy.found += (island->flags & ISLAND_MERGING) != 0;
+    db->tidy.missed += db->tidy.erasing && island->dead_most > 0 && !merges_whole(island);
+}
+
+/* A file without runs waits for the views that read it, or for its removal. */
+static bool files_are_erased(const struct ins_db *db) {
+    for (uint32_t slot = 0; slot < db->files.slot_count; slot++) {
+        const struct file_slot *file = files_at(&db->files, slot);
+        bool dead = file->used && file->info.file <= db->tidy.last_file &&
+                    (file->runs == 0 || file->live_bytes < file->extent_bytes);
+        if (dead) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static uint64_t newest_file(const struct ins_db *db) {
@@ -217,6 +264,7 @@ static bool cleaned(struct ins_db *db) {
     tidy->stage = TIDY_DONE;
     if (tidy->erasing) {
         tidy->stage = TIDY_FORGET;
+        tidy->files_erased = files_are_erased(db);
         post(db, INS_LANE_BACKGROUND, forget_log);
     }
     return false;

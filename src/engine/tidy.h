@@ -10,6 +10,10 @@
  * island with dead rows is merged and every file with dead extents cleaned, and log files that may
  * hold old records are deleted instead of used again. Writes go on meanwhile.
  *
+ * When a pass has left nothing out, that is known of its LSN (erased_lsn) and told to whoever has a
+ * receipt of a deletion (erasure.c). What it could not take (a view held a file, an island could
+ * not be merged whole, a log file stayed) leaves the LSN where it was, and another pass is armed.
+ *
  * The timers rest while there is nothing to do. */
 #ifndef INS_ENGINE_TIDY_H
 #define INS_ENGINE_TIDY_H
@@ -54,6 +58,11 @@ struct tidy {
     uint64_t named_bytes, dead_bytes[TIDY_SHARES + 1]; /* of islands, by their share */
     uint64_t last_file; /* erasure: newer files hold nothing that was dead when it began */
     uint32_t sweeps, found;
+    uint32_t missed;     /* islands with dead rows that the last sweep's merges do not all take */
+    bool files_erased;   /* no file of the pass has anything dead */
+    bool log_forgotten;  /* old log files are gone. Set on the background lane by the pass's task */
+    bool again;          /* another pass was asked for meanwhile */
+    uint64_t erased_lsn; /* what was dead at this LSN is in no file; 0: not known of any */
 };
 
 struct ins_db;
@@ -64,6 +73,8 @@ void tidy_want(struct ins_db *db);
 void tidy_want_erasure(struct ins_db *db);
 /* Goes on when its stage is complete. True: call again soon, there is more to sweep. */
 bool tidy_step(struct ins_db *db);
+/* A pass begins now, or when the one that is under way has ended. */
+void tidy_erase_now(struct ins_db *db);
 void tidy_stop(struct ins_db *db);
 
 #endif

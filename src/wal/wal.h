@@ -104,8 +104,9 @@ INS_MUST_USE ins_status wal_truncate(struct wal *wal, uint64_t lsn, ins_error *e
  * never held anything; they go when a later wal_truncate releases them, and wal_forget deletes what
  * that keeps for use again. */
 void wal_renew(struct wal *wal);
-/* Background lane: deletes the spare files, whose bytes are of earlier lives; makes a new one. */
-void wal_forget(struct wal *wal);
+/* Background lane: deletes the spare files, whose bytes are of earlier lives; makes a new one.
+ * False: some may still be there. */
+bool wal_forget(struct wal *wal);
 
 struct wal_stats {
     uint64_t batches, records, bytes, syncs;

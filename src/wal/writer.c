@@ -384,11 +384,13 @@ void wal_renew(struct wal *wal) {
     /* A spare that cannot be deleted is found by the next pass. */
 }
 
-void wal_forget(struct wal *wal) {
+bool wal_forget(struct wal *wal) {
     ins_error error;
-    if (!wal->drop && wal->sink->ops->forget(wal->sink, &error) == INS_OK) {
-        wal_post_prepare(wal);
+    if (wal->drop || wal->sink->ops->forget(wal->sink, &error) != INS_OK) {
+        return false;
     }
+    wal_post_prepare(wal);
+    return true;
 }
 
 /* Log lane, a second after a batch. When batches went on, it waits for the rest of the second since

@@ -3,6 +3,7 @@
 
 Run:  test_tenants.py PATH-OF-INSULA [name of a test ...]
 """
+import os
 import signal
 import threading
 import time
@@ -75,6 +76,7 @@ class TenantTest(unittest.TestCase):
         self.collection("c")
         self.fill("c", {"few": 3, "many": 200})
         few = self.client.ok("GET", "/collections/c/tenants/few")
+        self.assertGreater(few.pop("incarnation"), 0)
         self.assertEqual(few, {"tenant": "few", "points_max": 3, "memory_rows": 3, "runs": 0,
                                "disk_bytes": 0})
         self.client.ok("POST", "/insula/flush")
@@ -406,6 +408,61 @@ class TenantTest(unittest.TestCase):
         for old, new in zip(names, names[1:]):
             self.renamed("c", old, new)
             self.assertEqual(self.members("c", new), ids)
+
+    def test_receipt(self):
+        """Goal: a deletion's receipt is pending until no file has a byte of the tenant, then done; a name that
+        was deleted and made again is another tenant for whoever means the first. Method: the data
+        directory's raw bytes."""
+        self.collection("c")
+        for who in ("anna", "bert"):
+            self.client.ok("PUT", "/collections/c/points?wait=true", {"points": [
+                {"id": i + (1000 if who == "anna" else 0), "vector": wave(i, 4),
+                 "payload": {"who": who, "note": f"secret of {who} {i}"}} for i in range(300)]})
+        self.client.ok("POST", "/insula/flush")
+        first = self.client.ok("GET", "/collections/c/tenants/anna")["incarnation"]
+        self.assertIn(str(first + 1), self.client.error(
+            409, "DELETE", f"/collections/c/tenants/anna?incarnation={first + 1}"))
+        self.assertEqual(len(self.members("c", "anna")), 300)
+        deleted = self.client.ok("DELETE", f"/collections/c/tenants/anna?wait=true&incarnation={first}")
+        receipt = deleted["receipt"]
+        self.assertEqual(receipt["incarnation"], first)
+        self.assertLess(abs(receipt["time"] - time.time()), 60)
+        path = f"/insula/erasures/{receipt['erasure']}"
+        state = self.client.ok("GET", path)
+        self.assertEqual((state["status"], state["deadline_s"]), ("pending", 24 * 3600))
+        self.assertTrue(self.found(b"secret of anna"))
+        self.client.ok("POST", "/insula/erasures")
+        end = time.monotonic() + 60
+        while self.client.ok("GET", path)["status"] == "pending":
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.01)
+        self.assertFalse(self.found(b"secret of anna"))
+        self.assertFalse(self.found(b'"anna"'))
+        self.assertTrue(self.found(b"secret of bert"))
+        self.fill("c", {"anna": 2}, first=5000)
+        again = self.client.ok("GET", "/collections/c/tenants/anna")["incarnation"]
+        self.assertGreater(again, first)
+        for method, rest, body in (("GET", "", None), ("DELETE", "", None), ("POST", "/rename", {"to": "x"})):
+            self.assertIn("made again", self.client.error(
+                409, method, f"/collections/c/tenants/anna{rest}?incarnation={first}", body))
+        self.client.ok("POST", f"/collections/c/tenants/anna/rename?incarnation={again}", {"to": "x"})
+        self.assertEqual(self.client.ok("GET", f"/collections/c/tenants/x?incarnation={again}")["incarnation"], again)
+        nobody = self.client.ok("DELETE", "/collections/c/tenants/nobody?wait=true")
+        self.assertIsNone(nobody["receipt"]["incarnation"])
+        self.client.error(404, "GET", f"/insula/erasures/{10 ** 12}")
+        self.client.error(400, "GET", "/insula/erasures/x")
+        self.client.error(400, "GET", "/collections/c/tenants/x?incarnation=0")
+
+    def found(self, text):
+        for folder, _, files in os.walk(self.server.directory):
+            for name in files:
+                try:
+                    with open(os.path.join(folder, name), "rb") as file:
+                        if text in file.read():
+                            return True
+                except FileNotFoundError:
+                    continue  # gone since it was listed
+        return False
 
     def test_rename_shards(self):
         """Goal: a tenant under several shard keys is renamed in all of them at once."""

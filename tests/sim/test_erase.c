@@ -150,6 +150,39 @@ static void expect_erased(struct bed *bed, uint64_t seed) {
     free(lives);
 }
 
+/* A receipt says that it is done no earlier than it is, with other writes and a view under way. */
+static void expect_receipt(struct bed *bed, uint64_t seed) {
+    ins_stats stats;
+    ins_db_stats(bed->db, &stats);
+    ins_erasure_request request = {.lsn = stats.lsn_sequenced};
+    uint64_t steps = 0;
+    bool told = false;
+    call_and_wait(bed, ins_erase, NULL);
+    while (!told && steps++ < 1000000 && (sim_step(&bed->lanes) || sim_run_timer(&bed->lanes))) {
+        ins_db_stats(bed->db, &stats);
+        told = stats.lsn_erased >= request.lsn;
+    }
+    if (!told) {
+        fail(seed, "a receipt stays pending", 0);
+    }
+    expect_erased(bed, seed);
+    bool done = false;
+    ins_call call = {.done = plain_done, .user = &done, .lane = INS_LANE_REQUEST};
+    ins_erasure_get(bed->db, &request, &call);
+    if (!done || call.status != INS_OK || !call.found) {
+        fail(seed, "a receipt does not say so", 0);
+    }
+    ins_call_release(&call);
+    request.lsn = stats.lsn_sequenced + 1;
+    done = false;
+    call = (ins_call){.done = plain_done, .user = &done, .lane = INS_LANE_REQUEST};
+    ins_erasure_get(bed->db, &request, &call);
+    if (!done || call.status != INS_NOT_FOUND) {
+        fail(seed, "a receipt of what has not happened", 0);
+    }
+    ins_call_release(&call);
+}
+
 /* ---- Lives ---- */
 
 static void write_some(struct bed *bed) {
@@ -193,6 +226,9 @@ static void live(uint64_t seed) {
             open_database(&bed);
         }
         uint64_t begin_ns = bed.lanes.now_ns;
+        if (sim_once_in(&bed.random, 2)) {
+            expect_receipt(&bed, seed);
+        }
         sim_run_until_idle(&bed.lanes, true);
         if (bed.lanes.now_ns - begin_ns > ERASE_AFTER_NS_DEFAULT) {
             fail(seed, "it took longer than the deadline", 0);
@@ -202,6 +238,9 @@ static void live(uint64_t seed) {
         ins_db_stats(bed.db, &stats);
         if (stats.erasures == 0 || stats.timers != 1) {
             fail(seed, "no pass, or no end of them", 0);
+        }
+        if (stats.lsn_erased != stats.lsn_sequenced) {
+            fail(seed, "what is erased is not known to be", 0);
         }
     }
     sim_drop_all(&bed.lanes);

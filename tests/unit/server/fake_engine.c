@@ -860,6 +860,16 @@ void ins_tenant_delete(ins_db *db, const void *tenants_request, ins_call *call) 
     refuse(db, call);
 }
 
+void ins_erase(ins_db *db, const void *unused, ins_call *call) {
+    (void)unused;
+    refuse(db, call);
+}
+
+void ins_erasure_get(ins_db *db, const void *erasure_request, ins_call *call) {
+    (void)erasure_request;
+    refuse(db, call);
+}
+
 void ins_tenant_rename(ins_db *db, const void *tenants_request, ins_call *call) {
     (void)tenants_request;
     refuse(db, call);
