@@ -2,7 +2,7 @@
  *
  *     insula-bench ann --base F --query F --truth F --metric l2|cos|ip --type f32|f16|u8
  *                      [--rounds N] [--limit K] [--rows N] [--effort N] [--alpha X] [--peer]
- *                      [--json F]
+ *                      [--filters] [--json F]
  *
  * Files: u32 count, u32 dimensions, then rows of the type; truth: u32 queries, u32 k, ids, f32
  * distances (l2 squared, cos = 1 - cosine, ip = -product). A result is right when its distance is
@@ -251,6 +251,10 @@ static int measure(struct ann *ann) {
     print_curve(ann, &peer);
     print_ratios(ann, &mine, &peer);
     ann_scan_print(ann);
+    static const uint32_t filtered[] = {20, 48}; /* recall of some 0.95 and 0.99 without one */
+    if (ann->filters && ann_filters(ann, filtered, 2) != 0) {
+        return 1;
+    }
     return ann->json == NULL ? 0 : write_json(ann, &mine, &peer);
 }
 
@@ -278,19 +282,14 @@ static bool names(struct ann *ann) {
 }
 
 int ann_main(int argc, char **argv) {
-    static const struct option options[] = {{"base", required_argument, NULL, 'b'},
-                                            {"query", required_argument, NULL, 'q'},
-                                            {"truth", required_argument, NULL, 't'},
-                                            {"metric", required_argument, NULL, 'm'},
-                                            {"type", required_argument, NULL, 'y'},
-                                            {"json", required_argument, NULL, 'j'},
-                                            {"rounds", required_argument, NULL, 'r'},
-                                            {"limit", required_argument, NULL, 'k'},
-                                            {"rows", required_argument, NULL, 'n'},
-                                            {"effort", required_argument, NULL, 'e'},
-                                            {"alpha", required_argument, NULL, 'a'},
-                                            {"peer", no_argument, NULL, 'p'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"base", required_argument, NULL, 'b'},   {"query", required_argument, NULL, 'q'},
+        {"truth", required_argument, NULL, 't'},  {"metric", required_argument, NULL, 'm'},
+        {"type", required_argument, NULL, 'y'},   {"json", required_argument, NULL, 'j'},
+        {"rounds", required_argument, NULL, 'r'}, {"limit", required_argument, NULL, 'k'},
+        {"rows", required_argument, NULL, 'n'},   {"effort", required_argument, NULL, 'e'},
+        {"alpha", required_argument, NULL, 'a'},  {"peer", no_argument, NULL, 'p'},
+        {"filters", no_argument, NULL, 'f'},      {NULL, 0, NULL, 0}};
     struct ann ann = {.limit = 10, .rounds = 7};
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -327,6 +326,9 @@ int ann_main(int argc, char **argv) {
             break;
         case 'a':
             ann.alpha = strtod(optarg, NULL);
+            break;
+        case 'f':
+            ann.filters = true;
             break;
         case 'p':
 #ifndef BENCH_ANN_PEERS

@@ -25,7 +25,7 @@ struct truth {
 struct ann {
     const char *base, *query, *truth_file, *json, *metric_name, *type_name;
     enum index_metric metric;
-    bool cosine, with_peer;
+    bool cosine, with_peer, filters;
     enum row_type type;
     uint32_t limit, rows, rounds, effort;
     double alpha;
@@ -68,6 +68,9 @@ void ann_scan_free(struct ann *ann);
 void ann_scan_round(struct ann *ann, uint32_t round);
 void ann_scan_print(const struct ann *ann);
 void ann_scan_write(FILE *out, const struct ann *ann);
+
+/* ann_filter.c: searches with filters, printed; returns the exit code. */
+int ann_filters(const struct ann *ann, const uint32_t *efforts, uint32_t effort_count);
 
 /* ann.c */
 double ann_median(const double *values, uint32_t count);

@@ -81,6 +81,17 @@ def check_set(folder, metric, kind):
     assert rival["bytes"] > ROWS * DIM
 
 
+def check_filters(folder):
+    """Goal: both ways are measured in each case. Method: of so few rows all are found at effort 48."""
+    result = run(folder, "l2", "f32", "--filters")
+    assert result.returncode == 0, result.stderr
+    cases = [line.split() for line in result.stdout.splitlines() if line.startswith("effort")]
+    cases = [line for line in cases if line[0:1] == ["effort"] and "pick" in line]
+    assert len(cases) > 2 * 3 * 8, len(cases)  # of the 66 those that a row passes
+    for line in cases:
+        assert line[1] == "20" or float(line[3]) < 30 or float(line[line.index("links") + 1]) > 0.9, line
+
+
 def check_refusals(folder):
     for options, says in (
             (("l2", "f64"), "--type"), (("hamming", "f32"), "--metric"),
@@ -102,6 +113,7 @@ def main():
             for kind in CODES:
                 check_set(folder, metric, kind)
         check_set(folder, "l2", "f32")
+        check_filters(folder)
         check_refusals(folder)
     print("nine sets, six refusals")
 

@@ -93,6 +93,32 @@ static ins_status quantization_params(struct job *job, struct json_value params,
     return status;
 }
 
+/* Steps over two links are always among the ways to search with a filter, and the cheapest is
+ * taken: what is asked for is checked, and changes nothing. */
+static ins_status acorn_params(struct json_value params, ins_error *error) {
+    struct json_value acorn;
+    double most = 0;
+    bool has = false, enable = false;
+    if (!field_get(params, "acorn", &acorn)) {
+        return INS_OK;
+    }
+    if (json_type_of(acorn) != JSON_OBJECT) {
+        return type_error(error, "params.acorn", "an object", acorn);
+    }
+    ins_status status = field_bool(acorn, "enable", &enable, error);
+    if (status == INS_OK) {
+        status = field_number(acorn, "max_selectivity", "params.acorn.max_selectivity", &has, &most,
+                              error);
+    }
+    if (status == INS_OK && has && !(most >= 0 && most <= 1)) {
+        return ins_fail(error, INS_UNPROCESSABLE,
+                        "Validation error in JSON body: [params.acorn.max_selectivity: value %g "
+                        "invalid, must be from 0.0 to 1.0]",
+                        most);
+    }
+    return status;
+}
+
 /* How the nearest are looked for. Orders by something else than nearness are exact anyway. */
 static ins_status params_decode(struct job *job, struct json_value body, ins_error *error) {
     struct json_value params;
@@ -111,6 +137,9 @@ static ins_status params_decode(struct job *job, struct json_value body, ins_err
     }
     if (status == INS_OK) {
         status = quantization_params(job, params, error);
+    }
+    if (status == INS_OK) {
+        status = acorn_params(params, error);
     }
     return status == INS_OK ? field_bool(params, "indexed_only", &job->points.indexed_only, error)
                             : status;

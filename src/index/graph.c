@@ -9,6 +9,9 @@
 #define LINE_BYTES 64u
 #define AHEAD_LINES 8u /* of a row that is ranked soon; what follows is a stream of its own */
 #define AHEAD_ROWS 4u
+#define PASSING_STARTS 64u /* rows that pass a filter, where few do, among which a walk begins */
+#define PASSING_SEEN 32u   /* and that one step looks at, before it leaves the other links */
+#define FAR_ODDS 6u
 
 /* ---- Scratch ---- */
 
@@ -214,44 +217,150 @@ static void look_ahead(const struct graph *graph, const struct beam *beam) {
     }
 }
 
+static inline void prefetch_code(const struct graph *graph, uint32_t row) {
+    size_t bytes = graph->codes.stride;
+    prefetch_lines(row_at(&graph->codes, row),
+                   bytes < AHEAD_LINES * LINE_BYTES ? bytes : AHEAD_LINES * LINE_BYTES);
+    __builtin_prefetch(row_at(&graph->factors, row));
+}
+
+static inline bool passes(const uint64_t *passing, uint32_t row) {
+    return (passing[row / 64] >> (row % 64) & 1) != 0;
+}
+
 /* A list ends with the first link that leads nowhere: what lies in a file may say anything. */
 static uint32_t take_new(const struct graph *graph, struct graph_scratch *scratch,
                          const uint32_t *links, uint32_t *out) {
     uint32_t count = 0;
-    size_t bytes = graph->codes.stride;
-    bytes = bytes < AHEAD_LINES * LINE_BYTES ? bytes : AHEAD_LINES * LINE_BYTES;
     for (uint32_t i = 0; i < GRAPH_DEGREE && links[i] < graph->capacity; i++) {
         if (meet(scratch, links[i])) {
-            prefetch_lines(row_at(&graph->codes, links[i]), bytes);
-            __builtin_prefetch(row_at(&graph->factors, links[i]));
+            prefetch_code(graph, links[i]);
             out[count++] = links[i];
         }
     }
     return count;
 }
 
+/* The same of rows with their bit set; where a link leads to another one, of that one's links. */
+static uint32_t take_passing(const struct graph *graph, struct graph_scratch *scratch,
+                             const uint64_t *passing, const uint32_t *links, uint32_t *out) {
+    uint32_t over[GRAPH_DEGREE], over_count = 0, count = 0, seen = 0;
+    for (uint32_t i = 0; i < GRAPH_DEGREE && links[i] < graph->capacity; i++) {
+        bool pass = passes(passing, links[i]);
+        seen += pass;
+        if (!meet(scratch, links[i])) {
+            continue;
+        }
+        if (pass) {
+            prefetch_code(graph, links[i]);
+            out[count++] = links[i];
+        } else {
+            prefetch_lines(links_of(graph, links[i]), GRAPH_DEGREE * sizeof(uint32_t));
+            over[over_count++] = links[i];
+        }
+    }
+    for (uint32_t i = 0; i < over_count && seen < PASSING_SEEN; i++) {
+        const uint32_t *second = links_of(graph, over[i]);
+        for (uint32_t j = 0; j < GRAPH_DEGREE && second[j] < graph->capacity; j++) {
+            if (!passes(passing, second[j])) {
+                continue;
+            }
+            seen++;
+            if (count < GRAPH_DEGREE && meet(scratch, second[j])) {
+                prefetch_code(graph, second[j]);
+                out[count++] = second[j];
+            }
+        }
+    }
+    return count;
+}
+
+static void offer_rows(const struct graph *graph, struct graph_scratch *scratch, uint32_t effort,
+                       const struct graph_filter *filter, const uint32_t *rows, uint32_t count) {
+    float distances[GRAPH_DEGREE];
+    estimate(graph, scratch, rows, count, distances);
+    offer(&scratch->beam, effort, filter, rows, distances, count);
+}
+
+/* Those of the starts that are new. */
+static void offer_starts(const struct graph *graph, struct graph_scratch *scratch,
+                         const uint32_t *starts, uint32_t start_count, uint32_t effort,
+                         const struct graph_filter *filter) {
+    uint32_t fresh[GRAPH_DEGREE], count = 0;
+    for (uint32_t i = 0; i < start_count; i++) {
+        if (meet(scratch, starts[i])) {
+            fresh[count++] = starts[i];
+        }
+        if (count == GRAPH_DEGREE || i + 1 == start_count) {
+            offer_rows(graph, scratch, effort, filter, fresh, count);
+            count = 0;
+        }
+    }
+}
+
+/* Rows that pass, from all over: those that the sample has of a rare kind may lie apart. */
+static uint32_t find_passing(const struct graph *graph, const uint64_t *passing, uint32_t *out) {
+    uint32_t words = graph->capacity / 64 + (graph->capacity % 64 != 0), count = 0;
+    for (uint32_t part = 0; part < PASSING_STARTS; part++) {
+        uint32_t at = (uint32_t)((uint64_t)part * words / PASSING_STARTS);
+        uint32_t end = (uint32_t)(((uint64_t)part + 1) * words / PASSING_STARTS);
+        while (at < end && passing[at] == 0) {
+            at++;
+        }
+        if (at < end) {
+            out[count++] = 64 * at + (uint32_t)__builtin_ctzll(passing[at]);
+        }
+    }
+    return count;
+}
+
+/* Of the random rows `starts` those that pass, and others that do. Returns the effort: when of n
+ * random rows that pass the nearest is farther than so many of the sample that chance would have it
+ * once in e^FAR_ODDS, the query lies apart from what passes. */
+static uint32_t start_at_passing(const struct graph *graph, struct graph_scratch *scratch,
+                                 const uint32_t *starts, uint32_t start_count, uint32_t effort,
+                                 const struct graph_filter *filter) {
+    uint32_t own[GRAPH_SAMPLE_MAX + PASSING_STARTS];
+    float distances[GRAPH_SAMPLE_MAX];
+    uint32_t count = 0, nearer = 0;
+    for (uint32_t at = 0; at < start_count; at += GRAPH_DEGREE) {
+        uint32_t some = start_count - at < GRAPH_DEGREE ? start_count - at : GRAPH_DEGREE;
+        estimate(graph, scratch, starts + at, some, distances + at);
+    }
+    for (uint32_t i = 0; i < start_count; i++) {
+        if (passes(filter->passing, starts[i])) {
+            own[count++] = starts[i];
+        }
+    }
+    count += find_passing(graph, filter->passing, own + count);
+    offer_starts(graph, scratch, own, count, effort, filter);
+    if (scratch->beam.count == 0) {
+        return effort;
+    }
+    for (uint32_t i = 0; i < start_count; i++) {
+        nearer += distances[i] < scratch->beam.entries[0].distance;
+    }
+    bool far = (uint64_t)nearer * (count + 1) > (uint64_t)FAR_ODDS * start_count;
+    return far && filter->effort_far > effort ? filter->effort_far : effort;
+}
+
 void graph_walk(const struct graph *graph, struct graph_scratch *scratch, const uint32_t *starts,
                 uint32_t start_count, uint32_t effort, const struct graph_filter *filter) {
     struct beam *beam = &scratch->beam;
+    const uint64_t *passing = filter != NULL ? filter->passing : NULL;
     uint32_t fresh[GRAPH_DEGREE];
-    float distances[GRAPH_DEGREE];
     beam->count = beam->counted = beam->next = 0;
     scratch->hops = scratch->distances = 0;
-    for (uint32_t at = 0; at < start_count; at += GRAPH_DEGREE) {
-        uint32_t count = start_count - at < GRAPH_DEGREE ? start_count - at : GRAPH_DEGREE;
-        uint32_t kept = 0;
-        for (uint32_t i = 0; i < count; i++) {
-            if (meet(scratch, starts[at + i])) {
-                fresh[kept++] = starts[at + i];
-            }
-        }
-        estimate(graph, scratch, fresh, kept, distances);
-        offer(beam, effort, filter, fresh, distances, kept);
+    if (passing != NULL) {
+        effort = start_at_passing(graph, scratch, starts, start_count, effort, filter);
+    } else {
+        offer_starts(graph, scratch, starts, start_count, effort, filter);
     }
     for (uint32_t id = beam_take(beam); id != GRAPH_NONE; id = beam_take(beam)) {
-        uint32_t count = take_new(graph, scratch, links_of(graph, id), fresh);
-        estimate(graph, scratch, fresh, count, distances);
-        offer(beam, effort, filter, fresh, distances, count);
+        const uint32_t *links = links_of(graph, id);
+        uint32_t count = passing == NULL ? take_new(graph, scratch, links, fresh)
+                                         : take_passing(graph, scratch, passing, links, fresh);
+        offer_rows(graph, scratch, effort, filter, fresh, count);
         look_ahead(graph, beam);
         scratch->hops++;
     }
@@ -313,6 +422,7 @@ uint32_t graph_candidates(const struct graph *graph, struct graph_scratch *scrat
                           uint32_t *out) {
     INS_ASSERT(effort > 0);
     INS_ASSERT(effort <= scratch->effort_max);
+    INS_ASSERT(filter == NULL || filter->effort_far <= scratch->effort_max);
     uint32_t found = 0;
     graph_prepare(graph, scratch, query);
     graph_walk(graph, scratch, graph->sample, graph->sample_count, effort, filter);
@@ -322,7 +432,7 @@ uint32_t graph_candidates(const struct graph *graph, struct graph_scratch *scrat
             out[found++] = beam->entries[i].id & BEAM_ID;
         }
     }
-    INS_ASSERT(found <= effort);
+    INS_ASSERT(found <= scratch->effort_max);
     return found;
 }
 

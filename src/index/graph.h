@@ -127,10 +127,17 @@ uint32_t graph_search(const struct graph *graph, struct graph_scratch *scratch, 
 struct graph_filter {
     bool (*accept)(void *context, uint32_t row); /* asked for those that come near, some twice */
     void *context;
+    /* A bit a row, set where `accept` is to be asked at all. The walk steps over rows without it,
+     * over two links in one step, and keeps none of them: they cost a look at their links (Patel et
+     * al., "ACORN", SIGMOD 2024). NULL: rows that do not count are walked over. */
+    const uint64_t *passing;
+    /* With `passing`: the effort where rows that pass lie farther from the query than chance would
+     * have them, so that many are about as near; effort .. effort_max, 0 = effort. */
+    uint32_t effort_far;
 };
-/* The rows that count which the walk found nearest, ascending by estimate: out[effort] and how
- * many. `filter` NULL: all count. Where hardly any does the walk ends early, with few or none:
- * it has a bound, GRAPH_BEAM_MAX rows near the query. */
+/* The rows that count which the walk found nearest, ascending by estimate: out[effort, or
+ * effort_far] and how many. `filter` NULL: all count. Where hardly any does the walk ends early,
+ * with few or none: it has a bound, GRAPH_BEAM_MAX rows near the query. */
 #define GRAPH_BEAM_MAX 8192u
 uint32_t graph_candidates(const struct graph *graph, struct graph_scratch *scratch,
                           const float *query, uint32_t effort, const struct graph_filter *filter,

@@ -46,7 +46,7 @@ struct search_graph {
     bool walked;           /* candidates are those of the run */
     bool filtered, judged; /* may_pass and is_sure are those of the run */
     struct graph_slots slots;
-    uint32_t effort;
+    uint32_t effort, effort_far;    /* far: of a filter whose rows lie apart from the query */
     uint32_t group;                 /* that is judged next */
     uint32_t may_count, sure_count; /* rows that may pass, that do */
     uint32_t count, next;           /* of the candidates, and the first that is not ranked */

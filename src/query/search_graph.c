@@ -21,8 +21,6 @@
 /* Places kept in view when the request does not say: recall of some 0.98 for the nearest 10. */
 #define EFFORT_BASE 168u
 #define EFFORT_A_HIT 4u
-#define EFFORT_WALK_MAX                                                                            \
-    2048u /* a walk goes in one go, some 5 us a place; wider ones are scans, which take turns */
 
 /* ---- Deciding ---- */
 
@@ -78,7 +76,7 @@ void graph_enter(struct search *search) {
     uint64_t effort = effort_for(search);
     graph->why = why_not(search, effort);
     graph->filtered = search->filter != NULL;
-    graph->effort = (uint32_t)effort;
+    graph->effort = graph->effort_far = (uint32_t)effort;
     graph->on = graph->why == NULL;
 }
 
@@ -188,12 +186,15 @@ static ins_status walk_view(struct search *search, const struct graph *view, ins
     struct alive alive = {.search = search,
                           .ids = reader_ids(search->reader, search->run),
                           .check = may_be_superseded(search->reader, search->run)};
-    const struct graph_filter filter = {row_counts, &alive};
+    const struct graph_filter filter = {.accept = row_counts,
+                                        .context = &alive,
+                                        .passing = graph->filtered ? search->may_pass : NULL,
+                                        .effort_far = graph->effort_far};
     bool all = !alive.check && !graph->filtered;
-    if (query == NULL || !search_candidate_room(search, graph->effort)) {
-        return ins_fail(error, INS_FULL, "no memory for %u candidates", graph->effort);
+    if (query == NULL || !search_candidate_room(search, graph->effort_far)) {
+        return ins_fail(error, INS_FULL, "no memory for %u candidates", graph->effort_far);
     }
-    ins_status status = graph_scratch_make(view, graph->effort, &scratch, error);
+    ins_status status = graph_scratch_make(view, graph->effort_far, &scratch, error);
     if (status == INS_OK) {
         graph->count = graph_candidates(view, scratch, query, graph->effort, all ? NULL : &filter,
                                         search->candidates);

@@ -1,16 +1,20 @@
 /* A filter over a run that is searched by its graph: which rows pass, by the plan, as bits of all
  * rows; then whether to walk.
  *
- * A walk meets about effort / share rows for each place that it keeps, where the share of the rows
- * passes, and looks at all of their neighbours; picking the rows that pass looks at share * rows
- * and misses none. So few matches are picked, many walked to, and what lies between goes by the
- * same estimate. Rows that only their payload decides are few, else the run is scanned. */
+ * A walk with the bits steps over rows that do not pass, two links at a time, and keeps in view
+ * rows that pass only, so a place costs about the same at every share of them; picking the rows
+ * that pass looks at them all and misses none. So few matches are picked, many walked to. Two links
+ * lead to some thousand rows at most: where one in RARE_PARTS passes or fewer, they begin to lead
+ * to too few of them, and the walk is wider by the square of that (decision 0028). Rows that only
+ * their payload decides are few, else the run is scanned. */
 #include "base/assert.h"
 #include "base/status.h"
 #include "query/search_private.h"
 
 #define DOUBTFUL_PARTS 8u /* of the rows that may pass at most one in so many is undecided */
-#define WALK_COST 24u     /* rows met for each place, unfiltered, against one that is picked */
+#define STEP_COST 40u     /* rows that are picked in the time of one place of a walk */
+#define RARE_PARTS 25u
+#define FAR_TIMES 6u /* as many places where what passes lies apart from the query */
 
 static uint32_t groups_of(uint32_t rows) {
     return rows / ROW_GROUP + (rows % ROW_GROUP != 0);
@@ -67,20 +71,29 @@ ins_status graph_filter_judge(struct search *search, uint64_t *budget, ins_error
     return INS_OK;
 }
 
-bool graph_filter_walks(const struct search *search) {
-    const struct search_graph *graph = &search->graph;
+/* Places of a walk among the rows that pass; above EFFORT_WALK_MAX: too many. */
+static uint64_t places_for(uint64_t effort, uint64_t rows, uint64_t passing) {
+    double rare = (double)rows / ((double)RARE_PARTS * (double)passing);
+    double places = rare > 1 ? (double)effort * rare * rare : (double)effort;
+    return places < (double)UINT32_MAX ? (uint64_t)places : UINT32_MAX;
+}
+
+bool graph_filter_walks(struct search *search) {
+    struct search_graph *graph = &search->graph;
     uint64_t rows = search->run_vector.count, passing = graph->may_count;
     uint64_t doubtful = passing - graph->sure_count;
-    if (doubtful * DOUBTFUL_PARTS > passing || passing == 0) {
+    if (doubtful * DOUBTFUL_PARTS > passing || passing <= graph->effort) {
         return false;
     }
-    if (search->graph_always) {
-        return true;
-    }
-    /* places / share, each of them WALK_COST rows, against share * rows, or the codes of all */
-    uint64_t met = (uint64_t)graph->effort * rows / passing;
+    uint64_t places = places_for(graph->effort, rows, passing);
+    uint64_t far = places * FAR_TIMES < EFFORT_WALK_MAX ? places * FAR_TIMES : EFFORT_WALK_MAX;
     uint64_t scan = search->codes.on && codes_cost(search) < passing ? codes_cost(search) : passing;
-    return met <= GRAPH_BEAM_MAX && met * WALK_COST < scan;
+    if (places > EFFORT_WALK_MAX || (places * STEP_COST >= scan && !search->graph_always)) {
+        return false;
+    }
+    graph->effort = (uint32_t)places;
+    graph->effort_far = (uint32_t)far;
+    return true;
 }
 
 bool graph_filter_short(const struct search *search) {

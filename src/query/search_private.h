@@ -82,6 +82,8 @@ uint64_t codes_cost(const struct search *search);
 
 /* ---- Graphs (search_graph.c) ---- */
 
+#define EFFORT_WALK_MAX                                                                            \
+    2048u /* a walk goes in one go, some 5 us a place; wider ones are scans, which take turns */
 /* Whether the run just entered is searched by its graph: search->graph.on. */
 void graph_enter(struct search *search);
 /* Walks, then ranks what it found; search->graph.on false when it is done, or when the run must be
@@ -94,8 +96,9 @@ bool graph_filter_possible(struct search *search);
 /* Fills search->may_pass and is_sure, a group of rows after the other; graph.judged: all. */
 INS_MUST_USE ins_status graph_filter_judge(struct search *search, uint64_t *budget,
                                            ins_error *error);
-/* Then: whether a walk is worth it. Else the run is scanned. */
-bool graph_filter_walks(const struct search *search);
+/* Then: whether a walk is worth it, and how many places it keeps in view: graph.effort, effort_far.
+ * Else the run is scanned. */
+bool graph_filter_walks(struct search *search);
 /* After the walk: it found too few for what passes; the run is scanned. */
 bool graph_filter_short(const struct search *search);
 /* The verdict is that of the tile. */

@@ -347,6 +347,12 @@ class RestTest(ServerTest):
         self.assertGreaterEqual(right, 97)
         self.assertEqual(self.client.ok("GET", "/insula/stats")["graph_searches"], before + 20)
         self.assertEqual(len(ids([0.0] * 16, hnsw_ef=10 ** 9, indexed_only=True)), 5)
+        for acorn in ({}, {"enable": True}, {"enable": True, "max_selectivity": 0.5}, {"max_selectivity": None}):
+            self.assertEqual(len(ids([0.0] * 16, acorn=acorn)), 5)
+        for acorn, code in ((1, 400), ({"enable": 1}, 400), ({"max_selectivity": "x"}, 400), ({"max_selectivity": 1.5}, 422)):
+            body = {"query": [0.0] * 16, "params": {"acorn": acorn}}
+            status, answer, _ = self.client.call("POST", self.path + "/points/query", body)
+            self.assertEqual((acorn, status), (acorn, code), answer)
         self.client.ok("PATCH", self.path, {"optimizers_config": {"indexing_threshold": 0}})
         self.upsert([{"id": 9000, "vector": [0.0] * 16}])
         self.assertEqual(ids([0.0] * 16, indexed_only=True)[0], 9000)

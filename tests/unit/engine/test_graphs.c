@@ -371,7 +371,10 @@ static void test_filters(void **state) {
         assert_true(wanted >= (ranges[range] > 0 ? QUERIES * LIMIT : 0));
         assert_true(right * 100 >= wanted * 97);
         uint64_t walks = stats_of(&fixture).graph_searches - before;
-        assert_true(walks >= (ranges[range] > 0 ? QUERIES : 0));
+        /* Where fewer pass than a walk keeps in view, or so few that links lead past them, they are
+         * picked: the right answer, whatever was asked for. */
+        assert_true(walks >= (ranges[range] >= 20 ? QUERIES : 0));
+        assert_true(ranges[range] > 1 || walks == 0);
     }
     fixture_close(&fixture);
 }

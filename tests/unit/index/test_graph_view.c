@@ -20,6 +20,7 @@
 #define DIM 24u
 #define QUERIES 30u
 #define LIMIT 10u
+#define EFFORT_FAR 300u /* where a filter's rows lie apart */
 #define EFFORT 100u
 
 struct world {
@@ -196,7 +197,7 @@ static bool modulo(void *context, uint32_t row) {
 /* Recall among the rows that count, of the best of what the walk gave. */
 static double recall_of(const struct world *world, const struct graph *graph,
                         struct graph_scratch *scratch, uint32_t every) {
-    const struct graph_filter filter = {modulo, &every};
+    const struct graph_filter filter = {.accept = modulo, .context = &every};
     uint32_t found[EFFORT], right = 0, wanted = 0;
     for (uint32_t q = 0; q < QUERIES; q++) {
         const float *query = world->queries + (size_t)q * DIM;
@@ -253,8 +254,107 @@ static void test_view(void **state) {
     view_close(&copies, view);
 }
 
+/* ---- Steps over rows that do not pass ---- */
+
+struct kind { /* of rows that pass, as bits; some of them do not count */
+    uint64_t bits[COUNT / 64 + 1];
+    uint32_t dead_every;
+    uint32_t asked_wrongly;
+};
+
+static bool in_kind(const struct kind *kind, uint32_t row) {
+    return (kind->bits[row / 64] >> (row % 64) & 1) != 0;
+}
+
+static bool is_alive(const struct kind *kind, uint32_t row) {
+    return kind->dead_every == 0 || hash_u64(row + 5) % kind->dead_every != 0;
+}
+
+static bool asked(void *context, uint32_t row) {
+    struct kind *kind = context;
+    kind->asked_wrongly += !in_kind(kind, row);
+    return is_alive(kind, row);
+}
+
+/* Recall of LIMIT, among the rows of the kind that count. */
+static double kind_recall(const struct world *world, const struct graph *graph,
+                          struct graph_scratch *scratch, struct kind *kind) {
+    const struct graph_filter filter = {
+        .accept = asked, .context = kind, .passing = kind->bits, .effort_far = EFFORT_FAR};
+    uint32_t found[EFFORT_FAR], right = 0, wanted = 0;
+    for (uint32_t q = 0; q < QUERIES; q++) {
+        const float *query = world->queries + (size_t)q * DIM;
+        uint32_t count = graph_candidates(graph, scratch, query, EFFORT, &filter, found);
+        for (uint32_t i = 0; i < count; i++) {
+            assert_true(in_kind(kind, found[i]));
+            assert_true(is_alive(kind, found[i]));
+        }
+        for (uint32_t row = 0; row < COUNT; row++) {
+            uint32_t nearer = 0, met = 0;
+            float own = distance_to(world, query, row);
+            if (!in_kind(kind, row) || !is_alive(kind, row)) {
+                continue;
+            }
+            for (uint32_t other = 0; other < COUNT && nearer < LIMIT; other++) {
+                nearer += in_kind(kind, other) && is_alive(kind, other) &&
+                          distance_to(world, query, other) < own;
+            }
+            for (uint32_t i = 0; i < count && nearer < LIMIT; i++) {
+                met += found[i] == row;
+            }
+            wanted += nearer < LIMIT;
+            right += met;
+        }
+    }
+    assert_int_equal(kind->asked_wrongly, 0);
+    return wanted == 0 ? 1 : (double)right / wanted;
+}
+
+/* Rows drawn one in `every`; or the rows that are farther than most from the first query. */
+static void make_kind(const struct world *world, struct kind *kind, uint32_t every, bool far) {
+    memset(kind, 0, sizeof(*kind));
+    float sum = 0;
+    for (uint32_t row = 0; row < COUNT; row++) {
+        sum += distance_to(world, world->queries, row) / COUNT;
+    }
+    for (uint32_t row = 0; row < COUNT; row++) {
+        bool in = far ? distance_to(world, world->queries, row) > sum : hash_u64(row) % every == 0;
+        kind->bits[row / 64] |= (uint64_t)in << (row % 64);
+    }
+}
+
+/* Goal: where rows that do not pass are stepped over, those that pass are found, wherever they lie,
+ * no other is ever asked for, and dead ones take no place. Method: kinds across everything, one
+ * that lies away from the query, one of a single row, none. */
+static void test_steps(void **state) {
+    struct world *world = *state;
+    struct copies copies;
+    struct graph *view;
+    struct graph_scratch *scratch;
+    static struct kind kind;
+    view_open(world, false, &copies, &view);
+    assert_int_equal(graph_scratch_make(view, EFFORT_FAR, &scratch, NULL), INS_OK);
+    static const uint32_t every[] = {1, 2, 5, 20};
+    for (uint32_t i = 0; i < 4; i++) {
+        make_kind(world, &kind, every[i], false);
+        assert_true(kind_recall(world, view, scratch, &kind) >= 0.96);
+        kind.dead_every = 3;
+        assert_true(kind_recall(world, view, scratch, &kind) >= 0.96);
+    }
+    make_kind(world, &kind, 0, true);
+    assert_true(kind_recall(world, view, scratch, &kind) >= 0.96);
+    memset(&kind, 0, sizeof(kind));
+    assert_true(kind_recall(world, view, scratch, &kind) >= 1); /* none is found */
+    kind.bits[(COUNT - 1) / 64] = 1ull << ((COUNT - 1) % 64);
+    assert_true(kind_recall(world, view, scratch, &kind) >= 1);
+    graph_scratch_free(scratch);
+    view_close(&copies, view);
+}
+
 static void test_any_bytes(void **state) {
     struct world *world = *state;
+    uint64_t thirds[COUNT / 64 + 1];
+    memset(thirds, 0x92, sizeof(thirds));
     for (int round = 0; round < 20; round++) {
         struct copies copies;
         struct graph *view;
@@ -265,6 +365,14 @@ static void test_any_bytes(void **state) {
         for (uint32_t q = 0; q < QUERIES; q++) {
             uint32_t count = graph_candidates(view, scratch, world->queries + (size_t)q * DIM,
                                               EFFORT, NULL, found);
+            for (uint32_t i = 0; i < count; i++) {
+                assert_true(found[i] < COUNT);
+            }
+            uint32_t every = 3;
+            const struct graph_filter filter = {
+                .accept = modulo, .context = &every, .passing = thirds};
+            count = graph_candidates(view, scratch, world->queries + (size_t)q * DIM, EFFORT,
+                                     &filter, found);
             for (uint32_t i = 0; i < count; i++) {
                 assert_true(found[i] < COUNT);
             }
@@ -308,6 +416,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_slices, open_world, close_world),
         cmocka_unit_test_setup_teardown(test_given_up, open_world, close_world),
         cmocka_unit_test_setup_teardown(test_view, open_world, close_world),
+        cmocka_unit_test_setup_teardown(test_steps, open_world, close_world),
         cmocka_unit_test_setup_teardown(test_any_bytes, open_world, close_world),
         cmocka_unit_test_setup_teardown(test_wrong_head, open_world, close_world),
     };
