@@ -650,9 +650,9 @@ typedef struct ins_points_request {
     ins_text change_path; /* set: of the object that takes the members; absent = the payload */
     const ins_text *keys; /* delete payload: paths; delete vectors: names */
     size_t key_count;
-    /* delete by a filter that names tenants and nothing else: INS_EXISTS, and nothing is changed in
-     * that collection or shard key, when one of them was made later than this incarnation; 0 = any
-     */
+    /* Writes, as a fence: INS_EXISTS, and nothing is changed in that collection or shard key, when
+     * a tenant whose points are to be written, or deleted, was made later than this incarnation or
+     * would be made now. By filter: INS_INVALID unless it names tenants. 0 = any. */
     uint64_t incarnation_max;
     /* delete and changes by filter; scroll, count, query */
     const ins_filter *filter; /* NULL = all; of a delete or a change: by ids */

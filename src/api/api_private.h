@@ -48,6 +48,9 @@ struct route {
     route_start start; /* both NULL: this operation is not there yet */
 };
 
+/* It gives ?incarnation= a meaning. */
+bool route_takes_incarnation(const struct route *route);
+
 struct path {
     size_t count;
     ins_text segments[PATH_SEGMENTS_MAX]; /* raw, never empty */

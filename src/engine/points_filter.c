@@ -114,11 +114,6 @@ static ins_status find_drops(struct points_filter *self, ins_error *error) {
     while (walk->value_next < walk->value_count) {
         struct island *island = islands_find_newest(&self->operation.db->islands, self->scope,
                                                     walk->values[walk->value_next++]);
-        uint64_t most = self->request->incarnation_max;
-        if (island != NULL && most != 0 && island->incarnation > most) {
-            return tenants_other(walk->values[walk->value_next - 1], island->incarnation, most,
-                                 error);
-        }
         if (island != NULL) {
             self->drops[self->drop_count++] = island;
         }
@@ -129,6 +124,23 @@ static ins_status find_drops(struct points_filter *self, ins_error *error) {
     self->all_seen = !more;
     self->gathered = self->drop_count > 0;
     return status;
+}
+
+/* In the step in which it takes its place: later tenants of these names are not reached. */
+static ins_status check_meant(const struct points_filter *self, ins_error *error) {
+    const struct islands_walk *walk = &self->walk;
+    uint64_t most = self->request->incarnation_max;
+    if (most != 0 && !walk->pinned) {
+        return tenants_unnamed(error);
+    }
+    for (size_t i = 0; most != 0 && i < walk->value_count; i++) {
+        const struct island *island =
+            islands_find_newest(&self->operation.db->islands, self->scope, walk->values[i]);
+        if (island != NULL && island->incarnation > most) {
+            return tenants_other(walk->values[i], island->incarnation, most, error);
+        }
+    }
+    return INS_OK;
 }
 
 /* Its collection was moved to islands while it waited at the gate. */
@@ -156,6 +168,9 @@ static ins_status filter_settle(struct points_filter *self, ins_error *error) {
     /* Anew: what came before may have written where nothing was. */
     ins_status status = filter_walk_begin(self, error);
     self->start_lsn = wal_next_lsn(self->operation.db->wal) - 1;
+    if (status == INS_OK) {
+        status = check_meant(self, error);
+    }
     return status == INS_OK ? find_drops(self, error) : status;
 }
 
@@ -193,6 +208,7 @@ static void begin_inner(struct points_filter *self, enum inner_call kind) {
                             self->failure != INS_OK;
         self->by_ids = *self->request;
         self->by_ids.filter = NULL;
+        self->by_ids.incarnation_max = 0; /* checked when it took its place */
         self->by_ids.ids = self->ids + self->sent;
         self->by_ids.id_count = self->piece;
         points_write_start(self->operation.db, self->kind, &self->by_ids, &context, &self->inner);

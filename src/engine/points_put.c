@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "engine/move.h"
 #include "engine/points_write.h"
+#include "engine/tenants.h"
 
 uint64_t points_cost(const struct points_write *self) {
     bool directory = self->scope->directory != NULL;
@@ -54,6 +55,9 @@ static ins_status home_of(struct points_write *self, struct target *target,
     if (*out_island != NULL) {
         return INS_OK;
     }
+    if (self->request->incarnation_max != 0) {
+        return tenants_gone(target->payload.tenant, self->request->incarnation_max, error);
+    }
     return write_island(&self->write, scope, target->payload.tenant, out_island, error);
 }
 
@@ -77,6 +81,22 @@ static struct island *old_of(const struct points_write *self, const struct targe
                : islands_find_undropped(&self->write.operation.db->islands, target->candidate);
 }
 
+/* The fence of a write: whose point it puts, or else takes away. */
+static ins_status check_meant(const struct points_write *self, const struct island *island,
+                              ins_error *error) {
+    uint64_t most = self->request->incarnation_max;
+    if (most == 0 || island == NULL) {
+        return INS_OK;
+    }
+    if (!island_is_tenant(island)) {
+        return tenants_unnamed(error);
+    }
+    return island->incarnation <= most
+               ? INS_OK
+               : tenants_other(island_newest_name(&self->write.operation.db->islands, island),
+                               island->incarnation, most, error);
+}
+
 /* The rows of one id: the point in its home, and what a move needs. */
 static ins_status put_target(struct points_write *self, struct target *target, ins_error *error) {
     struct scope *scope = self->scope;
@@ -86,6 +106,9 @@ static ins_status put_target(struct points_write *self, struct target *target, i
         status = home_of(self, target, &home, error);
     }
     struct island *old = old_of(self, target, home);
+    if (status == INS_OK) {
+        status = check_meant(self, target->fate == TARGET_PUT ? home : old, error);
+    }
     if (target->fate == TARGET_PUT) {
         if (status == INS_OK && target->patch && home != old) {
             return ins_fail_retry(error, INS_EXHAUSTED, 1,

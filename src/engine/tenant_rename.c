@@ -9,6 +9,7 @@
  * tenant's island (their field is an array, say) keep what they have: it is their payload. */
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/id.h"
 #include "base/status.h"
 #include "engine/gates.h"
@@ -219,6 +220,7 @@ static ins_status rename_step(struct operation *operation, ins_error *error) {
     if (status != INS_OK) {
         return status;
     }
+    INS_ASSERT(self->scope != NULL);
     uint32_t keys = self->scope->sharded ? self->scope->key_count : 1;
     uint64_t bytes = (keys + 1) * write_catalog_cost(6 * self->to.size + 64);
     status = self->parts == NULL ? room_enter(operation, &self->write.room, bytes, error) : INS_OK;

@@ -116,6 +116,20 @@ ins_status tenants_other(ins_text name, uint64_t incarnation, uint64_t meant, in
                     (unsigned long long)meant);
 }
 
+ins_status tenants_gone(ins_text name, uint64_t meant, ins_error *error) {
+    return ins_fail(
+        error, INS_EXISTS,
+        "Conflict: Tenant `%.*s` has no points, incarnation %llu was meant: it was deleted "
+        "or renamed",
+        (int)name.size, name.data, (unsigned long long)meant);
+}
+
+ins_status tenants_unnamed(ins_error *error) {
+    return ins_fail(
+        error, INS_INVALID,
+        "Wrong input: incarnation: the write names no tenant that it could be meant for");
+}
+
 uint64_t tenants_incarnation(const struct islands *islands, const struct scope *collection,
                              ins_text name) {
     uint64_t highest = 0;

@@ -10,6 +10,10 @@ const struct schema_field *tenants_field(const struct schema *schema);
 ins_status tenants_none(ins_text collection, ins_error *error);
 /* INS_EXISTS: the tenant of that name is not the one that was meant. */
 ins_status tenants_other(ins_text name, uint64_t incarnation, uint64_t meant, ins_error *error);
+/* INS_INVALID: a fence of a write that names no tenant. */
+ins_status tenants_unnamed(ins_error *error);
+/* INS_EXISTS: the tenant that was meant is gone, and no other one has its name. */
+ins_status tenants_gone(ins_text name, uint64_t meant, ins_error *error);
 /* The highest of its islands' in the collection's scopes, as writers see it; 0: it has none. */
 uint64_t tenants_incarnation(const struct islands *islands, const struct scope *collection,
                              ins_text name);

@@ -453,6 +453,49 @@ class TenantTest(unittest.TestCase):
         self.client.error(400, "GET", "/insula/erasures/x")
         self.client.error(400, "GET", "/collections/c/tenants/x?incarnation=0")
 
+    def test_fence(self):
+        """Goal: who writes for a tenant that was deleted is refused and brings nobody back; so is who meant the
+        one before. Method: every kind of write, to the tenant that is meant, none, and the next one."""
+        self.collection("c")
+        self.fill("c", {"anna": 3, "bert": 3})
+        kinds = (
+            ("PUT", "/points", {"points": [{"id": 0, "vector": wave(9, 4), "payload": {"who": "anna"}}]}),
+            ("PUT", "/points", {"points": [{"id": 99, "vector": wave(9, 4), "payload": {"who": "anna"}},
+                                           {"id": 98, "vector": wave(9, 4), "payload": {"who": "anna", "x": [1]}}]}),
+            ("POST", "/points/payload", {"payload": {"x": 1}, "points": [0, 1]}),
+            ("PUT", "/points/payload", {"payload": {"who": "anna", "x": 2}, "points": [0]}),
+            ("POST", "/points/payload", {"payload": {"y": 1},
+                                         "filter": {"must": [{"key": "who", "match": {"value": "anna"}}]}}),
+            ("PUT", "/points/vectors", {"points": [{"id": 0, "vector": wave(8, 4)}]}),
+            ("POST", "/points/delete", {"points": [0]}),
+            ("POST", "/points/delete", {"filter": {"must": [{"key": "who", "match": {"value": "anna"}}]}}))
+        first = self.client.ok("GET", "/collections/c/tenants/anna")["incarnation"]
+        for method, path, body in kinds[:7]:
+            self.client.ok(method, f"/collections/c{path}?wait=true&incarnation={first}", body)
+        self.assertEqual(self.members("c", "anna"), [1, 2, 98, 99])
+        self.client.ok("DELETE", "/collections/c/tenants/anna?wait=true")
+        for method, path, body in kinds[:2]:
+            self.assertIn("was deleted", self.client.error(
+                409, method, f"/collections/c{path}?wait=true&incarnation={first}", body))
+        self.client.error(404, "GET", "/collections/c/tenants/anna")
+        self.fill("c", {"anna": 3})
+        before = self.client.ok("POST", "/collections/c/points/scroll", {"with_vector": True})
+        for method, path, body in kinds:
+            self.assertIn("made again", self.client.error(
+                409, method, f"/collections/c{path}?wait=true&incarnation={first}", body))
+        self.assertEqual(self.client.ok("POST", "/collections/c/points/scroll", {"with_vector": True}), before)
+        second = self.client.ok("GET", "/collections/c/tenants/anna")["incarnation"]
+        for method, path, body in kinds:
+            self.client.ok(method, f"/collections/c{path}?wait=true&incarnation={second}", body)
+        self.assertEqual(self.members("c", "anna"), [])
+        self.assertEqual(len(self.members("c", "bert")), 3)
+        for method, path, body in (
+                ("POST", "/points/scroll", {}), ("POST", "/points/batch", {"operations": []}),
+                ("PUT", "/points", {"points": [{"id": 7, "vector": wave(9, 4)}]}),
+                ("POST", "/points/delete", {"filter": {"must": [{"key": "x", "match": {"value": 1}}]}})):
+            self.assertIn("incarnation", self.client.error(
+                400, method, f"/collections/c{path}?wait=true&incarnation={second}", body))
+
     def found(self, text):
         for folder, _, files in os.walk(self.server.directory):
             for name in files:
