@@ -327,7 +327,13 @@ static ins_status take_fields(struct move *move, ins_error *error) {
     end_batch(move);
     schema_release(&db->catalog, move->schema);
     move->schema = schema_hold(move->source->schema);
-    return point_fields_init(&move->fields, move->schema, &all, &move->operation.pool, error);
+    ins_status status =
+        point_fields_init(&move->fields, move->schema, &all, &move->operation.pool, error);
+    if (status != INS_OK) { /* once more, then */
+        schema_release(&db->catalog, move->schema);
+        move->schema = NULL;
+    }
+    return status;
 }
 
 /* Writes wait from here on, so the notes come to an end. */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "engine/directory_view.h"
+#include "engine/move.h"
 #include "mem/mem_private.h"
 #include "sim_world.h"
 
@@ -438,6 +439,86 @@ static uint64_t try_graphs(void) {
     return countdown - 1;
 }
 
+/* ---- Moving a full collection to islands: it is done in the end, whatever failed ---- */
+
+static void count_points(struct world *world, uint64_t wanted) {
+    ins_points_request all = {.collection = world_text("g")};
+    ins_call call;
+    if (world_run(world, ins_points_count, &all, &call) != INS_OK || call.count != wanted) {
+        world_fail(world, "points are lost, or there twice");
+    }
+    ins_call_release(&call);
+}
+
+/* It may be refused for now: then once more. */
+static void upsert_while_moving(struct world *world) {
+    float vector[DIM] = {1};
+    ins_point point = {.id = {.low = POINTS},
+                       .vector = vector,
+                       .dim = DIM,
+                       .payload = world_text("{\"who\":\"new\"}")};
+    ins_points_request request = {
+        .collection = world_text("g"), .points = &point, .point_count = 1};
+    ins_call call;
+    ins_status status = world_run(world, ins_points_upsert, &request, &call);
+    ins_call_release(&call);
+    if (status != INS_OK) {
+        world_run_ok(world, ins_points_upsert, &request);
+    }
+}
+
+/* True when the allocation was made, and failed. */
+static bool move_rows(uint64_t countdown) {
+    struct world world = {.seed = 4, .what = "a move", .step = countdown};
+    ins_call call;
+    world_init(&world);
+    world_open(&world);
+    load_rows(&world);
+    ins_collection_request index = {.collection = world_text("g"),
+                                    .field = world_text("who"),
+                                    .schema = world_text("\"keyword\""),
+                                    .is_tenant = true};
+    rest(&world);
+    arena_fail_at(world.db->arena, countdown);
+    ins_status status = world_run(&world, ins_index_create, &index, &call);
+    ins_call_release(&call);
+    upsert_while_moving(&world);
+    while (world.db->move != NULL) {
+        step(&world, "a move does not end");
+    }
+    rest(&world);
+    bool failed = world.db->arena->fail_countdown == 0;
+    arena_fail_at(world.db->arena, 0);
+    count_points(&world, POINTS + 1);
+    const struct scope *scope = catalog_find_newest(&world.db->catalog, world_text("g"));
+    bool wanted = status == INS_OK && !scope->move_failed && move_field(scope->schema) != NULL;
+    if (scope->directory == NULL && wanted) {
+        moves_kick(world.db); /* not even begun: for want of memory */
+        while (world.db->move != NULL) {
+            step(&world, "a move does not end");
+        }
+        scope = catalog_find_newest(&world.db->catalog, world_text("g"));
+    }
+    if (status == INS_OK && scope->directory == NULL) {
+        world_fail(&world, "an index does not come into force");
+    }
+    world_end(&world, countdown % 2 == 0);
+    world_open(&world);
+    rest(&world);
+    count_points(&world, POINTS + 1);
+    world_fini(&world);
+    return failed;
+}
+
+static uint64_t try_moves(void) {
+    uint64_t countdown = 1;
+    while (move_rows(countdown)) {
+        countdown++;
+    }
+    (void)printf("a move: %llu allocations\n", (unsigned long long)countdown - 1);
+    return countdown - 1;
+}
+
 /* ---- A flush and the jobs behind it: done, or writes stop, and nothing is lost ---- */
 
 static void check_all_there(struct world *world) {
@@ -522,7 +603,7 @@ int main(int argc, char **argv) {
         }
         (void)printf("%s: %llu allocations\n", world.what, (unsigned long long)world.step - 1);
     }
-    runs += try_changes(&world) + try_graphs() + try_flushes();
+    runs += try_changes(&world) + try_graphs() + try_moves() + try_flushes();
     world_end(&world, true);
     world_open(&world);
     world.what = "after a power cut";
