@@ -41,13 +41,15 @@ struct clean {
     uint32_t entry_index;     /* while a directory is read */
     uint32_t reading;         /* the victim whose directory it is */
     struct segment_info info; /* file 0: nothing lived */
+    bool landing;             /* the manifest may name the file */
     ins_status status;
     ins_error error;
 };
 
 static void clean_end(struct clean *clean) {
     struct ins_db *db = clean->db;
-    if (clean->status != INS_OK) {
+    if (clean->status != INS_OK &&
+        (clean->landing || !jobs_put_off(db, clean->status, &clean->error))) {
         jobs_failed(db, "cleaning files", &clean->error);
     }
     for (uint32_t i = 0; i < clean->victim_count; i++) {
@@ -179,6 +181,7 @@ static ins_status write_file(struct clean *clean, ins_error *error) {
     }
     extent_copy_fini(&copy);
     read_ahead_fini(&ahead);
+    clean->landing = status == INS_OK;
     return status == INS_OK ? manifest_land(db, &clean->info, NULL, 0, 0, 0, error) : status;
 }
 

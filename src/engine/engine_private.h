@@ -91,7 +91,10 @@ struct ins_db {
     struct accounts accounts;
     struct operation *flush_waiters; /* ins_flush calls */
     bool flush_wanted;
-    bool log_garbage; /* log files of earlier openings may hold nothing that is wanted */
+    ins_error put_off;         /* a job found no room and is tried again; else status INS_OK */
+    uint64_t put_off_until_ns; /* no job begins before that */
+    uint32_t put_offs;         /* one after the other */
+    bool log_garbage;          /* log files of earlier openings may hold nothing that is wanted */
 
     /* The manifest belongs to the background lane (recovery before it runs). */
     struct manifest manifest;

@@ -31,6 +31,7 @@ struct flush {
     struct pool pool; /* of flushed_run; background lane, then request lane */
     struct flushed_run *runs, **tail;
     struct segment_info info;
+    bool landing; /* the manifest may name the file: from here on nothing can be tried again */
     ins_status status;
     ins_error error;
     /* The writer's cursor over one island. */
@@ -237,6 +238,7 @@ static void flush_write(struct flush *flush) {
     }
     flush->status = empty ? INS_OK : write_file(flush, &flush->error);
     if (flush->status == INS_OK) {
+        flush->landing = true;
         flush->status = manifest_land(db, empty ? NULL : &flush->info, NULL, 0, flush->version_high,
                                       0, &flush->error);
     }
@@ -317,6 +319,7 @@ static void flush_finish(struct flush *flush) {
         flush->status = land(flush);
     }
     if (flush->status == INS_OK) {
+        jobs_went_well(db);
         drop_generation(flush);
         db->flush_count++;
         db->flush_bytes += flush->info.size_bytes;
@@ -330,6 +333,8 @@ static void flush_finish(struct flush *flush) {
         if (flush->runs != NULL) {
             db->files.garbage = true; /* every island may have been dropped meanwhile */
         }
+    } else if (!flush->landing && jobs_put_off(db, flush->status, &flush->error)) {
+        db->flushed_lsn = flush->version_low; /* the rows stay where they are */
     } else {
         jobs_failed(db, "a flush", &flush->error);
     }

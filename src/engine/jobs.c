@@ -10,9 +10,11 @@
 #include "engine/merge.h"
 #include "engine/operation.h"
 
-#define REMOVE_MAX 64u       /* files in one step */
-#define RETRY_NS 10000000ull /* what could not begin is tried again; some calls each time */
-#define REAP_ISLANDS 2000u   /* islands of dropped collections freed in one step: some 200 us */
+#define REMOVE_MAX 64u /* files in one step */
+#define PUT_OFF_NS 1000000000ull
+#define PUT_OFF_DOUBLED_MAX 3u /* so at most 8 s */
+#define RETRY_NS 10000000ull   /* what could not begin is tried again; some calls each time */
+#define REAP_ISLANDS 2000u     /* islands of dropped collections freed in one step: some 200 us */
 
 struct removal {
     ins_task task;
@@ -31,6 +33,25 @@ void jobs_failed(struct ins_db *db, const char *what, const ins_error *error) {
         db->writes_stopped = true;
         (void)ins_fail(&db->failure, error->status, "%s failed: %.400s", what, error->message);
     }
+}
+
+/* Nothing has changed but time: 1 s, then twice as long each time, since a job may write much
+ * before it finds that there is no room. */
+bool jobs_put_off(struct ins_db *db, ins_status status, const ins_error *error) {
+    if ((status != INS_FULL && status != INS_EXHAUSTED) || db->stopping) {
+        return false;
+    }
+    db->put_off = *error;
+    db->put_off.status = status;
+    db->put_off_until_ns = db_now(db) + (PUT_OFF_NS << db->put_offs);
+    db->put_offs += db->put_offs < PUT_OFF_DOUBLED_MAX;
+    return true;
+}
+
+void jobs_went_well(struct ins_db *db) {
+    db->put_off = (ins_error){0};
+    db->put_off_until_ns = 0;
+    db->put_offs = 0;
 }
 
 bool jobs_idle(const struct ins_db *db) {
@@ -175,6 +196,9 @@ static void post_housekeeping(struct ins_db *db) {
  * is empty. Between flushes the queue waits: islands that come to need a merge one by one, since
  * they are read, share one file. */
 static void begin_job(struct ins_db *db) {
+    if (db->put_off.status != INS_OK && db_now(db) < db->put_off_until_ns) {
+        return;
+    }
     bool merges = db->merge_first != NULL && !db->stopping;
     db->merge_urgent = db->merge_urgent && merges;
     db->merge_open = db->merge_open && merges;
@@ -298,8 +322,8 @@ static ins_status flush_step(struct operation *operation, ins_error *error) {
         post_housekeeping(db); /* not from inside this step: the kick posts those who wait */
     }
     bool flushed = db->landed_lsn >= self->target_lsn;
-    if (self->shutdown && (flushed || db->writes_stopped)) {
-        return shutdown_step(self);
+    if (self->shutdown && (flushed || db->writes_stopped || db->put_off.status != INS_OK)) {
+        return shutdown_step(self); /* what is in no file is in the log */
     }
     if (flushed) {
         return INS_OK;
@@ -307,6 +331,11 @@ static ins_status flush_step(struct operation *operation, ins_error *error) {
     if (db->writes_stopped) {
         return ins_fail(error, INS_UNAVAILABLE, "writes are stopped until a restart: %s",
                         db->failure.message);
+    }
+    if (db->put_off.status != INS_OK) {
+        return ins_fail_retry(error, INS_FULL, 1,
+                              "a flush or merge found no room and is tried again: %s",
+                              db->put_off.message);
     }
     return park(operation);
 }

@@ -17,6 +17,10 @@ _Static_assert(MANIFEST_BYTES_MAX <= STORE_CELL_BYTES_MAX, "and its cell");
 void jobs_kick(struct ins_db *db);
 /* A job failed for good: writes stop, reads go on. */
 void jobs_failed(struct ins_db *db, const char *what, const ins_error *error);
+/* A job found no room on the disk or in memory before it changed anything: no job begins for a
+ * while, then it is chosen again. False: it failed for another reason. */
+INS_MUST_USE bool jobs_put_off(struct ins_db *db, ins_status status, const ins_error *error);
+void jobs_went_well(struct ins_db *db); /* one that wrote has ended well */
 bool jobs_idle(const struct ins_db *db);
 
 /* Background lane: adds and removes files and puts the manifest on disk. `flushed_lsn` and

@@ -23,6 +23,7 @@ struct merge {
     struct merge_item **items; /* [item_count], in the order of the file */
     uint32_t item_count;
     struct segment_info info; /* file 0: nothing was worth a file */
+    bool landing;             /* the manifest may name the file */
     ins_status status;
     ins_error error;
     /* Background lane. */
@@ -194,6 +195,7 @@ static ins_status land(struct merge *merge) {
 static void merge_landed(ins_task *task) {
     struct merge *merge = container_of(task, struct merge, task);
     struct ins_db *db = merge->db;
+    bool again = false;
     if (merge->status == INS_OK) {
         merge->status = land(merge);
     }
@@ -201,6 +203,9 @@ static void merge_landed(ins_task *task) {
         db->merge_count += merge->info.file != 0;
         db->merge_bytes += merge->info.size_bytes;
         db->merge_turn = false;
+        jobs_went_well(db);
+    } else if (!merge->landing && jobs_put_off(db, merge->status, &merge->error)) {
+        again = true;
     } else {
         jobs_failed(db, "a merge", &merge->error);
     }
@@ -211,7 +216,7 @@ static void merge_landed(ins_task *task) {
         }
         schema_release(&db->catalog, item->schema);
         item->island->flags &= (uint8_t) ~(ISLAND_MERGING | ISLAND_READ);
-        if (merge->status == INS_OK) {
+        if (merge->status == INS_OK || again) {
             merge_want(db, item->island, MERGE_NONE); /* more runs may have come meanwhile */
             graph_want(db, item->island);
         }
@@ -230,6 +235,7 @@ static void merge_run(ins_task *task) {
     merge->rows = (struct merge_rows){.db = db, .ahead = &merge->ahead};
     merge->status = write_file(merge, &merge->error);
     read_ahead_fini(&merge->ahead);
+    merge->landing = merge->status == INS_OK;
     if (merge->status == INS_OK && merge->info.file != 0) {
         merge->status = manifest_land(db, &merge->info, NULL, 0, 0, 0, &merge->error);
     }

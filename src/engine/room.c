@@ -61,6 +61,12 @@ static void stand_in_line(struct operation *operation, struct room_ticket *ticke
 }
 
 static ins_status refuse(const struct ins_db *db, ins_error *error) {
+    if (db->put_off.status != INS_OK) {
+        return ins_fail_retry(error, INS_FULL, 1,
+                              "both memtables are full (%llu bytes each) and cannot be written to "
+                              "files: %s",
+                              (unsigned long long)db->generation_bytes, db->put_off.message);
+    }
     return ins_fail_retry(error, INS_EXHAUSTED, 1,
                           "both memtables are full (%llu bytes each) and %u writes wait for the "
                           "flush; try again",

@@ -95,12 +95,14 @@ static void slot_done(ins_call *call) {
         return;
     }
     if (slot->is_flush) {
-        bool allowed =
-            call->status == INS_OK || (call->status == INS_UNAVAILABLE && sim->errors_allowed);
+        /* Without room on the disk or in memory it is tried again by itself. */
+        bool put_off = call->status == INS_FULL && (sim->errors_allowed || sim->config.memory);
+        bool allowed = put_off || call->status == INS_OK ||
+                       (call->status == INS_UNAVAILABLE && sim->errors_allowed);
         if (!allowed) {
             sim_fail(sim, "flush: %d %s", (int)call->status, call->error.message);
         }
-        sim->stopped = sim->stopped || call->status != INS_OK;
+        sim->stopped = sim->stopped || (call->status != INS_OK && !put_off);
     } else if (slot->is_write) {
         sim_check_write(sim, slot);
         if (slot->write.kind <= WRITE_DROP && (call->status == INS_OK || call->lsn == 0)) {

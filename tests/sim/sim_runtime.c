@@ -189,11 +189,15 @@ bool sim_run_timer(struct sim_runtime *sim) {
     return true;
 }
 
+/* What finds no room on a disk that stays full is tried again for ever. */
+#define IDLE_TIMERS_MAX 5000u
+
 void sim_run_until_idle(struct sim_runtime *sim, bool timers) {
+    uint32_t fired = 0;
     do {
         while (sim_step(sim)) {
         }
-    } while (timers && sim_run_timer(sim));
+    } while (timers && fired++ < IDLE_TIMERS_MAX && sim_run_timer(sim));
 }
 
 bool sim_forgotten(const struct sim_runtime *sim) {

@@ -182,6 +182,43 @@ static void start_flush(struct bed *bed, struct writer *writer, ins_call *call, 
     ins_flush(bed->db, NULL, call);
 }
 
+/* The disk is full while a file is written: who asked for the flush is told, nothing stops, and it
+ * is tried again after a second, then two. */
+static void expect_full_disk(struct bed *bed, struct writer *writer) {
+    uint64_t flushes = bed->db->flush_count, wait_ns = 1000000000;
+    for (int failures = 0; failures < 2; failures++, wait_ns *= 2) {
+        bool done;
+        ins_call call;
+        if (failures == 0) {
+            sim_run_until_idle(&bed->lanes, true);
+            write_next(writer);
+            step(bed, bed->lanes.now_ns + 3000000000ull); /* the log has closed its tail */
+            done = false;
+            call = (ins_call){.done = plain_done, .user = &done, .lane = INS_LANE_REQUEST};
+        }
+        store_memory_fail_at(bed->store, 1, true, INS_FULL, true);
+        if (failures == 0) {
+            ins_flush(bed->db, NULL, &call);
+            while (!done && (sim_step(&bed->lanes) || sim_run_timer(&bed->lanes))) {
+            }
+            expect(call.status == INS_FULL, call.status == INS_OK
+                                                ? "a flush found room on a full disk"
+                                                : call.error.message);
+            ins_call_release(&call);
+        } else {
+            step(bed, bed->db->put_off_until_ns + 20000000);
+        }
+        store_memory_fail_off(bed->store);
+        expect(!bed->db->writes_stopped && bed->db->put_off.status == INS_FULL, "writes stopped");
+        expect(bed->db->put_offs == (uint32_t)failures + 1, "it was not tried once");
+        expect(bed->db->put_off_until_ns >= bed->lanes.now_ns + wait_ns / 2, "tried again at once");
+        expect(bed->db->flush_count == flushes, "something was flushed");
+    }
+    step(bed, bed->db->put_off_until_ns + 1000000000);
+    expect(bed->db->flush_count > flushes, "it was not tried again");
+    expect(bed->db->put_off.status == INS_OK && bed->db->put_offs == 0, "the failure is kept");
+}
+
 /* A merge is under way and stands still; a flush that begins then lands before it. */
 static void expect_flush_first(struct bed *bed, struct writer *writer) {
     ins_call call;
@@ -252,6 +289,7 @@ int main(void) {
     expect(in_line(&bed) == 0 && bed.db->room.granted == 0, "something is left of the line");
     expect(bed.acknowledged + bed.refused == bed.next, "a write was not answered");
     expect_flushed(&bed, &writers[0]);
+    expect_full_disk(&bed, &writers[0]);
     expect_flush_first(&bed, &writers[0]);
     (void)printf("%llu acknowledged, %llu refused after %llu s\n",
                  (unsigned long long)bed.acknowledged, (unsigned long long)bed.refused,
