@@ -289,8 +289,8 @@ int main(void) {
     expect(in_line(&bed) == 0 && bed.db->room.granted == 0, "something is left of the line");
     expect(bed.acknowledged + bed.refused == bed.next, "a write was not answered");
     expect_flushed(&bed, &writers[0]);
-    expect_full_disk(&bed, &writers[0]);
     expect_flush_first(&bed, &writers[0]);
+    expect_full_disk(&bed, &writers[0]);
     (void)printf("%llu acknowledged, %llu refused after %llu s\n",
                  (unsigned long long)bed.acknowledged, (unsigned long long)bed.refused,
                  ROOM_WAIT_NS / 1000000000);
