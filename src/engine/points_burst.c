@@ -52,9 +52,16 @@ static void fetch_rows(struct points_write *self) {
         memtable_prefetch_row(directory == NULL ? NULL : directory->mem[slot], id);
         memtable_prefetch_row(home == NULL ? NULL : home->mem[slot], id);
     }
+}
+
+/* Where its row will be written: for one write while the one before it goes on, as it is more than
+ * a core has under way for several. */
+static void fetch_end(struct points_write *self) {
+    const struct island *home = home_of(self);
     if (home != NULL) {
         uint32_t active = self->write.operation.db->reading.active_slot;
-        memtable_prefetch_end(home->mem[active]);
+        const struct target *target = &self->targets[0];
+        memtable_prefetch_end(home->mem[active], target->vector_bytes, target->payload.text.size);
     }
 }
 
@@ -79,12 +86,16 @@ void points_burst_run(struct ins_db *db) {
     }
     if (!burst->running && burst->count > 1) {
         fetch_all(burst);
+        fetch_end(burst->items[0]);
     }
     burst->running = true;
     uint64_t now_ns = db_now(db);
     while (burst->next < burst->count) {
         struct operation *operation = &burst->items[burst->next++]->write.operation;
         operation->parked = false;
+        if (burst->next < burst->count) {
+            fetch_end(burst->items[burst->next]);
+        }
         now_ns = operation_run_from(operation, now_ns); /* it may be gone afterwards */
     }
     burst->running = false;

@@ -13,6 +13,8 @@
  */
 #define BLOCK_GROWTH 4u
 #define BLOCK_LARGEST (64u << 10)
+#define CACHE_LINE 64u
+#define PREFETCH_MOST (16u * CACHE_LINE) /* of a row: the processor goes on by itself then */
 #define TABLE_SHARE 32u /* of a generation's bytes, for buckets that may not be needed */
 
 struct memblock {
@@ -266,9 +268,18 @@ void memtable_prefetch_island(const struct generation *generation, const struct 
     }
 }
 
-void memtable_prefetch_end(const struct island_mem *mem) {
-    if (mem != NULL) {
-        __builtin_prefetch(mem->last, 1);
-        __builtin_prefetch(mem->block_at, 1);
+void memtable_prefetch_end(const struct island_mem *mem, uint32_t vector_bytes,
+                           size_t payload_size) {
+    if (mem == NULL) {
+        return;
+    }
+    __builtin_prefetch(mem->last, 1);
+    size_t size = row_bytes((uint64_t)vector_bytes + payload_size);
+    if (size > mem->block_left) {
+        return; /* it gets a block that nobody knows yet */
+    }
+    size = size < PREFETCH_MOST ? size : PREFETCH_MOST;
+    for (size_t at = 0; at < size; at += CACHE_LINE) {
+        __builtin_prefetch(mem->block_at + at, 1);
     }
 }

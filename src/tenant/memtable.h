@@ -169,8 +169,10 @@ void memtable_prefetch(const struct island_mem *mem, const ins_id *id);
 /* The same, and for `mem` itself (may be NULL), of an island that is known by `incarnation`. */
 void memtable_prefetch_island(const struct generation *generation, const struct island_mem *mem,
                               uint64_t incarnation, const ins_id *id);
-/* For what the island's next row is written to and linked behind. `mem` may be NULL. */
-void memtable_prefetch_end(const struct island_mem *mem);
+/* For what the island's next row, of so many bytes, is written to and linked behind. `mem` may be
+ * NULL. */
+void memtable_prefetch_end(const struct island_mem *mem, uint32_t vector_bytes,
+                           size_t payload_size);
 /* And, when that has come, for the first row there. */
 void memtable_prefetch_row(const struct island_mem *mem, const ins_id *id);
 /* True when the row is the newest visible version of its id in its generation. */
