@@ -142,6 +142,9 @@ typedef struct ins_options {
     /* Bytes of vectors from which on an extent gets 1-bit codes, which searches then scan whatever
      * it costs; 0 = 1 MiB, and by cost; tests make it small. */
     uint64_t scan_bytes_min;
+    /* Bytes of vectors above which pages of them can be read one by one; 0 = 1 MiB; tests make it
+     * small. */
+    uint64_t piece_bytes_min;
     bool drop_log; /* an ablation for measurements: acknowledges without a log */
 } ins_options;
 
@@ -834,7 +837,8 @@ typedef struct ins_stats {
     uint64_t lsn_erased;                            /* as ins_erasure_get tells it */
     uint64_t flush_bytes, merge_bytes, clean_bytes; /* of files written */
     uint64_t segment_bytes, live_bytes; /* of all files; of it, what some run list names */
-    uint64_t cold_reads, cold_bytes, cache_hits, cache_evictions;
+    uint64_t cold_reads, cold_bytes, cache_hits, cache_evictions; /* blocks, and their bytes */
+    uint64_t device_reads, device_bytes; /* for them: neighbours are read together, in pages */
     /* Graphs: written; not made for lack of memory or since reading failed; searches that walked
      * one; and that met a damaged one and scanned instead: `graph_damage` says of the last one
      * where. */

@@ -171,6 +171,7 @@ static ins_status write_island_extent(struct flush *flush, struct segment_writer
     struct extent_source source = {.context = flush,
                                    .scans = scans,
                                    .scan_count = scan_count,
+                                   .piece_bytes_min = flush->db->options.piece_bytes_min,
                                    .scope = mem->scope,
                                    .incarnation = mem->incarnation,
                                    .version_low = flush->version_low,

@@ -180,6 +180,7 @@ struct extent_source merge_rows_source(struct merge_rows *rows, struct field_col
                                   .column_table_count = columns->table_count,
                                   .scans = rows->scans,
                                   .scan_count = scan_count,
+                                  .piece_bytes_min = rows->db->options.piece_bytes_min,
                                   .sparse = rows->sparse,
                                   .directory = item->directory,
                                   .rewind = merge_rows_rewind,

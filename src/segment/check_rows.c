@@ -231,5 +231,8 @@ ins_status check_rows(struct check *check, const struct extent *extent, ins_erro
     if (status == INS_OK) {
         status = check_scans(check, extent, error);
     }
+    if (status == INS_OK) {
+        status = check_pieces(check, extent, error);
+    }
     return status == INS_OK ? check_fields(check, extent, error) : status;
 }

@@ -1,8 +1,9 @@
 /* A large extent: section after section, each from a pass over the source of its own.
  *
- * Passes: ids, versions, tombstones, patches, each vector's values, rows and, where they are
- * wanted, its values again for 1-bit codes, graphs (which the source has made), payload, offsets,
- * field indexes. Payload stands before its offsets, since their width follows from its size. */
+ * Passes: ids, versions, tombstones, patches, each vector's values (and hashes of their pieces),
+ * rows and, where they are wanted, its values again for 1-bit codes, graphs (which the source has
+ * made), payload, offsets, field indexes. Payload stands before its offsets, since their width
+ * follows from its size. */
 #include "segment/segment_private.h"
 
 #define PAYLOAD_SIZES_BYTES (1u << 20)
@@ -137,7 +138,7 @@ static ins_status large_patches(struct large_write *write, ins_error *error) {
 
 /* Values of the vector number `which` of the source. */
 static ins_status vector_values(struct large_write *write, uint32_t which, struct scan_write *scan,
-                                ins_error *error) {
+                                struct piece_write *pieces, ins_error *error) {
     const struct vector_shape *shape = &write->source->vectors[which];
     uint32_t row_bytes = vector_bytes(shape), put = 0;
     struct section section = {.kind = SECTION_DENSE,
@@ -148,6 +149,7 @@ static ins_status vector_values(struct large_write *write, uint32_t which, struc
     struct section_stream stream;
     ins_status status = stream_begin(&stream, write->writer, write->start, &section,
                                      (uint64_t)write->counts->vectors[which] * row_bytes, error);
+    stream.pieces = pieces;
     struct source_walk walk;
     if (status == INS_OK) {
         status = walk_begin(&walk, write->source, EXTENT_NEED_VECTOR, which, error);
@@ -199,8 +201,17 @@ static ins_status vector_rows(struct large_write *write, uint32_t which, ins_err
 static ins_status large_vector(struct large_write *write, uint32_t which, ins_error *error) {
     uint32_t count = write->counts->vectors[which];
     struct scan_write scan;
+    struct piece_write pieces;
+    const struct vector_shape *shape = &write->source->vectors[which];
+    uint32_t row_bytes = vector_bytes(shape);
     scan_write_begin(&scan, write->writer->arena, write->source, which, count);
-    ins_status status = vector_values(write, which, &scan, error);
+    piece_write_begin(&pieces, write->writer->arena, row_bytes, (uint64_t)count * row_bytes,
+                      write->source->piece_bytes_min);
+    ins_status status = vector_values(write, which, &scan, &pieces, error);
+    if (status == INS_OK) {
+        status = piece_write_section(&pieces, write->writer, write->start, shape->id, error);
+    }
+    piece_write_end(&pieces);
     if (status == INS_OK && counts_need_rows(write->source, write->counts, which)) {
         status = vector_rows(write, which, error);
     }

@@ -123,6 +123,10 @@ static bool section_expect(const struct extent *extent, bool directory, enum sec
     case SECTION_GRAPH_HEAD:
     case SECTION_SCAN:
     case SECTION_SCAN_HEAD:
+        return rows != 0 && !extent->small;
+    case SECTION_PIECES: /* its size: pieces_parse */
+        *out_encoding_ok = encoding == ENCODING_U64;
+        return rows != 0 && !extent->small;
     case SECTION_FIELD: /* its sizes: field_table_parse, field_block_parse */
         return rows != 0 && !extent->small;
     }
@@ -156,7 +160,7 @@ struct section_bounds {
 
 static bool kind_has_numbers(uint32_t kind) {
     return kind == SECTION_DENSE || kind == SECTION_CODES || kind == SECTION_GRAPH ||
-           (kind >= SECTION_FIELD && kind <= SECTION_SCAN_HEAD);
+           (kind >= SECTION_FIELD && kind <= SECTION_PIECES);
 }
 
 static struct section section_decode(const uint8_t *from) {
@@ -403,6 +407,9 @@ ins_status extent_parse(const struct run *run, uint64_t file, struct slice bytes
     }
     if (wrong == NULL) {
         wrong = scans_parse(&extent);
+    }
+    if (wrong == NULL) {
+        wrong = pieces_parse(&extent);
     }
     if (wrong != NULL) {
         return corrupt(&extent, wrong, error);

@@ -35,6 +35,25 @@ uint32_t layout_vector_chunk_bytes(uint32_t row_bytes) {
     return INS_CHUNK_BYTES / row_bytes * row_bytes;
 }
 
+static uint64_t piece_count(uint32_t bytes, uint32_t chunk_bytes, uint64_t size) {
+    uint64_t per_chunk = (chunk_bytes + bytes - 1) / bytes;
+    return size / chunk_bytes * per_chunk + (size % chunk_bytes + bytes - 1) / bytes;
+}
+
+uint32_t layout_piece_bytes(uint32_t row_bytes, uint64_t size) {
+    uint32_t chunk_bytes = layout_vector_chunk_bytes(row_bytes);
+    uint32_t bytes = row_bytes < PIECE_BYTES ? PIECE_BYTES / row_bytes * row_bytes : row_bytes;
+    while (bytes < chunk_bytes && piece_count(bytes, chunk_bytes, size) > PIECE_COUNT_MAX) {
+        bytes = bytes * 2 < chunk_bytes ? bytes * 2 : chunk_bytes;
+    }
+    return bytes;
+}
+
+uint64_t layout_piece_count(uint32_t row_bytes, uint64_t size) {
+    return piece_count(layout_piece_bytes(row_bytes, size), layout_vector_chunk_bytes(row_bytes),
+                       size);
+}
+
 uint32_t layout_graph_chunk_bytes(uint32_t row_bytes) {
     return row_bytes << row_blocks_shift(row_bytes);
 }

@@ -49,6 +49,9 @@ static ins_status stream_flush(struct section_stream *stream, ins_error *error) 
     if (status != INS_OK) {
         return status;
     }
+    if (stream->pieces != NULL) {
+        piece_write_chunk(stream->pieces, writer->build, stream->used);
+    }
     stream->section.size += stream->used;
     stream->section.chunk_count++;
     size_t size = stream->used;

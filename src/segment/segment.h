@@ -76,7 +76,8 @@ enum section_kind {
     SECTION_GRAPH_HEAD = 19,
     SECTION_SCAN = 20, /* 1-bit codes */
     SECTION_SCAN_HEAD = 21,
-    SECTION_KIND_MAX = SECTION_SCAN_HEAD,
+    SECTION_PIECES = 22, /* hashes of parts of chunks */
+    SECTION_KIND_MAX = SECTION_PIECES,
 };
 
 /* A section's slot: its kind where that is below SECTION_SLOTS and its number is 0, which is what
@@ -87,8 +88,8 @@ enum section_kind {
 
 struct section {
     bool present;
-    uint16_t kind, number; /* number: the vector's id (dense, vector rows, graphs, scans), fields.h,
-                               else 0 */
+    uint16_t kind, number; /* number: the vector's id (dense, vector rows, graphs, scans, pieces),
+                              fields.h, else 0 */
     uint16_t encoding;
     bool multi;      /* a row of the extent has several of the values, one behind the other */
     uint64_t offset; /* from the extent's start */
@@ -145,6 +146,22 @@ struct extent_vector {
 };
 /* False when no row of the extent has the vector of that id. */
 bool extent_vector(const struct extent *extent, uint32_t id, struct extent_vector *out);
+
+struct chunks;
+/* Pieces of a vector's values: parts of its chunks with hashes of their own, so that a few values
+ * can be read without the rest. Each chunk is cut from its beginning; values never cross pieces. */
+struct extent_pieces {
+    uint32_t slot;      /* of the hashes, u64 each */
+    uint32_t bytes;     /* of a piece; the last one of a chunk may be shorter */
+    uint32_t per_chunk; /* pieces in a chunk; the last one may have fewer */
+};
+/* False when the vector has none: then whole chunks are read. */
+bool extent_pieces(const struct extent *extent, const struct extent_vector *vector,
+                   struct extent_pieces *out);
+/* Piece number `piece` of all. `hashes`: the chunk of its hash at hand. */
+struct block_key extent_piece(const struct extent *extent, const struct extent_vector *vector,
+                              const struct extent_pieces *pieces, const struct chunks *hashes,
+                              uint32_t piece);
 
 /* Sections' chunks as the caller holds them: chunks[i] is NULL when not at hand. For a small extent
  * chunk 0 is the section. */
@@ -268,6 +285,7 @@ struct extent_source {
      * codes */
     const struct extent_scan *scans;
     uint32_t scan_count;
+    uint64_t piece_bytes_min; /* values of more bytes get hashes of their pieces; 0 = 1 MiB */
     /* `vector`: which of `vectors` a pass with VECTOR or PRESENCE is about. */
     ins_status (*rewind)(void *context, enum extent_need need, uint32_t vector, ins_error *error);
     /* *out_end at the end. What `out` points to lives until the next call. */

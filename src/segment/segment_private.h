@@ -48,7 +48,7 @@ _Static_assert(SEGMENT_SCOPES_PER_PIECE *SEGMENT_SCOPE_BYTES <= SEGMENT_PIECE_BY
 #define EXTENT_HEADER_BYTES 80u
 #define EXTENT_SECTION_BYTES 40u
 #define EXTENT_HEADER_BYTES_MAX (1u << 20) /* a header is one block */
-#define EXTENT_SECTION_COUNT_MAX (SECTION_SLOTS - 1 + 8 * INS_VECTORS_MAX + 2 * FIELD_TABLES_MAX)
+#define EXTENT_SECTION_COUNT_MAX (SECTION_SLOTS - 1 + 9 * INS_VECTORS_MAX + 2 * FIELD_TABLES_MAX)
 #define EXTENT_HASHES_MAX                                                                          \
     ((EXTENT_HEADER_BYTES_MAX - EXTENT_HEADER_BYTES -                                              \
       EXTENT_SECTION_COUNT_MAX * EXTENT_SECTION_BYTES) /                                           \
@@ -76,6 +76,10 @@ uint32_t layout_chunk_bytes(enum section_kind kind);
 uint32_t layout_vector_chunk_bytes(uint32_t row_bytes);
 /* Whole rows of a part of a graph, a power of two of them. */
 uint32_t layout_graph_chunk_bytes(uint32_t row_bytes);
+/* Whole values of one vector: what has a hash of its own. `size` of all values. */
+uint32_t layout_piece_bytes(uint32_t row_bytes, uint64_t size);
+/* Pieces of `size` bytes. */
+uint64_t layout_piece_count(uint32_t row_bytes, uint64_t size);
 /* What a section of dense values says of their type, and the reverse (0: of none). */
 uint16_t layout_encoding_of(uint32_t datatype);
 uint32_t layout_encoding_bytes(uint16_t encoding);
@@ -217,6 +221,34 @@ void scan_write_end(struct scan_write *write);
 /* Why the extent's sections of codes are wrong, or NULL. */
 const char *scans_parse(const struct extent *extent);
 
+/* ---- Pieces (pieces.c) ----------------------------------------------------------------------- */
+
+#define PIECE_BYTES 4096u /* one page, or one value where that is more */
+#define PIECE_COUNT_MAX                                                                            \
+    (1u << 17) /* of one vector: 1 MiB of hashes; larger ones have larger pieces */
+#define PIECE_VALUES_MIN_DEFAULT                                                                   \
+    (1u << 20) /* smaller sections of values are read in a few reads                               \
+                */
+
+/* Hashes of the pieces of a section that is being written. */
+struct piece_write {
+    struct arena *arena;
+    uint64_t *hashes; /* [room]; NULL: none are wanted, or there is no memory */
+    uint32_t room, count, bytes;
+};
+/* `size`: of the values; at most `size_min`: they get none. */
+void piece_write_begin(struct piece_write *write, struct arena *arena, uint32_t row_bytes,
+                       uint64_t size, uint64_t size_min);
+/* The next chunk of the section, as it goes to the file. */
+void piece_write_chunk(struct piece_write *write, const uint8_t *chunk, size_t size);
+/* Writes them as a section of vector `number`, if there are any. */
+INS_MUST_USE ins_status piece_write_section(struct piece_write *write, struct segment_writer *to,
+                                            uint64_t extent_start, uint16_t number,
+                                            ins_error *error);
+void piece_write_end(struct piece_write *write);
+/* Why the extent's sections of pieces are wrong, or NULL. */
+const char *pieces_parse(const struct extent *extent);
+
 /* ---- Writer -------------------------------------------------------------------------------- */
 
 #define SINK_BYTES (1u << 20)
@@ -275,8 +307,9 @@ INS_MUST_USE ins_status sink_zero_to(struct segment_writer *writer, uint64_t end
 /* A section of a large extent on its way: cut into chunks, hashed, written. */
 struct section_stream {
     struct segment_writer *writer;
-    struct section section; /* as it will be in the table */
-    uint32_t used;          /* bytes of the chunk that is being filled */
+    struct section section;     /* as it will be in the table */
+    uint32_t used;              /* bytes of the chunk that is being filled */
+    struct piece_write *pieces; /* sees the chunks; NULL: nobody does */
 };
 /* Begins the section, of which kind, number, encoding and chunk_bytes are set, at the next place;
  * `size` 0 when it is not known yet (goes to a page). */
@@ -429,6 +462,9 @@ INS_MUST_USE ins_status check_graphs(struct check *check, const struct extent *e
 /* Its 1-bit codes; called by check_rows. */
 INS_MUST_USE ins_status check_scans(struct check *check, const struct extent *extent,
                                     ins_error *error);
+/* Hashes of its pieces; called by check_rows. */
+INS_MUST_USE ins_status check_pieces(struct check *check, const struct extent *extent,
+                                     ins_error *error);
 /* Its field indexes; called by check_rows. */
 INS_MUST_USE ins_status check_fields(struct check *check, const struct extent *extent,
                                      ins_error *error);

@@ -31,6 +31,7 @@ static void directory_close(ins_store *handle) {
     struct directory_store *store = directory_of(handle);
     directory_log_close(store);
     cell_files_close(store);
+    read_queue_fini(&store->reads);
     fd_cache_fini(&store->cache);
     (void)pthread_mutex_destroy(&store->cells_lock);
     close_fd(store->objects_fd);
@@ -48,6 +49,7 @@ static const struct store_ops directory_ops = {
     .put_commit = object_put_commit,
     .put_abort = object_put_abort,
     .get = object_get,
+    .get_many = object_get_many,
     .size = object_size,
     .list = object_list,
     .remove = object_remove,
@@ -73,6 +75,7 @@ static struct directory_store *directory_alloc(const char *path, bool read_only)
     (void)pthread_mutex_init(&store->cells_lock, NULL);
     (void)pthread_mutex_init(&store->log.lock, NULL);
     fd_cache_init(&store->cache);
+    read_queue_init(&store->reads);
     return store;
 }
 

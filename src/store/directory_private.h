@@ -38,6 +38,18 @@ struct fd_cache {
     uint64_t removal_count; /* a file opened before a removal is not cached after it */
 };
 
+/* ---- Reads in flight (directory_many.c)
+ * -------------------------------------------------------------------------- */
+
+#define READS_IN_FLIGHT 8u /* more than some eight random reads make each of them slower */
+
+struct read_queue {
+    pthread_mutex_t lock; /* whoever has it has the queue; others read one after the other */
+    unsigned long kernel; /* the kernel's name for it; 0: there is none */
+};
+void read_queue_init(struct read_queue *queue);
+void read_queue_fini(struct read_queue *queue);
+
 /* ---- Cells
  * --------------------------------------------------------------------------------------- */
 
@@ -81,6 +93,7 @@ struct directory_store {
      * not bring them back: nothing is committed after one. */
     _Atomic bool sync_failed;
     struct fd_cache cache;
+    struct read_queue reads;
     pthread_mutex_t cells_lock;
     struct directory_cell cells[CELLS_MAX]; /* under cells_lock */
     struct directory_log log;
@@ -133,6 +146,16 @@ ins_status object_remove(ins_store *store, const char *name, ins_error *error);
 
 ins_status object_get(ins_store *store, const char *name, uint64_t offset, void *out, size_t size,
                       ins_error *error);
+/* Several of them under way at once where the system can do that (directory_many.c). */
+void object_get_many(ins_store *store, struct store_range *ranges, uint32_t count);
+/* An object's file with one more reader, until object_file_release; `own` is where it lives when it
+ * does not go into the cache. */
+ins_status object_file_take(struct directory_store *store, const char *name, struct open_file *own,
+                            struct open_file **out, ins_error *error);
+void object_file_release(struct directory_store *store, struct open_file *file);
+/* A read's result, as file_read gives it, in words. */
+ins_status object_read_status(int result, const char *name, uint64_t offset, size_t size,
+                              ins_error *error);
 ins_status object_size(ins_store *store, const char *name, uint64_t *out_size, ins_error *error);
 void fd_cache_init(struct fd_cache *cache);
 void fd_cache_fini(struct fd_cache *cache); /* no reader is left */

@@ -135,21 +135,26 @@ static ins_status object_open(struct directory_store *store, const char *name,
     return ins_fail_errno(error, errno, "cannot open object %s", name);
 }
 
-ins_status object_get(ins_store *handle, const char *name, uint64_t offset, void *out, size_t size,
-                      ins_error *error) {
-    struct directory_store *store = directory_of(handle);
-    struct open_file own;
+ins_status object_file_take(struct directory_store *store, const char *name, struct open_file *own,
+                            struct open_file **out, ins_error *error) {
     uint64_t removal_count;
-    struct open_file *file = cache_get(&store->cache, name, &removal_count);
-    if (file == NULL) {
-        ins_status status = object_open(store, name, &own, error);
-        if (status != INS_OK) {
-            return status;
-        }
-        file = cache_put(&store->cache, &own, removal_count);
+    *out = cache_get(&store->cache, name, &removal_count);
+    if (*out != NULL) {
+        return INS_OK;
     }
-    int result = file_read(file->fd, file->direct, out, size, offset);
+    ins_status status = object_open(store, name, own, error);
+    if (status == INS_OK) {
+        *out = cache_put(&store->cache, own, removal_count);
+    }
+    return status;
+}
+
+void object_file_release(struct directory_store *store, struct open_file *file) {
     file_release(&store->cache, file);
+}
+
+ins_status object_read_status(int result, const char *name, uint64_t offset, size_t size,
+                              ins_error *error) {
     if (result == -1) {
         return ins_fail(error, INS_CORRUPT, "object %s ends before offset %llu", name,
                         (unsigned long long)(offset + size));
@@ -159,6 +164,19 @@ ins_status object_get(ins_store *handle, const char *name, uint64_t offset, void
                               (unsigned long long)offset);
     }
     return INS_OK;
+}
+
+ins_status object_get(ins_store *handle, const char *name, uint64_t offset, void *out, size_t size,
+                      ins_error *error) {
+    struct directory_store *store = directory_of(handle);
+    struct open_file own, *file;
+    ins_status status = object_file_take(store, name, &own, &file, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    int result = file_read(file->fd, file->direct, out, size, offset);
+    file_release(&store->cache, file);
+    return object_read_status(result, name, offset, size, error);
 }
 
 ins_status object_size(ins_store *handle, const char *name, uint64_t *out_size, ins_error *error) {

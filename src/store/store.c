@@ -38,6 +38,20 @@ ins_status store_get(ins_store *store, const char *name, uint64_t offset, void *
     return store->ops->get(store, name, offset, out, size, error);
 }
 
+void store_get_many(ins_store *store, struct store_range *ranges, uint32_t count) {
+    INS_ASSERT(store != NULL);
+    INS_ASSERT(count <= STORE_RANGES_MAX);
+    if (store->ops->get_many != NULL && count > 1) {
+        store->ops->get_many(store, ranges, count);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct store_range *range = &ranges[i];
+        range->status =
+            store_get(store, range->name, range->offset, range->out, range->size, range->error);
+    }
+}
+
 ins_status store_remove(ins_store *store, const char *name, ins_error *error) {
     INS_ASSERT(store != NULL);
     INS_ASSERT(store_name_valid(name));

@@ -19,6 +19,16 @@
 struct store_writer; /* one object being put; nothing of it can be seen before commit */
 struct log_sink;
 
+/* One of several reads that may be under way together. */
+struct store_range {
+    const char *name;
+    uint64_t offset;
+    void *out;
+    size_t size;
+    ins_status status; /* set by the call */
+    ins_error *error;  /* NULL: nobody wants to know */
+};
+
 struct store_ops {
     /* Begins to put an object. INS_EXISTS at commit (or here) when the name is taken. */
     ins_status (*put_begin)(ins_store *store, const char *name, struct store_writer **out_writer,
@@ -35,6 +45,9 @@ struct store_ops {
      * Fastest when offset, size and out are multiples of 4 KiB (direct read), right always. */
     ins_status (*get)(ins_store *store, const char *name, uint64_t offset, void *out, size_t size,
                       ins_error *error);
+    /* Several gets, in any order; each range gets a status of its own. NULL: one after the other.
+     */
+    void (*get_many)(ins_store *store, struct store_range *ranges, uint32_t count);
     ins_status (*size)(ins_store *store, const char *name, uint64_t *out_size, ins_error *error);
     /* Calls visit for every object whose name begins with `prefix`, in any order. visit may read
      * and remove objects. */
@@ -110,6 +123,9 @@ struct log_sink_ops {
 /* Short forms that assert their arguments and count. */
 ins_status store_get(ins_store *store, const char *name, uint64_t offset, void *out, size_t size,
                      ins_error *error);
+/* At most STORE_RANGES_MAX, best in order of name and offset. */
+#define STORE_RANGES_MAX 64u
+void store_get_many(ins_store *store, struct store_range *ranges, uint32_t count);
 ins_status store_remove(ins_store *store, const char *name, ins_error *error);
 bool store_name_valid(const char *name);
 

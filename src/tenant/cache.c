@@ -1,55 +1,10 @@
-#include "tenant/cache.h"
-
 #include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/status.h"
-
-#define BOUNCE_BYTES                                                                               \
-    ((1u << 20) + 2 * STORE_ALIGN) /* the largest block and both its page edges                    \
-                                    */
-
-struct block_wait {
-    struct block_wait *next;
-    struct cache_waiter *waiter;
-};
-
-struct block {
-    struct table_node node; /* in cache->blocks */
-    ins_task task;          /* the load: read lane, then request lane */
-    struct cache *cache;
-    struct block_key key;
-    struct block *newer, *older; /* LRU list of its class */
-    struct block_wait *waits;
-    uint8_t *data;
-    uint32_t pins;
-    uint8_t class;
-    bool ready;
-    ins_status status;
-    ins_error *error; /* of a failed load; arena memory */
-};
-
-struct lru {
-    struct block *newest, *oldest;
-};
-
-struct cache {
-    const ins_runtime *runtime;
-    struct arena *arena;
-    struct table blocks;
-    struct lru lru[CACHE_CLASSES];
-    struct cache_waiter *starved, **starved_tail;
-    ins_timer starved_timer;
-    uint8_t *bounce; /* read lane's */
-    uint32_t loading;
-    uint64_t limit_bytes, lent_bytes;
-    struct cache_stats stats;
-};
-
-#define container_of(pointer, type, member)                                                        \
-    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+#include "tenant/cache_private.h"
 
 static void starved_check(ins_timer *timer);
 
@@ -66,8 +21,9 @@ ins_status cache_open(const ins_runtime *runtime, struct arena *arena, struct ca
     cache->limit_bytes = usage.purpose_limit[INS_MEM_CACHE];
     cache->starved_tail = &cache->starved;
     cache->starved_timer.run = starved_check;
-    cache->bounce = arena_alloc(arena, INS_MEM_CACHE, BOUNCE_BYTES);
-    if (cache->bounce == NULL || table_init(&cache->blocks, arena, INS_MEM_CACHE) != INS_OK) {
+    cache->heat = arena_alloc_zero(arena, INS_MEM_CACHE, HEAT_SLOTS * sizeof(*cache->heat));
+    if (cache->heat == NULL || !loads_init(cache) ||
+        table_init(&cache->blocks, arena, INS_MEM_CACHE) != INS_OK) {
         cache_close(cache);
         return ins_fail(error, INS_FULL, "no memory for the block cache");
     }
@@ -91,24 +47,42 @@ static void lru_remove(struct cache *cache, struct block *block) {
 
 static void lru_add(struct cache *cache, struct block *block) {
     struct lru *lru = &cache->lru[block->class];
+    block->used_at = cache->clock;
     block->newer = NULL;
     block->older = lru->newest;
     *(lru->newest != NULL ? &lru->newest->newer : &lru->oldest) = block;
     lru->newest = block;
 }
 
-static bool evict_one(struct cache *cache) {
-    for (int class = CACHE_DATA; class < CACHE_CLASSES; class ++) {
+/* The class whose oldest block is worth least: its age in bytes read since, times how soon the
+ * class leaves. Raw vectors go a few times sooner than codes and graphs, and those than indexes of
+ * id directories; but nothing stays for ever because of its class. */
+static struct block *least_worth(const struct cache *cache) {
+    static const uint64_t weights[CACHE_CLASSES] = {
+        [CACHE_RAW] = 32, [CACHE_DATA] = 8, [CACHE_INDEX] = 1};
+    struct block *least = NULL;
+    uint64_t highest = 0;
+    for (int class = CACHE_RAW; class < CACHE_CLASSES; class ++) {
         struct block *block = cache->lru[class].oldest;
-        if (block != NULL) {
-            lru_remove(cache, block);
-            table_remove(&cache->blocks, &block->node);
-            block_free(cache, block);
-            cache->stats.evictions++;
-            return true;
+        uint64_t score = block == NULL ? 0 : (cache->clock - block->used_at + 1) * weights[class];
+        if (score > highest) {
+            highest = score;
+            least = block;
         }
     }
-    return false;
+    return least;
+}
+
+static bool evict_one(struct cache *cache) {
+    struct block *block = least_worth(cache);
+    if (block == NULL) {
+        return false;
+    }
+    lru_remove(cache, block);
+    table_remove(&cache->blocks, &block->node);
+    block_free(cache, block);
+    cache->stats.evictions++;
+    return true;
 }
 
 static void *alloc_evicting(struct cache *cache, size_t size) {
@@ -133,7 +107,7 @@ void cache_close(struct cache *cache) {
     if (cache == NULL) {
         return;
     }
-    INS_ASSERT(cache->loading == 0);
+    INS_ASSERT(cache->loads.under_way == 0);
     if (cache->starved_timer.armed) {
         cache->runtime->timer_stop(cache->runtime->context, INS_LANE_REQUEST,
                                    &cache->starved_timer);
@@ -143,7 +117,8 @@ void cache_close(struct cache *cache) {
         INS_ASSERT(cache->blocks.count == 0);
         table_fini(&cache->blocks);
     }
-    arena_free(cache->arena, INS_MEM_CACHE, cache->bounce, BOUNCE_BYTES);
+    loads_fini(cache);
+    arena_free(cache->arena, INS_MEM_CACHE, cache->heat, HEAT_SLOTS * sizeof(*cache->heat));
     arena_free(cache->arena, INS_MEM_CACHE, cache, sizeof(*cache));
 }
 
@@ -156,16 +131,11 @@ static struct block *find(const struct cache *cache, const struct block_key *key
          node = node->next) {
         struct block *block = container_of(node, struct block, node);
         if (node->hash == hash && block->key.file == key->file &&
-            block->key.offset == key->offset) {
+            block->key.offset == key->offset && block->key.size == key->size) {
             return block;
         }
     }
     return NULL;
-}
-
-static void post(struct cache *cache, uint32_t lane, ins_task *task) {
-    cache->runtime->post(cache->runtime->context, lane, task);
-    cache->runtime->wake(cache->runtime->context, lane);
 }
 
 /* ---- Standing in line for room ---- */
@@ -178,7 +148,7 @@ static void starved_remove_all(struct cache *cache) {
         struct cache_waiter *next = waiter->next_starved;
         waiter->starved = false;
         if (waiter->pending == 0) {
-            post(cache, INS_LANE_REQUEST, &waiter->task);
+            cache_post(cache, INS_LANE_REQUEST, &waiter->task);
         }
         waiter = next;
     }
@@ -203,7 +173,7 @@ static void starved_check(ins_timer *timer) {
             "requests; raise the memory budget or ask less at once",
             (unsigned long long)waiter->starved_bytes, (unsigned long long)cache_limit(cache));
         if (waiter->pending == 0) {
-            post(cache, INS_LANE_REQUEST, &waiter->task);
+            cache_post(cache, INS_LANE_REQUEST, &waiter->task);
         }
     }
     cache->starved_tail = link;
@@ -231,10 +201,7 @@ static void starve(struct cache *cache, struct cache_waiter *waiter, uint64_t by
 
 /* ---- Loading ---- */
 
-static void load_done(ins_task *task) {
-    struct block *block = container_of(task, struct block, task);
-    struct cache *cache = block->cache;
-    cache->loading--;
+void cache_block_loaded(struct cache *cache, struct block *block) {
     struct block_wait *wait = block->waits;
     block->waits = NULL;
     while (wait != NULL) {
@@ -247,7 +214,7 @@ static void load_done(ins_task *task) {
         INS_ASSERT(waiter->pending > 0);
         waiter->pending--;
         if (waiter->pending == 0 && !waiter->starved) {
-            post(cache, INS_LANE_REQUEST, &waiter->task);
+            cache_post(cache, INS_LANE_REQUEST, &waiter->task);
         }
         arena_free(cache->arena, INS_MEM_CACHE, wait, sizeof(*wait));
         wait = next;
@@ -262,29 +229,6 @@ static void load_done(ins_task *task) {
     if (cache->starved != NULL) {
         starved_remove_all(cache);
     }
-}
-
-/* Read lane: whole pages into the bounce buffer, the block's own range out of it. */
-static void load_run(ins_task *task) {
-    struct block *block = container_of(task, struct block, task);
-    struct cache *cache = block->cache;
-    char name[SEGMENT_NAME_MAX];
-    segment_name(block->key.file, name);
-    uint64_t begin = block->key.offset & ~(uint64_t)(STORE_ALIGN - 1);
-    size_t lead = (size_t)(block->key.offset - begin);
-    size_t size = (size_t)align_up(lead + block->key.size, STORE_ALIGN);
-    block->status =
-        store_get(cache->runtime->store, name, begin, cache->bounce, size, block->error);
-    if (block->status == INS_OK) {
-        memcpy(block->data, cache->bounce + lead, block->key.size);
-        if (hash64(block->data, block->key.size) != block->key.hash) {
-            block->status = ins_fail(block->error, INS_CORRUPT,
-                                     "%s: the %u bytes at offset %llu do not match their checksum",
-                                     name, block->key.size, (unsigned long long)block->key.offset);
-        }
-    }
-    block->task.run = load_done;
-    post(cache, INS_LANE_REQUEST, &block->task);
 }
 
 static bool add_wait(struct cache *cache, struct block *block, struct cache_waiter *waiter) {
@@ -319,7 +263,7 @@ ins_status cache_pin(struct cache *cache, const struct block_key *key, enum cach
                      struct cache_waiter *waiter, struct block **out_block,
                      const uint8_t **out_data, ins_error *error) {
     INS_ASSERT(key->size > 0);
-    INS_ASSERT(key->size <= BOUNCE_BYTES - 2 * STORE_ALIGN);
+    INS_ASSERT(key->size <= CACHE_BLOCK_BYTES_MAX);
     if (waiter != NULL && waiter->status != INS_OK) {
         ins_status status = waiter->status;
         if (error != NULL) {
@@ -362,11 +306,10 @@ ins_status cache_pin(struct cache *cache, const struct block_key *key, enum cach
         TRACE_ADD(waiter->trace, cold_reads, 1);
         TRACE_ADD(waiter->trace, cold_bytes, key->size);
         table_insert(&cache->blocks, &block->node);
-        cache->loading++;
         cache->stats.loads++;
         cache->stats.load_bytes += key->size;
-        block->task.run = load_run;
-        post(cache, INS_LANE_READ, &block->task);
+        cache->clock += key->size;
+        loads_add(cache, block);
     }
     return INS_AGAIN;
 }
@@ -379,6 +322,41 @@ void cache_unpin(struct cache *cache, struct block *block) {
             starved_remove_all(cache);
         }
     }
+}
+
+/* ---- Whole chunks or pieces ---- */
+
+/* A chunk is read in the time of some HEAT_READS pieces (8 in flight), so from there on it would
+ * have been the cheaper one; it displaces far more of others, so where memory is short it has to be
+ * asked for more often. */
+#define HEAT_READS 16u
+#define HEAT_READS_SHORT 64u
+
+bool cache_chunk_worth(struct cache *cache, const struct block_key *chunk, uint32_t pieces) {
+    uint64_t hash = key_hash(chunk);
+    if (find(cache, chunk, hash) != NULL) {
+        return true; /* it is on its way */
+    }
+    struct heat *heat = &cache->heat[hash % HEAT_SLOTS];
+    uint16_t tag = (uint16_t)(hash >> 48);
+    if (heat->tag != tag) { /* whoever was there cools down, and goes in the end */
+        heat->pieces /= 2;
+        if (heat->pieces > 0) {
+            return pieces >= HEAT_READS_SHORT;
+        }
+        heat->tag = tag;
+    }
+    uint32_t sum = heat->pieces + pieces;
+    heat->pieces = (uint16_t)(sum < UINT16_MAX ? sum : UINT16_MAX);
+    if (sum < HEAT_READS) {
+        return false;
+    }
+    bool room = arena_room(cache->arena, INS_MEM_CACHE) > cache_limit(cache) / 8;
+    if (sum < (room ? HEAT_READS : HEAT_READS_SHORT)) {
+        return false;
+    }
+    heat->pieces = 0; /* it is at hand now; when it goes it begins anew */
+    return true;
 }
 
 /* ---- Lending ---- */

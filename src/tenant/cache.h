@@ -1,15 +1,14 @@
 /* Bytes of segments at hand: a cache of verified blocks with asynchronous loads.
  *
- * Path: a reader asks for a block by key. At hand: pinned at once. Else INS_AGAIN: the load is
- * posted to the read lane, and when everything that the reader's waiter asked for has arrived its
- * task runs on the request lane; the reader then asks again from the start of its step.
- * Failure: a read or a checksum that fails is told to every waiter; the block is forgotten, so the
- * next request tries again. No room: least recently used unpinned blocks go; when all are pinned
- * the waiter stands in line until an unpin or its deadline (INS_UNAVAILABLE with the number).
- * Invariants: I1 a block is on the LRU list exactly when it is ready and unpinned.
- *   I2 bytes held = charged to INS_MEM_CACHE.
- * Threads: the request lane, but for the read itself. Eviction order: data blocks before filters
- * and indexes of id directories (residency class 1). */
+ * Path: a reader asks for a block by key. At hand: pinned at once. Else INS_AGAIN: the load goes to
+ * the read lane with what else the step asks for (cache_load.c), and when everything that the
+ * reader's waiter asked for has arrived its task runs on the request lane; the reader then asks
+ * again from the start of its step. Failure: a read or a checksum that fails is told to every
+ * waiter; the block is forgotten, so the next request tries again. No room: unpinned blocks go, by
+ * class and by how long nobody used them; when all are pinned the waiter stands in line until an
+ * unpin or its deadline (INS_UNAVAILABLE with the number). Invariants: I1 a block is on the LRU
+ * list exactly when it is ready and unpinned. I2 bytes held = charged to INS_MEM_CACHE. Threads:
+ * the request lane, but for the read itself. */
 #ifndef INS_TENANT_CACHE_H
 #define INS_TENANT_CACHE_H
 
@@ -36,11 +35,14 @@ struct cache_waiter {
 
 #define CACHE_WAIT_NS (10ull * 1000 * 1000 * 1000)
 
-enum cache_class { CACHE_DATA = 0, CACHE_INDEX = 1, CACHE_CLASSES = 2 };
+/* In the order of leaving: raw vectors and payload; ids, codes, graphs, small extents; what says
+ * where others lie. */
+enum cache_class { CACHE_RAW = 0, CACHE_DATA = 1, CACHE_INDEX = 2, CACHE_CLASSES = 3 };
 
 struct cache_stats {
     uint64_t loads, load_bytes, hits, evictions, blocks;
-    uint64_t timers; /* armed now */
+    uint64_t reads, read_bytes; /* of the store: near blocks together, whole pages */
+    uint64_t timers;            /* armed now */
 };
 
 INS_MUST_USE ins_status cache_open(const ins_runtime *runtime, struct arena *arena,
@@ -55,6 +57,10 @@ INS_MUST_USE ins_status cache_pin(struct cache *cache, const struct block_key *k
                                   enum cache_class class, struct cache_waiter *waiter,
                                   struct block **out_block, const uint8_t **out_data,
                                   ins_error *error);
+/* `pieces` of a chunk that is not at hand are wanted. True when the whole chunk is to be asked for
+ * instead: it is on its way, or they, and those of late, would take longer to read. */
+INS_MUST_USE bool cache_chunk_worth(struct cache *cache, const struct block_key *chunk,
+                                    uint32_t pieces);
 void cache_unpin(struct cache *cache, struct block *block);
 /* Forgets unpinned blocks of a file that is gone (its number is never used again, so leaving them
  * would only waste room). */

@@ -106,6 +106,7 @@ void reader_close(struct reader *reader) {
             generation_unpin(reader->generations[which]);
         }
     }
+    reader_release_pieces(reader);
     island_unpin(context->islands, reader->island);
     pool_fini(&reader->pool);
     reader->open = false;
@@ -116,6 +117,20 @@ void reader_close(struct reader *reader) {
 static enum cache_class class_of(const struct reader *reader, uint32_t slot) {
     bool index = (reader->island->flags & ISLAND_DIRECTORY) != 0 && slot != SECTION_DIRECTORY;
     return index ? CACHE_INDEX : CACHE_DATA;
+}
+
+/* Of a large extent, whose raw values and payload are many times its codes. */
+static enum cache_class class_of_chunk(const struct reader *reader, const struct extent *extent,
+                                       uint32_t slot) {
+    switch (extent_slot_section(extent, slot).kind) {
+    case SECTION_DENSE:
+    case SECTION_PAYLOAD:
+        return CACHE_RAW;
+    case SECTION_PIECES:
+        return CACHE_INDEX;
+    default:
+        return class_of(reader, slot);
+    }
 }
 
 static uint64_t file_number(const struct reader *reader, const struct run *run) {
@@ -200,8 +215,10 @@ static ins_status prepare_chunks(struct reader *reader, struct reader_run *run, 
     return INS_OK;
 }
 
-ins_status reader_chunk(struct reader *reader, uint32_t run_index, uint32_t slot, uint32_t chunk,
-                        const uint8_t **out_data, ins_error *error) {
+/* `waiter` NULL: only when it is at hand. */
+static ins_status pin_chunk(struct reader *reader, uint32_t run_index, uint32_t slot,
+                            uint32_t chunk, struct cache_waiter *waiter, const uint8_t **out_data,
+                            ins_error *error) {
     struct reader_run *run = &reader->runs[run_index];
     INS_ASSERT(run->loaded);
     struct reader_chunks *section = NULL;
@@ -218,8 +235,8 @@ ins_status reader_chunk(struct reader *reader, uint32_t run_index, uint32_t slot
     INS_ASSERT(section->chunks != NULL);
     if (section->chunks[chunk] == NULL) {
         struct block_key key = extent_chunk(&run->extent, slot, chunk);
-        status = cache_pin(reader->context->cache, &key, class_of(reader, slot), reader->waiter,
-                           &section->blocks[chunk], &section->chunks[chunk], error);
+        status = cache_pin(reader->context->cache, &key, class_of_chunk(reader, &run->extent, slot),
+                           waiter, &section->blocks[chunk], &section->chunks[chunk], error);
         if (status != INS_OK) {
             section->blocks[chunk] = NULL;
             section->chunks[chunk] = NULL;
@@ -230,6 +247,16 @@ ins_status reader_chunk(struct reader *reader, uint32_t run_index, uint32_t slot
     }
     *out_data = section->chunks[chunk];
     return INS_OK;
+}
+
+ins_status reader_chunk(struct reader *reader, uint32_t run, uint32_t slot, uint32_t chunk,
+                        const uint8_t **out_data, ins_error *error) {
+    return pin_chunk(reader, run, slot, chunk, reader->waiter, out_data, error);
+}
+
+ins_status reader_chunk_at_hand(struct reader *reader, uint32_t run, uint32_t slot, uint32_t chunk,
+                                const uint8_t **out_data, ins_error *error) {
+    return pin_chunk(reader, run, slot, chunk, NULL, out_data, error);
 }
 
 static void release_slot(struct reader *reader, struct reader_run *run, uint32_t slot,
@@ -275,6 +302,9 @@ void reader_trim(struct reader *reader, const struct place *place) {
         return;
     }
     reader->pinned_more = false;
+    if (reader->piece_count > READER_PIECES_KEPT) {
+        reader_release_pieces(reader);
+    }
     uint32_t first = place->row != NULL ? 0 : place->run;
     if (place->row == NULL) {
         trim_run(reader, first++);

@@ -19,6 +19,9 @@
 
 /* Chunks of one section that reader_trim leaves. */
 #define READER_CHUNKS_KEPT 4u
+/* Pieces of values that a reader holds at most, and that reader_trim leaves. */
+#define READER_PIECES_MAX 256u
+#define READER_PIECES_KEPT 32u
 
 /* What readers need of the database. */
 struct read_context {
@@ -49,6 +52,7 @@ struct reader_run {
     struct block *first;
     bool loaded; /* extent is parsed */
     bool overlaps_known;
+    bool no_pieces;    /* their hashes could not be read: chunks have their own */
     uint32_t overlaps; /* bit i: runs[i], which is newer, may have ids of this run */
     struct extent extent;
     struct reader_chunks sections[SECTION_SLOTS]; /* by slot; those above it: */
@@ -63,6 +67,12 @@ struct payload_span {
     uint64_t begin, end;        /* bytes of the chunk in the section */
     uint32_t run, first, count; /* count 0: there is none */
     bool wide;                  /* offsets are of 64 bits, else of 32 */
+};
+
+struct reader_piece { /* of a run's values, pinned */
+    uint32_t run, slot, piece;
+    struct block *block;
+    const uint8_t *data;
 };
 
 struct reader {
@@ -81,7 +91,9 @@ struct reader {
     struct payload_span span;
     struct vector_copy *vector_copies; /* a list: of multivectors that cross one */
     uint32_t page_room; /* tenant/page.c, tenant/directory.c: what one page needs, used again */
-    bool pinned_more;   /* than at the last reader_trim() */
+    struct reader_piece *pieces; /* [READER_PIECES_MAX] once one was pinned; ascending */
+    uint32_t piece_count;
+    bool pinned_more; /* than at the last reader_trim() */
     bool tenant_made, open;
     const struct memrow **page_rows[2];
     struct directory_entry *page_entries; /* [(2 + run_count) * page_room] */
@@ -116,6 +128,10 @@ INS_MUST_USE ins_status reader_load(struct reader *reader, ins_error *error);
 /* Pins one chunk of a section; *out_data its bytes. Missing sections: INS_CORRUPT. */
 INS_MUST_USE ins_status reader_chunk(struct reader *reader, uint32_t run, uint32_t slot,
                                      uint32_t chunk, const uint8_t **out_data, ins_error *error);
+/* The same when the chunk is at hand; else INS_AGAIN, and nothing is brought. */
+INS_MUST_USE ins_status reader_chunk_at_hand(struct reader *reader, uint32_t run, uint32_t slot,
+                                             uint32_t chunk, const uint8_t **out_data,
+                                             ins_error *error);
 /* Pins all chunks of a section, if there is one. */
 INS_MUST_USE ins_status reader_load_slot(struct reader *reader, uint32_t run, uint32_t slot,
                                          ins_error *error);
@@ -160,6 +176,19 @@ INS_MUST_USE ins_status reader_run_vector(struct reader *reader, uint32_t run,
 INS_MUST_USE ins_status reader_vector_row(const struct reader *reader, uint32_t run,
                                           const struct extent_vector *vector, uint32_t position,
                                           uint32_t *out_row, ins_error *error);
+/* After reader_run_vector: value number `position`. Its chunk is pinned where it is at hand or
+ * worth reading (cache_chunk_worth; then *out_whole), else its piece alone, until
+ * reader_release_pieces. `wanted`: pieces of the chunk that are going to be asked for, this one
+ * included; 0: told already.
+ */
+INS_MUST_USE ins_status reader_value(struct reader *reader, uint32_t run,
+                                     const struct extent_vector *vector, uint32_t position,
+                                     uint32_t wanted, const uint8_t **out, bool *out_whole,
+                                     ins_error *error);
+/* Which piece of the run's values has it; counts as one a chunk where they have no pieces. */
+uint32_t reader_value_piece(const struct reader *reader, uint32_t run,
+                            const struct extent_vector *vector, uint32_t position);
+void reader_release_pieces(struct reader *reader);
 /* Stored values of one vector of a place, its own or inherited, and their shape: a pointer into
  * pinned memory; of a multivector that crosses a chunk a copy, which stays until the same vector of
  * another place is asked for. out->data NULL: it lacks it. */

@@ -167,6 +167,12 @@ static ins_status bring_values(struct reader *reader, uint32_t run,
     uint32_t first = position / per_chunk, last = (position + count - 1) / per_chunk;
     const uint8_t *data = NULL;
     ins_status result = INS_OK;
+    if (count == 1) {
+        bool whole;
+        result = reader_value(reader, run, vector, position, 1, &data, &whole, error);
+        *out = data;
+        return result;
+    }
     for (uint32_t chunk = first; chunk <= last; chunk++) {
         ins_status status = reader_chunk(reader, run, vector->slot, chunk, &data, error);
         if (status != INS_OK && status != INS_AGAIN) {

@@ -61,6 +61,7 @@ void sim_init(struct sim *sim, const struct sim_config *config) {
         .log_file_bytes = (256u << 10) << sim_below(&sim->random, 3),
         .generation_bytes = (64u << 10) << sim_below(&sim->random, 4),
         .change_points = config->seed % 3 == 0 ? 0 : 1 + (uint32_t)(config->seed % 7),
+        .piece_bytes_min = sim->config.seed % 4 == 0 ? 1 : 0,
         .graph_bytes_min = sim->config.seed % 2 == 0 ? 256u << (sim->config.seed / 2 % 4) : 0,
     };
     for (uint32_t i = 0; i < SIM_SLOTS; i++) {

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 import data_directory
 import data_fields
 import data_graphs
+import data_pieces
 import data_scans
 from data_base import (PAGE, as_float32, hash64, number_id, require, u16, u32, u64, up, uuid_id, words,
                        zero)
 
 SMALL, DIRECTORY, GRAPH = 1, 2, 4  # flags of a directory entry
 IDS, VERSIONS, TOMBSTONES, DENSE, OFFSETS, PAYLOAD, BLOCKS, INDEX, FILTER = range(1, 10)
-PATCHES, FIELD, VECTOR_ROWS = 10, 16, 17
+PATCHES, FIELD, VECTOR_ROWS, PIECES = 10, 16, 17, 22
 MULTI = 1  # flag of a section of dense values
 VECTORS_MAX = 768 << 10  # bytes of a point
 SMALL_MAX, SMALL_FEW, SMALL_FEW_MAX = 64 << 10, 64, 1 << 20
@@ -159,7 +160,7 @@ class Extent:
             kind, number, encoding, flags, at, size, source, chunk, first = struct.unpack_from(
                 "<4H3Q2I", head, 80 + 40 * i)
             place = f"{self.place} section {kind}"
-            numbered = kind in (DENSE, VECTOR_ROWS, FIELD) + data_graphs.KINDS + data_scans.KINDS
+            numbered = kind in (DENSE, VECTOR_ROWS, FIELD, PIECES) + data_graphs.KINDS + data_scans.KINDS
             require((kind, number) > before and source == 0 and size > 0 and
                     (number == 0 or numbered), place, "its entry")
             require(flags == 0 or (flags == MULTI and kind == DENSE), place, "its flags")
@@ -271,6 +272,15 @@ class Extent:
             dim, count, _, value = self.values_of(sections, number, place)
             data_scans.verify(parts, dim, count, value, place)
 
+    def pieces(self, sections):
+        for number in [one[1] for one in sections if isinstance(one, tuple) and one[0] == PIECES]:
+            place = f"{self.place} pieces of vector {number}"
+            require((DENSE, number) in sections and not self.small, place, "without values")
+            count = len(sections.get((VECTOR_ROWS, number), (4, b"    " * self.rows))[1]) // 4
+            encoding, hashes = sections[PIECES, number]
+            require(encoding == 8, place, "encoding")
+            data_pieces.verify(sections[DENSE, number][1], count, hashes, place)
+
     def points(self, sections):
         run, width = self.run, 8 if self.wide else 4
         plain = {one for one in sections if not isinstance(one, tuple)}
@@ -287,6 +297,7 @@ class Extent:
             self.fields(sections)
             self.graphs(sections)
             self.scans(sections)
+            self.pieces(sections)
             require(sections[VERSIONS][0] == width, self.place, "encoding of the versions")
             run.points = dict(zip(ids, zip(versions, self.vectors(sections), self.payloads(sections))))
             if self.patches > 0:

@@ -20,6 +20,7 @@ import tempfile
 import time
 import urllib.request
 
+import data_pieces
 import data_scans
 import read_data
 from data_base import Damage, id_text
@@ -210,6 +211,8 @@ def large(insula, folder):
         fail(f"large: the reader finds {len(found)} points, the server {len(expected)}")
     if data_scans.verified == 0:
         fail("large: no extent has codes to scan")
+    if data_pieces.verified == 0:
+        fail("large: no extent has hashes of pieces")
     shutil.rmtree(data)
 
 

@@ -75,6 +75,7 @@ static void bed_add(struct bed *bed, struct segment_writer *writer, const struct
     const struct extent_scan scan = {.vector = 0, .metric = INDEX_L2, .bytes_min = 1, .seed = 7};
     source.source.scans = &scan;
     source.source.scan_count = !directory;
+    source.source.piece_bytes_min = 1;
     struct run *run = &bed->runs[bed->run_count++];
     assert_int_equal(segment_writer_extent(writer, &source.source, run, NULL), INS_OK);
     assert_int_equal((run->flags & RUN_GRAPH) != 0, has_graph);
@@ -293,8 +294,9 @@ static void test_flip_large(void **state) {
         }
     }
     static const uint32_t graphs[] = {SECTION_CODES,      SECTION_GRAPH, SECTION_CODE_FACTORS,
-                                      SECTION_GRAPH_HEAD, SECTION_SCAN,  SECTION_SCAN_HEAD};
-    for (uint32_t i = 0; i < 6; i++) {
+                                      SECTION_GRAPH_HEAD, SECTION_SCAN,  SECTION_SCAN_HEAD,
+                                      SECTION_PIECES};
+    for (uint32_t i = 0; i < 7; i++) {
         uint64_t begin = (uint64_t)(bed_section_bytes(&bed, 4, graphs[i]) - bed.bytes);
         flip(&bed, begin);
         flip(&bed, begin + load_u64(bed_section(&bed, 4, graphs[i]) + 16) - 1);
@@ -473,6 +475,28 @@ static void test_scans_named(void **state) {
     bed_close(&bed);
 }
 
+/* Goal: hashes of pieces that lie are named. Method: as above. */
+static void test_pieces_named(void **state) {
+    (void)state;
+    struct bed bed;
+    bed_open(&bed, true);
+    uint8_t *hashes = bed_section_bytes(&bed, 4, SECTION_PIECES);
+    uint64_t count = load_u64(bed_section(&bed, 4, SECTION_PIECES) + 16) / 8;
+    assert_int_equal(count, (bed.runs[4].rows + 31) / 32); /* rows of 128 bytes */
+    hashes[0] ^= 1;
+    expect_named(&bed, "vector 0: piece 0 has another hash");
+    hashes[8 * (count - 1)] ^= 1;
+    expect_named(&bed, "has another hash");
+    uint8_t *section = bed_section(&bed, 4, SECTION_PIECES);
+    store_u64(section + 16, 8 * (count - 1));
+    expect_named(&bed, "hashes of pieces that contradict the values");
+    store_u16(section + 2, 1);
+    expect_named(&bed, "hashes of pieces without values");
+    store_u16(section + 4, 4);
+    expect_named(&bed, "section that contradicts the counts");
+    bed_close(&bed);
+}
+
 /* Goal: damage in id directories that right hashes cover is named. Method: as above. */
 static void test_directory_named(void **state) {
     (void)state;
@@ -592,17 +616,12 @@ static void test_check_failures(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_seal),
-        cmocka_unit_test(test_flip_every_byte),
-        cmocka_unit_test(test_flip_large),
-        cmocka_unit_test(test_truncate),
-        cmocka_unit_test(test_longer),
-        cmocka_unit_test(test_rows_named),
-        cmocka_unit_test(test_graphs_named),
-        cmocka_unit_test(test_scans_named),
-        cmocka_unit_test(test_directory_named),
-        cmocka_unit_test(test_tables_named),
-        cmocka_unit_test(test_check_failures),
+        cmocka_unit_test(test_seal),         cmocka_unit_test(test_flip_every_byte),
+        cmocka_unit_test(test_flip_large),   cmocka_unit_test(test_truncate),
+        cmocka_unit_test(test_longer),       cmocka_unit_test(test_rows_named),
+        cmocka_unit_test(test_graphs_named), cmocka_unit_test(test_scans_named),
+        cmocka_unit_test(test_pieces_named), cmocka_unit_test(test_directory_named),
+        cmocka_unit_test(test_tables_named), cmocka_unit_test(test_check_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
