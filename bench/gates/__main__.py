@@ -32,9 +32,9 @@ GATES = {
     "1.3c": writers.gate_rival,
     "1.4": cpu.gate_1_4,
     "1.5": cpu.gate_1_5,
-    "3.7": world.gate_3_7,
     "4.8": memory.gate_4_8,
     "4.9": memory.gate_4_9,
+    **world.gates(),
 }
 
 
