@@ -3,6 +3,7 @@
 #ifndef INS_ENGINE_ENGINE_PRIVATE_H
 #define INS_ENGINE_ENGINE_PRIVATE_H
 
+#include "engine/graph_queue.h"
 #include "engine/accounts.h"
 #include "engine/catalog.h"
 #include "engine/heavy.h"
@@ -72,7 +73,7 @@ struct ins_db {
     struct clean *clean;
     struct removal *removal;
     struct graph_job *graph_job; /* beside the others (graph_job.h) */
-    struct island *graph_first, *graph_last;
+    struct graph_queue graph_queue;
     struct {
         uint64_t built, refused;
     } graphs;

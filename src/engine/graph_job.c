@@ -90,11 +90,8 @@ void graph_want(struct ins_db *db, struct island *island) {
         choose_run(db, island) == UINT32_MAX) {
         return;
     }
-    island->graph_queued = true;
-    island->graph_next = NULL;
     island_pin(island);
-    *(db->graph_last != NULL ? &db->graph_last->graph_next : &db->graph_first) = island;
-    db->graph_last = island;
+    graph_queue_add(&db->graph_queue, island);
 }
 
 static void want_again(struct ins_db *db, struct scope *scope) {
@@ -121,17 +118,6 @@ void graph_want_all(struct ins_db *db) {
             graph_want(db, (struct island *)(void *)node); /* the first member */
         }
     }
-}
-
-static struct island *queue_take(struct ins_db *db) {
-    struct island *island = db->graph_first;
-    if (island != NULL) {
-        db->graph_first = island->graph_next;
-        db->graph_last = db->graph_first == NULL ? NULL : db->graph_last;
-        island->graph_next = NULL;
-        island->graph_queued = false;
-    }
-    return island;
 }
 
 /* ---- Background lane: reading ---- */
@@ -504,8 +490,8 @@ void graph_job_kick(struct ins_db *db) {
     if (db->graph_job != NULL && stop) {
         db->graph_job->cancelled = true;
     }
-    while (db->graph_job == NULL && !stop && db->graph_first != NULL) {
-        if (try_island(db, queue_take(db))) {
+    while (db->graph_job == NULL && !stop && db->graph_queue.first != NULL) {
+        if (try_island(db, graph_queue_take(&db->graph_queue))) {
             return;
         }
     }

@@ -270,6 +270,7 @@ static ins_status query_island(struct points_query *self, bool *out_end, ins_err
     if (island == NULL) {
         return finish(self, error);
     }
+    graph_queue_ask(island);
     self->search.graph_bytes_due =
         graph_bytes_due(operation->db, island_is_tenant(island), self->vector);
     self->search.graph_always = operation->db->options.graph_bytes_min != 0;

@@ -5,7 +5,7 @@
  * rows that pass only, so a place costs about the same at every share of them; picking the rows
  * that pass looks at them all and misses none. So few matches are picked, many walked to. Two links
  * lead to some thousand rows at most: where one in RARE_PARTS passes or fewer, they begin to lead
- * to too few of them, and the walk is wider by the square of that (decision 0028). Rows that only
+ * to too few of them, and the walk is wider by the square of that (decision 0031). Rows that only
  * their payload decides are few, else the run is scanned. */
 #include "base/assert.h"
 #include "base/status.h"
