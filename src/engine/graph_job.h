@@ -1,10 +1,11 @@
 /* Graphs: a run that is large enough and has none is written anew with one.
  *
- * An island whose runs change is looked at (graph_want) and may come into a queue, which islands leave
- * first that are searched meanwhile (graph_queue.h). One job at a time takes an island: it reads the vectors of one run, builds their graphs in slices of a few
- * milliseconds on the background lane, so that flushes and merges go on between them, writes the
- * run with its graphs, and lands like a merge: by compare-and-swap of the run list. Until then
- * merges leave that run and those before it alone (island->runs_held).
+ * An island whose runs change is looked at (graph_want) and may come into a queue, which islands
+ * leave first that are searched meanwhile (graph_queue.h). One job at a time takes an island: it
+ * reads the vectors of one run, builds their graphs in slices of a few milliseconds on the
+ * background lane, so that flushes and merges go on between them, writes the run with its graphs,
+ * and lands like a merge: by compare-and-swap of the run list. Until then merges leave that run and
+ * those before it alone (island->runs_held).
  * Memory: what building takes is lent by the cache (INS_MEM_GRAPH), at most half of it; a run that
  * would take more stays without a graph, is scanned, and is counted as refused.
  * A job ends early, with nothing done, when the database stops, its island is gone, or the deadline
