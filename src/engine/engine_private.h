@@ -3,9 +3,9 @@
 #ifndef INS_ENGINE_ENGINE_PRIVATE_H
 #define INS_ENGINE_ENGINE_PRIVATE_H
 
-#include "engine/graph_queue.h"
 #include "engine/accounts.h"
 #include "engine/catalog.h"
+#include "engine/graph_queue.h"
 #include "engine/heavy.h"
 #include "engine/points_burst.h"
 #include "engine/room.h"

@@ -38,8 +38,8 @@ struct island {
     uint8_t runs_held;    /* so many of the oldest runs a graph is made of: merges leave them */
     bool graph_queued : 1;
     bool graph_asked : 1; /* queued, and searched meanwhile */
-    bool renaming : 1;  /* one of islands->renames is its: writers see the name in there */
-    bool old_names : 1; /* some of islands->old_names are its */
+    bool renaming : 1;    /* one of islands->renames is its: writers see the name in there */
+    bool old_names : 1;   /* some of islands->old_names are its */
     uint32_t pins;
     uint32_t dead_most; /* at most so many rows and tombstones of its runs count for nothing */
 };
