@@ -83,7 +83,7 @@ static double round_trip(const struct kit_row *rows, uint32_t count, bool small,
     assert_int_equal(walk_all(&loaded, rows), count);
     uint32_t step = count < 20000 ? 1 : 7;
     for (uint32_t i = 0; i < count; i += step) {
-        uint64_t incarnation;
+        uint64_t incarnation = 0;
         assert_true(lookup(&loaded, &rows[i].id, &incarnation));
         assert_int_equal(incarnation, rows[i].incarnation);
         ins_id absent = rows[i].id;
