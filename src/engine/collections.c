@@ -488,6 +488,7 @@ ins_status collection_change(struct operation *operation, collection_draft draft
     }
     /* Writers follow the new schema from here on; the rows before it were written by the old one.
      */
+    operation->db->schema_lsn = wal_next_lsn(operation->db->wal) - 1;
     schema_use(self->schema);
     collection_end_schema(&operation->db->catalog, self->scope->schema);
     scope_set_schema(&operation->db->catalog, self->scope, self->schema);

@@ -111,6 +111,7 @@ struct ins_db {
     _Atomic bool stopping; /* the commit task looks at it too */
     bool writes_stopped;
     ins_error failure;
+    uint64_t schema_lsn;  /* of the newest change of a collection's schema */
     uint64_t flushed_lsn; /* high end of the newest flush that was begun, and */
     uint64_t landed_lsn;  /* of the newest one that has landed */
     uint64_t flush_count, merge_count, clean_count, erasure_count, replayed;
@@ -121,6 +122,12 @@ struct ins_db {
 static inline void db_run(const ins_db *db, uint32_t lane, ins_task *task) {
     db->runtime->post(db->runtime->context, lane, task);
     db->runtime->wake(db->runtime->context, lane);
+}
+
+/* What writes files must not leave out a vector whose drop the log may lose yet: after a restart it
+ * would be missed. */
+static inline bool db_schemas_durable(const struct ins_db *db) {
+    return db->schema_lsn <= db->reading.durable_lsn;
 }
 
 static inline uint64_t db_now(const ins_db *db) {

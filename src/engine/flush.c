@@ -399,7 +399,7 @@ bool flush_begin(struct ins_db *db) {
     struct read_context *reading = &db->reading;
     struct generation *frozen = reading->generations[1 - reading->active_slot];
     if (db->flush != NULL || frozen == NULL || frozen->last_lsn > reading->durable_lsn ||
-        db->writes_stopped) {
+        db->writes_stopped || !db_schemas_durable(db)) {
         return false;
     }
     struct flush *flush = flush_create(db);

@@ -490,7 +490,8 @@ void graph_job_kick(struct ins_db *db) {
     if (db->graph_job != NULL && stop) {
         db->graph_job->cancelled = true;
     }
-    while (db->graph_job == NULL && !stop && db->graph_queue.first != NULL) {
+    while (db->graph_job == NULL && !stop && db_schemas_durable(db) &&
+           db->graph_queue.first != NULL) {
         if (try_island(db, graph_queue_take(&db->graph_queue))) {
             return;
         }

@@ -320,7 +320,7 @@ static void take_items(struct merge *merge) {
 }
 
 bool merge_begin(struct ins_db *db) {
-    if (db->merge_first == NULL || db->writes_stopped) {
+    if (db->merge_first == NULL || db->writes_stopped || !db_schemas_durable(db)) {
         return false;
     }
     struct merge *merge = arena_alloc_zero(db->arena, INS_MEM_JOB, sizeof(*merge));

@@ -288,6 +288,7 @@ static void flip(struct collection_write *self, const struct move *move,
                  const struct aliases *aliases, char *name, uint64_t lsn) {
     struct ins_db *db = self->write.operation.db;
     struct scope *from = move->source, *to = move->target;
+    db->schema_lsn = lsn;
     if (self->schema != to->schema) {
         schema_use(self->schema);
         collection_end_schema(&db->catalog, to->schema);

@@ -53,7 +53,7 @@ static uint32_t copy_bits(uint64_t *out, const struct row_bits *bits, uint32_t r
 ins_status graph_filter_judge(struct search *search, uint64_t *budget, ins_error *error) {
     struct search_graph *graph = &search->graph;
     uint32_t rows = search->run_vector.count, groups = groups_of(rows);
-    for (; graph->group<groups && * budget> 0; graph->group++) {
+    for (; *budget > 0 && graph->group < groups; graph->group++) {
         ins_status status = plan_group(&search->plan, graph->group, error);
         if (status != INS_OK) {
             return status;

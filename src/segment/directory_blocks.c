@@ -208,7 +208,8 @@ static void narrow(const struct directory_cursor *cursor, const ins_id *id, uint
             begin = right;
             low = right_word;
         } else {
-            bool above = left_word<word, below = right_word> word;
+            bool above = left_word < word;
+            bool below = right_word > word;
             begin = above ? left : begin;
             low = above ? left_word : low;
             end = below ? right : end;
