@@ -1,13 +1,9 @@
 #include "engine/move.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/assert.h"
 #include "base/id.h"
 #include "base/status.h"
 #include "engine/catalog.h"
-#include "tenant/page.h"
 
 #define MOVE_PAUSE_NS 50000000ull /* when memory is short for the moment */
 
@@ -15,156 +11,6 @@ static ins_status move_step(struct operation *operation, ins_error *error);
 
 static struct move *of(struct operation *operation) {
     return container_of(operation, struct move, operation);
-}
-
-/* ---- What was written meanwhile ---- */
-
-void move_note(struct move *move, const ins_id *id) {
-    /* The next page begins with this id or before it, and nothing of it is read yet. */
-    if (!move->all_read && !move->reader.open && id_compare(id, &move->from) >= 0) {
-        return;
-    }
-    struct move_notes *last = move->notes_last;
-    if (last == NULL || last->count == MOVE_NOTES) {
-        last = arena_alloc(move->operation.db->arena, INS_MEM_QUERY, sizeof(*last));
-        if (last == NULL) {
-            move->notes_lost = true;
-            return;
-        }
-        last->next = NULL;
-        last->count = last->taken = 0;
-        *(move->notes_last == NULL ? &move->notes : &move->notes_last->next) = last;
-        move->notes_last = last;
-    }
-    last->ids[last->count++] = *id;
-    move->noted++;
-}
-
-static void drop_first_notes(struct move *move) {
-    struct move_notes *first = move->notes;
-    move->noted -= first->count - first->taken;
-    move->notes = first->next;
-    move->notes_last = first->next == NULL ? NULL : move->notes_last;
-    arena_free(move->operation.db->arena, INS_MEM_QUERY, first, sizeof(*first));
-}
-
-static int order_ids(const void *left, const void *right) {
-    return id_compare(left, right);
-}
-
-/* The oldest notes, each id once. */
-static void take_notes(struct move *move, uint32_t capacity) {
-    move->wanted = 0;
-    while (move->notes != NULL && move->wanted < capacity) {
-        struct move_notes *first = move->notes;
-        if (first->taken == first->count) {
-            drop_first_notes(move);
-            continue;
-        }
-        move->ids[move->wanted++] = first->ids[first->taken++];
-        move->noted--;
-    }
-    qsort(move->ids, move->wanted, sizeof(ins_id), order_ids);
-    uint32_t distinct = 0;
-    for (uint32_t i = 0; i < move->wanted; i++) {
-        if (distinct == 0 || !id_equal(&move->ids[i], &move->ids[distinct - 1])) {
-            move->ids[distinct++] = move->ids[i];
-        }
-    }
-    move->wanted = distinct;
-}
-
-/* ---- A batch ---- */
-
-static uint32_t batch_points(const struct move *move) {
-    uint32_t asked = move->operation.db->options.change_points;
-    return asked != 0 && asked < MOVE_BATCH ? asked : MOVE_BATCH;
-}
-
-static ins_status open_reader(struct move *move, ins_error *error) {
-    struct operation *operation = &move->operation;
-    return reader_open(&move->reader, &operation->db->reading, move->source->common, UINT64_MAX,
-                       &operation->pool, &operation->waiter, error);
-}
-
-/* A page of points, or of what was written since. The reader is open: who writes from here on is
- * noted, so it does not matter whether the reader sees it. */
-static ins_status begin_batch(struct move *move, bool notes, ins_error *error) {
-    ins_status status = INS_OK;
-    if (!move->reader.open) {
-        status = open_reader(move, error);
-        if (status == INS_OK && notes) {
-            take_notes(move, batch_points(move));
-        }
-    }
-    if (status == INS_OK) {
-        status = reader_load(&move->reader, error);
-    }
-    if (status == INS_OK && !notes) {
-        status = page_points(&move->reader, &move->from, move->places, batch_points(move),
-                             &move->wanted, error);
-        move->last_page = move->wanted < batch_points(move);
-    }
-    move->next = 0;
-    move->gathered = status == INS_OK;
-    return status;
-}
-
-static void end_batch(struct move *move) {
-    reader_close(&move->reader);
-    pool_fini(&move->pool);
-    move->point_count = move->gone_count = move->wanted = move->next = 0;
-    move->sent = 0;
-    move->gathered = false;
-}
-
-/* Points of the batch into its pool. A page is cut where they become too many bytes; what is cut
- * off a batch of notes is taken in a second part of it. */
-static ins_status take_points(struct move *move, ins_error *error) {
-    while (move->next < move->wanted && move->pool.used_bytes < MOVE_BATCH_BYTES) {
-        struct place place = {0};
-        const ins_id *id = &move->ids[move->next];
-        bool found = true;
-        if (move->is_page) {
-            place = move->places[move->next];
-        } else {
-            found = reader_find(&move->reader, id, &place);
-        }
-        if (!found) {
-            move->gone[move->gone_count++] = *id;
-        } else {
-            ins_status status = point_take(&move->reader, &place, NULL, &move->fields, &move->pool,
-                                           &move->points[move->point_count], error);
-            if (status != INS_OK) {
-                return status;
-            }
-            reader_trim(&move->reader, &place);
-            move->point_count++;
-        }
-        move->next++;
-    }
-    return INS_OK;
-}
-
-/* All points of the batch are in its pool: where the next page begins. */
-static void close_batch(struct move *move) {
-    bool cut = move->next < move->wanted;
-    if (move->is_page) {
-        if (move->next > 0) {
-            ins_id last = reader_id(&move->reader, &move->places[move->next - 1]);
-            move->all_read = !id_after(&last, &move->from) || (move->last_page && !cut);
-        } else {
-            move->all_read = true;
-        }
-        move->copied += move->next;
-    } else {
-        for (uint32_t i = move->next; i < move->wanted; i++) {
-            move_note(move, &move->ids[i]); /* while the reader is open: nothing is left out */
-        }
-    }
-    reader_close(&move->reader);
-    move->sent = 0;
-    move->piece = move->point_count;
 }
 
 /* ---- Calls within this one ---- */
@@ -245,17 +91,9 @@ static bool begin_write(struct move *move) {
 
 /* ---- Stages ---- */
 
-static void forget_notes(struct move *move) {
-    while (move->notes != NULL) {
-        drop_first_notes(move);
-    }
-    move->noted = 0;
-    move->notes_lost = false;
-}
-
 static void leave_source(struct move *move) {
-    end_batch(move);
-    forget_notes(move);
+    move_batch_end(move);
+    move_notes_forget(move);
     gate_leave(&move->gate);
     schema_release(&move->operation.db->catalog, move->schema);
     move->schema = NULL;
@@ -324,7 +162,7 @@ static ins_status take_fields(struct move *move, ins_error *error) {
         return INS_OK;
     }
     struct ins_db *db = move->operation.db;
-    end_batch(move);
+    move_batch_end(move);
     schema_release(&db->catalog, move->schema);
     move->schema = schema_hold(move->source->schema);
     ins_status status =
@@ -376,19 +214,19 @@ static ins_status copy(struct move *move, ins_error *error) {
             bool notes =
                 move->reader.open ? !move->is_page : move->all_read || move->gate.db != NULL;
             move->is_page = !notes;
-            status = begin_batch(move, notes, error);
+            status = move_batch_begin(move, notes, error);
         }
         if (status == INS_OK) {
-            status = take_points(move, error);
+            status = move_batch_take(move, error);
         }
         if (status != INS_OK) {
             return status;
         }
-        close_batch(move);
+        move_batch_close(move);
         if (begin_write(move)) {
             return INS_OK;
         }
-        end_batch(move);
+        move_batch_end(move);
     }
 }
 
@@ -423,7 +261,7 @@ static void go_on(struct move *move, enum move_inner kind) {
         return;
     }
     if (!begin_write(move)) {
-        end_batch(move);
+        move_batch_end(move);
     }
 }
 

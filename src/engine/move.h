@@ -8,8 +8,8 @@
  * in between drops the hidden collection at its next start and begins anew.
  *
  * Path: moves_kick (an index was made; a start) -> move.c: what is left of earlier moves goes; a
- * collection that wants it -> move_catalog.c: the hidden collection -> move.c: batches of points,
- * then of ids that were written (move_note) -> gate -> move_catalog.c: the flip. One at a time.
+ * collection that wants it -> move_catalog.c: the hidden collection -> move_batch.c: points, then
+ * those of ids that were written (move_notes.c) -> gate -> move_catalog.c: the flip. One at a time.
  * Threads: the request lane. */
 #ifndef INS_ENGINE_MOVE_H
 #define INS_ENGINE_MOVE_H
@@ -82,6 +82,23 @@ struct move {
 void moves_kick(struct ins_db *db);
 /* After a record was sequenced: its ids must be copied again. */
 void move_note(struct move *move, const ins_id *id);
+
+/* ---- move_notes.c ---- */
+
+/* The oldest notes into move->ids, each id once: move->wanted. */
+void move_notes_take(struct move *move, uint32_t capacity);
+void move_notes_forget(struct move *move);
+
+/* ---- move_batch.c ---- */
+
+/* A page of points, or of what was written since. INS_AGAIN while the reader's bytes come. It is
+ * open then: who writes from here on is noted, so it does not matter whether the reader sees it. */
+INS_MUST_USE ins_status move_batch_begin(struct move *move, bool notes, ins_error *error);
+/* Points of the batch into its pool. A page is cut where they become too many bytes. */
+INS_MUST_USE ins_status move_batch_take(struct move *move, ins_error *error);
+/* All that the pool holds is to be written: where the next page begins. */
+void move_batch_close(struct move *move);
+void move_batch_end(struct move *move); /* takes one that has not begun */
 
 /* ---- move_catalog.c ---- */
 
