@@ -123,6 +123,12 @@ class CheckLayersTest(unittest.TestCase):
         self.write("include/insula.h", '#include <stdint.h>\n#include "base/bytes.h"\n')
         self.expect_one_fault("include/insula.h:2:", "stands alone")
 
+    def test_parts_of_the_public_header_are_its_own(self):
+        self.write("include/insula.h", '#include "insula/call.h"\n')
+        self.assertEqual(check_layers.check_tree(self.root), [])
+        self.write("src/base/bytes.h", '#include "insula/call.h"\n')
+        self.expect_one_fault("src/base/bytes.h:1:", "include that")
+
     def test_exit_code_and_output(self):
         def run():
             script = pathlib.Path(check_layers.__file__)

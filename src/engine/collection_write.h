@@ -35,6 +35,11 @@ INS_MUST_USE ins_status collection_change(struct operation *operation, collectio
 
 /* self->metadata: what the scope has, as writers see it. INS_AGAIN. */
 INS_MUST_USE ins_status collection_load_metadata(struct collection_write *self, ins_error *error);
+/* The end of making self->scope, when what came before it answered `status`: its row, sequenced. On
+ * failure the write and the scope, if it is there, are undone. */
+INS_MUST_USE ins_status collection_write_land(struct collection_write *self, ins_status status,
+                                              uint64_t incarnation, ins_text metadata,
+                                              ins_error *error);
 /* A collection has the schema no more. */
 void collection_end_schema(struct catalog *catalog, struct schema *schema);
 

@@ -141,10 +141,36 @@ static ins_status admit_create(struct collection_write *self, uint64_t bytes, in
     return status == INS_OK ? check_create(self, error) : status;
 }
 
+ins_status collection_write_land(struct collection_write *self, ins_status status,
+                                 uint64_t incarnation, ins_text metadata, ins_error *error) {
+    struct write *write = &self->write;
+    struct scope *scope = self->scope;
+    if (status == INS_OK) {
+        ins_text row = catalog_row_scope(&write->operation.pool, scope, scope_name(scope),
+                                         self->schema_key, incarnation, metadata);
+        status = row.data == NULL ? ins_fail(error, INS_FULL, "no memory for a catalog row")
+                                  : write_catalog_row(write, scope->key, row, error);
+    }
+    uint64_t lsn = 0;
+    if (status == INS_OK) {
+        status = write_sequence(write, SYSTEM_SCOPE, &lsn, error);
+    }
+    if (status == INS_OK) {
+        scope->create_lsn = lsn;
+        schema_use(scope->schema);
+        return INS_OK;
+    }
+    write_undo(write);
+    if (scope != NULL) {
+        scope_undo(&write->operation.db->catalog, scope);
+        self->scope = NULL;
+    }
+    return status;
+}
+
 static ins_status create_step(struct operation *operation, ins_error *error) {
     struct collection_write *self = of(operation);
     struct write *write = &self->write;
-    struct ins_db *db = operation->db;
     size_t text = 2 * (create_text_bytes(self->request) + 6 * self->request->collection.size);
     uint64_t bytes = 2 * write_catalog_cost(text + 1024) + write_catalog_cost(64);
     ins_status status = admit_create(self, bytes, error);
@@ -155,27 +181,7 @@ static ins_status create_step(struct operation *operation, ins_error *error) {
     if (status == INS_OK) {
         status = make_scope(self, error);
     }
-    if (status == INS_OK) {
-        ins_text row = catalog_row_scope(&operation->pool, self->scope, scope_name(self->scope),
-                                         self->schema_key, 0, self->request->metadata);
-        status = row.data == NULL ? ins_fail(error, INS_FULL, "no memory for a catalog row")
-                                  : write_catalog_row(write, self->scope->key, row, error);
-    }
-    uint64_t lsn;
-    if (status == INS_OK) {
-        status = write_sequence(write, SYSTEM_SCOPE, &lsn, error);
-    }
-    if (status == INS_OK) {
-        self->scope->create_lsn = lsn;
-        schema_use(self->scope->schema);
-        return INS_OK;
-    }
-    write_undo(write);
-    if (self->scope != NULL) {
-        scope_undo(&db->catalog, self->scope);
-        self->scope = NULL;
-    }
-    return status;
+    return collection_write_land(self, status, 0, self->request->metadata, error);
 }
 
 void ins_collection_create(ins_db *db, const void *collection_request, ins_call *call) {

@@ -164,28 +164,11 @@ static ins_status make_step(struct operation *operation, ins_error *error) {
     if (status == INS_OK) {
         status = make_scope(self, error);
     }
+    uint64_t incarnation = status == INS_OK ? self->scope->directory->incarnation : 0;
+    status = collection_write_land(self, status, incarnation, (ins_text){0}, error);
     if (status == INS_OK) {
-        ins_text row =
-            catalog_row_scope(&operation->pool, self->scope, scope_name(self->scope),
-                              self->schema_key, self->scope->directory->incarnation, (ins_text){0});
-        status = row.data == NULL ? ins_fail(error, INS_FULL, "no memory for a catalog row")
-                                  : write_catalog_row(write, self->scope->key, row, error);
-    }
-    uint64_t lsn;
-    if (status == INS_OK) {
-        status = write_sequence(write, SYSTEM_SCOPE, &lsn, error);
-    }
-    if (status == INS_OK) {
-        self->scope->create_lsn = lsn;
-        schema_use(self->scope->schema);
         move->target = self->scope;
         move->target->pins++;
-        return INS_OK;
-    }
-    write_undo(write);
-    if (self->scope != NULL) {
-        scope_undo(&operation->db->catalog, self->scope);
-        self->scope = NULL;
     }
     return status;
 }
