@@ -7,8 +7,9 @@
 #include "base/hash.h"
 
 #define LEVELS 16
-#define MIDDLE 7.5f   /* level u stands for u - 7.5 */
-#define SCALE_TRIES 8 /* steps between the smallest and the largest scale that is tried */
+#define REST_STEPS 1024 /* of a level */
+#define MIDDLE 7.5f     /* level u stands for u - 7.5 */
+#define SCALE_TRIES 8   /* steps between the smallest and the largest scale that is tried */
 #define SCALE_FIRST                                                                                \
     0.26f                /* of the root mean square: the best step for a normal distribution is    \
                           */
@@ -97,8 +98,8 @@ static void put_levels(const float *values, uint32_t padded, float inverse, uint
     }
 }
 
-void code4_encode(const float *rotated, uint32_t padded, uint8_t *code,
-                  struct code_factors *out_factors) {
+float code4_encode(const float *rotated, uint32_t padded, uint8_t *code,
+                   struct code_factors *out_factors) {
     double norm = 0;
     for (uint32_t i = 0; i < padded; i++) {
         norm += (double)rotated[i] * (double)rotated[i];
@@ -118,6 +119,38 @@ void code4_encode(const float *rotated, uint32_t padded, uint8_t *code,
     put_levels(rotated, padded, best_inverse, code);
     *out_factors = (struct code_factors){
         .norm = (float)norm, .scale = best_product > 0 ? (float)norm / best_product : 0};
+    return best_inverse;
+}
+
+/* The level of a dimension. */
+static int level_at(const uint8_t *code, uint32_t padded, uint32_t dimension) {
+    uint32_t at = dimension / 128 * 128, in = dimension - at;
+    uint32_t half = padded - at < 128 ? (padded - at) / 2 : 64;
+    return in < half ? code[at / 2 + in] & 15 : code[at / 2 + in - half] >> 4;
+}
+
+void code_rest_encode(const float *rotated, uint32_t padded, const uint8_t *code, float inverse,
+                      uint8_t *rest) {
+    const float kept = LEVELS / 2 - 1; /* levels farther from the middle are stretched */
+    float most = kept + 1;
+    for (uint32_t i = 0; i < padded; i++) {
+        float size = fabsf(rotated[i] * inverse);
+        most = size > most ? size : most;
+    }
+    float stretch = most - kept, step = inverse > 0 ? 1 / (inverse * REST_STEPS) : 0;
+    struct code_rest scale = {.step = step, .reach = step * (stretch - 1)};
+    uint8_t *high = rest + sizeof(scale), *low = high + padded;
+    memcpy(rest, &scale, sizeof(scale));
+    memset(low, 0, padded / 4);
+    for (uint32_t i = 0; i < padded; i++) {
+        float size = fabsf(rotated[i] * inverse);
+        size = size > kept ? kept + (size - kept) / stretch : size;
+        int all = (int)((copysignf(size, rotated[i]) + LEVELS / 2) * REST_STEPS);
+        int own = all - level_at(code, padded, i) * REST_STEPS;
+        own = own < 0 ? 0 : own >= REST_STEPS ? REST_STEPS - 1 : own;
+        high[i] = (uint8_t)(own >> 2);
+        low[i / 4] = (uint8_t)(low[i / 4] | (own & 3) << i % 4 * 2);
+    }
 }
 
 /* As bits, sizes of floats are in the order of the floats; so the loop needs no order of its own.

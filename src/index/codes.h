@@ -47,9 +47,15 @@ struct code_factors {
 static inline uint32_t code4_bytes(uint32_t dim) {
     return padded_dim(dim) / 2;
 }
-/* `rotated` [padded]; `code` [padded / 2]. scale = |r|^2 / <levels, r>, 0 for a zero row. */
-void code4_encode(const float *rotated, uint32_t padded, uint8_t *code,
-                  struct code_factors *out_factors);
+/* `rotated` [padded]; `code` [padded / 2]. scale = |r|^2 / <levels, r>, 0 for a zero row. Returns
+ * the number of levels in 1. */
+float code4_encode(const float *rotated, uint32_t padded, uint8_t *code,
+                   struct code_factors *out_factors);
+/* What the code leaves (kernel/codes.h): `inverse` as code4_encode returned it; `rest`
+ * [code_rest_bytes(padded)]. Code and rest are 14 bits a dimension: rounding moves a row by 1e-4 of
+ * its length, half floats by 2e-4. */
+void code_rest_encode(const float *rotated, uint32_t padded, const uint8_t *code, float inverse,
+                      uint8_t *rest);
 
 /* A rotated query in 8 bits: <row, query> is near scale_row * (step * sum + offset), where sum =
  * code4_dots of the two. */

@@ -210,8 +210,7 @@ static void look_ahead(const struct graph *graph, const struct beam *beam) {
     uint32_t found = 0;
     for (uint32_t i = beam->next; i < beam->count && found < 2; i++) {
         if ((beam->entries[i].id & EXPANDED) == 0) {
-            prefetch_lines(links_of(graph, beam->entries[i].id & BEAM_ID),
-                           GRAPH_DEGREE * sizeof(uint32_t));
+            prefetch_lines(links_of(graph, beam->entries[i].id & BEAM_ID), LINKS_BYTES);
             found++;
         }
     }
@@ -229,9 +228,10 @@ static inline bool passes(const uint64_t *passing, uint32_t row) {
 }
 
 /* A list ends with the first link that leads nowhere: what lies in a file may say anything. */
-static uint32_t take_new(const struct graph *graph, struct graph_scratch *scratch,
-                         const uint32_t *links, uint32_t *out) {
-    uint32_t count = 0;
+static uint32_t take_new(const struct graph *graph, struct graph_scratch *scratch, uint32_t row,
+                         uint32_t *out) {
+    uint32_t links[GRAPH_DEGREE], count = 0;
+    links_load(links_of(graph, row), links);
     for (uint32_t i = 0; i < GRAPH_DEGREE && links[i] < graph->capacity; i++) {
         if (meet(scratch, links[i])) {
             prefetch_code(graph, links[i]);
@@ -243,8 +243,10 @@ static uint32_t take_new(const struct graph *graph, struct graph_scratch *scratc
 
 /* The same of rows with their bit set; where a link leads to another one, of that one's links. */
 static uint32_t take_passing(const struct graph *graph, struct graph_scratch *scratch,
-                             const uint64_t *passing, const uint32_t *links, uint32_t *out) {
-    uint32_t over[GRAPH_DEGREE], over_count = 0, count = 0, seen = 0;
+                             const uint64_t *passing, uint32_t row, uint32_t *out) {
+    uint32_t links[GRAPH_DEGREE], second[GRAPH_DEGREE], over[GRAPH_DEGREE];
+    uint32_t over_count = 0, count = 0, seen = 0;
+    links_load(links_of(graph, row), links);
     for (uint32_t i = 0; i < GRAPH_DEGREE && links[i] < graph->capacity; i++) {
         bool pass = passes(passing, links[i]);
         seen += pass;
@@ -255,12 +257,12 @@ static uint32_t take_passing(const struct graph *graph, struct graph_scratch *sc
             prefetch_code(graph, links[i]);
             out[count++] = links[i];
         } else {
-            prefetch_lines(links_of(graph, links[i]), GRAPH_DEGREE * sizeof(uint32_t));
+            prefetch_lines(links_of(graph, links[i]), LINKS_BYTES);
             over[over_count++] = links[i];
         }
     }
     for (uint32_t i = 0; i < over_count && seen < PASSING_SEEN; i++) {
-        const uint32_t *second = links_of(graph, over[i]);
+        links_load(links_of(graph, over[i]), second);
         for (uint32_t j = 0; j < GRAPH_DEGREE && second[j] < graph->capacity; j++) {
             if (!passes(passing, second[j])) {
                 continue;
@@ -357,9 +359,8 @@ void graph_walk(const struct graph *graph, struct graph_scratch *scratch, const 
         offer_starts(graph, scratch, starts, start_count, effort, filter);
     }
     for (uint32_t id = beam_take(beam); id != GRAPH_NONE; id = beam_take(beam)) {
-        const uint32_t *links = links_of(graph, id);
-        uint32_t count = passing == NULL ? take_new(graph, scratch, links, fresh)
-                                         : take_passing(graph, scratch, passing, links, fresh);
+        uint32_t count = passing == NULL ? take_new(graph, scratch, id, fresh)
+                                         : take_passing(graph, scratch, passing, id, fresh);
         offer_rows(graph, scratch, effort, filter, fresh, count);
         look_ahead(graph, beam);
         scratch->hops++;
@@ -386,6 +387,23 @@ static void prefetch_exact(const struct graph *graph, const struct beam *beam, u
     }
 }
 
+/* What is added to the distance of a row that is a rest: such rows, and for products the query too,
+ * are moved by the centre. */
+static float rest_offset(const struct graph *graph, const float *query) {
+    return graph->options.metric == INDEX_L2
+               ? 0
+               : -graph->kernels->dot_f32(graph->centre, query, graph->options.dim);
+}
+
+static float rest_distance(const struct graph *graph, const struct graph_scratch *scratch,
+                           uint32_t row) {
+    bool dot = graph->options.metric == INDEX_DOT;
+    float distance = graph->kernels->code_rest[dot ? KERNEL_DOT : KERNEL_L2](
+        scratch->rotated, row_at(&graph->codes, row), row_at(&graph->rows, row),
+        graph->rotation.padded);
+    return dot ? -distance : distance;
+}
+
 uint32_t graph_search(const struct graph *graph, struct graph_scratch *scratch, const float *query,
                       uint32_t limit, uint32_t effort, uint32_t rerank, struct graph_hit *out) {
     INS_ASSERT(effort >= limit);
@@ -400,6 +418,8 @@ uint32_t graph_search(const struct graph *graph, struct graph_scratch *scratch, 
         kernel_u8_from_f32(query, graph->options.dim, scratch->bytes);
         exact = scratch->bytes;
     }
+    bool rests = graph->options.type == ROW_REST;
+    float offset = rests ? rest_offset(graph, query) : 0;
     const struct beam *beam = &scratch->beam;
     uint32_t count = rerank == 0 || rerank > beam->count ? beam->count : rerank;
     for (uint32_t i = 0; i < AHEAD_ROWS; i++) {
@@ -408,8 +428,9 @@ uint32_t graph_search(const struct graph *graph, struct graph_scratch *scratch, 
     for (uint32_t i = 0; i < count; i++) {
         prefetch_exact(graph, beam, i + AHEAD_ROWS, count);
         uint32_t id = beam->entries[i].id & BEAM_ID;
-        scratch->hits[i] = (struct graph_hit){
-            .distance = row_distance(graph, graph->options.metric, exact, id), .id = id};
+        float distance = rests ? rest_distance(graph, scratch, id) + offset
+                               : row_distance(graph, graph->options.metric, exact, id);
+        scratch->hits[i] = (struct graph_hit){.distance = distance, .id = id};
     }
     qsort(scratch->hits, count, sizeof(*scratch->hits), order_hits);
     count = count < limit ? count : limit;

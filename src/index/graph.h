@@ -14,15 +14,20 @@
 
 #include "index/codes.h"
 #include "index/index.h"
+#include "index/links.h"
 #include "index/row_blocks.h"
 
-enum row_type { ROW_F32, ROW_F16, ROW_U8 };
+enum row_type {
+    ROW_F32,
+    ROW_F16,
+    ROW_U8,
+    ROW_REST /* as the rests of their codes: 1.25 bytes a dimension */
+};
 
-#define GRAPH_DEGREE 32u
-#define GRAPH_NONE UINT32_MAX /* an unused place in a list of neighbours */
+#define GRAPH_NONE UINT32_MAX /* no row */
 #define GRAPH_SAMPLE_MAX 256u
 #define GRAPH_EFFORT_MAX 65536u
-#define GRAPH_ROWS_MAX (16u << 20) /* a search has a bit a row, in one block of the arena */
+#define GRAPH_ROWS_MAX LINK_NONE /* a search has a bit a row, in one block of the arena */
 #define GRAPH_BLOCK_BYTES ROW_BLOCK_BYTES
 
 struct graph_options {
@@ -45,10 +50,10 @@ struct graph {
     float *own_centre;         /* NULL of a view */
     const float *centre;       /* [dim] */
     uint32_t count, capacity;  /* of links no row is followed that is not below the capacity */
-    struct row_blocks rows;    /* as they were given */
+    struct row_blocks rows;    /* as they were given; rests of codes when it is done */
     struct row_blocks codes;   /* 4-bit */
     struct row_blocks factors; /* struct code_factors; scale made ready for the metric */
-    struct row_blocks links;   /* [GRAPH_DEGREE] ids */
+    struct row_blocks links;   /* links.h */
     uint32_t sample[GRAPH_SAMPLE_MAX];
     uint32_t sample_count;
 };

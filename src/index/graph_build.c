@@ -39,6 +39,7 @@ struct graph_builder {
     struct row_blocks lists;   /* struct growing */
     struct row_blocks augment; /* float, for dot products; else empty */
     struct row_blocks order;   /* uint32_t: rows as they are inserted */
+    struct row_blocks rests;   /* the graph's rows in the end, where they are to be rests */
     struct graph_scratch *scratch;
     float *centre; /* the graph's */
     struct graph_hit *candidates;
@@ -53,17 +54,22 @@ struct graph_builder {
 
 static size_t row_stride(const struct graph_options *options) {
     static const size_t sizes[] = {[ROW_F32] = 4, [ROW_F16] = 2, [ROW_U8] = 1};
-    return options->dim * sizes[options->type];
+    return options->dim * sizes[build_type(options)];
+}
+
+static size_t rest_stride(const struct graph_options *options) {
+    return options->type == ROW_REST ? code_rest_bytes(padded_dim(options->dim)) : 0;
 }
 
 uint64_t graph_build_bytes(const struct graph_options *options, uint64_t count) {
     const size_t strides[] = {row_stride(options),
                               code4_bytes(options->dim),
                               sizeof(struct code_factors),
-                              GRAPH_DEGREE * sizeof(uint32_t),
+                              LINKS_BYTES,
                               sizeof(struct growing),
                               sizeof(uint32_t),
-                              options->metric == INDEX_DOT ? sizeof(float) : 0};
+                              options->metric == INDEX_DOT ? sizeof(float) : 0,
+                              rest_stride(options)};
     uint64_t bytes = 0;
     for (size_t i = 0; i < sizeof(strides) / sizeof(strides[0]) && count > 0; i++) {
         if (strides[i] > 0) {
@@ -113,7 +119,7 @@ static struct graph *graph_make(const struct graph_options *options, uint32_t co
         !row_blocks_make(arena, purpose, row_stride(options), count, &graph->rows) ||
         !row_blocks_make(arena, purpose, code4_bytes(dim), count, &graph->codes) ||
         !row_blocks_make(arena, purpose, sizeof(struct code_factors), count, &graph->factors) ||
-        !row_blocks_make(arena, purpose, GRAPH_DEGREE * sizeof(uint32_t), count, &graph->links)) {
+        !row_blocks_make(arena, purpose, LINKS_BYTES, count, &graph->links)) {
         graph_free(graph);
         return NULL;
     }
@@ -126,8 +132,9 @@ static struct graph *graph_make(const struct graph_options *options, uint32_t co
 static void store_row(const struct graph *graph, uint32_t row, const float *values) {
     void *stored = row_at(&graph->rows, row);
     uint32_t dim = graph->options.dim;
-    switch (graph->options.type) {
+    switch (build_type(&graph->options)) {
     case ROW_F32:
+    case ROW_REST:
         memcpy(stored, values, dim * sizeof(float));
         return;
     case ROW_F16:
@@ -142,8 +149,9 @@ static void store_row(const struct graph *graph, uint32_t row, const float *valu
 static void load_row(const struct graph *graph, uint32_t row, float *out) {
     const void *stored = row_at(&graph->rows, row);
     uint32_t dim = graph->options.dim;
-    switch (graph->options.type) {
+    switch (build_type(&graph->options)) {
     case ROW_F32:
+    case ROW_REST:
         memcpy(out, stored, dim * sizeof(float));
         return;
     case ROW_F16:
@@ -183,7 +191,7 @@ static void encode(struct graph_builder *build, uint32_t row) {
     struct code_factors factors;
     load_row(graph, row, build->decoded);
     rotation_apply(&graph->rotation, build->decoded, graph->centre, rotated);
-    code4_encode(rotated, graph->rotation.padded, row_at(&graph->codes, row), &factors);
+    (void)code4_encode(rotated, graph->rotation.padded, row_at(&graph->codes, row), &factors);
     factors.scale *= -2; /* |r - q|^2 = |r|^2 - 2 <r, q> + |q|^2 */
     memcpy(row_at(&graph->factors, row), &factors, sizeof(factors));
     if (build->augment.blocks != NULL) {
@@ -267,13 +275,8 @@ static void prune_list(struct graph_builder *build, uint32_t row) {
 /* What a walk reads: the newest GRAPH_DEGREE of the list. */
 static void publish_list(const struct graph_builder *build, uint32_t row) {
     const struct growing *list = list_of(build, row);
-    uint32_t *links = links_of(build->graph, row);
     uint32_t first = list->count > GRAPH_DEGREE ? list->count - GRAPH_DEGREE : 0;
-    uint32_t count = list->count - first;
-    memcpy(links, list->ids + first, count * sizeof(uint32_t));
-    for (uint32_t i = count; i < GRAPH_DEGREE; i++) {
-        links[i] = GRAPH_NONE;
-    }
+    links_store(links_of(build->graph, row), list->ids + first, list->count - first);
 }
 
 static void link_back(struct graph_builder *build, uint32_t from, uint32_t to) {
@@ -340,8 +343,23 @@ static void shuffle(struct graph_builder *build) {
     }
 }
 
+static void encode_rest(struct graph_builder *build, uint32_t row) {
+    const struct graph *graph = build->graph;
+    float *rotated = build->scratch->rotated;
+    uint32_t padded = graph->rotation.padded;
+    struct code_factors factors;
+    load_row(graph, row, build->decoded);
+    rotation_apply(&graph->rotation, build->decoded, graph->centre, rotated);
+    float inverse = code4_encode(rotated, padded, row_at(&graph->codes, row), &factors);
+    code_rest_encode(rotated, padded, row_at(&graph->codes, row), inverse,
+                     row_at(&build->rests, row));
+}
+
 static void finish_row(struct graph_builder *build, uint32_t row) {
     struct graph *graph = build->graph;
+    if (build->rests.blocks != NULL) {
+        encode_rest(build, row);
+    }
     if (list_of(build, row)->count > GRAPH_DEGREE) {
         prune_list(build, row);
     }
@@ -358,6 +376,11 @@ static void finish(struct graph_builder *build) {
     graph->count = graph->capacity;
     graph->sample_count = graph->count < GRAPH_SAMPLE_MAX ? graph->count : GRAPH_SAMPLE_MAX;
     memcpy(graph->sample, ordered(build, 0), graph->sample_count * sizeof(uint32_t));
+    if (build->rests.blocks != NULL) {
+        row_blocks_free(graph->arena, graph->purpose, &graph->rows);
+        graph->rows = build->rests;
+        build->rests = (struct row_blocks){0};
+    }
 }
 _Static_assert(GRAPH_SAMPLE_MAX * sizeof(uint32_t) <= GRAPH_BLOCK_BYTES, "one block holds them");
 
@@ -386,6 +409,8 @@ static ins_status begin_memory(struct graph_builder *build, ins_error *error) {
     bool blocks = row_blocks_make(arena, purpose, sizeof(struct growing), count, &build->lists) &&
                   row_blocks_make(arena, purpose, sizeof(uint32_t), count, &build->order) &&
                   (!dot || row_blocks_make(arena, purpose, sizeof(float), count, &build->augment));
+    size_t rest = rest_stride(&graph->options);
+    blocks = blocks && (rest == 0 || row_blocks_make(arena, purpose, rest, count, &build->rests));
     if (build->candidates == NULL || build->decoded == NULL || !rows || !blocks) {
         return ins_fail(error, INS_FULL, "no memory to build a graph of %u rows", count);
     }
@@ -401,14 +426,14 @@ static void give_back(struct graph_builder *build, const struct graph *graph) {
     struct arena *arena = graph->arena;
     enum ins_mem_purpose purpose = graph->purpose;
     size_t row_bytes = graph->options.dim * sizeof(float);
-    struct row_blocks *all[] = {&build->lists, &build->order, &build->augment};
+    struct row_blocks *all[] = {&build->lists, &build->order, &build->augment, &build->rests};
     graph_scratch_free(build->scratch);
     arena_free(arena, purpose, build->candidates, build->candidate_max * sizeof(struct graph_hit));
     arena_free(arena, purpose, build->decoded, row_bytes);
     for (uint32_t i = 0; i < GRAPH_DEGREE; i++) {
         arena_free(arena, purpose, build->kept[i], row_bytes);
     }
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         row_blocks_free(arena, purpose, all[i]);
     }
     arena_free(arena, purpose, build, sizeof(*build));

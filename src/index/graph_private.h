@@ -53,12 +53,17 @@ static inline float augment_of(const struct row_blocks *augment, uint32_t row) {
     return *(const float *)row_at(augment, row);
 }
 
-static inline uint32_t *links_of(const struct graph *graph, uint32_t row) {
+static inline uint8_t *links_of(const struct graph *graph, uint32_t row) {
     return row_at(&graph->links, row);
 }
 
+/* As rows are kept while the graph is built. */
+static inline enum row_type build_type(const struct graph_options *options) {
+    return options->type == ROW_REST ? ROW_F32 : options->type;
+}
+
 /* Exact: squared Euclidean distance, or the negated dot product. `query`: floats, but bytes for
- * rows of bytes. */
+ * rows of bytes. Not of rows that are rests by now. */
 static inline float row_distance(const struct graph *graph, enum index_metric metric,
                                  const void *query, uint32_t row) {
     const struct kernels *kernels = graph->kernels;
@@ -66,8 +71,9 @@ static inline float row_distance(const struct graph *graph, enum index_metric me
     uint32_t dim = graph->options.dim;
     enum kernel_metric form = metric == INDEX_DOT ? KERNEL_DOT : KERNEL_L2;
     float distance = 0;
-    switch (graph->options.type) {
+    switch (build_type(&graph->options)) {
     case ROW_F32:
+    case ROW_REST:
         kernels->f32_rows[form](query, stored, dim, 1, dim, &distance);
         break;
     case ROW_F16:

@@ -68,7 +68,7 @@ ins_status graph_view(const struct graph_head *head, const struct graph_blocks *
         .capacity = head->count,
         .codes = borrow(blocks->codes, code4_bytes(head->dim)),
         .factors = borrow(blocks->factors, sizeof(struct code_factors)),
-        .links = borrow(blocks->links, GRAPH_DEGREE * sizeof(uint32_t)),
+        .links = borrow(blocks->links, LINKS_BYTES),
         .sample_count = head->sample_count,
     };
     memcpy(graph->sample, head->sample, head->sample_count * sizeof(uint32_t));

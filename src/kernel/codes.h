@@ -6,6 +6,11 @@
  * Its query has a byte a slot: dimensions in order, but for the last t, whose second half begins 64
  * slots behind the first; slots between and behind are zero.
  *
+ * What a 4-bit code's rounding left, its rest, has 10 bits a dimension behind a struct code_rest:
+ * the upper 8 as bytes in the order of dimensions, then the lower 2, four dimensions a byte, the
+ * first in the lowest bits. Code and rest together are a number x = 1024 * code + rest - 8191.5,
+ * and the dimension's value is step * x, and beyond |x| = 7168 reach for each more of x.
+ *
  * 1-bit codes lie in blocks of 16 rows: by 64 dimensions the 16 rows' words (dimension d is bit d %
  * 64, in the machine's order of bytes), then 16 floats each of `norm`, `scale` and `error`. Their
  * query has values -8 .. 7, as four planes of bits: planes[4 * (d / 64) + p], bit d % 64, of weight
@@ -23,6 +28,14 @@ static inline uint32_t code4_slots(uint32_t padded) {
 static inline uint32_t code4_slot(uint32_t padded, uint32_t dimension) {
     uint32_t last = padded / 128 * 128, half = (padded - last) / 2;
     return dimension < last + half ? dimension : dimension + (padded > last ? 64 - half : 0);
+}
+
+struct code_rest {
+    float step, reach; /* reach: added to step */
+};
+
+static inline size_t code_rest_bytes(size_t padded) {
+    return sizeof(struct code_rest) + padded + padded / 4;
 }
 
 #define CODE1_ROWS 16u

@@ -1,6 +1,7 @@
 /* Compressed rows on AVX2: 32 codes or 8 floats a register. */
 #include <immintrin.h>
 
+#include "kernel/code_rest.h"
 #include "kernel/hadamard.h"
 #include "kernel/kernel_private.h"
 
@@ -114,6 +115,16 @@ void kernel_code1_bounds_avx2(const struct code1_query *query, const void *block
     } else {
         bounds_of(query, blocks, block_count, words, 1, out);
     }
+}
+
+float kernel_rest_dot_avx2(const float *query, const uint8_t *code, const void *rest,
+                           size_t padded) {
+    return rest_sum(query, code, rest, padded, false);
+}
+
+float kernel_rest_l2_avx2(const float *query, const uint8_t *code, const void *rest,
+                          size_t padded) {
+    return rest_sum(query, code, rest, padded, true);
 }
 
 /* ---- Rotation ---- */

@@ -1,6 +1,7 @@
 /* Compressed rows on NEON: 16 codes or 4 floats a register. */
 #include <arm_neon.h>
 
+#include "kernel/code_rest.h"
 #include "kernel/hadamard.h"
 #include "kernel/kernel_private.h"
 
@@ -81,6 +82,16 @@ void kernel_code1_bounds_neon(const struct code1_query *query, const void *block
             rows_bounds(query, words_at + row, factors + row, words, out + CODE1_ROWS * b + row);
         }
     }
+}
+
+float kernel_rest_dot_neon(const float *query, const uint8_t *code, const void *rest,
+                           size_t padded) {
+    return rest_sum(query, code, rest, padded, false);
+}
+
+float kernel_rest_l2_neon(const float *query, const uint8_t *code, const void *rest,
+                          size_t padded) {
+    return rest_sum(query, code, rest, padded, true);
 }
 
 /* ---- Rotation ---- */

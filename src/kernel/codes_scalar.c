@@ -1,4 +1,5 @@
 /* The reference: what the other sets must agree with. */
+#include "kernel/code_rest.h"
 #include "kernel/hadamard.h"
 #include "kernel/kernel_private.h"
 
@@ -41,6 +42,16 @@ void kernel_code1_bounds_scalar(const struct code1_query *query, const void *blo
                                         factors[2 * CODE1_ROWS + row] * query->slack;
         }
     }
+}
+
+float kernel_rest_dot_scalar(const float *query, const uint8_t *code, const void *rest,
+                             size_t padded) {
+    return rest_sum(query, code, rest, padded, false);
+}
+
+float kernel_rest_l2_scalar(const float *query, const uint8_t *code, const void *rest,
+                            size_t padded) {
+    return rest_sum(query, code, rest, padded, true);
 }
 
 void kernel_hadamard_f32_scalar(float *values, size_t size) {

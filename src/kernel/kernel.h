@@ -49,6 +49,9 @@ struct kernels {
      * exact; padded <= 65536. `query`: [code4_slots(padded)]. */
     void (*code4_dots)(const int8_t *query, const uint8_t *const *codes, size_t count,
                        size_t padded, int32_t *out);
+    /* A 4-bit code with its rest (codes.h) and a query of `padded` floats: their dot product or
+     * squared Euclidean distance, as floats' kernels sum. By metric, KERNEL_L1 not among them. */
+    float (*code_rest[2])(const float *query, const uint8_t *code, const void *rest, size_t padded);
     /* 1-bit codes in blocks (codes.h), aligned to 64: for each of their rows norm + scale * (step *
      * sum + offset) - error * slack, where sum is that of the query's values at the row's bits,
      * exact. `out`: [CODE1_ROWS * block_count], aligned to 64. */

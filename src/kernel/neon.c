@@ -174,6 +174,7 @@ const struct kernels kernels_neon = {
     .select_f32 = kernel_select_f32_neon,
     .code4_dots = kernel_code4_dots_neon,
     .code1_bounds = kernel_code1_bounds_neon,
+    .code_rest = {kernel_rest_dot_neon, kernel_rest_l2_neon},
     .hadamard_f32 = kernel_hadamard_f32_neon,
     KERNEL_FORMS,
 };

@@ -97,6 +97,7 @@ const struct kernels kernels_scalar = {
     .select_f32 = kernel_select_f32_scalar,
     .code4_dots = kernel_code4_dots_scalar,
     .code1_bounds = kernel_code1_bounds_scalar,
+    .code_rest = {kernel_rest_dot_scalar, kernel_rest_l2_scalar},
     .hadamard_f32 = kernel_hadamard_f32_scalar,
     KERNEL_FORMS,
 };

@@ -32,7 +32,7 @@ static void damage(const struct graph_check *graph, const char *what, uint64_t r
 
 static const char *links_fault(const uint32_t *links, uint32_t row, uint32_t count) {
     uint32_t used = 0;
-    while (used < GRAPH_DEGREE && links[used] != GRAPH_NONE) {
+    while (used < GRAPH_DEGREE && links[used] != LINK_NONE) {
         if (links[used] >= count) {
             return "a link out of range";
         }
@@ -47,7 +47,7 @@ static const char *links_fault(const uint32_t *links, uint32_t row, uint32_t cou
         used++;
     }
     for (uint32_t i = used; i < GRAPH_DEGREE; i++) {
-        if (links[i] != GRAPH_NONE) {
+        if (links[i] != LINK_NONE) {
             return "a link behind the end of its list";
         }
     }
@@ -55,10 +55,9 @@ static const char *links_fault(const uint32_t *links, uint32_t row, uint32_t cou
 }
 
 static bool load_links(struct section_cursor *cursor, uint32_t row, uint32_t *out) {
-    const uint8_t *at =
-        section_cursor_at(cursor, (uint64_t)row * GRAPH_DEGREE * 4, GRAPH_DEGREE * 4);
-    for (uint32_t i = 0; at != NULL && i < GRAPH_DEGREE; i++) {
-        out[i] = load_u32(at + (size_t)i * 4);
+    const uint8_t *at = section_cursor_at(cursor, (uint64_t)row * LINKS_BYTES, LINKS_BYTES);
+    if (at != NULL) {
+        links_load(at, out);
     }
     return at != NULL;
 }
@@ -81,7 +80,7 @@ static bool reach_pass(struct graph_check *graph, struct section_cursor *cursor,
         if ((reached[row / 64] >> (row % 64) & 1) == 0) {
             continue;
         }
-        for (uint32_t i = 0; i < GRAPH_DEGREE && links[i] != GRAPH_NONE; i++) {
+        for (uint32_t i = 0; i < GRAPH_DEGREE && links[i] != LINK_NONE; i++) {
             uint64_t bit = 1ull << (links[i] % 64);
             *out_new += (reached[links[i] / 64] & bit) == 0;
             reached[links[i] / 64] |= bit;
@@ -201,7 +200,7 @@ static void check_sample(struct graph_check *graph, const struct rotation *rotat
         }
         struct code_factors own;
         rotation_apply(rotation, graph->values, graph->head.centre, graph->rotated);
-        code4_encode(graph->rotated, rotation->padded, graph->code, &own);
+        (void)code4_encode(graph->rotated, rotation->padded, graph->code, &own);
         if (!codes_equal(code, graph->code, bytes) || !factors_right(graph, factor, &own)) {
             damage(graph, "a code that is not that of its values", row);
             return;

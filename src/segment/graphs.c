@@ -158,7 +158,7 @@ static const char *parse_graph(const struct extent *extent, uint32_t vector_id) 
         head_bytes > graph_head_bytes(dim, GRAPH_SAMPLE_MAX) || vector.count > GRAPH_ROWS_MAX ||
         !part_right(extent, slots.codes, vector.count, code4_bytes(dim)) ||
         !part_right(extent, slots.factors, vector.count, sizeof(struct code_factors)) ||
-        !part_right(extent, slots.links, vector.count, GRAPH_DEGREE * 4)) {
+        !part_right(extent, slots.links, vector.count, LINKS_BYTES)) {
         return "a graph that contradicts its values";
     }
     return NULL;

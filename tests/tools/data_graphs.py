@@ -6,7 +6,7 @@ import struct
 from data_base import require, u16, u32, u64, words
 
 CODES, LINKS, FACTORS, HEAD = 13, 14, 18, 19
-DEGREE, NONE = 32, 0xFFFFFFFF
+DEGREE, NONE = 32, 0xFFFFFF
 KINDS = (CODES, LINKS, FACTORS, HEAD)
 CHUNK = 512 << 10
 ROUNDS = 4
@@ -29,7 +29,7 @@ def verify(parts, dim, values, place):
     padded = (dim + 15) // 16 * 16
     require(u32(head, 0) == dim and u32(head, 12) == DEGREE and u32(head, 8) in (0, 1), place, "head")
     require(0 < sample_count <= 256 and len(head) == 32 + 4 * (dim + sample_count), place, "size of its head")
-    for kind, stride in ((CODES, padded // 2), (FACTORS, 8), (LINKS, 4 * DEGREE)):
+    for kind, stride in ((CODES, padded // 2), (FACTORS, 8), (LINKS, 3 * DEGREE)):
         chunk, data = parts[kind]
         require(chunk == chunk_of(stride) and len(data) == stride * count, place, f"size of section {kind}")
     centre = struct.unpack_from(f"<{dim}f", head, 32)
@@ -48,7 +48,7 @@ def verify(parts, dim, values, place):
 
 def links(data, count, place):
     for row in range(count):
-        own = words(data, 4 * DEGREE * row, DEGREE, 4)
+        own = [u32(data[at:at + 3] + b"\0", 0) for at in range(3 * DEGREE * row, 3 * DEGREE * (row + 1), 3)]
         used = own.index(NONE) if NONE in own else DEGREE
         first = own[:used]
         require(all(one < count and one != row for one in first) and len(set(first)) == used and

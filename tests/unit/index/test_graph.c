@@ -151,6 +151,8 @@ static void test_recall(void **state) {
             expect_recall(1500, dims[i], INDEX_L2, false, (enum row_type)type, 0.97);
         }
         expect_recall(1500, dims[i], INDEX_L2, true, ROW_F16, 0.97);
+        expect_recall(1500, dims[i], INDEX_L2, true, ROW_REST, 0.97);
+        expect_recall(1500, dims[i], INDEX_DOT, false, ROW_REST, 0.93);
         expect_recall(1500, dims[i], INDEX_DOT, false, ROW_F32, 0.93);
     }
     expect_recall(600, 784, INDEX_L2, false, ROW_U8, 0.97);
@@ -166,6 +168,7 @@ static void test_small(void **state) {
         expect_recall(counts[i], 5, INDEX_DOT, false, ROW_F32, 1.0);
     }
     expect_recall(50, 1, INDEX_L2, false, ROW_F32, 1.0);
+    expect_recall(50, 1, INDEX_L2, false, ROW_REST, 1.0);
 }
 
 /* Goal: equal rows, and rows of zeros, do no harm. Method: three values for 300 rows. */
@@ -195,7 +198,7 @@ static void test_same_twice(void **state) {
     }
     for (uint32_t row = 0; row < 500; row++) {
         assert_memory_equal(row_at(&graphs[0]->links, row), row_at(&graphs[1]->links, row),
-                            GRAPH_DEGREE * sizeof(uint32_t));
+                            LINKS_BYTES);
         assert_memory_equal(row_at(&graphs[0]->codes, row), row_at(&graphs[1]->codes, row), 24);
     }
     graph_free(graphs[0]);

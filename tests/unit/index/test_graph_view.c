@@ -154,7 +154,9 @@ static void copy_part(const struct row_blocks *part, const uint8_t **out, bool r
         memcpy(bytes, row_at(part, first), rows * part->stride);
         for (size_t i = 0; i < rows * part->stride && random; i++) {
             *seed = hash_u64(*seed + 1);
-            bytes[i] = (uint8_t)(*seed >> 20 & (i % 4 < 2 ? 0xff : *seed >> 60 == 0 ? 0xff : 0));
+            bool low =
+                i % (part->stride == LINKS_BYTES ? 3 : 4) < 2; /* some links lead somewhere */
+            bytes[i] = (uint8_t)(*seed >> 20 & (low || *seed >> 60 == 0 ? 0xff : 0));
         }
         out[block] = bytes;
     }

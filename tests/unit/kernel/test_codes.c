@@ -105,6 +105,60 @@ static void test_layout(void **state) {
     }
 }
 
+/* The value that code and rest give dimension d, as the header says it. */
+static double rest_value(const uint8_t *code, const uint8_t *rest, uint32_t padded, uint32_t d) {
+    uint32_t block = d / 128 * 128, in = d % 128;
+    uint32_t half = padded - block < 128 ? (padded - block) / 2 : 64;
+    uint32_t level = in < half ? code[block / 2 + in] & 15 : code[block / 2 + in - half] >> 4;
+    const uint8_t *high = rest + sizeof(struct code_rest), *low = high + padded;
+    double x = 1024.0 * level + (high[d] << 2 | (low[d / 4] >> d % 4 * 2 & 3)) - 8191.5;
+    double beyond = fabs(x) > 7168 ? copysign(fabs(x) - 7168, x) : 0;
+    struct code_rest scale;
+    memcpy(&scale, rest, sizeof(scale));
+    return (double)scale.step * x + (double)scale.reach * beyond;
+}
+
+static void check_rest(const struct kernels *set, uint32_t padded) {
+    size_t bytes = code_rest_bytes(padded);
+    uint8_t *rest = at_end(bytes), *code = guarded;
+    float *query = malloc(padded * sizeof(float));
+    assert_non_null(query);
+    for (uint32_t d = 0; d < padded; d++) {
+        query[d] = (float)(int64_t)hash_u64(d + 5) * 0x1p-63f;
+        code[d / 2] = (uint8_t)hash_u64(d);
+    }
+    for (size_t i = 0; i < bytes; i++) {
+        rest[i] = (uint8_t)hash_u64(i + 99);
+    }
+    memcpy(rest, &(struct code_rest){.step = 1e-4f, .reach = 3e-4f}, sizeof(struct code_rest));
+    double dot = 0, l2 = 0, size = 0;
+    for (uint32_t d = 0; d < padded; d++) {
+        double value = rest_value(code, rest, padded, d), from = (double)query[d];
+        dot += value * from;
+        size += fabs(value * from);
+        l2 += (value - from) * (value - from);
+    }
+    double got = (double)set->code_rest[KERNEL_DOT](query, code, rest, padded);
+    assert_true(fabs(got - dot) <= 1e-5 * size);
+    got = (double)set->code_rest[KERNEL_L2](query, code, rest, padded);
+    assert_true(fabs(got - l2) <= 1e-5 * l2);
+    free(query);
+}
+
+static void test_rest(void **state) {
+    (void)state;
+    static const uint32_t large[] = {512, 784, 1040, 65536};
+    for (size_t i = 0; i < sizeof(all_isas) / sizeof(all_isas[0]); i++) {
+        const struct kernels *set = kernels_for(all_isas[i]);
+        for (uint32_t padded = 16; padded <= 272 && set != NULL; padded += 16) {
+            check_rest(set, padded);
+        }
+        for (size_t j = 0; j < sizeof(large) / sizeof(large[0]) && set != NULL; j++) {
+            check_rest(set, large[j]);
+        }
+    }
+}
+
 /* A block of rows with all factors, and what its bounds should be, in double. */
 #define BLOCKS 3u
 
@@ -204,10 +258,8 @@ static void test_hadamard(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_code4),
-        cmocka_unit_test(test_layout),
-        cmocka_unit_test(test_code1),
-        cmocka_unit_test(test_hadamard),
+        cmocka_unit_test(test_code4), cmocka_unit_test(test_layout),   cmocka_unit_test(test_rest),
+        cmocka_unit_test(test_code1), cmocka_unit_test(test_hadamard),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
