@@ -415,9 +415,7 @@ bool flush_begin(struct ins_db *db) {
 }
 
 ins_status flush_now(struct ins_db *db, ins_error *error) {
-    if (db->reading.generations[1 - db->reading.active_slot] == NULL && !flush_freeze(db)) {
-        return ins_fail(error, INS_FULL, "no memory to flush during recovery");
-    }
+    INS_ASSERT(db->reading.generations[1 - db->reading.active_slot] != NULL);
     struct flush *flush = flush_create(db);
     if (flush == NULL) {
         return ins_fail(error, INS_FULL, "no memory to flush during recovery");

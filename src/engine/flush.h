@@ -24,7 +24,7 @@ bool flush_begin(struct ins_db *db);
 /* Background lane, in the middle of another job: writes the flush that waits, if there is one and
  * the memory for it. Cheap when there is none. */
 void flush_yield(struct ins_db *db);
-/* Recovery: freezes, flushes and lands on the calling thread. */
+/* Recovery: flushes what is frozen, and lands it, on the calling thread. */
 INS_MUST_USE ins_status flush_now(struct ins_db *db, ins_error *error);
 
 #endif

@@ -288,12 +288,11 @@ static ins_status write_file(struct graph_job *job) {
         segment_writer_abort(writer);
         return status;
     }
-    job->failed = true; /* unless what follows succeeds: the file or the manifest is in doubt */
     status = segment_writer_commit(writer, &job->info, &job->error);
     if (status == INS_OK) {
         status = manifest_land(db, &job->info, NULL, 0, 0, 0, &job->error);
+        job->failed = status != INS_OK; /* it may name the file or not */
     }
-    job->failed = status != INS_OK;
     return status;
 }
 

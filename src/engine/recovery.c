@@ -208,12 +208,25 @@ struct replay {
     uint64_t garbage; /* rows of islands that are gone */
 };
 
+/* Both memtables take rows before anything is flushed: what they held at the end of the last life
+ * fits again, so that a start on a full disk need not write. */
 static ins_status make_room(struct ins_db *db, uint64_t bytes, ins_error *error) {
     struct read_context *reading = &db->reading;
     if (generation_fits(reading->generations[reading->active_slot], bytes)) {
         return INS_OK;
     }
-    return flush_now(db, error);
+    if (reading->generations[1 - reading->active_slot] != NULL) {
+        ins_error reason = {0};
+        ins_status status = flush_now(db, &reason);
+        if (status != INS_OK) {
+            return ins_fail(error, status,
+                            "what the log holds does not fit the memtables, and a flush failed: "
+                            "%.300s. Free some space, or start with a larger --memory-budget",
+                            reason.message);
+        }
+    }
+    return flush_freeze(db) ? INS_OK
+                            : ins_fail(error, INS_FULL, "no memory for a memtable in recovery");
 }
 
 static ins_status replay_row(void *context, uint64_t incarnation, const struct record_row *row,

@@ -79,7 +79,7 @@ static void task_done(ins_task *task) {
 static void renew_log(ins_task *task) {
     struct tidy *tidy = container_of(task, struct tidy, task);
     struct ins_db *db = container_of(tidy, struct ins_db, tidy);
-    wal_renew(db->wal);
+    tidy->log_renewed = wal_renew(db->wal);
     tidy->task.run = task_done;
     db_run(db, INS_LANE_REQUEST, &tidy->task);
 }
@@ -111,7 +111,7 @@ static void ring_erase(ins_timer *timer) {
     tidy->stage = TIDY_RENEW;
     tidy->lsn = sequenced(db);
     tidy->sweeps = 0;
-    tidy->again = tidy->files_erased = tidy->log_forgotten = false;
+    tidy->again = tidy->files_erased = tidy->log_renewed = tidy->log_forgotten = false;
     post(db, INS_LANE_LOG, renew_log);
 }
 
@@ -138,7 +138,8 @@ void tidy_erase_now(struct ins_db *db) {
 /* Everything that was dead when the pass began was in its reach. */
 static bool pass_was_whole(const struct ins_db *db) {
     const struct tidy *tidy = &db->tidy;
-    return tidy->missed == 0 && tidy->files_erased && tidy->log_forgotten && !db->writes_stopped;
+    return tidy->missed == 0 && tidy->files_erased && tidy->log_renewed && tidy->log_forgotten &&
+           !db->writes_stopped;
 }
 
 static void end_erasure(struct ins_db *db) {

@@ -60,6 +60,7 @@ struct tidy {
     uint32_t sweeps, found;
     uint32_t missed;     /* islands with dead rows that the last sweep's merges do not all take */
     bool files_erased;   /* no file of the pass has anything dead */
+    bool log_renewed;    /* records go to a new file. Set on the log lane, as the next is */
     bool log_forgotten;  /* old log files are gone. Set on the background lane by the pass's task */
     bool again;          /* another pass was asked for meanwhile */
     uint64_t erased_lsn; /* what was dead at this LSN is in no file; 0: not known of any */

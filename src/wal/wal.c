@@ -96,6 +96,16 @@ void wal_close(struct wal *wal) {
     arena_free(wal->arena, INS_MEM_LOG, wal, sizeof(*wal));
 }
 
+/* On a full disk what is in the log can be read all the same, and writes are refused as they would
+ * be if the disk had become full later: the file before this life's first counts as used up. */
+static void start_without_file(struct wal *wal, const ins_error *reason) {
+    wal->file_at = wal->file_bytes;
+    wal->file_room = 0;
+    wal->no_file = true;
+    wal->spare_failure = *reason;
+    wal->spare_failed = true;
+}
+
 static ins_status wal_start(struct wal *wal, const struct wal_end *end, ins_error *error) {
     if (end->next_lsn == UINT64_MAX || end->last_file_id == UINT64_MAX || end->boot == UINT32_MAX) {
         return ins_fail(error, INS_CORRUPT, "the log's numbers are used up");
@@ -107,6 +117,12 @@ static ins_status wal_start(struct wal *wal, const struct wal_end *end, ins_erro
     wal->previous_hash = end->previous_hash;
     wal->file_id = end->last_file_id;
     wal->boot = end->boot + 1;
+    ins_error reason = {0};
+    bool may_be_full = !wal->drop && end->last_file_id > 0;
+    if (may_be_full && wal->sink->ops->prepare(wal->sink, wal->file_bytes, &reason) == INS_FULL) {
+        start_without_file(wal, &reason);
+        return INS_OK;
+    }
     ins_status status = wal_begin_file(wal, end->last_file_id + 1, end->next_lsn, error);
     if (status == INS_OK) {
         wal_post_prepare(wal);
@@ -333,7 +349,8 @@ uint64_t wal_durable_lsn(const struct wal *wal) {
 
 ins_status wal_truncate(struct wal *wal, uint64_t lsn, ins_error *error) {
     wal_lock(wal);
-    uint64_t file_id = wal_spans_take(&wal->spans, lsn);
+    /* The last of them is what a start without any would miss. */
+    uint64_t file_id = wal->no_file ? 0 : wal_spans_take(&wal->spans, lsn);
     wal_unlock(wal);
     if (file_id == 0 || wal->drop) {
         return INS_OK;

@@ -67,7 +67,8 @@ struct wal_replay_result {
 
 /* Opens after replay: reads all files, verifies chain and checksums, then begins a new file.
  * INS_CORRUPT: a bad batch has a valid later one behind it, or LSNs above after_lsn are missing;
- * the message names file and offset. */
+ * the message names file and offset. When the disk has no space for the new file the log opens all
+ * the same, and wal_reserve refuses until it has. */
 INS_MUST_USE ins_status wal_open(const struct wal_options *options, uint64_t after_lsn,
                                  wal_visit visit, void *visit_context,
                                  struct wal_replay_result *out_result, struct wal **out_wal,
@@ -102,8 +103,8 @@ INS_MUST_USE ins_status wal_truncate(struct wal *wal, uint64_t lsn, ins_error *e
 
 /* For erasure. Log lane: what lies in the log's files when this returns is followed by a file that
  * never held anything; they go when a later wal_truncate releases them, and wal_forget deletes what
- * that keeps for use again. */
-void wal_renew(struct wal *wal);
+ * that keeps for use again. False: no such file could be made, records go on where they went. */
+INS_MUST_USE bool wal_renew(struct wal *wal);
 /* Background lane: deletes the spare files, whose bytes are of earlier lives; makes a new one.
  * False: some may still be there. */
 bool wal_forget(struct wal *wal);

@@ -103,6 +103,7 @@ struct wal {
     uint64_t released_lsn, released_bytes;
     bool drain_posted, complete_posted, prepare_posted;
     bool failed;
+    bool no_file; /* opened on a full disk: the first batch begins one */
     ins_error failure;
     ins_error spare_failure;     /* why the next file could not be prepared */
     struct wal_file_spans spans; /* files before the current one */

@@ -86,7 +86,10 @@ static ins_status rotate(struct wal *wal, uint64_t first_lsn, ins_error *error) 
         return status;
     }
     wal_lock(wal);
-    wal_spans_add(&wal->spans, old_id, old_lsn);
+    if (!wal->no_file) { /* else replay has counted it */
+        wal_spans_add(&wal->spans, old_id, old_lsn);
+    }
+    wal->no_file = false;
     wal_unlock(wal);
     wal_post_prepare(wal);
     return INS_OK;
@@ -368,20 +371,26 @@ static bool stopped_or_busy(struct wal *wal, bool *out_failed) {
     return *out_failed || busy;
 }
 
-void wal_renew(struct wal *wal) {
+bool wal_renew(struct wal *wal) {
     bool failed;
     bool busy = stopped_or_busy(wal, &failed);
     if (failed || wal->drop) {
-        return;
+        return wal->drop;
     }
     ins_error error = {0};
     ins_status status = wal->sink->ops->forget(wal->sink, &error);
+    if (status == INS_OK) { /* the file that is to come: a full disk must not end the log */
+        status = wal->sink->ops->prepare(wal->sink, wal->file_bytes, &error);
+    }
+    if (status != INS_OK) {
+        return false; /* the next pass tries again */
+    }
     wal->renew = true;
-    if (status == INS_OK && !busy && wal->backlog_first == NULL) {
+    if (!busy && wal->backlog_first == NULL) {
         wal->tail_open = true; /* an empty batch carries the log over */
         tail_close(wal);
     }
-    /* A spare that cannot be deleted is found by the next pass. */
+    return true;
 }
 
 bool wal_forget(struct wal *wal) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """It holds when the machine is hostile: a server in a cage, under load, through all that goes wrong.
 
-    soak.py PATH-OF-INSULA PATH-OF-CLOCK-LIBRARY [--seed N] [--rounds N | --minutes N] [EVENT ...]
+    soak.py PATH-OF-INSULA PATH-OF-CLOCK-LIBRARY [--seed N] [--rounds N | --minutes N] [--events EVENT ...]
 
 Goal: whatever happens, an acknowledged write stays, a refused one leaves nothing, no read sees another tenant's
 points, and the server serves again once the cause is gone.
@@ -10,8 +10,8 @@ descriptors and in a control group of 512 MiB (cage.py). Writers that remember w
 while one event after the other happens; after each the process is killed or stopped, `insula check` reads the
 directory, another process starts on it, and all points are compared. How long a life lasts is counted in requests.
 Events: kill, early (killed in the middle of a start), stop, stall (the device does not answer for 5 s), full (no space
-is left), clock (the clock of the day jumps by years, both ways), budget (the smallest that there is, far below what
-was resident). Without --rounds or --minutes each happens once.
+is left), full_start (and a process starts on it), clock (the clock of the day jumps by years, both ways), small (the smallest budget that
+there is, far below what was resident). Without --rounds or --minutes each happens once.
 Exits 77 (skipped) with the reason where the machine forbids what it needs. A failure names the seed.
 """
 import argparse
@@ -119,7 +119,7 @@ class Soak:
     def __init__(self, server, seed):
         self.server, self.random = server, random.Random(seed)
         self.load = ledger.Load(seed)
-        self.told = []
+        self.told, self.budget = [], 0
 
     def _tell(self, text):
         self.told.append(text)
@@ -134,7 +134,8 @@ class Soak:
         until(reached, f"{most} acknowledged writes")
 
     def _serve(self):
-        self.server.start(self.random.choice(BUDGETS))
+        self.budget = self.random.choice(BUDGETS)
+        self.server.start(self.budget)
         self.load.start(self.server.port)
 
     def _end(self, number):
@@ -175,7 +176,7 @@ class Soak:
             self._work(10, 40)
         self._end(signal.SIGKILL)
 
-    def budget(self):
+    def small(self):
         """What was resident under the largest budget comes back under the smallest."""
         self.server.start(BUDGETS[-1])
         self.load.verify(self.server.port)
@@ -210,7 +211,11 @@ class Soak:
         self._end(signal.SIGKILL)
         self._tell(f"{reads} reads in the stall")
 
-    def full(self):
+    def full_start(self):
+        """As full, and another process starts while there is no space."""
+        self.full(restart=True)
+
+    def full(self, restart=False):
         """Writes are refused with 507 and words, reads go on, and with room again so do writes, without a restart."""
         self._serve()
         self._work(20, 100)
@@ -223,6 +228,11 @@ class Soak:
         assert words and all(len(text) > 30 for text in words), words
         connection = ledger.Connection(self.server.port)
         connection.ok("POST", "/collections/keyed/points/scroll", {"limit": 1})
+        if restart:
+            self._end(signal.SIGKILL)
+            self.server.start(self.budget)
+            self.load.verify(self.server.port)
+            self.load.start(self.server.port)
         self.server.disk.empty()
         self._work(20, 100)
         self._end(signal.SIGKILL)
@@ -245,12 +255,12 @@ class Soak:
               "".join(f"; {text}" for text in self.told), flush=True)
 
 
-EVENTS = ("kill", "stall", "full", "clock", "budget", "early", "stop")
+EVENTS = ("kill", "stall", "full_start", "full", "clock", "small", "early", "stop")
 
 
 def run(soak, options):
     end = time.monotonic() + 60 * options.minutes
-    events = list(options.events or EVENTS)
+    events = list(options.events)
     rounds = options.rounds or (0 if options.minutes else 1)
     soak.happen("begin")
     while rounds > 0 or time.monotonic() < end:
@@ -266,7 +276,7 @@ def main():
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--rounds", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=0)
-    parser.add_argument("events", nargs="*", choices=[*EVENTS, []])
+    parser.add_argument("--events", nargs="+", choices=EVENTS, default=EVENTS)
     options = parser.parse_args()
     server, soak = None, None
     try:

@@ -432,6 +432,45 @@ static void test_full_disk(void **state) {
     assert_int_equal(rig->durable_lsn, count + 100);
 }
 
+static void test_open_on_full_disk(void **state) {
+    /* Goal: a log opens when there is no space for its next file: what it holds is replayed, writes
+     * are refused, truncation keeps what a start needs, and with space it goes on; all of it is
+     * there at the next start. Method: the store has no space from the open on. */
+    struct rig *rig = *state;
+    rig->options.file_bytes = 256u << 10;
+    must_open(rig, 0);
+    rig_write_many(rig, 50, 3000);
+    queue_pump(&rig->queue);
+    rig_drop(rig);
+    store_memory_fail_at(rig->store, 1, true, INS_FULL, true);
+    must_open(rig, 0);
+    assert_int_equal(rig->result.last_lsn, 50);
+    ins_error error;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(wal_reserve(rig->wal, 100, &error), INS_FULL);
+        queue_advance(&rig->queue, 2000000000);
+    }
+    assert_int_equal(wal_truncate(rig->wal, 50, &error), INS_OK);
+    assert_false(wal_renew(rig->wal));
+    queue_pump(&rig->queue);
+    assert_int_equal(rig->failed_calls, 0);
+    rig_drop(rig);
+    must_open(rig, 0);
+    assert_int_equal(rig->result.last_lsn, 50);
+    store_memory_fail_off(rig->store);
+    assert_int_equal(wal_reserve(rig->wal, 100, &error), INS_FULL); /* asks for a try */
+    queue_pump(&rig->queue);
+    rig_write_many(rig, 500, 3000); /* into several files */
+    queue_pump(&rig->queue);
+    assert_int_equal(rig->durable_lsn, 550);
+    assert_true(wal_renew(rig->wal));
+    queue_pump(&rig->queue);
+    assert_int_equal(wal_truncate(rig->wal, 40, &error), INS_OK);
+    rig_stop(rig);
+    must_open(rig, 40);
+    assert_int_equal(rig->result.last_lsn, 550);
+}
+
 static void test_stop(void **state) {
     /* Goal: stop writes what waits, closes the tail, leaves no timer and no task. Method: stop with
      * a long queue; the last batch is empty; stop on an untouched log writes nothing. */
@@ -594,6 +633,7 @@ int main(void) {
         ON_RIG(test_drop),
         ON_RIG(test_failure),
         ON_RIG(test_full_disk),
+        ON_RIG(test_open_on_full_disk),
         ON_RIG(test_stop),
         ON_RIG(test_no_memory),
         cmocka_unit_test(test_every_call_fails),
