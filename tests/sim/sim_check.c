@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/engine_private.h"
 #include "sim.h"
 
 /* A delete by filter is answered when all its chunks are done: a read may see the first before. */
@@ -389,10 +390,10 @@ static void check_text(const struct sim *sim, const char *what, ins_text got, co
     }
 }
 
-/* Settings show what is sequenced, metadata what is durable; a log that failed leaves the former.
- */
+/* Settings show what is sequenced, metadata what is durable; a log that failed, before the read or
+ * between it and its answer, leaves the former. */
 static bool settings_ahead(const struct sim *sim, const struct sim_slot *read) {
-    if (read->call.info->writes_stopped.data != NULL) {
+    if (read->call.info->writes_stopped.data != NULL || sim->db->writes_stopped) {
         return true;
     }
     for (uint32_t i = 0; i < SIM_SLOTS; i++) {
