@@ -31,7 +31,7 @@ struct bench_options {
     const char *url;    /* http://HOST:PORT; NULL = in process, or a server of one's own */
     const char *sample; /* sample.f16bin, with its other files beside it */
     const char *server; /* executable; NULL = the one of this build */
-    const char *kind;   /* of `requests` */
+    const char *kind;   /* of `requests`, of `noisy`; NULL = its own choice */
     const char *scale;  /* of the suite: tiny, S, M, L */
     const char *commit; /* what the report says of it */
     const char *out;    /* directory of the suite's reports; NULL = the data directory */

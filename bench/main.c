@@ -44,6 +44,8 @@ static const char help_text[] =
     "  steady       searches as tenants ask: skewed, in bursts, some cold; recall by size\n"
     "  isolation    forged names, filters and ids that try to reach another tenant\n"
     "  filter       recall and latency under filters of known selectivity\n"
+    "  noisy        50 tenants beside one that takes what it can, in five ways (--kind queries,\n"
+    "               upserts, filtered, create, slow: one of them)\n"
     "  overload     the rate at which p99 is 50 ms, then twice as much\n"
     "  storm        small writes to many tenants beside searches; all read back\n"
     "  restart      kill -9 while writing; what is lost, how long until all is well\n"
@@ -307,7 +309,6 @@ int main(int argc, char **argv) {
         return ann_main(argc - 1, argv + 1); /* files and options of its own */
     }
     struct bench_options options = {.sample = BENCH_SAMPLE,
-                                    .kind = "healthz",
                                     .tenants = 1,
                                     .writers = 1000,
                                     .connections = 64,

@@ -232,9 +232,10 @@ static bool measure(struct requests *requests) {
 }
 
 int run_requests(const struct bench_options *options) {
+    const char *name = options->kind == NULL ? kinds[0].name : options->kind;
     const struct kind *kind = NULL;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        kind = strcmp(options->kind, kinds[i].name) == 0 ? &kinds[i] : kind;
+        kind = strcmp(name, kinds[i].name) == 0 ? &kinds[i] : kind;
     }
     if (kind == NULL || options->url == NULL) {
         return bench_fail("requests: --url and a --kind of healthz, search-8, search-100");

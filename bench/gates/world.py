@@ -1,4 +1,4 @@
-"""Gates 2.1 to 2.7 and 3.8 at scale S: what the workloads of the made world decide (insula-bench)."""
+"""Gates 2.1 to 2.7, 3.8 and 4.5 at scale S: what the workloads of the made world decide (insula-bench)."""
 
 import json
 
@@ -20,6 +20,11 @@ IDS = {  # gate: its workload, and the figures that it is about; what each of th
                         "halves": "requests of which a part is stored"}),
     "2.7": ("overload", {"goodput_ratio": "searches answered at twice R over the peak",
                          "accepted_p99_ms": "p99 of the answered ones, ms"}),
+    "4.5": ("noisy", {f"{kind}_{key}": f"{what}, {beside}" for kind, beside in (
+        ("queries", "beside 500 searches/s"), ("upserts", "beside upserts at full speed"),
+        ("filtered", "beside filtered top-1000"), ("create", "beside 300,000 points made"),
+        ("slow", "beside 200 slow clients")) for key, what in (
+        ("ratio", "victims' p99 over the reference"), ("victim_errors", "victims' errors"))}),
     "3.8": ("aging", {"recall_loss": "recall@10 lost", "disk_growth": "disk after over before"}),
 }
 

@@ -21,6 +21,8 @@ WANTED = {
     "isolation": ["tried"],
     "filter": ["recall_none", "recall_far", "p99_two_ms"],
     "overload": ["rate_p99_50ms", "goodput_ratio", "accepted_p99_ms"],
+    "noisy": ["queries_ratio", "upserts_ratio", "filtered_ratio", "create_ratio", "slow_ratio",
+              "upserts_points_per_s", "create_points_per_s", "slow_echo_p99_ms"],
     "churn": ["made_per_s", "ghosts_asked", "resident_growth", "descriptors_growth"],
     "aging": ["replaced", "recall_loss", "disk_growth", "resident_growth"],
     "restart": ["first_answer_s", "idle_rss_mib", "verified", "written"],

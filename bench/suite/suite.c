@@ -76,12 +76,18 @@ static double seconds_overload(const struct scale *scale) {
     return 60.0 + 60.0 + 10.0;
 }
 
+static double seconds_noisy(const struct scale *scale) {
+    (void)scale;
+    return 5.0 * 2.0 * 70.0;
+}
+
 static const struct workload workloads[] = {
     {"load", workload_load, WRITES, seconds_none},
     {"steady", workload_steady, READS, seconds_steady},
     {"isolation", workload_isolation, WRITES, seconds_none},
     {"filter", workload_filter, READS, seconds_none},
     {"overload", workload_overload, READS, seconds_overload},
+    {"noisy", workload_noisy, WRITES, seconds_noisy},
     {"storm", workload_storm, WRITES, seconds_storm},
     {"restart", workload_restart, WRITES, seconds_restart},
     {"churn", workload_churn, WRITES, seconds_churn},
