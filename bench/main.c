@@ -42,6 +42,7 @@ static const char help_text[] =
     "  report       all of these, one after the other; goes on where it was cut off\n"
     "  load         all points in batches of 100, tenants interleaved\n"
     "  steady       searches as tenants ask: skewed, in bursts, some cold; recall by size\n"
+    "  cold         first queries to tenants that nobody asked, beside direct reads\n"
     "  isolation    forged names, filters and ids that try to reach another tenant\n"
     "  filter       recall and latency under filters of known selectivity\n"
     "  noisy        50 tenants beside one that takes what it can, in five ways (--kind queries,\n"

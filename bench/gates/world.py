@@ -1,4 +1,4 @@
-"""Gates 2.1 to 2.7, 3.8 and 4.5 at scale S: what the workloads of the made world decide (insula-bench)."""
+"""Gates 2.1 to 2.7, 3.8, 4.4 and 4.5 at scale S: what the workloads of the made world decide (insula-bench)."""
 
 import json
 
@@ -20,6 +20,8 @@ IDS = {  # gate: its workload, and the figures that it is about; what each of th
                         "halves": "requests of which a part is stored"}),
     "2.7": ("overload", {"goodput_ratio": "searches answered at twice R over the peak",
                          "accepted_p99_ms": "p99 of the answered ones, ms"}),
+    "4.4": ("cold", {"p50_ratio": "p50 of cold first queries over direct reads of their extents",
+                     "p99_ratio": "p99 of the same"}),
     "4.5": ("noisy", {f"{kind}_{key}": f"{what}, {beside}" for kind, beside in (
         ("queries", "beside 500 searches/s"), ("upserts", "beside upserts at full speed"),
         ("filtered", "beside filtered top-1000"), ("create", "beside 300,000 points made"),
@@ -32,7 +34,7 @@ IDS = {  # gate: its workload, and the figures that it is about; what each of th
 def measure(setup, gate):
     name, figures = IDS[gate]
     with setup.folder(f"gate-{gate}") as folder:
-        seconds = ["--seconds", 20] if setup.quick and name not in ("load", "aging") else []
+        seconds = ["--seconds", 20] if setup.quick and name not in ("load", "aging", "cold") else []
         text = run([setup.program("bench/insula-bench"), name, "--scale", "S", "--data",
                     str(folder), "--json", *map(str, seconds)], setup.directory)
     workload = json.loads(text.splitlines()[-1])

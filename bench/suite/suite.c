@@ -84,6 +84,7 @@ static double seconds_noisy(const struct scale *scale) {
 static const struct workload workloads[] = {
     {"load", workload_load, WRITES, seconds_none},
     {"steady", workload_steady, READS, seconds_steady},
+    {"cold", workload_cold, READS, seconds_none},
     {"isolation", workload_isolation, WRITES, seconds_none},
     {"filter", workload_filter, READS, seconds_none},
     {"overload", workload_overload, READS, seconds_overload},

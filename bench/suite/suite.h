@@ -43,6 +43,7 @@ bool workload_churn(struct suite *suite, struct report *report);
 bool workload_noisy(struct suite *suite, struct report *report);
 bool workload_overload(struct suite *suite, struct report *report);
 bool workload_filter(struct suite *suite, struct report *report);
+bool workload_cold(struct suite *suite, struct report *report);
 bool workload_isolation(struct suite *suite, struct report *report);
 bool workload_aging(struct suite *suite, struct report *report);
 
