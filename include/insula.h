@@ -28,6 +28,7 @@
 #include "insula/tenants.h"
 #include "insula/points.h"
 #include "insula/call.h"
+#include "insula/transfer.h"
 #include "insula/explain.h"
 #include "insula/operation.h"
 /* clang-format on */

@@ -120,6 +120,7 @@ struct ins_call { /* all zero but for what the caller sets */
     size_t tenant_count;
     const struct ins_quota *quota;
     const struct ins_tenant_usage *usage;
+    ins_text bytes; /* of an export */
     /* The engine's own. */
     void *owner;
     ins_task task; /* brings done to another lane */

@@ -214,6 +214,7 @@ ins_status points_row_vectors(const struct points_write *self, const struct targ
                               struct row_vectors *out, ins_error *error) {
     const ins_points_request *request = self->request;
     row_vectors_begin(out, self->scope->schema);
+    out->as_stored = self->context.as_stored;
     if (target->kept_count > 0) {
         struct vector_ref kept[INS_VECTORS_MAX];
         vectors_unpack(target->kept, target->kept_count, kept);

@@ -6,6 +6,12 @@
 #include "base/json_write.h"
 #include "engine/catalog.h"
 
+/* "Cosine", "float16"; and back, 0 for what is none. */
+const char *schema_distance_name(ins_distance distance);
+const char *schema_datatype_name(uint32_t datatype);
+uint32_t schema_distance_number(struct json_value name);
+uint32_t schema_datatype_number(struct json_value name);
+
 /* Members "vectors" and "vector_next". */
 void schema_write_vectors(struct json_writer *writer, const struct schema_draft *draft);
 /* The same from the schema's text into schema->vectors, whose count is set. */

@@ -27,6 +27,22 @@ static uint32_t name_number(struct json_value value, const char *const *names, s
     return 0;
 }
 
+const char *schema_distance_name(ins_distance distance) {
+    return distance_names[distance];
+}
+
+const char *schema_datatype_name(uint32_t datatype) {
+    return datatype_names[datatype];
+}
+
+uint32_t schema_distance_number(struct json_value name) {
+    return name_number(name, NAMES(distance_names));
+}
+
+uint32_t schema_datatype_number(struct json_value name) {
+    return name_number(name, NAMES(datatype_names));
+}
+
 static void write_vector(struct json_writer *writer, const struct schema_vector *vector) {
     json_write_begin_object(writer);
     json_write_key(writer, "id");
@@ -87,10 +103,10 @@ static const char *parse_vector(struct json_value root, struct json_value object
     }
     uint32_t distance_number = 0, datatype_number = 0;
     if (json_get(object, "distance", &distance)) {
-        distance_number = name_number(distance, NAMES(distance_names));
+        distance_number = schema_distance_number(distance);
     }
     if (json_get(object, "datatype", &datatype)) {
-        datatype_number = name_number(datatype, NAMES(datatype_names));
+        datatype_number = schema_datatype_number(datatype);
     }
     if (distance_number == 0 || datatype_number == 0) {
         return "vectors[].distance or datatype";

@@ -66,6 +66,7 @@ void row_vectors_begin(struct row_vectors *row, const struct schema *schema) {
     row->schema = schema;
     row->count = 0;
     row->bytes = 0;
+    row->as_stored = false;
     for (uint32_t i = 0; i < schema->vector_count; i++) {
         row->items[i] = (struct row_vector){0};
     }
@@ -237,8 +238,8 @@ void row_vectors_put(const struct row_vectors *row, void *out) {
         if (item->stored != NULL) {
             memcpy(data, item->stored, bytes);
         } else if (item->values != NULL) {
-            vector_store_rows(&vector->shape, vector->distance, item->values,
-                              vector_row_count(&vector->shape, item->dim), data);
+            vector_store_rows(&vector->shape, row->as_stored ? INS_DISTANCE_DOT : vector->distance,
+                              item->values, vector_row_count(&vector->shape, item->dim), data);
         } else {
             continue;
         }

@@ -82,6 +82,7 @@ uint32_t schema_value_bytes_max(const struct schema *schema, const struct schema
 struct row_vectors {
     const struct schema *schema;
     uint32_t count, bytes; /* as they will be packed */
+    bool as_stored;        /* values came from stored vectors: those of a cosine are normalised */
     struct row_vector {    /* of schema->vectors[i]; both NULL: the row lacks it */
         const void *stored;
         const float *values;
