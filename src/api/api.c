@@ -157,7 +157,7 @@ static void api_start(struct api *api, const struct api_request *request, const 
         status =
             ins_fail(&error, INS_INVALID,
                      "Wrong input: incarnation: this request does not take it; writes of points "
-                     "but batches do, and GET, DELETE and rename of a tenant");
+                     "but batches do, and GET, DELETE, rename, export and import of a tenant");
     }
     if (status == INS_OK) {
         status = job_params(job, path, &error);

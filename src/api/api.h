@@ -18,12 +18,25 @@
 
 #define API_BODY_BYTES_MAX (32u << 20) /* Qdrant's default for one request */
 #define API_HEAD_SPACE 768u /* free bytes before an answer's body, for the server's head */
+#define API_TAIL_SPACE 16u  /* and behind a piece of one that comes in pieces */
+#define API_STREAMS_MAX 16u /* answers in pieces under way: 2 MiB of a client's memory each */
 
 enum api_method { API_GET, API_PUT, API_POST, API_DELETE, API_PATCH, API_HEAD, API_OTHER };
 
+/* An answer comes whole, or in pieces: then each is asked for with api_continue() when the one
+ * before has left, so that a slow client holds one piece and nothing of the engine. */
+enum api_part {
+    API_WHOLE,
+    API_FIRST, /* others follow, */
+    API_NEXT,  /* still, */
+    API_LAST,  /* no more */
+    API_CUT,   /* nor can: the client must see that some are missing */
+};
+
 /* An answer on its way out. `body` lies inside `memory` with API_HEAD_SPACE writable bytes before
- * it. The server may keep a response that is not `shared`, and then calls heap_free(memory,
- * capacity); of a shared one it copies what it cannot send at once. */
+ * it, and API_TAIL_SPACE behind it when it is a piece. The server may keep a response that is not
+ * `shared`, and then calls heap_free(memory, capacity); of a shared one it copies what it cannot
+ * send at once. */
 struct api_response {
     unsigned http;
     const char *content_type;
@@ -34,6 +47,7 @@ struct api_response {
     char *body;
     size_t size;
     bool shared;
+    enum api_part part;
 };
 
 struct job;
@@ -70,6 +84,7 @@ struct api_shared {
     /* The slow log: requests that took so long; 0 = none. Set before the first request. The writer
      * takes a line or says that it cannot now, without waiting; any lane. */
     uint64_t slow_ns;
+    _Atomic uint32_t streams; /* answers in pieces under way */
     bool (*slow_write)(void *context, const char *line, size_t size);
     void *slow_context;
 };
@@ -82,8 +97,8 @@ struct api_options {
     const ins_runtime *runtime;
     struct api_shared *shared;
     uint32_t lane; /* that this API runs on: the engine's, or one whose calls are handed over */
-    /* Runs exactly once for each request, perhaps before api_dispatch() returns. Takes the memory
-     * of an answer that is not shared. */
+    /* Runs exactly once for each request, perhaps before api_dispatch() returns; of an answer in
+     * pieces once for each of them. Takes the memory of an answer that is not shared. */
     void (*respond)(void *user, struct api_response *response);
 };
 
@@ -125,8 +140,13 @@ void api_count_refused(struct api *api, enum api_refusal why);
 /* On another lane than the engine's: as many calls are on their way there as it begins soon. */
 bool api_engine_is_behind(const struct api *api);
 
-/* The request's client is gone: a read ends soon, with an answer that nobody reads; a write goes on
- * to its end. Nothing when no request is under way. */
+/* The last piece of the request's answer has left: the next one is made, on the lane's next turn.
+ */
+void api_continue(struct api_ticket *ticket);
+
+/* The request's client is gone: an answer in pieces ends without another one; a read ends soon,
+ * with an answer that nobody reads; a write goes on to its end. Nothing when no request is under
+ * way. */
 void api_cancel(struct api_ticket *ticket);
 
 /* Memory for connections, bodies and answers, charged to the database's budget. */

@@ -92,6 +92,7 @@ struct query_params {
     bool has_with; /* lists of a collection's optimizations */
     uint32_t timeout_s;
     uint64_t incarnation; /* of a tenant; 0: any */
+    bool merge, part;     /* of an import */
 };
 
 /* Digits, at most 18. */
@@ -139,7 +140,8 @@ struct job {
     struct job *whole;               /* of a part */
     job_encode encode;               /* writes the result of the envelope */
     void (*finish)(struct job *job); /* or answers in another form */
-    ins_start start;                 /* with `request`, on the engine's lane */
+    bool (*piece)(struct job *job, struct api_response *out); /* or in pieces (stream.c) */
+    ins_start start; /* with `request`, on the engine's lane */
     const void *request;
     ins_task submit;
     struct job_cut cut;
@@ -147,6 +149,9 @@ struct job {
     bool shows_explain; /* the answer carries call.explain */
     bool unscored;      /* hits that nothing was compared with have the score 1, as Qdrant's */
     bool ended;         /* its call has, or its parts have: what they left may be read */
+    bool streams;       /* counted in shared->streams */
+    bool begun;         /* its first piece has left */
+    bool paused;        /* it waits for api_continue() */
     bool answered;      /* too late for its own answer: the client has got another */
     uint32_t skip;      /* results to leave out: `offset` of a query that only scrolls */
     struct job_block *blocks;
@@ -250,6 +255,21 @@ ins_status job_add_parts(struct job *job, size_t count, ins_error *error);
  * first that fails answers for all. */
 void job_start_parts(struct job *job);
 #define BATCH_PARTS_MAX 256u /* 8 KiB each: 2 MiB of the memory for requests */
+
+/* The same, answered in pieces: `piece` takes one from job->call, which has ended well, into memory
+ * of the heap; job->call.found: others follow. False: no memory. INS_EXHAUSTED when too many such
+ * answers are under way. */
+ins_status job_stream(struct job *job, ins_start start, const void *request,
+                      bool (*piece)(struct job *job, struct api_response *out), ins_error *error);
+/* stream.c, for job.c: its call has ended; the job may be gone afterwards. */
+void stream_done(struct job *job);
+void stream_leave(struct job *job);
+
+/* job.c, for stream.c. */
+void job_submit(struct job *job);
+void job_detach(struct job *job);
+void job_answer_failure(struct job *job);
+void job_end(struct job *job);
 
 /* Of all lanes. */
 uint64_t api_refused(const struct api *api, enum api_refusal why);
@@ -423,6 +443,8 @@ ins_status shard_key_create(struct job *job, const struct api_request *request, 
 ins_status shard_key_delete(struct job *job, const struct api_request *request, ins_error *error);
 ins_status cluster_change(struct job *job, const struct api_request *request, ins_error *error);
 ins_status tenants_list(struct job *job, const struct api_request *request, ins_error *error);
+ins_status tenant_export(struct job *job, const struct api_request *request, ins_error *error);
+ins_status tenant_import(struct job *job, const struct api_request *request, ins_error *error);
 ins_status tenant_rename(struct job *job, const struct api_request *request, ins_error *error);
 ins_status erasure_get(struct job *job, const struct api_request *request, ins_error *error);
 ins_status erasure_begin(struct job *job, const struct api_request *request, ins_error *error);

@@ -226,7 +226,7 @@ static void job_answer_wait_timeout(struct job *job) {
 }
 
 /* From now on the request is answered: its ticket and its place among the timed are free. */
-static void job_detach(struct job *job) {
+void job_detach(struct job *job) {
     job->answered = true;
     if (job->ticket != NULL) {
         job->ticket->job = NULL;
@@ -288,14 +288,19 @@ static void timed_add(struct job *job) {
 }
 
 void api_cancel(struct api_ticket *ticket) {
-    if (ticket->job != NULL) {
-        ins_call_cancel(&ticket->job->call);
+    struct job *job = ticket->job;
+    if (job != NULL && job->paused) {
+        job_detach(job);
+        job_end(job);
+    } else if (job != NULL) {
+        ins_call_cancel(&job->call);
     }
 }
 
 /* ---- Start and completion ---------------------------------------------------------------- */
 
-static void job_end(struct job *job) {
+void job_end(struct job *job) {
+    stream_leave(job);
     ins_call_release(&job->call);
     job_destroy(job);
 }
@@ -309,18 +314,28 @@ static void job_answer_ok(struct job *job) {
     answer_end(job->api, job->user, job->start_ns, &writer);
 }
 
+void job_answer_failure(struct job *job) {
+    if (job->call.status == INS_TIMEOUT) {
+        job_answer_timeout(job);
+    } else {
+        job_answer_error(job, &job->call);
+    }
+}
+
 static void job_done(ins_call *call) {
     struct job *job = call->user;
     if (job->answered) {
         job_end(job);
         return;
     }
+    if (job->piece != NULL) {
+        stream_done(job);
+        return;
+    }
     job_detach(job);
     job->ended = true;
-    if (call->status == INS_TIMEOUT) {
-        job_answer_timeout(job);
-    } else if (call->status != INS_OK) {
-        job_answer_error(job, call);
+    if (call->status != INS_OK) {
+        job_answer_failure(job);
     } else if (job_point_absent(job)) {
         job_answer_absent(job);
     } else if (job->finish != NULL) {
@@ -352,7 +367,7 @@ static void submit_run(ins_task *task) {
     job->start(job->api->db, job->request, &job->call);
 }
 
-static void job_submit(struct job *job) {
+void job_submit(struct job *job) {
     const ins_runtime *runtime = job->api->runtime;
     if (job->api->lane == INS_LANE_REQUEST) {
         if (job->call.explain != NULL) {

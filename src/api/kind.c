@@ -14,7 +14,7 @@ static bool segment_is(const struct path *path, size_t index, const char *text) 
 static bool post_reads(const struct path *path) {
     static const char *const reads[] = {"query",     "search",   "scroll", "count",
                                         "recommend", "discover", "groups"};
-    if (segment_is(path, 2, "facet") || segment_is(path, 2, "tenants") ||
+    if (segment_is(path, 2, "facet") || (segment_is(path, 2, "tenants") && path->count == 3) ||
         (segment_is(path, 2, "points") && path->count == 3)) {
         return true;
     }

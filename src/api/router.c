@@ -69,6 +69,12 @@ static const struct route routes[] = {
     {API_PUT, C "/tenants/{t}/quota", "set a tenant's quota", NULL, quota_set},
     {API_DELETE, C "/tenants/{t}/quota", "delete a tenant's quota", NULL, quota_delete},
     {API_GET, C "/tenants/{t}/usage", "usage of a tenant", NULL, usage_get},
+    {API_GET, C "/tenants/{t}/export", "export a tenant", NULL, tenant_export},
+    {API_POST, C "/tenants/{t}/import", "import a tenant", NULL, tenant_import},
+    {API_PUT, C "/tenants/{t}/import", "import a tenant", NULL, tenant_import},
+    {API_GET, C "/export", "export a collection that is a tenant", NULL, tenant_export},
+    {API_POST, C "/import", "import a collection that is a tenant", NULL, tenant_import},
+    {API_PUT, C "/import", "import a collection that is a tenant", NULL, tenant_import},
     {API_GET, C "/quota", "get the quota of all tenants", NULL, quota_get},
     {API_PUT, C "/quota", "set the quota of all tenants", NULL, quota_set},
     {API_DELETE, C "/quota", "delete the quota of all tenants", NULL, quota_delete},
@@ -263,10 +269,10 @@ ins_text route_param(const struct route *route, const struct path *path, size_t 
 }
 
 bool route_takes_incarnation(const struct route *route) {
-    static const route_start takes[] = {tenant_get,     tenant_delete, tenant_rename,
-                                        points_upsert,  points_delete, vectors_update,
-                                        vectors_delete, payload_set,   payload_overwrite,
-                                        payload_delete, payload_clear};
+    static const route_start takes[] = {
+        tenant_export,     tenant_import,  tenant_get,     tenant_delete,  tenant_rename,
+        points_upsert,     points_delete,  vectors_update, vectors_delete, payload_set,
+        payload_overwrite, payload_delete, payload_clear};
     for (size_t i = 0; i < sizeof(takes) / sizeof(takes[0]); i++) {
         if (route->start == takes[i]) {
             return true;

@@ -102,12 +102,12 @@ static bool text_is_any(ins_text text, const char *const expected[], size_t coun
 
 #define QUERY_ERROR "Deserialize error in query parameters: "
 
-static ins_status query_wait(ins_text value, struct query_params *params, ins_error *error) {
+static ins_status query_bool(const char *name, ins_text value, bool *out, ins_error *error) {
     if (!text_is(value, "true") && !text_is(value, "false")) {
-        return ins_fail(error, INS_INVALID, QUERY_ERROR "wait: `%.*s` is neither true nor false",
-                        (int)value.size, value.data);
+        return ins_fail(error, INS_INVALID, QUERY_ERROR "%s: `%.*s` is neither true nor false",
+                        name, (int)value.size, value.data);
     }
-    params->wait = text_is(value, "true");
+    *out = text_is(value, "true");
     return INS_OK;
 }
 
@@ -170,7 +170,13 @@ static ins_status query_param(ins_text name, ins_text value, struct query_params
     static const char *const orderings[] = {"weak", "medium", "strong"};
     static const char *const consistencies[] = {"majority", "quorum", "all"};
     if (text_is(name, "wait")) {
-        return query_wait(value, params, error);
+        return query_bool("wait", value, &params->wait, error);
+    }
+    if (text_is(name, "merge")) {
+        return query_bool("merge", value, &params->merge, error);
+    }
+    if (text_is(name, "part")) {
+        return query_bool("part", value, &params->part, error);
     }
     if (text_is(name, "timeout")) {
         return query_timeout(value, params, error);

@@ -150,6 +150,7 @@ static size_t conn_take_head(struct conn *conn, const char *data, size_t size) {
     }
     size_t rest_size = size - head_size;
     conn->takes_gzip = head.takes_gzip;
+    conn->takes_chunks = head.takes_chunks;
     conn->cors = head.from_browser && conn->front->server->cors;
     if (head.preflight && conn->cors && head.content_length == 0 && !head.chunked) {
         conn_enter(conn, CONN_BUSY);
@@ -322,9 +323,14 @@ void conn_respond(void *user, struct api_response *response) {
     conn->pending = false;
     if (conn->state == CONN_CLOSED) {
         response_free(conn->front, response);
+        api_cancel(&conn->ticket); /* of an answer in pieces */
         if (conn->unhandled && !conn->feeding) {
             conn_free(conn);
         }
+        return;
+    }
+    if (response->part != API_WHOLE) {
+        write_piece(conn, response);
         return;
     }
     write_response(conn, response, !conn->keep_alive || conn->front->stopping);

@@ -37,7 +37,8 @@ static const uint16_t moves[CONN_STATE_COUNT] = {
                   1u << CONN_CLOSED,
     [CONN_LEFT] = 1u << CONN_IDLE | 1u << CONN_BUSY | 1u << CONN_WRITE | 1u << CONN_LINGER |
                   1u << CONN_CLOSED,
-    [CONN_WRITE] = 1u << CONN_IDLE | 1u << CONN_WRITE | 1u << CONN_LINGER | 1u << CONN_CLOSED,
+    [CONN_WRITE] = 1u << CONN_IDLE | 1u << CONN_BUSY | 1u << CONN_WRITE | 1u << CONN_LINGER |
+                   1u << CONN_CLOSED,
     [CONN_LINGER] = 1u << CONN_CLOSED,
     [CONN_CLOSED] = 0,
 };

@@ -228,6 +228,7 @@ bool head_parse(llhttp_t *parser, const char *data, size_t size, struct head *ou
     }
     bool close = (parse.flags & F_CONNECTION_CLOSE) != 0;
     bool keep = (parse.flags & F_CONNECTION_KEEP_ALIVE) != 0;
+    out_head->takes_chunks = parser->http_minor == 1;
     out_head->keep_alive = !close && (parser->http_minor == 1 || keep);
     return true;
 }

@@ -40,6 +40,7 @@ struct head {
     enum api_method method;
     bool is_head_method; /* HEAD: like GET, without the body */
     bool keep_alive, chunked, expect_continue;
+    bool takes_chunks;                      /* HTTP/1.1: an answer may come in chunks */
     bool json_type, has_type, from_browser; /* Content-Type; an Origin header */
     bool takes_gzip;                        /* Accept-Encoding */
     bool preflight;                         /* a browser asks whether it may ask */

@@ -53,7 +53,8 @@
 #define STOP_CHECK_MS 5u
 
 /* idle ──> head ──> body ──> wait ──> busy ──> write ──> idle      any ──> linger ──> closed
- *   └────────┴────────┴────────┴──────^ └─ left ─^ └─────^           └────────────────^   */
+ *   └────────┴────────┴────────┴──────^ └─ left ─^ └─────^           └────────────────^
+ *                                       ^──────────┘ an answer in pieces */
 enum conn_state {
     CONN_IDLE,   /* nothing received since the last answer */
     CONN_HEAD,   /* part of a head is in `input` */
@@ -114,6 +115,8 @@ struct conn {
     uint8_t state; /* enum conn_state */
     bool keep_alive, head_method;
     bool takes_gzip, cors; /* the request's: Accept-Encoding; an Origin to be allowed */
+    bool takes_chunks;     /* and HTTP/1.1 */
+    uint8_t part;          /* enum api_part: of the answer on its way */
     bool feeding;          /* conn_feed() is on the stack: it goes on by itself */
     bool paused;           /* not reading: too much input while busy */
     bool pending;          /* the API owes an answer */
@@ -222,6 +225,8 @@ void conn_written(struct conn *conn);
 
 /* Sends `response` with its head; takes its memory. */
 void write_response(struct conn *conn, struct api_response *response, bool close);
+/* Sends a piece of an answer; takes its memory. The next one is asked for when it has left. */
+void write_piece(struct conn *conn, struct api_response *response);
 /* An answer that waited in the outbox. */
 void write_held(struct conn *conn, char *data, size_t size);
 void write_continue(struct conn *conn);

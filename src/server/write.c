@@ -80,8 +80,12 @@ static size_t head_write(const struct conn *conn, const struct api_response *res
     put(&writer, reason_of(response->http));
     put(&writer, "\r\nContent-Type: ");
     put(&writer, response->content_type);
-    put(&writer, "\r\nContent-Length: ");
-    put_number(&writer, response->size);
+    if (response->part == API_WHOLE) {
+        put(&writer, "\r\nContent-Length: ");
+        put_number(&writer, response->size);
+    } else if (conn->takes_chunks) {
+        put(&writer, "\r\nTransfer-Encoding: chunked");
+    }
     if (response->allow != NULL) {
         put(&writer, "\r\nAllow: ");
         put(&writer, response->allow);
@@ -97,7 +101,7 @@ static size_t head_write(const struct conn *conn, const struct api_response *res
     if (packed) {
         put(&writer, "\r\nContent-Encoding: gzip");
     }
-    if (response->size >= GZIP_BYTES_MIN || packed) {
+    if (response->part == API_WHOLE && (response->size >= GZIP_BYTES_MIN || packed)) {
         put(&writer, "\r\nVary: Accept-Encoding");
     }
     if (conn->cors) {
@@ -144,8 +148,19 @@ static void conn_linger(struct conn *conn) {
     conn_close(conn);
 }
 
+/* A piece has left: the next one, when there is one. */
+static void conn_continue(struct conn *conn) {
+    if (conn->state != CONN_BUSY) {
+        conn_enter(conn, CONN_BUSY);
+    }
+    conn->pending = true;
+    api_continue(&conn->ticket);
+}
+
 static void response_sent(struct conn *conn, bool refused) {
-    if (refused) {
+    if (conn->part == API_FIRST || conn->part == API_NEXT) {
+        conn_continue(conn);
+    } else if (refused) {
         conn_linger(conn);
     } else {
         conn_written(conn);
@@ -223,9 +238,55 @@ static void write_bytes(struct conn *conn, struct api_response *response, char *
     response_sent(conn, refused);
 }
 
+/* ---- Answers in pieces -------------------------------------------------------------------- */
+
+/* The size of a chunk stands before it, and its end, or the last chunk, behind it. Returns what
+ * stands before. */
+static size_t chunk_write(const struct api_response *response, bool last, size_t *out_behind) {
+    char before[24];
+    int size = snprintf(before, sizeof(before), "%zx\r\n", response->size);
+    const char *behind = last ? "\r\n0\r\n\r\n" : "\r\n";
+    *out_behind = strlen(behind);
+    INS_ASSERT(response->size > 0);
+    INS_ASSERT(*out_behind <= API_TAIL_SPACE);
+    memcpy(response->body - size, before, (size_t)size);
+    memcpy(response->body + response->size, behind, *out_behind);
+    return (size_t)size;
+}
+
+void write_piece(struct conn *conn, struct api_response *response) {
+    INS_ASSERT(conn->output == NULL);
+    conn->part = (uint8_t)response->part;
+    if (response->part == API_CUT) {
+        response_free(conn->front, response);
+        conn_close(conn);
+        return;
+    }
+    size_t size = response->size, behind = 0;
+    if (conn->takes_chunks) {
+        size_t before = chunk_write(response, response->part == API_LAST, &behind);
+        response->body -= before;
+        size += before;
+    }
+    if (response->part == API_FIRST) {
+        conn->keep_alive = conn->keep_alive && conn->takes_chunks && !conn->front->stopping;
+        size_t head_size = head_write(conn, response, false, !conn->keep_alive);
+        response->body -= head_size;
+        size += head_size;
+        if (conn->head_method) { /* that is all of it */
+            conn->part = API_WHOLE;
+            size = head_size;
+            behind = 0;
+            api_cancel(&conn->ticket);
+        }
+    }
+    write_bytes(conn, response, response->body, size + behind);
+}
+
 void write_response(struct conn *conn, struct api_response *response, bool close) {
     struct front *front = conn->front;
     INS_ASSERT(conn->output == NULL);
+    conn->part = API_WHOLE;
     bool packed = conn->takes_gzip && gzip_response(front, response);
     size_t head_size = head_write(conn, response, packed, close);
     size_t size = head_size + (conn->head_method ? 0 : response->size);

@@ -894,3 +894,39 @@ void ins_tenant_usage_get(ins_db *db, const void *tenants_request, ins_call *cal
     (void)tenants_request;
     refuse(db, call);
 }
+
+/* Pieces of a pattern: fake_pieces() says how many, and of which size. */
+static _Atomic uint32_t piece_count, piece_bytes;
+static _Atomic uint32_t piece_fails;
+
+void fake_pieces(uint32_t count, uint32_t bytes, uint32_t fails) {
+    piece_count = count;
+    piece_bytes = bytes;
+    piece_fails = fails;
+}
+
+void ins_tenant_export(ins_db *db, const void *export_request, ins_call *call) {
+    const ins_export_request *request = export_request;
+    static char bytes[2u << 20];
+    struct answer *answer;
+    if (piece_count == 0) {
+        refuse(db, call);
+        return;
+    }
+    if (!begin(db, call, &answer)) {
+        return;
+    }
+    uint32_t number = request->state->frames++;
+    memset(bytes, 'a' + (int)(number % 26), sizeof(bytes));
+    call->bytes = (ins_text){bytes, piece_bytes};
+    call->found = number + 1 < piece_count;
+    if (piece_fails != 0 && number + 1 == piece_fails) {
+        call->status = ins_fail(&call->error, INS_EXISTS, "another one");
+    }
+    complete(db, answer);
+}
+
+void ins_tenant_import(ins_db *db, const void *import_request, ins_call *call) {
+    (void)import_request;
+    refuse(db, call);
+}

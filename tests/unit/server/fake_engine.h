@@ -28,4 +28,8 @@ uint64_t fake_calls(void);
 /* How many calls were cancelled. */
 uint64_t fake_cancels(void);
 
+/* An export has so many pieces, of so many bytes; 0: there is none. Piece number `fails` from 1
+ * fails; 0: none. */
+void fake_pieces(uint32_t count, uint32_t bytes, uint32_t fails);
+
 #endif

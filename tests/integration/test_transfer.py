@@ -1,0 +1,314 @@
+#!/usr/bin/env python3
+"""Tenants as files over REST: goal and method stand at each test.
+
+Run:  test_transfer.py PATH-OF-INSULA [name of a test ...]
+"""
+import http.client
+import os
+import pathlib
+import socket
+import struct
+import sys
+import threading
+import time
+import unittest
+from urllib.parse import quote
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools"))
+import tenant_file
+import test_rest
+from test_rest import Client, Server, wave
+
+
+class TransferTest(unittest.TestCase):
+    def setUp(self):
+        self.server = Server()
+        self.addCleanup(self.server.remove)
+        self.client = Client(self.server)
+
+    def collection(self, name, sharded=False, tenants=True, size=4, distance="Dot"):
+        body = {"vectors": {"size": size, "distance": distance}}
+        if sharded:
+            body["sharding_method"] = "custom"
+        self.client.ok("PUT", f"/collections/{name}", body)
+        if tenants:
+            self.client.ok("PUT", f"/collections/{name}/index?wait=true", {
+                "field_name": "who", "field_schema": {"type": "keyword", "is_tenant": True}})
+
+    def fill(self, name, who, ids, shard=None, size=4):
+        ids = list(ids)
+        for begin in range(0, len(ids), 1000):
+            points = [{"id": i, "vector": wave(i, size), "payload": {"who": who, "n": i} if who else {"n": i}}
+                      for i in ids[begin:begin + 1000]]
+            body = {"points": points}
+            if shard is not None:
+                body["shard_key"] = shard
+            self.client.ok("PUT", f"/collections/{name}/points?wait=true", body)
+
+    def get(self, path, headers=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        connection.request("GET", path, headers=headers or {})
+        response = connection.getresponse()
+        data = response.read()
+        connection.close()
+        return response, data
+
+    def export(self, name, tenant=None):
+        path = f"/collections/{name}/export" if tenant is None else \
+            f"/collections/{name}/tenants/{quote(tenant, safe='')}/export"
+        response, data = self.get(path)
+        self.assertEqual(response.status, 200, data)
+        self.assertEqual(response.headers["Content-Type"], "application/octet-stream")
+        return data
+
+    def put(self, name, tenant, data, query=""):
+        path = f"/collections/{name}/import" if tenant is None else \
+            f"/collections/{name}/tenants/{quote(tenant, safe='')}/import"
+        code, answer, _ = self.client.call("POST", path + query, data,
+                                           {"Content-Type": "application/octet-stream"})
+        return code, answer["result"] if code == 200 else answer["status"]["error"]
+
+    def points(self, name, **more):
+        found, offset = {}, None
+        while True:
+            body = {"limit": 1000, "with_vector": True, "with_payload": True, **more}
+            if offset is not None:
+                body["offset"] = offset
+            page = self.client.ok("POST", f"/collections/{name}/points/scroll", body)
+            found.update({point["id"]: (point["vector"], point["payload"]) for point in page["points"]})
+            offset = page["next_page_offset"]
+            if offset is None:
+                return found
+
+    def test_round_trip(self):
+        """Goal: a tenant that was exported stands in the file, by the second reader, and comes in again as
+        it was: by the same name after a deletion, by another one, in another collection. Method: against
+        what scroll says."""
+        self.collection("c")
+        self.collection("d")
+        self.fill("c", "anna", range(2500))
+        self.fill("c", "berta", range(5000, 5010))
+        before = self.points("c")
+        data = self.export("c", "anna")
+        head, points, end = tenant_file.read(data)
+        self.assertEqual((head["tenant"], head["tenant_field"], head["collection"]), ("anna", "who", "c"))
+        self.assertEqual((end["points"], end["newer"]), (2500, 0))
+        self.assertEqual([low for _, (_, _, low), _, _ in points], list(range(2500)))
+        for key, (_, _, low), values, payload in points[::100]:
+            self.assertEqual(values[""], struct.pack("<4f", *before[low][0]))
+            self.assertEqual((key, payload), (None, b'{"n":%d}' % low))
+        self.client.ok("POST", "/insula/flush")
+        self.client.ok("DELETE", "/collections/c/tenants/anna?wait=true")
+        code, result = self.put("c", "anna", data)
+        self.assertEqual((code, result["points"], result["tenant"]), (200, 2500, "anna"))
+        self.assertEqual(self.client.ok("GET", "/collections/c/tenants/anna")["incarnation"],
+                         result["incarnation"])
+        self.assertEqual(self.points("c"), before)
+        code, message = self.put("c", "anna", data)
+        self.assertEqual(code, 409)
+        self.assertIn("merge=true", message)
+        self.assertEqual(self.put("c", "anna", data, "?merge=true")[0], 200)
+        self.assertEqual(self.put("d", "a/b c", data)[0], 200)
+        self.assertEqual({i: (vector, {**payload, "who": "anna"}) for i, (vector, payload) in
+                          self.points("d").items()}, {i: one for i, one in before.items() if i < 2500})
+        self.assertEqual(self.client.ok("GET", "/collections/d/tenants")["tenants"][0]["tenant"], "a/b c")
+
+    def test_styles(self):
+        """Goal: shard keys, tenants within shard keys and collections that are tenants go out and come in,
+        from one style to another where that has a meaning."""
+        self.collection("key", sharded=True, tenants=False)
+        self.collection("both", sharded=True)
+        self.collection("both2", sharded=True)
+        self.collection("alone", tenants=False)
+        self.collection("field")
+        for key in ("x", 5):
+            for name in ("key", "both"):
+                self.client.ok("PUT", f"/collections/{name}/shards", {"shard_key": key})
+        self.fill("key", None, range(30), shard="x")
+        self.fill("key", None, range(10), shard=5)
+        self.fill("both", "anna", range(7), shard="x")
+        self.fill("both", "anna", range(3, 9), shard=5)
+        head, points, _ = tenant_file.read(self.export("both", "anna"))
+        self.assertEqual([(key, low) for key, (_, _, low), _, _ in points],
+                         [("x", i) for i in range(7)] + [(5, i) for i in range(3, 9)])
+        self.assertEqual(len(tenant_file.read(self.export("key", "5"))[1]), 10)
+        data = self.export("key", "x")
+        self.assertEqual(self.put("alone", None, data)[1]["points"], 30)
+        self.assertEqual(self.put("field", "x", data)[1]["points"], 30)
+        self.assertEqual(self.client.ok("GET", "/collections/field/tenants/x")["points_max"], 30)
+        again = self.export("alone")
+        self.assertEqual(self.put("key", "5", again, "?merge=true")[1]["points"], 30)
+        self.assertEqual(self.put("key", "5", again)[0], 409)
+        self.assertEqual(self.put("key", "nowhere", again)[0], 404)
+        both = self.export("both", "anna")
+        for name, words in (("both2", "shard key"), ("field", "shard key")):
+            code, message = self.put(name, "anna", both)
+            self.assertEqual(code, 400)
+            self.assertIn(words, message)
+        for key in ("x", 5):
+            self.client.ok("PUT", "/collections/both2/shards", {"shard_key": key})
+        self.assertEqual(self.put("both2", "anna", both)[1]["points"], 13)
+        self.assertEqual(tenant_file.read(self.export("both2", "anna"))[1], points)
+
+    def test_refused(self):
+        """Goal: what cannot be is refused by name, and changes nothing."""
+        self.collection("c")
+        self.collection("other", size=8, distance="Cosine")
+        self.fill("c", "anna", range(20))
+        data = self.export("c", "anna")
+        for name, tenant, query, body, code, words in (
+                ("other", "anna", "", data, 400, "has 4 numbers, Dot, float32; the collection's has 8, Cosine"),
+                ("c", "b", "", data[:-1], 400, "cut: block 2"),
+                ("c", "b", "", data[:-72], 400, "behind block 1, without its end"),
+                ("c", "b", "", data + b"x", 400, "1 bytes follow"),
+                ("c", "b", "", data[:500] + b"?" + data[501:], 400, "block 1 is damaged"),
+                ("c", "b", "", b"", 400, "block 0"),
+                ("c", "b", "", b"{}" * 30, 400, "block 0"),
+                ("c", "b", "?incarnation=7", data, 409, "incarnation 7 was meant"),
+                ("c", "b", "?merge=perhaps", data, 400, "merge"),
+                ("c", None, "", data, 400, "name one of them"),
+                ("nowhere", "b", "", data, 404, "nowhere"),
+                ("c", "b" * 256, "", data, 400, "256 bytes")):
+            got, message = self.put(name, tenant, body, query)
+            self.assertEqual(got, code, message)
+            self.assertIn(words, message)
+        self.assertIn("no points", self.client.error(404, "GET", "/collections/c/tenants/b/export"))
+        self.assertIn("name one", self.client.error(400, "GET", "/collections/c/export"))
+        self.assertIn("was meant", self.client.error(
+            409, "GET", "/collections/c/tenants/anna/export?incarnation=1"))
+        self.assertEqual([each["tenant"] for each in
+                          self.client.ok("GET", "/collections/c/tenants")["tenants"]], ["anna"])
+
+    def test_slow_client(self):
+        """Goal: a client that does not read holds one piece, not the tenant, and nobody else waits; one that
+        goes away leaves nothing behind; a HEAD has no body; HTTP/1.0 gets the file without chunks.
+        Method: 48 MiB of vectors, a socket with a small buffer."""
+        self.collection("c", size=1024)
+        for begin in range(0, 12000, 500):
+            points = [{"id": i, "vector": [float(byte) for byte in os.urandom(4)] * 256, "payload": {"who": "a"}}
+                      for i in range(begin, begin + 500)]
+            self.client.ok("PUT", "/collections/c/points?wait=true", {"points": points})
+        self.client.ok("POST", "/insula/flush")
+        sockets = []
+        for _ in range(3):
+            one = socket.socket()
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            one.connect(("127.0.0.1", self.server.port))
+            one.sendall(b"GET /collections/c/tenants/a/export HTTP/1.1\r\nHost: x\r\n\r\n")
+            self.assertIn(b"Transfer-Encoding: chunked", one.recv(4096))
+            sockets.append(one)
+        for _ in range(50):
+            self.assertEqual(self.client.ok("POST", "/collections/c/points/count", {})["count"], 12000)
+        self.client.ok("POST", "/insula/flush")
+        for one in sockets[1:]:
+            one.close()
+        data = self.export("c", "a")
+        self.assertEqual(tenant_file.read(data)[2]["points"], 12000)
+        rest = b""
+        sockets[0].settimeout(60)
+        while not rest.endswith(b"\r\n0\r\n\r\n"):
+            piece = sockets[0].recv(1 << 20)
+            self.assertTrue(piece)
+            rest = (rest + piece)[-64:]
+        sockets[0].sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        self.assertIn(b"200 OK", sockets[0].recv(4096))  # the connection goes on
+        sockets[0].close()
+        old = socket.create_connection(("127.0.0.1", self.server.port))
+        old.sendall(b"GET /collections/c/tenants/a/export HTTP/1.0\r\n\r\n")
+        whole = b""
+        while piece := old.recv(1 << 20):
+            whole += piece
+        old.close()
+        head, body = whole.split(b"\r\n\r\n", 1)
+        self.assertNotIn(b"chunked", head)
+        self.assertEqual(tenant_file.read(body)[2]["points"], 12000)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        for _ in range(20):
+            connection.request("HEAD", "/collections/c/tenants/a/export")
+            response = connection.getresponse()
+            self.assertEqual((response.status, response.read()), (200, b""))
+        connection.close()
+
+    def test_too_many(self):
+        """Goal: answers in pieces are bounded; when one ends there is room again."""
+        self.collection("c", size=1024)
+        for begin in range(0, 4000, 500):
+            self.client.ok("PUT", "/collections/c/points?wait=true", {"points": [
+                {"id": i, "vector": [0.5] * 1024, "payload": {"who": "a"}} for i in range(begin, begin + 500)]})
+        sockets = []
+        for _ in range(16):
+            one = socket.socket()
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            one.connect(("127.0.0.1", self.server.port))
+            one.sendall(b"GET /collections/c/tenants/a/export HTTP/1.1\r\nHost: x\r\n\r\n")
+            self.assertIn(b"200 OK", one.recv(1024))
+            sockets.append(one)
+        self.assertIn("in pieces", self.client.error(429, "GET", "/collections/c/tenants/a/export"))
+        for one in sockets:
+            one.close()
+        for _ in range(200):
+            response, data = self.get("/collections/c/tenants/a/export")
+            if response.status == 200:
+                break
+            time.sleep(0.02)
+        self.assertEqual(tenant_file.read(data)[2]["points"], 4000)
+
+    def test_deleted_meanwhile(self):
+        """Goal: a tenant that goes during its export cuts the answer, which a client sees twice: no last
+        chunk, no end in the file."""
+        self.collection("c", size=1024)
+        for begin in range(0, 8000, 500):
+            self.client.ok("PUT", "/collections/c/points?wait=true", {"points": [
+                {"id": i, "vector": [0.5] * 1024, "payload": {"who": "a"}} for i in range(begin, begin + 500)]})
+        one = socket.socket()
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        one.connect(("127.0.0.1", self.server.port))
+        one.sendall(b"GET /collections/c/tenants/a/export HTTP/1.1\r\nHost: x\r\n\r\n")
+        data = one.recv(4096)
+        self.client.ok("DELETE", "/collections/c/tenants/a?wait=true")
+        one.settimeout(60)
+        try:
+            while piece := one.recv(1 << 20):
+                data += piece
+        except ConnectionResetError:
+            pass
+        one.close()
+        self.assertFalse(data.endswith(b"0\r\n\r\n"))
+
+    def test_kill_import(self):
+        """Goal: kill -9 in the middle of an import loses nothing that was there before, and the same file with
+        merge=true makes it whole. Method: killed after a while that grows, three times."""
+        self.collection("c", size=64)
+        self.fill("c", "anna", range(6000), size=64)
+        before = self.points("c")
+        data = self.export("c", "anna")
+        for turn in range(3):
+            self.client.ok("DELETE", "/collections/c/tenants/anna?wait=true")
+            thread = threading.Thread(target=self.post_blindly, args=(data,))
+            thread.start()
+            time.sleep(0.01 + 0.03 * turn)
+            self.server.process.kill()
+            self.server.process.wait()
+            thread.join()
+            self.server.process.stdout.close()
+            self.server.start()
+            self.client = Client(self.server)
+            left = self.points("c")
+            self.assertEqual({i: one for i, one in before.items() if i in left}, left)
+            self.assertEqual(self.put("c", "anna", data, "?merge=true")[1]["points"], 6000)
+            self.assertEqual(self.points("c"), before)
+
+    def post_blindly(self, data):
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+            connection.request("POST", "/collections/c/tenants/anna/import", data)
+            connection.getresponse().read()
+        except OSError:
+            pass
+        except http.client.HTTPException:
+            pass
+
+
+if __name__ == "__main__":
+    test_rest.PROGRAM = test_rest.take_program()
+    unittest.main(verbosity=2, warnings="ignore")
