@@ -150,18 +150,22 @@ static bool reserve(struct client *client, size_t size) {
     return true;
 }
 
-static bool read_answer(struct client *client) {
-    char head[HEAD_MAX];
-    size_t size = 0, body = 0;
-    if (!read_head(client, head, &size, &body)) {
-        return false;
-    }
-    const char *length = strcasestr(head, "\r\nContent-Length:");
+/* The code; false when it is no answer. */
+static bool read_code(struct client *client, const char *head) {
     const char *space = strchr(head, ' ');
-    if (strncmp(head, "HTTP/1.", 7) != 0 || space == NULL || length == NULL) {
+    if (strncmp(head, "HTTP/1.", 7) != 0 || space == NULL) {
         return fail(client, "the answer is not what a server of this kind sends");
     }
     client->http = (unsigned)strtoul(space, NULL, 10);
+    return true;
+}
+
+/* The body of an answer whose head, and perhaps more, is in head[size]. */
+static bool read_body(struct client *client, const char *head, size_t size, size_t body) {
+    const char *length = strcasestr(head, "\r\nContent-Length:");
+    if (length == NULL) {
+        return fail(client, "the answer is not what a server of this kind sends");
+    }
     size_t expected = strtoul(length + strlen("\r\nContent-Length:"), NULL, 10);
     size_t have = size - body < expected ? size - body : expected;
     if (!reserve(client, expected + 1)) {
@@ -180,9 +184,16 @@ static bool read_answer(struct client *client) {
     return true;
 }
 
+static bool read_answer(struct client *client) {
+    char head[HEAD_MAX];
+    size_t size = 0, body = 0;
+    return read_head(client, head, &size, &body) && read_code(client, head) &&
+           read_body(client, head, size, body);
+}
+
 bool client_call(struct client *client, const char *method, const char *path, const char *body,
                  size_t body_size) {
-    char head[512];
+    char head[HEAD_MAX];
     if (client->socket < 0 && !client_connect(client)) {
         return false;
     }
@@ -199,4 +210,97 @@ bool client_call(struct client *client, const char *method, const char *path, co
     } shared = {body}; /* sendmsg only reads it */
     struct iovec pieces[2] = {{head, (size_t)size}, {shared.memory, body_size}};
     return send_all(client, pieces, body_size == 0 ? 1 : 2) && read_answer(client);
+}
+
+/* ---- Answers in pieces ---- */
+
+/* Chunks as they come: their sizes in hexadecimal, then so many bytes, each with an end of line. */
+struct chunked {
+    enum { CHUNK_SIZE, CHUNK_DATA, CHUNK_LINE, CHUNK_LAST_LINE, CHUNK_END } state;
+    uint64_t left;
+    uint32_t digits;
+};
+
+static int digit_of(char byte) {
+    if (byte >= '0' && byte <= '9') {
+        return byte - '0';
+    }
+    int lower = byte | 0x20;
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+/* One byte that is not data; false: it does not belong there. */
+static bool chunk_byte(struct chunked *chunked, char byte) {
+    int digit = digit_of(byte);
+    if (chunked->state == CHUNK_SIZE && digit >= 0) {
+        chunked->left = chunked->left * 16 + (uint64_t)digit;
+        return ++chunked->digits <= 8;
+    }
+    if (byte == '\r') {
+        return true;
+    }
+    if (byte != '\n' || (chunked->state == CHUNK_SIZE && chunked->digits == 0)) {
+        return false;
+    }
+    if (chunked->state == CHUNK_SIZE) {
+        chunked->state = chunked->left > 0 ? CHUNK_DATA : CHUNK_LAST_LINE;
+    } else {
+        chunked->state = chunked->state == CHUNK_LINE ? CHUNK_SIZE : CHUNK_END;
+    }
+    chunked->digits = 0;
+    return true;
+}
+
+static bool chunks_take(struct client *client, struct chunked *chunked, const char *data,
+                        size_t size, bool (*sink)(void *, const char *, size_t), void *context) {
+    for (size_t at = 0; at < size && chunked->state != CHUNK_END;) {
+        if (chunked->state != CHUNK_DATA) {
+            if (!chunk_byte(chunked, data[at++])) {
+                return fail(client, "the answer is not well chunked");
+            }
+            continue;
+        }
+        size_t part = size - at < chunked->left ? size - at : (size_t)chunked->left;
+        if (!sink(context, data + at, part)) {
+            return fail(client, "writing: %s", strerror(errno));
+        }
+        at += part;
+        chunked->left -= part;
+        chunked->state = chunked->left == 0 ? CHUNK_LINE : CHUNK_DATA;
+    }
+    return true;
+}
+
+bool client_download(struct client *client, const char *path,
+                     bool (*sink)(void *context, const char *data, size_t size), void *context) {
+    static char buffer[1u << 16];
+    char head[HEAD_MAX];
+    size_t size = 0, body = 0;
+    struct chunked chunked = {.state = CHUNK_SIZE};
+    int written = snprintf(head, sizeof(head), "GET %s HTTP/1.1\r\nHost: %s:%s\r\n\r\n", path,
+                           client->host, client->port);
+    if (written < 0 || (size_t)written >= sizeof(head)) {
+        return fail(client, "the path is too long: %s", path);
+    }
+    struct iovec piece = {head, (size_t)written};
+    if (!send_all(client, &piece, 1) || !read_head(client, head, &size, &body) ||
+        !read_code(client, head)) {
+        return false;
+    }
+    if (client->http != 200) {
+        return read_body(client, head, size, body);
+    }
+    if (strcasestr(head, "\r\nTransfer-Encoding: chunked") == NULL) {
+        return fail(client, "the answer is not what a server of this kind sends");
+    }
+    bool good = chunks_take(client, &chunked, head + body, size - body, sink, context);
+    while (good && chunked.state != CHUNK_END) {
+        ssize_t got = recv(client->socket, buffer, sizeof(buffer), 0);
+        if (got <= 0) {
+            return fail(client, "the server cut the answer: the tenant was deleted or renamed "
+                                "meanwhile, or the server has ended");
+        }
+        good = chunks_take(client, &chunked, buffer, (size_t)got, sink, context);
+    }
+    return good;
 }

@@ -23,4 +23,9 @@ void client_close(struct client *client);
 bool client_call(struct client *client, const char *method, const char *path, const char *body,
                  size_t body_size);
 
+/* GET of what comes in pieces, each to `sink`, which says whether to go on. An answer other than
+ * 200 is kept as that of client_call(). False also when it was cut. */
+bool client_download(struct client *client, const char *path,
+                     bool (*sink)(void *context, const char *data, size_t size), void *context);
+
 #endif

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "insula/status.h"
+#include "insula.h"
 
 #define PORTABLE_MAGIC 0x46544e49u /* "INTF" */
 #define PORTABLE_VERSION 1u

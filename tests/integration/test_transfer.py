@@ -8,7 +8,9 @@ import os
 import pathlib
 import socket
 import struct
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -178,6 +180,49 @@ class TransferTest(unittest.TestCase):
             409, "GET", "/collections/c/tenants/anna/export?incarnation=1"))
         self.assertEqual([each["tenant"] for each in
                           self.client.ok("GET", "/collections/c/tenants")["tenants"]], ["anna"])
+
+    def tool(self, *arguments):
+        done = subprocess.run([test_rest.PROGRAM, "tenant", arguments[0], "--url",
+                               f"http://127.0.0.1:{self.server.port}", *arguments[1:]],
+                              capture_output=True, text=True, timeout=120)
+        return done.returncode, done.stdout, done.stderr
+
+    def test_tool(self):
+        """Goal: the tool takes out and puts in what needs several parts, and says what is wrong. Method: 12 MiB,
+        parts of 4; names that must be escaped; a file that is cut, a tenant that is there."""
+        self.collection("c", size=1024)
+        name = "anna/ \u00e9?&%"
+        for begin in range(0, 3000, 500):
+            points = [{"id": i, "vector": [float(i)] * 1024, "payload": {"who": name}}
+                      for i in range(begin, begin + 500)]
+            self.client.ok("PUT", "/collections/c/points?wait=true", {"points": points})
+        before = self.points("c")
+        with tempfile.TemporaryDirectory() as directory:
+            file = directory + "/a.tenant"
+            code, out, error = self.tool("export", "c", name, file)
+            self.assertEqual((code, error), (0, ""))
+            self.assertIn("3000 points", out)
+            self.assertEqual(os.listdir(directory), ["a.tenant"])
+            code, _, error = self.tool("import", "c", name, file)
+            self.assertEqual(code, 1)
+            self.assertIn("409", error)
+            self.client.ok("DELETE", "/collections/c/tenants/" + quote(name, safe="") + "?wait=true")
+            self.assertEqual(self.tool("import", "c", name, file)[:2], (0, "3000 points\n"))
+            self.assertEqual(self.points("c"), before)
+            self.assertEqual(self.tool("import", "--merge", "c", name, file)[:2], (0, "3000 points\n"))
+            self.assertEqual(self.points("c"), before)
+            data = pathlib.Path(file).read_bytes()
+            for bad in (data[:-1], data[:-72], data[:100000] + b"?" + data[100001:], b"", data + b"x"):
+                pathlib.Path(file).write_bytes(bad)
+                code, _, error = self.tool("import", "c", "new", file)
+                self.assertEqual(code, 1, error)
+                self.assertIn("a.tenant", error)
+            code, _, error = self.tool("export", "c", "nobody", directory + "/b")
+            self.assertEqual(code, 1)
+            self.assertIn("no points", error)
+            self.assertEqual(os.listdir(directory), ["a.tenant"])
+            self.assertEqual(self.tool("export", "c")[0], 2)
+            self.assertEqual(self.tool("export", "c", name, directory + "/no/b")[0], 1)
 
     def test_slow_client(self):
         """Goal: a client that does not read holds one piece, not the tenant, and nobody else waits; one that
