@@ -13,10 +13,11 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 
-#define PART_BYTES ((size_t)4 << 20) /* of one request; a server takes 16 MiB at its least budget  \
-                                      */
-#define TRIES_MAX 120u               /* of one that is refused for now, a second apart */
-#define PATH_MAX_BYTES 2048u         /* two names of 255 bytes, each byte escaped */
+#define PART_BYTES                                                                                 \
+    ((size_t)4 << 20)        /* of one request; a server takes 16 MiB at its least budget          \
+                              */
+#define TRIES_MAX 120u       /* of one that is refused for now, a second apart */
+#define PATH_MAX_BYTES 2048u /* two names of 255 bytes, each byte escaped */
 #define URL_DEFAULT "http://127.0.0.1:6333"
 
 struct options {
