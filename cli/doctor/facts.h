@@ -99,6 +99,7 @@
     X(LOG_SYNCS, "log_syncs", "insula_log_syncs_total", "")                                        \
     X(LOG_RECORDS, "log_records", "insula_log_records_total", "")                                  \
     X(WRITES_STOPPED, "writes_stopped", "insula_writes_stopped", "")                               \
+    X(EXTENTS_DAMAGED, "extents_damaged", "insula_extents_damaged_total", "")                      \
     X(CONNECTIONS_MADE, "connections_made", "insula_connections_total", "")                        \
     X(REQUESTS, "requests", "insula_requests_total", "")                                           \
     X(UPSERTS, "upserts", "insula_upserts_total", "")                                              \

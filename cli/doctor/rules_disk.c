@@ -16,6 +16,24 @@ static bool stopped(const struct sight *sight, struct finding *out) {
     return true;
 }
 
+static bool damaged(const struct sight *sight, struct finding *out) {
+    double extents = now(sight, FACT_EXTENTS_DAMAGED);
+    if (!(extents > 0)) {
+        return false;
+    }
+    out->severity = 93;
+    SAY(out->what, "Bytes on the disk have changed: graphs or codes of %.0f extents were damaged.",
+        extents);
+    SAY(out->how, "insula_extents_damaged_total since the server began; it told each on its "
+                  "standard error, and /insula/stats says the last one's place.");
+    SAY(out->cost,
+        "No answer: these are scanned until they are written anew, which begins at once. "
+        "But what changed here may change in rows, which nothing can make again.");
+    SAY(out->todo, "Look at the device (dmesg, smartctl) and the memory, stop the server, run "
+                   "insula check on its directory, and start it: the count begins anew.");
+    return true;
+}
+
 static bool slow_writes(const struct sight *sight, struct finding *out) {
     double writes = since(sight, FACT_DISK_WRITES) + since(sight, FACT_DISK_FLUSHES);
     double wait = (since(sight, FACT_DISK_WRITE_MS) + since(sight, FACT_DISK_FLUSH_MS)) / writes;
@@ -200,6 +218,7 @@ static bool io_pressure(const struct sight *sight, struct finding *out) {
 }
 
 const struct rule disk_rules[] = {{"writes-stopped", stopped},
+                                  {"extents-damaged", damaged},
                                   {"disk-writes-slow", slow_writes},
                                   {"disk-reads-slow", slow_reads},
                                   {"data-in-memory", not_durable},

@@ -36,11 +36,11 @@ typedef struct ins_facet {
 
 typedef struct ins_field_info {
     ins_text name;
-    ins_text schema; /* JSON as given: "keyword" or {"type": "keyword", ...} */
-    bool is_tenant;  /* asked for */
-    bool islands;    /* and in force: this field partitions the collection */
-    bool late;       /* made on a collection with files: their large extents lack it until merged */
-    uint64_t points; /* that have the field */
+    ins_text schema;   /* JSON as given: "keyword" or {"type": "keyword", ...} */
+    bool is_tenant;    /* asked for */
+    bool islands;      /* and in force: this field partitions the collection */
+    bool late;         /* made on a collection with files: some large extents lack it yet */
+    uint64_t points;   /* that have the field */
     bool points_exact; /* else it is the number of all points, an upper bound */
 } ins_field_info;
 
@@ -77,7 +77,10 @@ typedef struct ins_collection_info {
     uint64_t point_count;
     bool point_count_exact;
     uint64_t indexed_vectors;   /* values that lie in a graph, about: in extents that have one */
-    uint64_t unindexed_islands; /* that are to get a graph */
+    uint64_t unindexed_islands; /* that are to get a graph, or field indexes */
+    /* Large extents; those without all field indexes, and their rows: they are written anew, one
+     * after the other. */
+    uint64_t large_runs, late_runs, late_rows;
     uint64_t run_count, tenant_count;
     ins_text writes_stopped; /* why writes are refused; absent: they are not */
     uint64_t queued_islands, queued_runs, queued_rows; /* that wait for a merge or are in one */

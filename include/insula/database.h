@@ -35,6 +35,11 @@ typedef struct ins_options {
     /* Bytes of vectors above which pages of them can be read one by one; 0 = 1 MiB; tests make it
      * small. */
     uint64_t piece_bytes_min;
+    /* Something that an operator should know and that no answer tells: damage on the disk that was
+     * found and can be done without. One line of text, once for each extent; on the request lane;
+     * NULL: nobody wants to know. */
+    void (*warn)(void *context, const char *text);
+    void *warn_context;
     bool drop_log; /* an ablation for measurements: acknowledges without a log */
 } ins_options;
 

@@ -76,9 +76,12 @@ typedef struct ins_stats {
     uint64_t cold_reads, cold_bytes, cache_hits, cache_evictions; /* blocks, and their bytes */
     uint64_t device_reads, device_bytes; /* for them: neighbours are read together, in pages */
     /* Graphs: written; not made for lack of memory or since reading failed; searches that walked
-     * one; and that met a damaged one and scanned instead: `graph_damage` says of the last one
-     * where. */
+     * one; and that could not and scanned instead. */
     uint64_t graphs_built, graphs_refused, graph_searches, graph_fallbacks;
+    /* Extents whose codes or graph were found damaged since the start: they are scanned until they
+     * are written anew. `graph_damage` says of the last one where. Extents that were written anew
+     * for that, or since they lacked field indexes. */
+    uint64_t extents_damaged, extents_renewed;
     char graph_damage[INS_ERROR_MESSAGE_MAX];
     /* Scans over 1-bit codes: runs that were searched by them; that were read row by row instead,
      * since their codes were damaged; rows whose bound was made, and those compared exactly. */

@@ -225,11 +225,15 @@ static void write_warnings(const ins_collection_info *info, struct json_writer *
                           "Answers are right; searches in one tenant read more than they need.",
                           writer);
         } else if (field->late && !field->islands) {
-            write_warning("The index on", field->name,
-                          "was made when the collection already had files: large extents from "
-                          "before are searched without it until their next merge. Answers are "
-                          "right.",
-                          writer);
+            char what[200];
+            (void)snprintf(what, sizeof(what),
+                           "was made when the collection already had files: %llu of %llu large "
+                           "extents, with %llu points, are searched without it until they are "
+                           "written anew. Answers are right.",
+                           (unsigned long long)info->late_runs,
+                           (unsigned long long)info->large_runs,
+                           (unsigned long long)info->late_rows);
+            write_warning("The index on", field->name, what, writer);
         }
     }
     json_write_end_array(writer);
@@ -275,14 +279,14 @@ void encode_collection_info(struct job *job, struct json_writer *writer) {
 
 /* ---- Other views of a collection ---- */
 
-/* A merge of an island is an optimization, a run a segment. Which of the queue is under way now,
- * the engine does not say: all stand in the queue. */
+/* A merge of an island is an optimization, and so is a graph or an index for a run, which is a
+ * segment. Which of the queue is under way now, the engine does not say: all stand in the queue. */
 void encode_optimizations(struct job *job, struct json_writer *writer) {
     const ins_collection_info *info = job->call.info;
     json_write_begin_object(writer);
     json_write_key(writer, "summary");
     json_write_begin_object(writer);
-    write_count(writer, "queued_optimizations", info->queued_islands);
+    write_count(writer, "queued_optimizations", info->queued_islands + info->unindexed_islands);
     write_count(writer, "queued_segments", info->queued_runs);
     write_count(writer, "queued_points", info->queued_rows);
     write_count(writer, "idle_segments", info->run_count - info->queued_runs);

@@ -51,6 +51,10 @@ static void work_metrics(struct json_writer *metrics, const ins_stats *stats) {
            stats->graph_searches);
     metric(metrics, "insula_graph_fallbacks_total", "counter",
            "graphs that could not be used, scanned instead", stats->graph_fallbacks);
+    metric(metrics, "insula_extents_damaged_total", "counter",
+           "extents whose codes or graph were found damaged", stats->extents_damaged);
+    metric(metrics, "insula_extents_renewed_total", "counter",
+           "extents written anew for damage or for late field indexes", stats->extents_renewed);
     metric(metrics, "insula_code_scans_total", "counter", "scans over 1-bit codes",
            stats->code_scans);
     metric(metrics, "insula_code_fallbacks_total", "counter",

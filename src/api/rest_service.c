@@ -118,6 +118,8 @@ static void encode_stats(struct job *job, struct json_writer *writer) {
     write_count(writer, "graphs_refused", stats->graphs_refused);
     write_count(writer, "graph_searches", stats->graph_searches);
     write_count(writer, "graph_fallbacks", stats->graph_fallbacks);
+    write_count(writer, "extents_damaged", stats->extents_damaged);
+    write_count(writer, "extents_renewed", stats->extents_renewed);
     write_count(writer, "code_scans", stats->code_scans);
     write_count(writer, "code_fallbacks", stats->code_fallbacks);
     write_count(writer, "code_rows", stats->code_rows);

@@ -105,6 +105,7 @@ static ins_status land(struct clean *clean) {
         files_at(&db->files, slot)->extent_bytes += run_bytes(&item->copied);
         if (run != NULL) {
             item->copied.file_slot = slot;
+            item->copied.flags |= run->flags & RUN_NOTED;
             island_replace_runs(&db->islands, island, (uint32_t)(run - island->runs), 1,
                                 &item->copied);
         }

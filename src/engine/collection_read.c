@@ -6,6 +6,7 @@
 #include "base/id.h"
 #include "base/status.h"
 #include "engine/gates.h"
+#include "engine/graph_job.h"
 #include "engine/move.h"
 #include "engine/names.h"
 #include "engine/operation.h"
@@ -59,7 +60,7 @@ static ins_status fill_fields(struct collection_read *self, ins_error *error) {
                                      .schema = text_copy(pool, field->schema),
                                      .is_tenant = field->is_tenant,
                                      .islands = field->islands,
-                                     .late = field->late};
+                                     .late = field->late && self->info->late_runs > 0};
         if (fields[i].name.data == NULL || fields[i].schema.data == NULL) {
             return ins_fail(error, INS_FULL, "no memory for %u fields", schema->field_count);
         }
@@ -118,6 +119,9 @@ static uint64_t count_scope(ins_collection_info *info, const struct scope *scope
             const struct run *run = &island->runs[i];
             points += run->rows;
             info->indexed_vectors += (run->flags & RUN_GRAPH) != 0 ? run->rows : 0;
+            info->large_runs += (run->flags & RUN_SMALL) == 0;
+            info->late_runs += run_may_be_late(scope->schema, run);
+            info->late_rows += run_may_be_late(scope->schema, run) ? run->rows : 0;
         }
         info->unindexed_islands += island->graph_queued || island->runs_held > 0;
         for (int slot = 0; slot < 2; slot++) {

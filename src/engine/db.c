@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "engine/directory_view.h"
 #include "engine/engine.h"
+#include "engine/graph_job.h"
 #include "engine/jobs.h"
 #include "engine/recovery.h"
 #include "engine/write.h"
@@ -63,7 +64,8 @@ static ins_status open_tables(struct ins_db *db, ins_error *error) {
     db->reading = (struct read_context){.arena = db->arena,
                                         .cache = db->cache,
                                         .islands = &db->islands,
-                                        .generations = {generation, NULL}};
+                                        .generations = {generation, NULL},
+                                        .damage = {.found = graph_note_damage, .context = db}};
     return INS_OK;
 }
 
@@ -170,6 +172,8 @@ void ins_db_stats(ins_db *db, ins_stats *out_stats) {
         .graphs_refused = db->graphs.refused,
         .graph_searches = db->reading.graphs.searches,
         .graph_fallbacks = db->reading.graphs.fallbacks,
+        .extents_damaged = db->reading.damage.runs,
+        .extents_renewed = db->graphs.renewed,
         .code_scans = db->reading.codes.searches,
         .code_fallbacks = db->reading.codes.fallbacks,
         .code_rows = db->reading.codes.rows,
@@ -189,7 +193,7 @@ void ins_db_stats(ins_db *db, ins_stats *out_stats) {
         out_stats->mem_used[purpose] = usage.purpose_used[purpose];
         out_stats->mem_limit[purpose] = usage.purpose_limit[purpose];
     }
-    memcpy(out_stats->graph_damage, db->reading.graphs.damage, sizeof(out_stats->graph_damage));
+    memcpy(out_stats->graph_damage, db->reading.damage.last, sizeof(out_stats->graph_damage));
     if (db->writes_stopped) {
         memcpy(out_stats->reason, db->failure.message, sizeof(out_stats->reason));
     }

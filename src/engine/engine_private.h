@@ -75,7 +75,7 @@ struct ins_db {
     struct graph_job *graph_job; /* beside the others (graph_job.h) */
     struct graph_queue graph_queue;
     struct {
-        uint64_t built, refused;
+        uint64_t built, refused, renewed;
     } graphs;
     bool merge_turn;   /* a flush was the last job: a merge may go before the next one, and */
     bool remove_turn;  /* then a removal, and */

@@ -22,6 +22,7 @@ struct graph_job {
     struct ins_db *db;
     struct merge_item item; /* its only window is the run */
     struct run run;
+    enum graph_wish wish;
     bool tenant; /* of the island */
     uint64_t lent;
     ins_status status;
@@ -30,6 +31,7 @@ struct graph_job {
     _Atomic bool cancelled;
     /* Background lane. */
     enum graph_stage stage;
+    bool late; /* the run lacks field indexes of the schema */
     struct read_ahead ahead;
     struct merge_rows rows;
     uint32_t vector; /* of rows.shapes, whose graph is made */
@@ -42,83 +44,6 @@ struct graph_job {
     uint32_t graph_count;
     struct segment_info info;
 };
-
-/* ---- What is wanted ---- */
-
-uint64_t graph_bytes_due(const struct ins_db *db, bool tenant, const struct schema_vector *vector) {
-    const struct vector_graph *graph = &vector->graph;
-    if (!(tenant ? graph->tenants : graph->common) || vector->shape.multi != 0) {
-        return UINT64_MAX;
-    }
-    return db->options.graph_bytes_min != 0 ? db->options.graph_bytes_min : graph->bytes_min;
-}
-
-bool graph_is_due(const struct ins_db *db, bool tenant, const struct schema_vector *vector,
-                  uint64_t rows) {
-    return rows > 1 && rows <= GRAPH_ROWS_MAX &&
-           rows * vector_bytes(&vector->shape) >= graph_bytes_due(db, tenant, vector);
-}
-
-static bool run_wants(const struct ins_db *db, const struct island *island, const struct run *run) {
-    const struct schema *schema = island->scope->schema;
-    if (schema == NULL || (island->flags & ISLAND_DIRECTORY) != 0 ||
-        (run->flags & (RUN_GRAPH | RUN_NO_GRAPH)) != 0) {
-        return false;
-    }
-    for (uint32_t i = 0; i < schema->vector_count; i++) {
-        if (graph_is_due(db, island_is_tenant(island), &schema->vectors[i], run->rows)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The largest of the runs that want one; UINT32_MAX: none does. */
-static uint32_t choose_run(const struct ins_db *db, const struct island *island) {
-    uint32_t best = UINT32_MAX;
-    for (uint32_t i = 0; i < island->run_count; i++) {
-        if (run_wants(db, island, &island->runs[i]) &&
-            (best == UINT32_MAX || island->runs[i].rows > island->runs[best].rows)) {
-            best = i;
-        }
-    }
-    return best;
-}
-
-void graph_want(struct ins_db *db, struct island *island) {
-    if (island->graph_queued || (island->flags & ISLAND_DROPPED) != 0 ||
-        choose_run(db, island) == UINT32_MAX) {
-        return;
-    }
-    island_pin(island);
-    graph_queue_add(&db->graph_queue, island);
-}
-
-static void want_again(struct ins_db *db, struct scope *scope) {
-    for (struct island *island = scope->islands; island != NULL; island = island->scope_next) {
-        for (uint32_t i = 0; i < island->run_count; i++) {
-            island->runs[i].flags &= ~(uint32_t)RUN_NO_GRAPH;
-        }
-        graph_want(db, island);
-    }
-}
-
-void graph_want_scope(struct ins_db *db, struct scope *scope) {
-    want_again(db, scope);
-    for (struct scope *shard = scope->keys; shard != NULL; shard = shard->key_next) {
-        want_again(db, shard);
-    }
-}
-
-void graph_want_all(struct ins_db *db) {
-    const struct table *table = &db->islands.by_incarnation;
-    for (uint64_t bucket = 0; bucket < table->bucket_count; bucket++) {
-        for (struct table_node *node = table_bucket(table, bucket); node != NULL;
-             node = node->next) {
-            graph_want(db, (struct island *)(void *)node); /* the first member */
-        }
-    }
-}
 
 /* ---- Background lane: reading ---- */
 
@@ -296,6 +221,19 @@ static ins_status write_file(struct graph_job *job) {
     return status;
 }
 
+/* Of a look: nothing more is to be done. */
+static ins_status look(struct graph_job *job) {
+    const struct extent *extent = row_stream_extent(job->rows.inputs[0].stream);
+    struct ins_db *db = job->db;
+    struct field_columns columns;
+    field_columns_init(&columns, db->arena);
+    field_columns_of(&columns, job->item.schema);
+    ins_status status = extent_lacks_columns(db->runtime->store, db->arena, extent, columns.tables,
+                                             columns.table_count, &job->late, &job->error);
+    field_columns_fini(&columns);
+    return status;
+}
+
 static void free_graphs(struct graph_job *job) {
     for (uint32_t i = 0; i < job->graph_count; i++) {
         graph_free(job->built[i]);
@@ -331,11 +269,26 @@ static ins_status land(struct graph_job *job) {
     files_at(&db->files, slot)->extent_bytes += run_bytes(&item->merged);
     if (at != UINT32_MAX) {
         item->merged.file_slot = slot;
+        if (item->schema == item->island->scope->schema) {
+            item->merged.flags |= RUN_INDEXED;
+        }
         island_replace_runs(&db->islands, item->island, at, 1, &item->merged);
-        db->graphs.built += 1;
+        db->graphs.built += (item->merged.flags & RUN_GRAPH) != 0;
+        db->graphs.renewed += job->wish == GRAPH_RENEW;
     }
     db->files.garbage = true;
     return INS_OK;
+}
+
+/* The run stays as it is: what is known of it. A merge makes another run, which is tried. */
+static void note_outcome(struct graph_job *job, struct run *run) {
+    struct ins_db *db = job->db;
+    if (job->wish == GRAPH_LOOK && job->status == INS_OK) {
+        run->flags |= job->late ? RUN_LATE : RUN_INDEXED;
+        return;
+    }
+    run->flags |= job->wish == GRAPH_MAKE ? RUN_NO_GRAPH : RUN_NO_RENEW;
+    db->graphs.refused += job->status != INS_OK;
 }
 
 static void job_landed(ins_task *task) {
@@ -347,8 +300,7 @@ static void job_landed(ins_task *task) {
         job->status = land(job);
         job->failed = job->status != INS_OK;
     } else if (at != UINT32_MAX && !job->cancelled) {
-        island->runs[at].flags |= RUN_NO_GRAPH; /* a merge makes another run, which is tried */
-        db->graphs.refused += job->status != INS_OK;
+        note_outcome(job, &island->runs[at]);
     }
     if (job->failed) {
         jobs_failed(db, "writing a graph", &job->error);
@@ -375,7 +327,11 @@ static ins_status job_slice(struct graph_job *job, bool *out_done) {
     switch (job->stage) {
     case GRAPH_OPEN:
         status = open_rows(job);
-        return status == INS_OK ? begin_vector(job) : status;
+        if (status != INS_OK || job->wish != GRAPH_LOOK) {
+            return status == INS_OK ? begin_vector(job) : status;
+        }
+        *out_done = true;
+        return look(job);
     case GRAPH_MEASURE:
         if (is_measured(vector_of(job))) {
             status = read_slice(job, &end);
@@ -391,7 +347,7 @@ static ins_status job_slice(struct graph_job *job, bool *out_done) {
         return graph_build_step(job->builder, BUILD_SLICE) ? end_vector(job) : INS_OK;
     case GRAPH_WRITE:
         *out_done = true;
-        return job->graph_count > 0 ? write_file(job) : INS_OK;
+        return job->graph_count > 0 || job->wish == GRAPH_RENEW ? write_file(job) : INS_OK;
     }
     return status;
 }
@@ -450,6 +406,7 @@ static void job_start(struct ins_db *db, struct island *island, uint32_t at, uin
     item->incarnation = island->incarnation;
     item->schema = schema_hold(island->scope->schema);
     job->run = island->runs[at];
+    job->wish = graph_wish_of(db, island, &job->run);
     job->tenant = island_is_tenant(island);
     item->window = (struct merge_window){.first = at, .count = 1};
     item->runs[at] = job->run;
@@ -466,15 +423,16 @@ static void job_start(struct ins_db *db, struct island *island, uint32_t at, uin
 
 /* True when a job began; else the island is let go, unless it must wait for its merge. */
 static bool try_island(struct ins_db *db, struct island *island) {
-    uint32_t at = (island->flags & ISLAND_DROPPED) != 0 ? UINT32_MAX : choose_run(db, island);
+    uint32_t at = (island->flags & ISLAND_DROPPED) != 0 ? UINT32_MAX : graph_choose_run(db, island);
     if (at == UINT32_MAX || at + 1 > INS_RUNS_MERGE || (island->flags & ISLAND_MERGING) != 0) {
         /* A merge under way, or one that many runs will bring, looks at it again. */
         island_unpin(&db->islands, island);
         return false;
     }
-    uint64_t bytes = bytes_wanted(db, island, &island->runs[at]);
+    enum graph_wish wish = graph_wish_of(db, island, &island->runs[at]);
+    uint64_t bytes = wish == GRAPH_LOOK ? 0 : bytes_wanted(db, island, &island->runs[at]);
     if (!cache_lend(db->cache, bytes)) {
-        island->runs[at].flags |= RUN_NO_GRAPH;
+        island->runs[at].flags |= wish == GRAPH_MAKE ? RUN_NO_GRAPH : RUN_NO_RENEW;
         db->graphs.refused++;
         graph_want(db, island);
         island_unpin(&db->islands, island);

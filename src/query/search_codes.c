@@ -68,7 +68,8 @@ void codes_enter(struct search *search) {
     uint64_t hits = search->topk.capacity;
     *codes = (struct search_codes){.on = false};
     if (!search->has_vector || search->run_vector.multi || search->exact || search->ignore_codes ||
-        hits > LIMIT_MAX || !extent_scan(extent, search->vector->shape.id, &codes->slots)) {
+        hits > LIMIT_MAX || (search->reader->runs[search->run].run.flags & RUN_DAMAGED) != 0 ||
+        !extent_scan(extent, search->vector->shape.id, &codes->slots)) {
         return;
     }
     bool worth = hits * ROWS_A_HIT <= search->run_vector.count || search->codes_always;
@@ -172,6 +173,9 @@ static ins_status bound_piece(struct search *search, uint32_t at, uint32_t count
                           (count + CODE1_ROWS - 1) / CODE1_ROWS, bounds);
     } else if (status == INS_CORRUPT || status == INS_IO) {
         search->reader->context->codes.fallbacks += !codes->damaged;
+        if (status == INS_CORRUPT && !codes->damaged) {
+            reader_note_damage(search->reader, search->run, error->message);
+        }
         codes->damaged = true;
         fill(bounds, count, -FLT_MAX); /* every row is compared */
     } else {
@@ -342,6 +346,9 @@ static ins_status step(struct search *search, uint64_t *budget, ins_error *error
     }
     if (!codes->begun && (status == INS_CORRUPT || status == INS_IO)) {
         search->reader->context->codes.fallbacks++;
+        if (status == INS_CORRUPT) {
+            reader_note_damage(search->reader, search->run, wrong.message);
+        }
         scan_instead(search, "its codes are damaged");
         return INS_OK;
     }

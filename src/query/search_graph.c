@@ -22,6 +22,8 @@
 #define EFFORT_BASE 168u
 #define EFFORT_A_HIT 4u
 
+#define DAMAGED "the graph, or codes beside it, are damaged"
+
 /* ---- Deciding ---- */
 
 static uint64_t effort_for(const struct search *search) {
@@ -43,6 +45,9 @@ static const char *why_not(struct search *search, uint64_t effort) {
     struct search_graph *graph = &search->graph;
     if (search->exact) {
         return "exact was asked for";
+    }
+    if ((search->reader->runs[search->run].run.flags & RUN_DAMAGED) != 0) {
+        return DAMAGED;
     }
     if (search->run_vector.multi) {
         return "multivectors have no graphs";
@@ -125,17 +130,12 @@ static void scan_instead(struct search *search, const char *why) {
     }
 }
 
-/* The run is scanned. `damage` NULL: there was no memory. */
-static void give_up(struct search *search, const char *damage) {
+/* The run is scanned. */
+static void give_up(struct search *search, const char *why) {
     struct read_context *context = search->reader->context;
     release(search);
-    scan_instead(search, damage != NULL ? "the graph is damaged" : "no memory for a walk");
+    scan_instead(search, why);
     context->graphs.fallbacks++;
-    if (damage != NULL) {
-        size_t size = strnlen(damage, sizeof(context->graphs.damage) - 1);
-        memcpy(context->graphs.damage, damage, size);
-        context->graphs.damage[size] = '\0';
-    }
 }
 
 /* ---- Walking ---- */
@@ -257,11 +257,14 @@ static ins_status find_candidates(struct search *search, uint64_t *budget, ins_e
         budget_charge(budget, search->rows_scanned - before);
         return INS_OK;
     case INS_CORRUPT:
+        reader_note_damage(search->reader, search->run, wrong.message);
+        give_up(search, DAMAGED);
+        return INS_OK;
     case INS_IO:
-        give_up(search, wrong.message);
+        give_up(search, "the graph could not be read");
         return INS_OK;
     case INS_FULL:
-        give_up(search, NULL);
+        give_up(search, "no memory for a walk");
         return INS_OK;
     default:
         if (error != NULL) {

@@ -61,4 +61,12 @@ bool field_block_texts(const struct field_block *block,
 /* Sets the rows whose values are not all there. */
 bool field_block_undecided(const struct field_block *block, struct row_bits *bits);
 
+/* Background lane. *out_lacks: the extent lacks one of the columns of wanted[table_count], or its
+ * tables are damaged. Cost: a read of the first chunk of each table. */
+INS_MUST_USE ins_status extent_lacks_columns(ins_store *store, struct arena *arena,
+                                             const struct extent *extent,
+                                             struct payload_columns *const *wanted,
+                                             uint32_t table_count, bool *out_lacks,
+                                             ins_error *error);
+
 #endif

@@ -30,10 +30,16 @@ struct block_key {
 /* ---- Runs ---------------------------------------------------------------------------------- */
 
 enum run_flags {
-    RUN_SMALL = 1,       /* the extent is one block */
-    RUN_DIRECTORY = 2,   /* rows are id directory entries (id -> incarnation) */
-    RUN_GRAPH = 4,       /* some vector has a graph (graphs.h) */
-    RUN_NO_GRAPH = 8,    /* in memory only: it was to get one, in vain */
+    RUN_SMALL = 1,     /* the extent is one block */
+    RUN_DIRECTORY = 2, /* rows are id directory entries (id -> incarnation) */
+    RUN_GRAPH = 4,     /* some vector has a graph (graphs.h) */
+    /* In memory only, below the header's size: */
+    RUN_NO_GRAPH = 8,   /* it was to get one, in vain */
+    RUN_INDEXED = 16,   /* it has all field indexes of its collection */
+    RUN_DAMAGED = 32,   /* its codes or a graph were found damaged: they are used no more */
+    RUN_LATE = 64,      /* it lacks field indexes of its collection */
+    RUN_NO_RENEW = 128, /* late or damaged, and it was to be written anew, in vain */
+    RUN_NOTED = RUN_NO_GRAPH | RUN_INDEXED | RUN_DAMAGED | RUN_LATE | RUN_NO_RENEW,
     RUN_HEADER_SHIFT = 8 /* header size in 64-byte units above this bit; 0 when small or empty */
 };
 

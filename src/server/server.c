@@ -102,12 +102,18 @@ static ins_status fronts_open(struct server *server, ins_error *error) {
     return status;
 }
 
+static void warn(void *context, const char *text) {
+    (void)context;
+    (void)fprintf(stderr, "insula: warning: %s\n", text);
+}
+
 static ins_status engine_open(struct server *server, const struct server_options *options,
                               ins_error *error) {
     uint32_t usual = uv_available_parallelism() >= CORES_FOR_LOOPS ? LOOPS_DEFAULT : 1;
     uint32_t loops = or_default(options->loops, usual);
     ins_options db_options = {.memory_budget = options->memory_budget,
-                              .erase_after_ns = options->erase_after_hours * 3600000000000ull};
+                              .erase_after_ns = options->erase_after_hours * 3600000000000ull,
+                              .warn = warn};
     ins_status status = ins_store_open_directory(options->data_dir, false, &server->store, error);
     if (status == INS_OK) {
         status =

@@ -34,11 +34,16 @@ struct read_context {
     uint64_t filtered_reads, filtered_rows; /* reads with a filter; rows they looked at singly */
     struct {                                /* of searches in graphs */
         uint64_t searches, fallbacks;
-        char damage[INS_ERROR_MESSAGE_MAX]; /* that the last fallback met */
     } graphs;
     struct { /* of scans over 1-bit codes */
         uint64_t searches, fallbacks, rows, rows_exact;
     } codes;
+    struct { /* of graphs and codes: runs whose rows are scanned since it was found */
+        uint64_t runs;
+        char last[INS_ERROR_MESSAGE_MAX];
+        void (*found)(void *context, struct island *island, const char *what);
+        void *context;
+    } damage;
 };
 
 struct reader_chunks {      /* one section of one run */
@@ -141,6 +146,10 @@ void reader_release_chunks(struct reader *reader, uint32_t run, uint32_t slot, u
 /* The section's chunks as they are held; how many. */
 struct chunks reader_slot_chunks(const struct reader *reader, uint32_t run, uint32_t slot);
 uint32_t reader_slot_pinned(const struct reader *reader, uint32_t run, uint32_t slot);
+
+/* Codes or a graph of the run are damaged: nobody uses them from here on, and who opened the
+ * database is told, once for each run. `what`: which, and where. */
+void reader_note_damage(struct reader *reader, uint32_t run, const char *what);
 
 /* Unpins versions, vectors and payloads of the place's run where more than a few chunks are held:
  * call it when a row has been dealt with, so that a read of many rows never holds the whole cache.

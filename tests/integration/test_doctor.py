@@ -33,7 +33,7 @@ def metrics(**values):
         'insula_memory_limit_bytes{purpose="cache"}': 6 * GIB, "collections_total": 3,
         "insula_tenants": 50000, "insula_runs": 90000, "insula_cold_reads_total": 100,
         "insula_cache_hits_total": 100000, "insula_log_syncs_total": 5000,
-        "insula_log_records_total": 90000, "insula_writes_stopped": 0,
+        "insula_log_records_total": 90000, "insula_writes_stopped": 0, "insula_extents_damaged_total": 0,
         "insula_connections_total": 64, "insula_requests_total": 1000000,
         "insula_upserts_total": 1000, "insula_upsert_points_total": 100000,
         "insula_filtered_reads_total": 1000, "insula_filtered_rows_total": 9000,
@@ -190,6 +190,7 @@ PROVOKED = {
                 lambda first, second: second.update(
                     {"proc/net/netstat": first["proc/net/netstat"].replace("900", "1900")})],
     "writes-stopped": [steady(insula_writes_stopped=1)],
+    "extents-damaged": [steady(insula_extents_damaged_total=2)],
     "disk-writes-slow": [put("proc/diskstats", disk(writes=5300, write_ms=30000, flushes=1100,
                                                     flush_ms=9000), both=False)],
     "disk-reads-slow": [put("proc/diskstats", disk(reads=1200, read_ms=9000), both=False)],

@@ -308,19 +308,6 @@ class RestTest(ServerTest):
         self.client.ok("DELETE", self.path + "/index/t?wait=true")
         self.assertEqual(answers(), before)
 
-    def test_late_index(self):
-        """Goal: the info says that large extents from before an index lack it."""
-        self.create()
-        self.upsert([{"id": 1, "vector": wave(1), "payload": {"t": "a"}}])
-        index = {"field_name": "n", "field_schema": "integer"}
-        self.client.ok("PUT", self.path + "/index?wait=true", index)
-        self.assertNotIn("warnings", self.client.ok("GET", self.path))  # nothing is in files yet
-        self.client.ok("POST", "/insula/flush", {})
-        self.client.ok("PUT", self.path + "/index?wait=true", {**index, "field_name": "m"})
-        warnings = [one["message"] for one in self.client.ok("GET", self.path)["warnings"]]
-        self.assertEqual(len(warnings), 1)
-        self.assertIn("`m` was made when the collection already had files", warnings[0])
-
     def test_graph(self):
         """Goal: a large extent gets a graph, and parameters say how it is used. Method: thresholds of 10 KB; hits of walks
         against exact ones; what is in memory is found by all of them."""

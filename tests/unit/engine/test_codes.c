@@ -223,18 +223,23 @@ static void test_damage(void **state) {
         fixture_stop(&fixture); /* the cache must not know it */
         uint64_t at = find_section(fixture.store, kinds[i], name);
         assert_true(store_memory_flip(fixture.store, name, at + 100, 1));
+        ins_error error;
+        assert_int_equal(ins_check(fixture.store, ignore, NULL, &error), INS_CORRUPT);
         begin(&fixture, 4096);
-        for (uint64_t q = 0; q < 5; q++) {
+        for (uint64_t q = 0; q < 5 || stats_of(&fixture).extents_renewed == 0; q++) {
             uint64_t near[LIMIT], exact[LIMIT];
             (void)ask(&fixture, "c", q, 1, &(struct want){0}, near);
             (void)ask(&fixture, "c", q, 1, &(struct want){.exact = true}, exact);
             assert_memory_equal(near, exact, sizeof(near));
         }
-        assert_true(stats_of(&fixture).code_fallbacks >= 1);
+        ins_stats stats = stats_of(&fixture);
+        assert_int_equal(stats.code_fallbacks, 1);
+        assert_int_equal(stats.extents_damaged, 1);
+        do_ok(&fixture, ins_erase, NULL); /* the damaged one is garbage in its file: until then */
+        while (stats_of(&fixture).lsn_erased < stats.lsn_sequenced) {
+        }
         fixture_stop(&fixture);
-        ins_error error;
-        assert_int_equal(ins_check(fixture.store, ignore, NULL, &error), INS_CORRUPT);
-        assert_true(store_memory_flip(fixture.store, name, at + 100, 1));
+        assert_int_equal(ins_check(fixture.store, ignore, NULL, &error), INS_OK);
         begin(&fixture, 4096);
     }
     expect_same(&fixture, "c", 1, 1);
