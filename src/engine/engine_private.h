@@ -106,7 +106,8 @@ struct ins_db {
     ins_task commit_task; /* background lane: pages ahead of use */
     ins_timer retry_timer;
     ins_task housekeeping;
-    _Atomic bool commit_posted, flush_posted; /* the background lane looks at them too */
+    /* The background lane looks at them too. */
+    _Atomic bool commit_wanted, commit_posted, flush_posted;
     bool housekeeping_posted;
     _Atomic bool stopping; /* the commit task looks at it too */
     bool writes_stopped;

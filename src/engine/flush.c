@@ -367,6 +367,7 @@ static void flush_run(ins_task *task) {
 }
 
 void flush_yield(struct ins_db *db) {
+    (void)jobs_commit_step(db);
     if (atomic_load_explicit(&db->flush_waiting, memory_order_relaxed) != NULL &&
         arena_room(db->arena, INS_MEM_JOB) >= FLUSH_ROOM) {
         write_waiting(db);

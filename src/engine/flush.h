@@ -22,7 +22,7 @@ bool flush_nothing_left(const struct ins_db *db);
  * way: the flush goes before the rest of it. */
 bool flush_begin(struct ins_db *db);
 /* Background lane, in the middle of another job: writes the flush that waits, if there is one and
- * the memory for it. Cheap when there is none. */
+ * the memory for it; and commits pages that are wanted. Cheap when there is neither. */
 void flush_yield(struct ins_db *db);
 /* Recovery: flushes what is frozen, and lands it, on the calling thread. */
 INS_MUST_USE ins_status flush_now(struct ins_db *db, ins_error *error);

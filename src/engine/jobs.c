@@ -153,21 +153,37 @@ static void wake_flush_waiters(struct ins_db *db) {
     (2ull * INS_PAGE_BYTES) /* some milliseconds; then others get the lane                         \
                              */
 
+#define COMMIT_LOW_MAX (32ull << 20) /* half of the most that is kept ready */
+
+bool jobs_commit_step(struct ins_db *db) {
+    if (!db->commit_wanted) {
+        return false;
+    }
+    /* The last step of a shutdown goes through this lane, behind what was posted before it. */
+    bool more = !db->stopping && arena_commit_ahead(db->arena, COMMIT_STEP_BYTES) > 0;
+    db->commit_wanted = more;
+    return more;
+}
+
 static void commit_run(ins_task *task) {
     struct ins_db *db = container_of(task, struct ins_db, commit_task);
-    /* The last step of a shutdown goes through this lane, behind what was posted before it. */
-    if (!db->stopping && arena_commit_ahead(db->arena, COMMIT_STEP_BYTES) > 0) {
+    if (jobs_commit_step(db)) {
         db_run(db, INS_LANE_BACKGROUND, task);
     } else {
         db->commit_posted = false;
     }
 }
 
+/* As soon as half of what arena_commit_ahead() keeps ready is used up. */
 static void commit_ahead(struct ins_db *db) {
     struct arena_usage usage;
     arena_get_usage(db->arena, &usage);
-    bool low = usage.committed < usage.limit && usage.committed - usage.used < INS_PAGE_BYTES;
-    if (low && !db->commit_posted && !db->stopping) {
+    uint64_t half = usage.used / 16 < COMMIT_LOW_MAX ? usage.used / 16 : COMMIT_LOW_MAX;
+    if (db->stopping || arena_commit_ahead(db->arena, 0) <= half) {
+        return;
+    }
+    db->commit_wanted = true;
+    if (!db->commit_posted) {
         db->commit_posted = true;
         db->commit_task.run = commit_run;
         db_run(db, INS_LANE_BACKGROUND, &db->commit_task);

@@ -15,6 +15,9 @@ _Static_assert(MANIFEST_BYTES_MAX <= STORE_CELL_BYTES_MAX, "and its cell");
 /* Looks whether a flush, a merge or a removal can begin, and whether a shutdown is complete.
  * Cheap; called whenever something that they wait for has changed. */
 void jobs_kick(struct ins_db *db);
+/* Background lane, in the middle of a long job: some pages ahead of use, when they are wanted, so
+ * that no search or write waits while the kernel clears one. False: nothing is missing. */
+bool jobs_commit_step(struct ins_db *db);
 /* A job failed for good: writes stop, reads go on. */
 void jobs_failed(struct ins_db *db, const char *what, const ins_error *error);
 /* A job found no room on the disk or in memory before it changed anything: no job begins for a
