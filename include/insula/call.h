@@ -124,6 +124,7 @@ struct ins_call { /* all zero but for what the caller sets */
     const struct ins_quota *quota;
     const struct ins_tenant_usage *usage;
     ins_text bytes; /* of an export */
+    const struct ins_warmed *warmed;
     /* The engine's own. */
     void *owner;
     ins_task task; /* brings done to another lane */

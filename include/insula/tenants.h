@@ -35,6 +35,7 @@ typedef struct ins_quota {
     uint64_t scan_bytes_per_second; /* of vectors that searches compared */
     uint64_t stored_bytes;          /* in segments; beyond it points can only be deleted */
     ins_priority priority;
+    bool pin; /* what it needs leaves memory last, as far as half of the cache's share goes */
 } ins_quota;
 
 #define INS_QUOTA_MAX 1000000000000000ull /* of each of these numbers */
@@ -50,6 +51,17 @@ typedef struct ins_tenant_usage {
     uint64_t queries, writes, points_written, rows_scanned, bytes_scanned, time_ns, refused;
 } ins_tenant_usage;
 
+/* What a warming brought. */
+typedef struct ins_warmed {
+    uint64_t islands, extents; /* that it looked at */
+    uint64_t bytes;            /* of them at hand, when they were looked at, and of these */
+    uint64_t loaded_bytes;     /* were not before */
+    uint64_t limit_bytes;      /* it brings no more at once: half of the cache's share */
+    bool complete;             /* all that there is */
+} ins_warmed;
+
+#define INS_WARMINGS_MAX 8u /* under way in the background */
+
 #define INS_TENANTS_LIMIT_MAX 1000u
 
 typedef struct ins_tenants_request {
@@ -63,6 +75,7 @@ typedef struct ins_tenants_request {
     /* get, delete, rename: the tenant that is meant; 0 = whichever has the name. INS_EXISTS when
      * another one has it by now; nothing is changed then. */
     uint64_t incarnation;
+    bool no_wait; /* warm: the answer comes when it has begun, with call->warmed NULL */
 } ins_tenants_request;
 
 /* call->tenants, ascending by the bytes of their names; call->found: there are more behind them.
@@ -86,13 +99,20 @@ INS_API void ins_tenant_rename(ins_db *db, const void *tenants_request, ins_call
  * such field, a shard key. Name absent: of every tenant that has no quota of its own, and of the
  * collection itself when it has no tenants. Set replaces all of it; clear takes it away. They are
  * kept with the collection's settings, and count from the next request on. INS_INVALID: the
- * collection has no tenants; INS_TOO_LARGE: its quotas do not fit its settings any more. */
+ * collection has no tenants, or `pin` is set of all of them; INS_TOO_LARGE: its quotas do not fit
+ * its settings any more; INS_FULL: the pinned tenants of the collection would have more bytes on
+ * disk than half of the cache's share. */
 INS_API void ins_tenant_quota_set(ins_db *db, const void *tenants_request, ins_call *call);
 INS_API void ins_tenant_quota_clear(ins_db *db, const void *tenants_request, ins_call *call);
 /* call->quota: what counts; call->found: it is the tenant's own (name absent: it is set). */
 INS_API void ins_tenant_quota_get(ins_db *db, const void *tenants_request, ins_call *call);
 /* call->usage. Reads what the exact count needs. Name as above; absent: the whole collection. */
 INS_API void ins_tenant_usage_get(ins_db *db, const void *tenants_request, ins_call *call);
+/* Brings what searches of the tenant read into memory, first what is read of every search (ids,
+ * codes, graphs, field indexes), then values and payloads; little at a time, so that others' reads
+ * pass. call->warmed. Name as above; absent: the whole collection. INS_EXHAUSTED: no_wait, and
+ * INS_WARMINGS_MAX are under way. */
+INS_API void ins_tenant_warm(ins_db *db, const void *tenants_request, ins_call *call);
 
 #ifdef __cplusplus
 }

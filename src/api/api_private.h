@@ -455,6 +455,7 @@ ins_status quota_get(struct job *job, const struct api_request *request, ins_err
 ins_status quota_set(struct job *job, const struct api_request *request, ins_error *error);
 ins_status quota_delete(struct job *job, const struct api_request *request, ins_error *error);
 ins_status usage_get(struct job *job, const struct api_request *request, ins_error *error);
+ins_status tenant_warm(struct job *job, const struct api_request *request, ins_error *error);
 ins_status points_upsert(struct job *job, const struct api_request *request, ins_error *error);
 ins_status points_delete(struct job *job, const struct api_request *request, ins_error *error);
 ins_status payload_set(struct job *job, const struct api_request *request, ins_error *error);

@@ -1,4 +1,4 @@
-/* Insula's own: what tenants may use, and what they did. */
+/* Insula's own: what tenants may use, what they did, and what of them is in memory. */
 #include "api/settings.h"
 
 static const char *const priorities[] = {
@@ -30,6 +30,8 @@ static void encode_quota(struct job *job, struct json_writer *writer) {
     write_limit(writer, "stored_bytes", quota->stored_bytes);
     json_write_key(writer, "priority");
     json_write_string(writer, priorities[quota->priority]);
+    json_write_key(writer, "pin");
+    json_write_bool(writer, quota->pin);
     json_write_key(writer, "own");
     json_write_bool(writer, job->call.found);
     json_write_end_object(writer);
@@ -52,8 +54,9 @@ static ins_status decode_priority(struct json_value body, ins_priority *out, ins
 
 /* A limit that is misspelt would be none. */
 static ins_status refuse_unknown(struct json_value body, ins_error *error) {
-    static const char *const known[] = {"queries_per_second", "writes_per_second",
-                                        "scan_bytes_per_second", "stored_bytes", "priority"};
+    static const char *const known[] = {
+        "queries_per_second", "writes_per_second", "scan_bytes_per_second",
+        "stored_bytes",       "priority",          "pin"};
     struct json_iterator iterator = json_begin(body);
     struct json_value value;
     ins_text key;
@@ -66,7 +69,7 @@ static ins_status refuse_unknown(struct json_value body, ins_error *error) {
             return ins_fail(error, INS_INVALID,
                             "Format error in JSON body: unknown field `%.*s`, expected one of "
                             "`queries_per_second`, `writes_per_second`, `scan_bytes_per_second`, "
-                            "`stored_bytes`, `priority`",
+                            "`stored_bytes`, `priority`, `pin`",
                             (int)(key.size < 64 ? key.size : 64), key.data);
         }
     }
@@ -94,6 +97,9 @@ ins_status quota_set(struct job *job, const struct api_request *request, ins_err
     }
     if (status == INS_OK) {
         status = decode_priority(body, &quota->priority, error);
+    }
+    if (status == INS_OK) {
+        status = field_bool(body, "pin", &quota->pin, error);
     }
     if (status == INS_OK) {
         job_start(job, ins_tenant_quota_set, &job->tenants, encode_true);
@@ -152,5 +158,33 @@ ins_status usage_get(struct job *job, const struct api_request *request, ins_err
     (void)error;
     name_tenant(job);
     job_start(job, ins_tenant_usage_get, &job->tenants, encode_usage);
+    return INS_OK;
+}
+
+/* ---- Warming ---- */
+
+static void encode_warmed(struct job *job, struct json_writer *writer) {
+    const ins_warmed *warmed = job->call.warmed;
+    json_write_begin_object(writer);
+    json_write_key(writer, "status");
+    json_write_string(writer, warmed == NULL ? "acknowledged" : "completed");
+    if (warmed != NULL) {
+        write_count(writer, "islands", warmed->islands);
+        write_count(writer, "extents", warmed->extents);
+        write_count(writer, "bytes", warmed->bytes);
+        write_count(writer, "loaded_bytes", warmed->loaded_bytes);
+        write_count(writer, "limit_bytes", warmed->limit_bytes);
+        json_write_key(writer, "complete");
+        json_write_bool(writer, warmed->complete);
+    }
+    json_write_end_object(writer);
+}
+
+ins_status tenant_warm(struct job *job, const struct api_request *request, ins_error *error) {
+    (void)request;
+    (void)error;
+    name_tenant(job);
+    job->tenants.no_wait = !job->query.wait;
+    job_start(job, ins_tenant_warm, &job->tenants, encode_warmed);
     return INS_OK;
 }

@@ -78,6 +78,8 @@ static const struct route routes[] = {
     {API_GET, C "/quota", "get the quota of all tenants", NULL, quota_get},
     {API_PUT, C "/quota", "set the quota of all tenants", NULL, quota_set},
     {API_DELETE, C "/quota", "delete the quota of all tenants", NULL, quota_delete},
+    {API_POST, C "/tenants/{t}/warm", "warm a tenant", NULL, tenant_warm},
+    {API_POST, C "/warm", "warm a collection", NULL, tenant_warm},
     {API_GET, C "/usage", "usage of a collection", NULL, usage_get},
     /* Search */
     {API_POST, C "/points/query", "query points", NULL, points_query},

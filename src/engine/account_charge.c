@@ -147,7 +147,7 @@ void tenant_sizes_add(struct tenant_sizes *sizes, const struct island *island) {
     sizes->runs += island->run_count;
 }
 
-static uint64_t stored_bytes(struct ins_db *db, const struct account_name *name) {
+uint64_t account_stored_bytes(struct ins_db *db, const struct account_name *name) {
     struct tenant_sizes sizes = {0};
     if (!name->is_tenant) {
         const struct scope *scope = name->scope != NULL ? name->scope : name->collection;
@@ -173,7 +173,7 @@ ins_status account_check_write(struct ins_db *db, struct account *account,
         return refuse(db, account, name, "writes_per_second", quota->writes_per_second,
                       account->writes_at, error);
     }
-    uint64_t stored = adds && quota->stored_bytes != 0 ? stored_bytes(db, name) : 0;
+    uint64_t stored = adds && quota->stored_bytes != 0 ? account_stored_bytes(db, name) : 0;
     if (quota->stored_bytes != 0 && stored >= quota->stored_bytes) {
         char who[160];
         describe(name, who);

@@ -136,6 +136,7 @@ struct account *account_open(struct ins_db *db, const struct account_name *name)
 void account_enter(struct operation *operation, struct account *account) {
     if (operation->account == NULL) {
         operation->account = account;
+        operation->waiter.keeps = account->quota.pin;
         account->uses++;
     }
 }

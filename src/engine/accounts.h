@@ -112,6 +112,8 @@ void account_charge_time(struct ins_db *db, struct account *account, uint64_t ti
 /* Others of its tenant wait for their turns: it goes behind them. */
 bool account_must_queue(const struct operation *operation);
 
+/* Bytes of its extents in segments; of a collection with tenants the common island's. */
+uint64_t account_stored_bytes(struct ins_db *db, const struct account_name *name);
 /* Bytes of a tenant in segments; `out` [1] is added to. */
 struct tenant_sizes {
     uint64_t points_max, memory_rows, runs, disk_bytes, dead_rows_max;

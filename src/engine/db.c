@@ -161,6 +161,7 @@ void ins_db_stats(ins_db *db, ins_stats *out_stats) {
         .live_bytes = db->files.live_bytes,
         .cold_reads = cache.loads,
         .cold_bytes = cache.load_bytes,
+        .kept_bytes = cache.kept_bytes,
         .device_reads = cache.reads,
         .device_bytes = cache.read_bytes,
         .cache_hits = cache.hits,

@@ -110,6 +110,7 @@ struct ins_db {
     _Atomic bool commit_wanted, commit_posted, flush_posted;
     bool housekeeping_posted;
     _Atomic bool stopping; /* the commit task looks at it too */
+    uint32_t warmings;     /* in the background */
     bool writes_stopped;
     ins_error failure;
     uint64_t schema_lsn;  /* of the newest change of a collection's schema */

@@ -1,8 +1,8 @@
 /* Quotas in the settings of a collection:
  *
  *   "quotas": {"d": quota, "t" + tenant: quota, "s" + shard key: quota, "n" + its digits: quota}
- *   quota: {"queries_per_second": number, ..., "priority": "high" | "low"}; what is not there has
- * no limit
+ *   quota: {"queries_per_second": number, ..., "priority": "high" | "low", "pin": true}; what is
+ * not there has no limit
  *
  * "d" is of all that have none of their own. A change is a change of the settings: one record, and
  * the accounts see that their collection has changed. */
@@ -50,6 +50,7 @@ static void parse(ins_text object, ins_quota *out) {
                         : text_is(word, "low") ? INS_PRIORITY_LOW
                                                : INS_PRIORITY_NORMAL;
     }
+    out->pin = json_text_get_last(object, text_of("pin"), &value) && text_is(value, "true");
 }
 
 static ins_text key_of(const struct account_name *name, char out[static KEY_MAX]) {
@@ -178,7 +179,67 @@ static void write_quota(struct json_writer *writer, const ins_quota *quota) {
         json_write_key(writer, "priority");
         json_write_string(writer, priorities[quota->priority]);
     }
+    if (quota->pin) {
+        json_write_key(writer, "pin");
+        json_write_bool(writer, true);
+    }
     json_write_end_object(writer);
+}
+
+/* Bytes on disk of the collection's pinned tenants, but for the one that the key means. */
+static uint64_t pinned_bytes(struct ins_db *db, const struct scope *collection, ins_text but) {
+    ins_text quotas, raw, value;
+    uint64_t bytes = 0;
+    char name[KEY_MAX * 6 + 2]; /* every byte escaped, in quotes */
+    const struct schema *schema = collection->schema;
+    if (schema->settings.data == NULL ||
+        !json_text_get_last(schema->settings, text_of("quotas"), &quotas)) {
+        return 0;
+    }
+    struct json_text_iterator iterator = json_text_begin(quotas);
+    while (json_text_next_member(&iterator, &raw, &value)) {
+        ins_quota quota = {0};
+        parse(value, &quota);
+        if (!quota.pin || raw.size + 2 > sizeof(name) || json_text_key_equal(raw, but)) {
+            continue;
+        }
+        /* The key with its quotes, which lie around it. */
+        size_t size = json_text_decode((ins_text){raw.data - 1, raw.size + 2}, name);
+        struct account_name tenant =
+            name[0] == 't' ? account_name_tenant(collection, (ins_text){name + 1, size - 1})
+                           : account_name_of(collection, collection);
+        if (name[0] == 's' || name[0] == 'n') {
+            ins_text shard = {name + 1, size - 1};
+            ins_shard_key key = {.text = shard};
+            uint64_t number;
+            if (name[0] == 'n' && json_text_unsigned(shard, &number)) {
+                key = (ins_shard_key){.number = number};
+            }
+            tenant.scope = shard_find(&db->catalog, collection, &key, UINT64_MAX);
+        }
+        bytes += tenant.is_tenant || tenant.scope != NULL ? account_stored_bytes(db, &tenant) : 0;
+    }
+    return bytes;
+}
+
+/* Pinned tenants may have half of the cache's share, those of a collection together. */
+static ins_status check_pin(struct ins_db *db, const struct account_name *name, ins_text key,
+                            ins_error *error) {
+    if (key.data[0] == 'd' && !takes_default(name)) {
+        return ins_fail(error, INS_INVALID,
+                        "Wrong input: pin: of a tenant, or of a collection without tenants: the "
+                        "quota of all tenants cannot pin");
+    }
+    uint64_t others = pinned_bytes(db, name->collection, key);
+    uint64_t own = account_stored_bytes(db, name), limit = cache_kept_limit(db->cache);
+    if (own > limit || others > limit - own) {
+        return ins_fail(error, INS_FULL,
+                        "pin: this tenant has %llu bytes on disk, the pinned ones of the "
+                        "collection %llu; together they may have %llu, half of the cache's share",
+                        (unsigned long long)own, (unsigned long long)others,
+                        (unsigned long long)limit);
+    }
+    return INS_OK;
 }
 
 static ins_status change_begin(struct quota_change *self, ins_error *error) {
@@ -187,6 +248,9 @@ static ins_status change_begin(struct quota_change *self, ins_error *error) {
     char key[KEY_MAX];
     struct json_writer writer;
     ins_status status = quota_name(operation->db, self->request, true, &name, error);
+    if (status == INS_OK && !self->clears && self->request->quota.pin) {
+        status = check_pin(operation->db, &name, key_of(&name, key), error);
+    }
     if (status != INS_OK) {
         return status;
     }

@@ -1,8 +1,7 @@
 /* What a tenant has and did: sizes of its islands and the counters of its account, then its points
  * counted one by one, in slices. */
 #include "base/status.h"
-#include "engine/quotas.h"
-#include "engine/text.h"
+#include "engine/tenant_about.h"
 #include "engine/walk_sweep.h"
 
 #define ISLANDS_A_STEP 2048u
@@ -10,17 +9,12 @@
 struct usage_read {
     struct operation operation;
     const ins_tenants_request *request;
-    ins_points_request about;
-    ins_shard_key key;
-    ins_filter filter;
-    ins_condition condition;
-    ins_value value;
+    struct tenant_about about;
     struct scopes scopes;
     struct islands_walk sizing;
     struct walk_sweep counting;
     struct tenant_sizes sizes;
     ins_tenant_usage usage;
-    bool is_tenant;
     enum { USAGE_BEGIN, USAGE_SIZES, USAGE_COUNT } stage;
 };
 
@@ -49,54 +43,25 @@ static void take_counts(struct usage_read *self, const struct account_name *name
     self->usage.refused = counts->refused;
 }
 
-static ins_status name_points(struct usage_read *self, const struct account_name *name,
-                              ins_error *error) {
-    struct pool *pool = &self->operation.pool;
-    self->is_tenant = name->is_tenant;
-    if (name->is_tenant) {
-        self->condition =
-            (ins_condition){.kind = INS_MATCH_ANY,
-                            .key = text_copy(pool, name->collection->schema->tenant_text),
-                            .values = &self->value,
-                            .value_count = 1};
-        self->value = (ins_value){.kind = INS_VALUE_TEXT, .text = self->request->name};
-        self->filter = (ins_filter){.must = &self->condition, .must_count = 1};
-        self->about.filter = &self->filter;
-        return self->condition.key.data != NULL
-                   ? INS_OK
-                   : ins_fail(error, INS_FULL, "no memory for the name of a field");
-    }
-    if (name->scope != NULL && name->scope != name->collection) {
-        self->key = scope_shard_key(name->scope);
-        if (self->key.text.data != NULL) {
-            self->key.text = self->request->name;
-        }
-        self->about.shard_keys = &self->key;
-        self->about.shard_key_count = 1;
-    }
-    return INS_OK;
-}
-
 static ins_status usage_begin(struct usage_read *self, ins_error *error) {
     struct operation *operation = &self->operation;
     struct account_name name;
     operation->within = true;
-    self->about.collection = self->request->collection;
     ins_status status = quota_name(operation->db, self->request, false, &name, error);
     if (status == INS_OK) {
         take_counts(self, &name);
-        status = name_points(self, &name, error);
+        status = tenant_about_init(&self->about, &operation->pool, self->request, &name, error);
     }
     if (status == INS_OK) {
-        status = scopes_open(&self->scopes, operation, &self->about, error);
+        status = scopes_open(&self->scopes, operation, &self->about.points, error);
     }
     if (status == INS_OK) {
-        status =
-            islands_walk_init(&self->sizing, operation, &self->scopes, self->about.filter, error);
+        status = islands_walk_init(&self->sizing, operation, &self->scopes,
+                                   self->about.points.filter, error);
     }
     if (status == INS_OK) {
         status = islands_walk_init(&self->counting.walk, operation, &self->scopes,
-                                   self->about.filter, error);
+                                   self->about.points.filter, error);
     }
     self->counting.known = &self->usage.points;
     self->stage = USAGE_SIZES;
@@ -113,7 +78,8 @@ static ins_status add_sizes(struct usage_read *self) {
             self->stage = USAGE_COUNT;
             return INS_OK;
         }
-        if (!self->is_tenant || island_is_tenant(island)) { /* else it may hold a few of its rows */
+        if (!self->about.is_tenant ||
+            island_is_tenant(island)) { /* else it may hold a few of its rows */
             tenant_sizes_add(&self->sizes, island);
         }
     }

@@ -31,7 +31,15 @@ ins_status cache_open(const ins_runtime *runtime, struct arena *arena, struct ca
     return INS_OK;
 }
 
+static void set_class(struct cache *cache, struct block *block, enum cache_class class) {
+    uint64_t size = block->key.size;
+    cache->kept_bytes -= block->class == CACHE_KEPT ? size : 0;
+    cache->kept_bytes += class == CACHE_KEPT ? size : 0;
+    block->class = (uint8_t) class;
+}
+
 static void block_free(struct cache *cache, struct block *block) {
+    set_class(cache, block, CACHE_RAW);
     arena_free(cache->arena, INS_MEM_CACHE, block->data, block->key.size);
     arena_free(cache->arena, INS_MEM_CACHE, block->error, sizeof(ins_error));
     arena_free(cache->arena, INS_MEM_CACHE, block, sizeof(*block));
@@ -54,15 +62,34 @@ static void lru_add(struct cache *cache, struct block *block) {
     lru->newest = block;
 }
 
+/* ---- What leaves ---- */
+
+/* Kept blocks that nobody asked for while so many times the cache was read are no longer kept: a
+ * merge has replaced their file, or the pin was taken away. */
+#define KEPT_ROUNDS 64u
+
+/* What is too much, or too old, of the kept takes its place among the others. */
+static void let_kept_go(struct cache *cache) {
+    struct block *block = cache->lru[CACHE_KEPT].oldest;
+    while (block != NULL && (cache->kept_bytes > cache_kept_limit(cache) ||
+                             cache->clock - block->used_at > KEPT_ROUNDS * cache->limit_bytes)) {
+        lru_remove(cache, block);
+        set_class(cache, block, CACHE_DATA);
+        lru_add(cache, block);
+        block = cache->lru[CACHE_KEPT].oldest;
+    }
+}
+
 /* The class whose oldest block is worth least: its age in bytes read since, times how soon the
  * class leaves. Raw vectors go a few times sooner than codes and graphs, and those than indexes of
- * id directories; but nothing stays for ever because of its class. */
+ * id directories; but nothing stays for ever because of its class. Kept ones go when there is
+ * nothing else. */
 static struct block *least_worth(const struct cache *cache) {
     static const uint64_t weights[CACHE_CLASSES] = {
-        [CACHE_RAW] = 32, [CACHE_DATA] = 8, [CACHE_INDEX] = 1};
+        [CACHE_RAW] = 32, [CACHE_DATA] = 8, [CACHE_INDEX] = 1, [CACHE_KEPT] = 0};
     struct block *least = NULL;
     uint64_t highest = 0;
-    for (int class = CACHE_RAW; class < CACHE_CLASSES; class ++) {
+    for (int class = CACHE_RAW; class < CACHE_KEPT; class ++) {
         struct block *block = cache->lru[class].oldest;
         uint64_t score = block == NULL ? 0 : (cache->clock - block->used_at + 1) * weights[class];
         if (score > highest) {
@@ -70,10 +97,11 @@ static struct block *least_worth(const struct cache *cache) {
             least = block;
         }
     }
-    return least;
+    return least != NULL ? least : cache->lru[CACHE_KEPT].oldest;
 }
 
 static bool evict_one(struct cache *cache) {
+    let_kept_go(cache);
     struct block *block = least_worth(cache);
     if (block == NULL) {
         return false;
@@ -248,7 +276,8 @@ static struct block *block_create(struct cache *cache, const struct block_key *k
     if (block == NULL) {
         return NULL;
     }
-    *block = (struct block){.cache = cache, .key = *key, .class = (uint8_t) class};
+    *block = (struct block){.cache = cache, .key = *key};
+    set_class(cache, block, class);
     block->node.hash = hash;
     block->error = alloc_evicting(cache, sizeof(ins_error));
     block->data = alloc_evicting(cache, key->size);
@@ -278,6 +307,9 @@ ins_status cache_pin(struct cache *cache, const struct block_key *key, enum cach
         if (block->pins++ == 0) {
             lru_remove(cache, block);
         }
+        if (class == CACHE_KEPT && block->class != CACHE_KEPT) {
+            set_class(cache, block, class);
+        }
         cache->stats.hits++;
         if (waiter != NULL) {
             TRACE_ADD(waiter->trace, chunks_pinned, 1);
@@ -305,6 +337,7 @@ ins_status cache_pin(struct cache *cache, const struct block_key *key, enum cach
     if (fresh) {
         TRACE_ADD(waiter->trace, cold_reads, 1);
         TRACE_ADD(waiter->trace, cold_bytes, key->size);
+        waiter->loaded_bytes += key->size;
         table_insert(&cache->blocks, &block->node);
         cache->stats.loads++;
         cache->stats.load_bytes += key->size;
@@ -391,5 +424,6 @@ uint64_t cache_limit(const struct cache *cache) {
 void cache_get_stats(const struct cache *cache, struct cache_stats *out_stats) {
     *out_stats = cache->stats;
     out_stats->blocks = cache->blocks.count;
+    out_stats->kept_bytes = cache->kept_bytes;
     out_stats->timers = cache->starved_timer.armed;
 }

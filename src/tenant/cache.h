@@ -30,19 +30,28 @@ struct cache_waiter {
     bool starved;
     uint64_t starved_bytes;
     uint64_t starved_until_ns;
-    struct trace *trace; /* NULL: nobody asked */
+    uint64_t loaded_bytes; /* that were not at hand, so far */
+    bool keeps;            /* a pinned tenant's: what it reads of its own is of CACHE_KEPT */
+    struct trace *trace;   /* NULL: nobody asked */
 };
 
 #define CACHE_WAIT_NS (10ull * 1000 * 1000 * 1000)
 
 /* In the order of leaving: raw vectors and payload; ids, codes, graphs, small extents; what says
- * where others lie. */
-enum cache_class { CACHE_RAW = 0, CACHE_DATA = 1, CACHE_INDEX = 2, CACHE_CLASSES = 3 };
+ * where others lie; what pinned tenants read. */
+enum cache_class {
+    CACHE_RAW = 0,
+    CACHE_DATA = 1,
+    CACHE_INDEX = 2,
+    CACHE_KEPT = 3,
+    CACHE_CLASSES = 4
+};
 
 struct cache_stats {
     uint64_t loads, load_bytes, hits, evictions, blocks;
     uint64_t reads, read_bytes; /* of the store: near blocks together, whole pages */
     uint64_t timers;            /* armed now */
+    uint64_t kept_bytes;        /* of CACHE_KEPT, now */
 };
 
 INS_MUST_USE ins_status cache_open(const ins_runtime *runtime, struct arena *arena,
@@ -75,6 +84,10 @@ INS_MUST_USE bool cache_lend(struct cache *cache, uint64_t bytes);
 void cache_take_back(struct cache *cache, uint64_t bytes);
 /* Of the share, what is not lent. */
 uint64_t cache_limit(const struct cache *cache);
+/* Of that, what may be of CACHE_KEPT; what is more counts as CACHE_DATA, the oldest first. */
+static inline uint64_t cache_kept_limit(const struct cache *cache) {
+    return cache_limit(cache) / 2;
+}
 void cache_get_stats(const struct cache *cache, struct cache_stats *out_stats);
 
 #endif

@@ -71,6 +71,7 @@ struct cache {
     struct heat *heat; /* [HEAT_SLOTS] */
     uint64_t clock;    /* bytes read so far */
     uint64_t limit_bytes, lent_bytes;
+    uint64_t kept_bytes; /* of blocks of CACHE_KEPT, pinned ones too */
     struct cache_stats stats;
 };
 

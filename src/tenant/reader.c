@@ -1,4 +1,4 @@
-#include "tenant/reader.h"
+#include "tenant/reader_private.h"
 
 #include "base/assert.h"
 #include "base/status.h"
@@ -115,6 +115,9 @@ void reader_close(struct reader *reader) {
 /* ---- Bringing bytes ---- */
 
 static enum cache_class class_of(const struct reader *reader, uint32_t slot) {
+    if (reader_keeps(reader)) {
+        return CACHE_KEPT;
+    }
     bool index = (reader->island->flags & ISLAND_DIRECTORY) != 0 && slot != SECTION_DIRECTORY;
     return index ? CACHE_INDEX : CACHE_DATA;
 }
@@ -122,6 +125,9 @@ static enum cache_class class_of(const struct reader *reader, uint32_t slot) {
 /* Of a large extent, whose raw values and payload are many times its codes. */
 static enum cache_class class_of_chunk(const struct reader *reader, const struct extent *extent,
                                        uint32_t slot) {
+    if (reader_keeps(reader)) {
+        return CACHE_KEPT;
+    }
     switch (extent_slot_section(extent, slot).kind) {
     case SECTION_DENSE:
     case SECTION_PAYLOAD:

@@ -95,6 +95,7 @@ static ins_status pin_piece(struct reader *reader, uint32_t run, const struct ex
                             const struct extent_pieces *pieces, uint32_t number, uint32_t wanted,
                             const uint8_t **out, bool *out_whole, ins_error *error) {
     struct cache *cache = reader->context->cache;
+    enum cache_class class = reader_keeps(reader) ? CACHE_KEPT : CACHE_RAW;
     const struct extent *extent = &reader->runs[run].extent;
     uint32_t per_chunk = extent_slot_section(extent, pieces->slot).chunk_bytes / 8;
     const uint8_t *hash;
@@ -109,15 +110,14 @@ static ins_status pin_piece(struct reader *reader, uint32_t run, const struct ex
     struct chunks hashes = reader_slot_chunks(reader, run, pieces->slot);
     struct block_key key = extent_piece(extent, vector, pieces, &hashes, number);
     struct reader_piece piece = {.run = run, .slot = vector->slot, .piece = number};
-    status = cache_pin(cache, &key, CACHE_RAW, NULL, &piece.block, &piece.data, error);
+    status = cache_pin(cache, &key, class, NULL, &piece.block, &piece.data, error);
     if (status == INS_AGAIN) {
         struct block_key chunk = extent_chunk(extent, vector->slot, number / pieces->per_chunk);
         *out_whole = cache_chunk_worth(cache, &chunk, wanted);
         if (*out_whole) {
             return INS_AGAIN;
         }
-        status =
-            cache_pin(cache, &key, CACHE_RAW, reader->waiter, &piece.block, &piece.data, error);
+        status = cache_pin(cache, &key, class, reader->waiter, &piece.block, &piece.data, error);
     }
     if (status == INS_OK) {
         hold(reader, &piece);

@@ -146,7 +146,7 @@ class TenantTest(unittest.TestCase):
         return refused
 
     QUOTA = {"queries_per_second": None, "writes_per_second": None, "scan_bytes_per_second": None,
-             "stored_bytes": None, "priority": "normal", "own": False}
+             "stored_bytes": None, "priority": "normal", "pin": False, "own": False}
 
     def test_quota_kept(self):
         """Goal: a quota is what was put, whole, for one tenant or for all, and survives a restart;
@@ -335,6 +335,51 @@ class TenantTest(unittest.TestCase):
         self.assertEqual(self.client.ok("GET", "/collections/s/usage")["points"], 8)
         self.assertIn("nokey", self.client.error(404, "GET", "/collections/s/tenants/nokey/quota"))
 
+    def stats(self):
+        return self.client.ok("GET", "/insula/stats")
+
+    def test_warm(self):
+        """Goal: what a warming brought is not read again, in the three styles of tenancy; of a pinned
+        tenant it is kept apart, also after a restart. Method: the server's counters of cold reads."""
+        self.collection("c")
+        self.fill("c", {"anna": 50, "bela": 50})
+        self.collection("alone", tenants=False)
+        self.fill("alone", {"x": 40})
+        self.collection("s", sharded=True, tenants=False)
+        self.client.ok("PUT", "/collections/s/shards", {"shard_key": "k"})
+        self.fill("s", {"w": 40}, shard="k")
+        paths = {"/collections/c/tenants/anna": ("c", {"filter": {"must": [
+                     {"key": "who", "match": {"value": "anna"}}]}}),
+                 "/collections/alone": ("alone", {}), "/collections/s/tenants/k": ("s", {"shard_key": "k"})}
+        for pinned in (False, True):
+            for path in paths:
+                self.client.ok("PUT", path + "/quota", {"pin": pinned, "priority": "high"})
+            self.restart()
+            for path, (name, more) in paths.items():
+                before = self.stats()
+                self.assertIs(self.client.ok("GET", path + "/quota")["pin"], pinned)
+                done = self.client.ok("POST", path + "/warm?wait=true")
+                self.assertEqual((done["status"], done["islands"], done["extents"], done["complete"]),
+                                 ("completed", 1, 1, True), done)
+                self.assertEqual(done["loaded_bytes"], done["bytes"])
+                after = self.stats()
+                self.assertEqual(after["cold_bytes"] - before["cold_bytes"], done["bytes"])
+                self.assertEqual(after["kept_bytes"] - before["kept_bytes"], pinned * done["bytes"])
+                hits = self.client.ok("POST", f"/collections/{name}/points/query", {
+                    "query": wave(1, 4), "limit": 5, "with_payload": True, **more})["points"]
+                self.assertEqual(len(hits), 5)
+                self.assertEqual(self.stats()["cold_reads"], after["cold_reads"])
+                self.assertEqual(self.client.ok("POST", path + "/warm"), {"status": "acknowledged"})
+                self.assertEqual(self.client.ok("POST", path + "/warm?wait=true")["loaded_bytes"], 0)
+        whole = self.client.ok("POST", "/collections/c/warm?wait=true")
+        self.assertEqual((whole["islands"], whole["complete"]), (2, True))
+        self.assertEqual(self.client.ok("POST", "/collections/c/tenants/nobody/warm?wait=true")["islands"], 0)
+        self.assertIn("nowhere", self.client.error(404, "POST", "/collections/nowhere/warm"))
+        self.assertIn("nokey", self.client.error(404, "POST", "/collections/s/tenants/nokey/warm?wait=true"))
+        for name in ("c", "s"):
+            self.assertIn("pin", self.client.error(400, "PUT", f"/collections/{name}/quota", {"pin": True}))
+            self.assertFalse(self.client.ok("GET", f"/collections/{name}/quota")["own"])
+
     def test_quota_bad(self):
         self.collection("c")
         self.collection("plain", tenants=False)
@@ -348,7 +393,7 @@ class TenantTest(unittest.TestCase):
                            ({"stored_bytes": 10 ** 16}, "stored_bytes"),
                            ({"scan_bytes_per_second": "many"}, "scan_bytes_per_second"),
                            ({"priority": "highest"}, "priority"), ({"priority": 3}, "priority"),
-                           ({"querys_per_second": 3}, "querys_per_second")):
+                           ({"pin": 3}, "pin"), ({"querys_per_second": 3}, "querys_per_second")):
             for path in ("/collections/c/quota", "/collections/c/tenants/anna/quota"):
                 code, answer, _ = self.client.call("PUT", path, body)
                 self.assertIn(code, (400, 422), body)

@@ -890,6 +890,11 @@ void ins_tenant_quota_get(ins_db *db, const void *tenants_request, ins_call *cal
     refuse(db, call);
 }
 
+void ins_tenant_warm(ins_db *db, const void *tenants_request, ins_call *call) {
+    (void)tenants_request;
+    refuse(db, call);
+}
+
 void ins_tenant_usage_get(ins_db *db, const void *tenants_request, ins_call *call) {
     (void)tenants_request;
     refuse(db, call);
