@@ -6,6 +6,7 @@
  * Failure: NULL, and nothing is charged. A page that the kernel refused is tried again later.
  * Threads: one lock, held for some tens of nanoseconds; dropped while the kernel populates a page
  * (1 to 6 ms for 2 MiB), which is why arena_commit_ahead() should do that beforehand. */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,110 +14,6 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "mem/mem_private.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define ARENA_POISON 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ARENA_POISON 1
-#endif
-#endif
-
-/* With the address sanitizer a slot's bytes are out of bounds but for those that were asked for. */
-#ifdef ARENA_POISON
-#include <sanitizer/asan_interface.h>
-static void slot_hide(void *slot, size_t size) {
-    __asan_poison_memory_region(slot, size);
-}
-static void slot_show(void *slot, size_t size) {
-    __asan_unpoison_memory_region(slot, size);
-}
-static bool slot_is_shown(void *slot, size_t size) {
-    return __asan_region_is_poisoned(slot, size) == NULL;
-}
-#else
-static void slot_hide(void *slot, size_t size) {
-    (void)slot;
-    (void)size;
-}
-static void slot_show(void *slot, size_t size) {
-    (void)slot;
-    (void)size;
-}
-static bool slot_is_shown(void *slot, size_t size) {
-    (void)slot;
-    (void)size;
-    return true;
-}
-#endif
-
-static void arena_lock(struct arena *arena) {
-    INS_ASSERT(pthread_mutex_lock(&arena->lock) == 0);
-}
-
-static void arena_unlock(struct arena *arena) {
-    INS_ASSERT(pthread_mutex_unlock(&arena->lock) == 0);
-}
-
-/* ---- Pages from the kernel ------------------------------------------------------------------ */
-
-/* A page that is not committed: one that failed before, else the next of the address space. */
-static uint32_t raw_page_take(struct arena *arena) {
-    uint32_t page = arena->raw_pages;
-    if (page != ARENA_NONE) {
-        arena->raw_pages = arena->pages[page].next;
-        return page;
-    }
-    return arena->frontier < arena->page_count ? arena->frontier++ : ARENA_NONE;
-}
-
-/* One more page; the lock is held at entry and at return, and dropped between. */
-static bool commit_page(struct arena *arena) {
-    uint32_t page = raw_page_take(arena);
-    if (page == ARENA_NONE) {
-        return false;
-    }
-    arena_unlock(arena);
-    bool is_populated = arena_populate(arena, page, 1);
-    if (is_populated) {
-        slot_hide(arena->base + (size_t)page * INS_PAGE_BYTES, INS_PAGE_BYTES);
-    }
-    arena_lock(arena);
-    if (!is_populated) {
-        arena->pages[page].next = arena->raw_pages;
-        arena->raw_pages = page;
-        return false;
-    }
-    arena->committed_count++;
-    INS_ASSERT(arena->committed_count <= arena->page_count);
-    arena_page_add(arena, page);
-    return true;
-}
-
-/* Bytes of whole free pages that are missing from an eighth of what is used. */
-static uint64_t ahead_missing(const struct arena *arena) {
-    uint64_t target = arena->used / 8;
-    target = target < ARENA_AHEAD_MIN ? ARENA_AHEAD_MIN : target;
-    target = target > ARENA_AHEAD_MAX ? ARENA_AHEAD_MAX : target;
-    uint64_t ready = (uint64_t)arena->free_page_count * INS_PAGE_BYTES;
-    uint64_t room = (uint64_t)(arena->page_count - arena->committed_count) * INS_PAGE_BYTES;
-    uint64_t missing = ready < target ? align_up(target - ready, INS_PAGE_BYTES) : 0;
-    return missing < room ? missing : room;
-}
-
-uint64_t arena_commit_ahead(struct arena *arena, uint64_t max_bytes) {
-    arena_lock(arena);
-    uint64_t missing = ahead_missing(arena);
-    for (uint64_t done = 0; missing != 0 && done < max_bytes; done += INS_PAGE_BYTES) {
-        if (!commit_page(arena)) {
-            missing = 0; /* the machine has no more; asking again at once would not help */
-            break;
-        }
-        missing = ahead_missing(arena);
-    }
-    arena_unlock(arena);
-    return missing;
-}
 
 /* ---- Slabs ---------------------------------------------------------------------------------- */
 
@@ -143,6 +40,24 @@ static void slab_unlink(struct arena *arena, uint32_t slab) {
     }
 }
 
+/* Half used slabs cost more than is charged. The cache pays for that: it leaves units to the
+ * others, as far as these may take any, and gives up blocks when there are fewer. */
+static bool leaves_enough(const struct arena *arena, uint64_t count) {
+    uint64_t left = arena->free_units;
+    left += arena->committed_units < arena->limit_units
+                ? arena->limit_units - arena->committed_units
+                : 0;
+    uint64_t others = arena->used - arena->purpose_used[INS_MEM_CACHE];
+    uint64_t wanted = others < arena->others_limit ? arena->others_limit - others : 0;
+    wanted = (wanted + ARENA_UNIT_BYTES - 1) / ARENA_UNIT_BYTES;
+    uint64_t most = arena->limit_units / ARENA_RESERVE_SHARE;
+    return left >= (wanted < most ? wanted : most) + count;
+}
+
+static void note_shortage(struct arena *arena) {
+    atomic_store_explicit(&arena->is_short, !leaves_enough(arena, 0), memory_order_relaxed);
+}
+
 static bool slab_make(struct arena *arena, uint32_t class_index) {
     uint32_t unit_count = arena->classes[class_index].unit_count;
     uint32_t slab = arena_units_take(arena, unit_count);
@@ -156,6 +71,7 @@ static bool slab_make(struct arena *arena, uint32_t class_index) {
     INS_ASSERT(!here->is_slab);
     *here = (struct arena_unit){.class_index = (uint8_t)class_index, .is_slab = true};
     slab_link(arena, slab);
+    note_shortage(arena);
     return true;
 }
 
@@ -164,10 +80,15 @@ static uint8_t *slab_memory(const struct arena *arena, uint32_t slab) {
 }
 
 /* A slab that has a free slot, made when there is none. ARENA_NONE when memory is used up. */
-static uint32_t slab_find(struct arena *arena, uint32_t class_index) {
+static uint32_t slab_find(struct arena *arena, enum ins_mem_purpose purpose, uint32_t class_index) {
     while (arena->class_slabs[class_index] == ARENA_NONE) {
-        /* Bounded: each turn but the last commits a page, of which there are page_count. */
-        if (!slab_make(arena, class_index) && !commit_page(arena)) {
+        if (purpose == INS_MEM_CACHE &&
+            !leaves_enough(arena, arena->classes[class_index].unit_count)) {
+            return ARENA_NONE;
+        }
+        /* Bounded: each turn but the last commits units, of which there are limit_units. */
+        if (!slab_make(arena, class_index) &&
+            !arena_commit(arena, arena->classes[class_index].unit_count)) {
             return ARENA_NONE;
         }
     }
@@ -218,17 +139,24 @@ static void slot_give(struct arena *arena, void *slot, uint32_t class_index) {
         slab_unlink(arena, slab);
         here->is_slab = false;
         arena_units_give(arena, slab, class->unit_count);
+        note_shortage(arena);
     }
 }
 
 /* ---- The door ------------------------------------------------------------------------------- */
+
+/* 0 while a limit that was lowered is exceeded. */
+static uint64_t purpose_room(const struct arena *arena, enum ins_mem_purpose purpose) {
+    uint64_t limit = arena->purpose_limit[purpose], used = arena->purpose_used[purpose];
+    return used < limit ? limit - used : 0;
+}
 
 /* I1: used <= limit. */
 static bool charge(struct arena *arena, enum ins_mem_purpose purpose, uint64_t bytes) {
     if (arena->fail_countdown != 0 && --arena->fail_countdown == 0) {
         return false;
     }
-    if (bytes > arena->purpose_limit[purpose] - arena->purpose_used[purpose]) {
+    if (bytes > purpose_room(arena, purpose)) {
         return false;
     }
     arena->purpose_used[purpose] += bytes;
@@ -252,7 +180,7 @@ void *arena_alloc(struct arena *arena, enum ins_mem_purpose purpose, size_t size
 
     arena_lock(arena);
     if (charge(arena, purpose, slot_bytes)) {
-        uint32_t slab = slab_find(arena, class_index);
+        uint32_t slab = slab_find(arena, purpose, class_index);
         if (slab != ARENA_NONE) {
             slot = slot_take(arena, slab);
         } else {
@@ -287,25 +215,44 @@ void arena_free(struct arena *arena, enum ins_mem_purpose purpose, void *memory,
     arena_unlock(arena);
 }
 
-static ins_status check_options(const struct arena_options *options, ins_error *error) {
-    uint64_t limit = options->limit_bytes;
-    if (limit == 0 || limit % INS_PAGE_BYTES != 0) {
-        return ins_fail(error, INS_INVALID,
-                        "memory: the arena's limit of %llu bytes is not a multiple of 2 MiB",
-                        (unsigned long long)limit);
-    }
-    if (limit / ARENA_UNIT_BYTES >= ARENA_NONE) {
-        return ins_fail(error, INS_INVALID, "memory: the arena's limit of %llu bytes is too large",
-                        (unsigned long long)limit);
-    }
-    uint64_t rest = limit;
+static void sum_others(struct arena *arena) {
+    arena->others_limit = 0;
     for (uint32_t i = 0; i < INS_MEM_PURPOSE_COUNT; i++) {
-        if (options->purpose_limit_bytes[i] > rest) { /* I3 */
-            return ins_fail(error, INS_INVALID,
-                            "memory: the purposes' limits are more than the arena's %llu bytes",
-                            (unsigned long long)limit);
+        arena->others_limit += i == INS_MEM_CACHE ? 0 : arena->purpose_limit[i];
+    }
+}
+
+static bool purposes_fit(uint64_t limit_bytes, const uint64_t *purpose_limit_bytes) { /* I3 */
+    uint64_t rest = limit_bytes;
+    for (uint32_t i = 0; i < INS_MEM_PURPOSE_COUNT; i++) {
+        if (purpose_limit_bytes[i] > rest) {
+            return false;
         }
-        rest -= options->purpose_limit_bytes[i];
+        rest -= purpose_limit_bytes[i];
+    }
+    return true;
+}
+
+static ins_status check_options(const struct arena_options *options, ins_error *error) {
+    const struct {
+        const char *name;
+        uint64_t bytes;
+    } sizes[] = {{"limit", options->limit_bytes}, {"ceiling", options->ceiling_bytes}};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        if ((sizes[i].bytes == 0 && i == 0) || sizes[i].bytes % INS_PAGE_BYTES != 0) {
+            return ins_fail(error, INS_INVALID,
+                            "memory: the arena's %s of %llu bytes is not a multiple of 2 MiB",
+                            sizes[i].name, (unsigned long long)sizes[i].bytes);
+        }
+        if (sizes[i].bytes / ARENA_UNIT_BYTES >= ARENA_NONE) {
+            return ins_fail(error, INS_INVALID, "memory: the arena's %s of %llu bytes is too large",
+                            sizes[i].name, (unsigned long long)sizes[i].bytes);
+        }
+    }
+    if (!purposes_fit(options->limit_bytes, options->purpose_limit_bytes)) {
+        return ins_fail(error, INS_INVALID,
+                        "memory: the purposes' limits are more than the arena's %llu bytes",
+                        (unsigned long long)options->limit_bytes);
     }
     return INS_OK;
 }
@@ -313,7 +260,7 @@ static ins_status check_options(const struct arena_options *options, ins_error *
 /* The first page now, so that a machine without memory says so here. */
 static ins_status commit_first(struct arena *arena, ins_error *error) {
     arena_lock(arena);
-    bool is_committed = commit_page(arena);
+    bool is_committed = arena_commit(arena, ARENA_PAGE_UNITS);
     arena_unlock(arena);
     return is_committed ? INS_OK
                         : ins_fail(error, INS_FULL, "memory: the machine has no free page");
@@ -332,14 +279,15 @@ ins_status arena_open(const struct arena_options *options, struct arena **out_ar
         return ins_fail(error, INS_FULL, "memory: no memory for the arena itself");
     }
     INS_ASSERT(pthread_mutex_init(&arena->lock, NULL) == 0);
-    arena->page_count = (uint32_t)(options->limit_bytes / INS_PAGE_BYTES);
+    arena->limit_units = options->limit_bytes / ARENA_UNIT_BYTES;
     memcpy(arena->purpose_limit, options->purpose_limit_bytes, sizeof(arena->purpose_limit));
+    sum_others(arena);
     arena_classes_init(arena->classes);
     arena_pages_init(arena);
     for (uint32_t i = 0; i < ARENA_CLASS_COUNT; i++) {
         arena->class_slabs[i] = ARENA_NONE;
     }
-    status = arena_reserve(arena, options->limit_bytes, options->plain_pages, error);
+    status = arena_reserve(arena, options, error);
     if (status != INS_OK) {
         goto fail;
     }
@@ -360,7 +308,7 @@ void arena_close(struct arena *arena) {
         return;
     }
     if (arena->base != NULL) { /* another mapping may come to lie here */
-        slot_show(arena->base, (size_t)arena->page_count * INS_PAGE_BYTES);
+        slot_show(arena->base, (size_t)arena->frontier * INS_PAGE_BYTES);
     }
     arena_unreserve(arena);
     INS_ASSERT(pthread_mutex_destroy(&arena->lock) == 0);
@@ -371,8 +319,9 @@ void arena_get_usage(struct arena *arena, struct arena_usage *out_usage) {
     arena_lock(arena);
     *out_usage = (struct arena_usage){
         .pages = arena->pages_kind,
-        .limit = (uint64_t)arena->page_count * INS_PAGE_BYTES,
-        .committed = (uint64_t)arena->committed_count * INS_PAGE_BYTES,
+        .ceiling = (uint64_t)arena->page_count * INS_PAGE_BYTES,
+        .limit = arena->limit_units * ARENA_UNIT_BYTES,
+        .committed = arena->committed_units * ARENA_UNIT_BYTES,
         .used = arena->used,
     };
     memcpy(out_usage->purpose_used, arena->purpose_used, sizeof(arena->purpose_used));
@@ -380,15 +329,34 @@ void arena_get_usage(struct arena *arena, struct arena_usage *out_usage) {
     arena_unlock(arena);
 }
 
+void arena_set_limits(struct arena *arena, uint64_t limit_bytes,
+                      const uint64_t purpose_limit_bytes[static INS_MEM_PURPOSE_COUNT]) {
+    INS_ASSERT(limit_bytes != 0);
+    INS_ASSERT(limit_bytes % INS_PAGE_BYTES == 0);
+    INS_ASSERT(limit_bytes <= (uint64_t)arena->page_count * INS_PAGE_BYTES);
+    INS_ASSERT(purposes_fit(limit_bytes, purpose_limit_bytes));
+    arena_lock(arena);
+    arena->limit_units = limit_bytes / ARENA_UNIT_BYTES;
+    memcpy(arena->purpose_limit, purpose_limit_bytes, sizeof(arena->purpose_limit));
+    sum_others(arena);
+    note_shortage(arena);
+    arena_unlock(arena);
+}
+
+bool arena_is_short(const struct arena *arena) {
+    return atomic_load_explicit(&arena->is_short, memory_order_relaxed);
+}
+
 bool arena_move_limit(struct arena *arena, enum ins_mem_purpose from, enum ins_mem_purpose to,
                       uint64_t bytes) {
     INS_ASSERT((unsigned)from < INS_MEM_PURPOSE_COUNT);
     INS_ASSERT((unsigned)to < INS_MEM_PURPOSE_COUNT);
     arena_lock(arena);
-    bool possible = bytes <= arena->purpose_limit[from] - arena->purpose_used[from];
+    bool possible = bytes <= purpose_room(arena, from);
     if (possible) {
         arena->purpose_limit[from] -= bytes;
         arena->purpose_limit[to] += bytes;
+        sum_others(arena);
     }
     arena_unlock(arena);
     return possible;
@@ -397,7 +365,7 @@ bool arena_move_limit(struct arena *arena, enum ins_mem_purpose from, enum ins_m
 uint64_t arena_room(struct arena *arena, enum ins_mem_purpose purpose) {
     INS_ASSERT((unsigned)purpose < INS_MEM_PURPOSE_COUNT);
     arena_lock(arena);
-    uint64_t room = arena->purpose_limit[purpose] - arena->purpose_used[purpose];
+    uint64_t room = purpose_room(arena, purpose);
     arena_unlock(arena);
     return room;
 }

@@ -2,8 +2,10 @@
  *
  * Path: a caller names a purpose and a size; the arena takes a slot of the size class from a 2 MiB
  * page, or a fresh page, or says no. The caller turns "no" into eviction, waiting, 429 or 507.
- * Invariants: I1 used[purpose] <= limit[purpose].  I2 committed pages <= arena limit.
+ * Invariants: I1 used[purpose] <= limit[purpose].  I2 committed memory <= arena limit.
  *   I3 the sum of the purposes' limits <= arena limit, so one purpose cannot starve another.
+ *   After arena_set_limits() has lowered them, I1 and I2 hold again when enough was freed and given
+ *   back; until then nothing is added.
  * Threads: any thread; a lock around page lists, held for some tens of nanoseconds. */
 #ifndef INS_MEM_MEM_H
 #define INS_MEM_MEM_H
@@ -19,12 +21,15 @@ struct arena;
 enum arena_pages { ARENA_PAGES_RESERVED, ARENA_PAGES_TRANSPARENT, ARENA_PAGES_PLAIN };
 
 struct arena_options {
-    uint64_t limit_bytes; /* committed at most; a multiple of 2 MiB */
+    uint64_t limit_bytes;   /* committed at most; a multiple of 2 MiB */
+    uint64_t ceiling_bytes; /* what the limit can be raised to; 0 = limit_bytes */
     uint64_t purpose_limit_bytes[INS_MEM_PURPOSE_COUNT];
     bool plain_pages; /* tests: skip huge pages */
 };
 
-/* Reserves address space of limit_bytes (PROT_NONE) once and commits the first 2 MiB page.
+/* Reserves address space of ceiling_bytes (PROT_NONE) once and commits the first 2 MiB page. Where
+ * that much address space cannot be had, and with reserved huge pages, which are set aside for as
+ * long as the arena lives, the ceiling is the limit.
  * INS_INVALID when limit_bytes is not a multiple of 2 MiB or 0, or less than the sum of the
  * purposes' limits (I3); INS_FULL when the address space or the first page cannot be had. */
 INS_MUST_USE ins_status arena_open(const struct arena_options *options, struct arena **out_arena,
@@ -51,9 +56,22 @@ size_t arena_class_size(size_t size);
 struct arena_usage {
     enum arena_pages pages;
     uint64_t limit, committed, used; /* used: size classes in use; committed - used is ready */
+    uint64_t ceiling;
     uint64_t purpose_used[INS_MEM_PURPOSE_COUNT], purpose_limit[INS_MEM_PURPOSE_COUNT];
 };
 void arena_get_usage(struct arena *arena, struct arena_usage *out_usage);
+/* Other limits; I3 holds, `limit_bytes` is a multiple of 2 MiB, not 0 and at most the ceiling. They
+ * may be below what is used: then arena_alloc() says no until they are not. */
+void arena_set_limits(struct arena *arena, uint64_t limit_bytes,
+                      const uint64_t purpose_limit_bytes[static INS_MEM_PURPOSE_COUNT]);
+/* Gives free memory back to the machine while more is committed than the limit, in at most
+ * `calls_max` calls of the kernel (some microseconds each). Whole pages first; else free units of
+ * 32 KiB, whose page is then made of small pages until it is whole again; with reserved huge pages
+ * only whole ones. Returns the bytes given back: 0 = nothing had to be, or could be. */
+uint64_t arena_give_back(struct arena *arena, uint32_t calls_max);
+/* Hardly any memory is left for others than the cache, though their limits may allow some: it is
+ * spread over half used slabs. The cache should give up blocks. Any thread, no lock. */
+bool arena_is_short(const struct arena *arena);
 /* Takes `bytes` off the limit of `from` and adds them to that of `to`, so that I3 stays: room that
  * is lent to a job, and given back. False, and nothing is changed, when `from` uses more than would
  * be left to it. */

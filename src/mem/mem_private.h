@@ -8,12 +8,14 @@
 
 #include <pthread.h>
 
+#include "base/assert.h"
 #include "mem/mem.h"
 
 #define ARENA_UNIT_BYTES (32u << 10)
 #define ARENA_PAGE_UNITS 64u /* the bits of struct arena_page.free */
 #define ARENA_CLASS_COUNT 64u
-#define ARENA_NONE UINT32_MAX /* no page, no unit */
+#define ARENA_NONE UINT32_MAX   /* no page, no unit */
+#define ARENA_RESERVE_SHARE 32u /* of the limit: what the cache leaves to the others at most */
 #define ARENA_AHEAD_MIN INS_PAGE_BYTES
 #define ARENA_AHEAD_MAX (64u << 20)
 
@@ -37,9 +39,13 @@ struct arena_unit {
 };
 
 struct arena_page {
-    uint64_t free;       /* units that no slab holds */
-    uint32_t next, prev; /* committed pages with the same `run`; raw pages: next only */
-    uint32_t run;        /* longest run of free units */
+    uint64_t free;                 /* committed units that no slab holds */
+    uint64_t away;                 /* units that are not committed */
+    uint32_t next, prev;           /* pages with the same `run` */
+    uint32_t away_next, away_prev; /* raw pages (all units are away): next only; partial pages */
+    uint32_t run;                  /* longest run of free units */
+    uint16_t busy;                 /* threads that ask the kernel for units or give some back */
+    bool small;                    /* the kernel was told not to put a huge page here */
 };
 
 struct arena {
@@ -47,7 +53,7 @@ struct arena {
     uint8_t *base;
     void *mapping, *table;
     size_t mapping_bytes, table_bytes;
-    uint32_t page_count;
+    uint32_t page_count; /* of the address space: the limit can be raised up to here */
     enum arena_pages pages_kind;
     struct arena_class classes[ARENA_CLASS_COUNT];
     struct arena_page *pages; /* [page_count], in `table` like `units` */
@@ -62,8 +68,13 @@ struct arena {
     uint32_t run_pages[ARENA_PAGE_UNITS + 1u]; /* first page whose longest free run is so long */
     uint64_t run_mask;                         /* bit r - 1: run_pages[r] is not empty */
     uint32_t free_page_count;                  /* committed and wholly free */
-    uint32_t committed_count, frontier;        /* pages from `frontier` on were never asked for */
-    uint32_t raw_pages;                        /* below `frontier`, not committed: that failed */
+    uint32_t frontier;                         /* pages from here on were never asked for */
+    uint32_t raw_pages;     /* below `frontier`: given back, or committing them failed */
+    uint32_t partial_pages; /* some units of them are away */
+    uint64_t committed_units, limit_units; /* more than the limit only while it was just lowered */
+    uint64_t free_units;                   /* committed, in no slab */
+    uint64_t others_limit;                 /* of all purposes but the cache */
+    _Atomic bool is_short; /* the cache has not left enough to them; read without the lock */
 };
 
 /* Size classes: 16 .. 128 in steps of 16, then four a doubling. */
@@ -71,19 +82,78 @@ uint32_t arena_class_index(size_t size);
 void arena_classes_init(struct arena_class classes[static ARENA_CLASS_COUNT]);
 
 /* Address space and the kernel. */
-ins_status arena_reserve(struct arena *arena, uint64_t limit_bytes, bool plain_pages,
+ins_status arena_reserve(struct arena *arena, const struct arena_options *options,
                          ins_error *error);
 void arena_unreserve(struct arena *arena);
-/* Makes `count` pages from `first` on readable, writable and resident. False when the kernel says
- * no. Takes milliseconds; called without the lock. */
-bool arena_populate(struct arena *arena, uint32_t first, uint32_t count);
+/* Makes these units of a page readable, writable and resident. False, and none is, when the kernel
+ * says no. Takes up to milliseconds; called without the lock. */
+bool arena_populate(struct arena *arena, uint32_t page, uint64_t units);
+/* Their bytes are lost and the kernel has the memory. False: it does not take them back. Called
+ * without the lock. */
+bool arena_release(struct arena *arena, uint32_t page, uint64_t units);
+/* A page of which units are away must stay one of small pages: else the kernel puts a huge one
+ * there again by and by, and they are back. Under the lock. False: it cannot be. */
+bool arena_page_set_small(struct arena *arena, uint32_t page, bool small);
 
 /* Units of committed pages; under the lock. */
 void arena_pages_init(struct arena *arena);
-void arena_page_add(struct arena *arena, uint32_t page);
+/* Bits of `free` are added to or taken from the page's. */
+void arena_page_free(struct arena *arena, uint32_t page, uint64_t free);
+void arena_page_take(struct arena *arena, uint32_t page, uint64_t taken);
 /* The first of `count` free neighbouring units of one page, or ARENA_NONE. */
 uint32_t arena_units_take(struct arena *arena, uint32_t count);
 void arena_units_give(struct arena *arena, uint32_t first, uint32_t count);
+/* Where `count` neighbouring ones of `bits` begin, and `count` ones from `at` on. */
+uint64_t arena_runs_of(uint64_t bits, uint32_t count);
+uint64_t arena_unit_bits(uint32_t at, uint32_t count);
+
+/* commit.c: more units of the kernel, so that `count` neighbouring ones are free. The lock is held
+ * at entry and at return, and dropped between. False: the limit or the machine's. */
+bool arena_commit(struct arena *arena, uint32_t count);
+
+static inline void arena_lock(struct arena *arena) {
+    INS_ASSERT(pthread_mutex_lock(&arena->lock) == 0);
+}
+
+static inline void arena_unlock(struct arena *arena) {
+    INS_ASSERT(pthread_mutex_unlock(&arena->lock) == 0);
+}
+
+/* With the address sanitizer a slot's bytes are out of bounds but for those that were asked for. */
+#if defined(__SANITIZE_ADDRESS__)
+#define ARENA_POISON 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_POISON 1
+#endif
+#endif
+
+#ifdef ARENA_POISON
+#include <sanitizer/asan_interface.h>
+static inline void slot_hide(void *slot, size_t size) {
+    __asan_poison_memory_region(slot, size);
+}
+static inline void slot_show(void *slot, size_t size) {
+    __asan_unpoison_memory_region(slot, size);
+}
+static inline bool slot_is_shown(void *slot, size_t size) {
+    return __asan_region_is_poisoned(slot, size) == NULL;
+}
+#else
+static inline void slot_hide(void *slot, size_t size) {
+    (void)slot;
+    (void)size;
+}
+static inline void slot_show(void *slot, size_t size) {
+    (void)slot;
+    (void)size;
+}
+static inline bool slot_is_shown(void *slot, size_t size) {
+    (void)slot;
+    (void)size;
+    return true;
+}
+#endif
 
 /* mem_machine_bytes() on the trees below `proc` and `cgroup`, for tests. */
 uint64_t mem_machine_bytes_at(const char *proc, const char *cgroup);

@@ -81,8 +81,7 @@ static bool reserve_small(struct arena *arena, uint64_t limit_bytes, bool plain_
     return true;
 }
 
-ins_status arena_reserve(struct arena *arena, uint64_t limit_bytes, bool plain_pages,
-                         ins_error *error) {
+static ins_status reserve_tables(struct arena *arena, ins_error *error) {
     size_t pages_bytes = arena->page_count * sizeof(struct arena_page);
     size_t units_bytes = (size_t)arena->page_count * ARENA_PAGE_UNITS * sizeof(struct arena_unit);
     arena->table_bytes = pages_bytes + units_bytes;
@@ -95,13 +94,27 @@ ins_status arena_reserve(struct arena *arena, uint64_t limit_bytes, bool plain_p
     }
     arena->units = arena->table; /* first: its fields need 8-byte alignment, and so do the pages' */
     arena->pages = (void *)((uint8_t *)arena->table + units_bytes);
+    return INS_OK;
+}
 
-    if (!plain_pages && reserve_huge(arena, limit_bytes)) {
+ins_status arena_reserve(struct arena *arena, const struct arena_options *options,
+                         ins_error *error) {
+    uint64_t limit = options->limit_bytes;
+    uint64_t ceiling = options->ceiling_bytes > limit ? options->ceiling_bytes : limit;
+    bool plain = options->plain_pages;
+    arena->page_count = (uint32_t)(ceiling / INS_PAGE_BYTES);
+    ins_status status = reserve_tables(arena, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    bool reserved = !plain && reserve_huge(arena, limit);
+    if (!reserved && reserve_small(arena, ceiling, plain)) {
         return INS_OK;
     }
-    if (!reserve_small(arena, limit_bytes, plain_pages)) {
+    arena->page_count = (uint32_t)(limit / INS_PAGE_BYTES);
+    if (!reserved && !reserve_small(arena, limit, plain)) {
         return ins_fail(error, INS_FULL, "memory: no address space for an arena of %llu bytes",
-                        (unsigned long long)limit_bytes);
+                        (unsigned long long)limit);
     }
     return INS_OK;
 }
@@ -115,20 +128,26 @@ void arena_unreserve(struct arena *arena) {
     }
 }
 
-bool arena_populate(struct arena *arena, uint32_t first, uint32_t count) {
-    INS_ASSERT(first < arena->page_count);
-    INS_ASSERT(count <= arena->page_count - first);
-    uint8_t *memory = arena->base + (size_t)first * INS_PAGE_BYTES;
-    size_t bytes = (size_t)count * INS_PAGE_BYTES;
-    if (mprotect(memory, bytes, PROT_READ | PROT_WRITE) != 0) {
-        return false;
-    }
+static uint8_t *page_memory(const struct arena *arena, uint32_t page) {
+    INS_ASSERT(page < arena->page_count);
+    return arena->base + (size_t)page * INS_PAGE_BYTES;
+}
+
+/* Takes the next run of neighbouring units off `units`. */
+static void *next_units(uint8_t *memory, uint64_t *units, size_t *out_bytes) {
+    uint32_t at = (uint32_t)__builtin_ctzll(*units);
+    uint64_t from = ~(*units >> at);
+    uint32_t count = from == 0 ? ARENA_PAGE_UNITS : (uint32_t)__builtin_ctzll(from);
+    *units &= ~arena_unit_bits(at, count);
+    *out_bytes = (size_t)count * ARENA_UNIT_BYTES;
+    return memory + (size_t)at * ARENA_UNIT_BYTES;
+}
+
+static bool populate_bytes(uint8_t *memory, size_t bytes) {
     if (madvise(memory, bytes, MADV_POPULATE_WRITE) == 0) {
         return true;
     }
     if (errno != EINVAL) { /* ENOMEM, EHWPOISON, EFAULT: nothing usable there now */
-        (void)madvise(memory, bytes, MADV_DONTNEED);
-        (void)mprotect(memory, bytes, PROT_NONE);
         return false;
     }
     for (size_t at = 0; at < bytes; at += SMALL_PAGE_BYTES) { /* a kernel before 5.14 */
@@ -137,11 +156,52 @@ bool arena_populate(struct arena *arena, uint32_t first, uint32_t count) {
     return true;
 }
 
+bool arena_populate(struct arena *arena, uint32_t page, uint64_t units) {
+    uint8_t *memory = page_memory(arena, page);
+    if (mprotect(memory, INS_PAGE_BYTES, PROT_READ | PROT_WRITE) != 0) {
+        return false;
+    }
+    for (uint64_t left = units; left != 0;) {
+        size_t bytes;
+        uint8_t *run = next_units(memory, &left, &bytes);
+        if (!populate_bytes(run, bytes)) {
+            (void)arena_release(arena, page, units);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool arena_release(struct arena *arena, uint32_t page, uint64_t units) {
+    uint8_t *memory = page_memory(arena, page);
+    for (uint64_t left = units; left != 0;) {
+        size_t bytes;
+        uint8_t *run = next_units(memory, &left, &bytes);
+        if (madvise(run, bytes, MADV_DONTNEED) != 0) {
+            return false; /* reserved huge pages before Linux 5.18 */
+        }
+    }
+    return true;
+}
+
+bool arena_page_set_small(struct arena *arena, uint32_t page, bool small) {
+    struct arena_page *here = &arena->pages[page];
+    if (arena->pages_kind != ARENA_PAGES_TRANSPARENT || here->small == small) {
+        return true;
+    }
+    int advice = small ? MADV_NOHUGEPAGE : MADV_HUGEPAGE;
+    if (madvise(page_memory(arena, page), INS_PAGE_BYTES, advice) != 0) {
+        return false; /* the limit of mappings, say */
+    }
+    here->small = small;
+    return true;
+}
+
 /* ---- Units ----------------------------------------------------------------------------------*/
 
 /* Where `count` neighbouring ones begin: bit i of the result is set when bits i .. i + count - 1 of
  * `bits` are. Halving: a run of n is two runs that overlap. */
-static uint64_t runs_of(uint64_t bits, uint32_t count) {
+uint64_t arena_runs_of(uint64_t bits, uint32_t count) {
     while (count > 1) {
         uint32_t half = count / 2;
         bits &= bits >> half;
@@ -159,7 +219,7 @@ static uint32_t longest_run(uint64_t bits) {
     return length;
 }
 
-static uint64_t unit_bits(uint32_t at, uint32_t count) {
+uint64_t arena_unit_bits(uint32_t at, uint32_t count) {
     uint64_t ones = count == ARENA_PAGE_UNITS ? ~0ull : (1ull << count) - 1;
     return ones << at;
 }
@@ -205,10 +265,24 @@ void arena_pages_init(struct arena *arena) {
         arena->run_pages[run] = ARENA_NONE;
     }
     arena->raw_pages = ARENA_NONE;
+    arena->partial_pages = ARENA_NONE;
 }
 
-void arena_page_add(struct arena *arena, uint32_t page) {
-    arena->pages[page] = (struct arena_page){.free = ~0ull};
+void arena_page_free(struct arena *arena, uint32_t page, uint64_t free) {
+    struct arena_page *here = &arena->pages[page];
+    INS_ASSERT((here->free & free) == 0);
+    page_unlink(arena, page);
+    here->free |= free;
+    arena->free_units += (uint32_t)__builtin_popcountll(free);
+    page_link(arena, page);
+}
+
+void arena_page_take(struct arena *arena, uint32_t page, uint64_t taken) {
+    struct arena_page *here = &arena->pages[page];
+    INS_ASSERT((here->free & taken) == taken);
+    page_unlink(arena, page);
+    here->free &= ~taken;
+    arena->free_units -= (uint32_t)__builtin_popcountll(taken);
     page_link(arena, page);
 }
 
@@ -220,22 +294,14 @@ uint32_t arena_units_take(struct arena *arena, uint32_t count) {
         return ARENA_NONE;
     }
     uint32_t page = arena->run_pages[(uint32_t)__builtin_ctzll(fitting) + 1];
-    struct arena_page *here = &arena->pages[page];
-    uint64_t starts = runs_of(here->free, count);
+    uint64_t starts = arena_runs_of(arena->pages[page].free, count);
     INS_ASSERT(starts != 0);
     uint32_t at = (uint32_t)__builtin_ctzll(starts);
-    page_unlink(arena, page);
-    here->free &= ~unit_bits(at, count);
-    page_link(arena, page);
+    arena_page_take(arena, page, arena_unit_bits(at, count));
     return page * ARENA_PAGE_UNITS + at;
 }
 
 void arena_units_give(struct arena *arena, uint32_t first, uint32_t count) {
     uint32_t page = first / ARENA_PAGE_UNITS;
-    uint64_t bits = unit_bits(first % ARENA_PAGE_UNITS, count);
-    struct arena_page *here = &arena->pages[page];
-    INS_ASSERT((here->free & bits) == 0);
-    page_unlink(arena, page);
-    here->free |= bits;
-    page_link(arena, page);
+    arena_page_free(arena, page, arena_unit_bits(first % ARENA_PAGE_UNITS, count));
 }
