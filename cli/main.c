@@ -15,7 +15,8 @@ struct command {
 static const struct command commands[] = {
     {"serve", cli_serve, "run the server",
      "insula serve [--data DIR] [--host ADDRESS] [--http-port N] [--grpc-port N]\n"
-     "             [--memory-budget BYTES] [--connections N] [--client-timeout SECONDS]\n"
+     "             [--memory-budget BYTES] [--memory-budget-max BYTES] [--connections N]\n"
+     "             [--client-timeout SECONDS]\n"
      "             [--cors on|off] [--loops N] [--inline N] [--erase-after HOURS]\n"
      "             [--slow-ms N] [--slow-log FILE]\n"
      "\n"
@@ -24,6 +25,8 @@ static const struct command commands[] = {
      "  --http-port N          port of the REST API, 0 = any free one (6333)\n"
      "  --grpc-port N          port of the gRPC API; nothing listens there yet (6334)\n"
      "  --memory-budget BYTES  of the whole process: 536870912, 512M, 2G (half of the memory)\n"
+     "  --memory-budget-max BYTES\n"
+     "                         what PUT /insula/budget may raise it to (the machine's memory)\n"
      "  --connections N        clients at once (10240, or what the descriptors allow)\n"
      "  --client-timeout S     seconds for a head, and for each MiB of a body or an answer to be\n"
      "                         sent or taken in (10, 30, 60)\n"

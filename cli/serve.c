@@ -62,6 +62,12 @@ static int parse_option(int option, const char *value, struct serve_options *opt
                    ? CLI_OK
                    : cli_usage("serve", "--memory-budget: \"%s\" is not a size such as 512M or 2G",
                                value);
+    case 'M':
+        return cli_parse_bytes(value, &options->server.memory_budget_max)
+                   ? CLI_OK
+                   : cli_usage("serve",
+                               "--memory-budget-max: \"%s\" is not a size such as 512M or 2G",
+                               value);
     case 'c':
         return cli_parse_number(value, 1, SERVER_CONNECTIONS_LIMIT,
                                 &options->server.connections_max)
@@ -106,6 +112,7 @@ static int parse_options(int argc, char **argv, struct serve_options *options) {
         {"http-port", required_argument, NULL, 'p'},
         {"grpc-port", required_argument, NULL, 'g'},
         {"memory-budget", required_argument, NULL, 'm'},
+        {"memory-budget-max", required_argument, NULL, 'M'},
         {"connections", required_argument, NULL, 'c'},
         {"client-timeout", required_argument, NULL, 't'},
         {"erase-after", required_argument, NULL, 'e'},

@@ -17,7 +17,9 @@ typedef struct ins_db ins_db;
 #define INS_MEMORY_BUDGET_MIN (256ull << 20)
 
 typedef struct ins_options {
-    uint64_t memory_budget;    /* bytes of the whole process; 0 = half of the machine or cgroup */
+    uint64_t memory_budget; /* bytes of the whole process; 0 = half of the machine or cgroup */
+    /* What ins_budget_set() may raise it to: address space, no memory; 0 = the machine's memory. */
+    uint64_t memory_budget_max;
     uint64_t log_file_bytes;   /* 0 = 64 MiB; a multiple of 4 KiB, at least 256 KiB */
     uint64_t generation_bytes; /* 0 = min(128 MiB, budget/16); tests make it small */
     /* What is deleted or overwritten is gone from all files after so long; 0 = 24 h. */

@@ -89,6 +89,11 @@ typedef struct ins_stats {
     uint64_t code_scans, code_fallbacks, code_rows, code_rows_exact;
     uint64_t filtered_reads, filtered_rows; /* with a filter; rows that these looked at singly */
     uint64_t timers;                        /* armed now */
+    /* In force; asked for (0: half of the machine's); what it can be changed to. While it settles
+     * writes wait for the bytes `above`. machine_bytes: the machine's or its control group's. */
+    uint64_t memory_budget_asked, memory_budget_least, memory_budget_most;
+    uint64_t memory_above, machine_bytes;
+    bool memory_settling;
     uint64_t memory_budget, arena_limit, arena_used, arena_committed;
     uint64_t mem_used[INS_MEM_PURPOSE_COUNT], mem_limit[INS_MEM_PURPOSE_COUNT];
     const char *arena_pages; /* "reserved 2 MiB", "transparent 2 MiB", "4 KiB" */
@@ -135,6 +140,23 @@ typedef struct ins_stats_request {
 
 /* The same as a call, for other lanes. Never fails. */
 INS_API void ins_stats_read(ins_db *db, const void *stats_request, ins_call *call);
+
+/* ---- The memory budget ---- */
+
+typedef struct ins_budget_request {
+    uint64_t bytes;       /* 0: half of the machine's memory, or the control group's, from now on */
+    ins_stats *out_stats; /* filled when done runs and the call went well; or NULL */
+} ins_budget_request;
+
+/* Another budget for the process that runs, until it ends. Answered at once; memory is given back
+ * in steps (ins_stats.memory_settling): reads go on, writes wait meanwhile, INS_FULL when that
+ * takes too long. INS_INVALID names the smallest or the largest that is possible. */
+INS_API void ins_budget_set(ins_db *db, const void *budget_request, ins_call *call);
+/* The budget in force. Any thread. */
+INS_API uint64_t ins_db_memory_budget(const ins_db *db);
+
+/* Resident set of this process as the kernel counts it. Any thread; reads a file. */
+INS_API uint64_t ins_resident_bytes(void);
 
 /* Memory for the caller's own connections and requests, charged to the same budget:
  * INS_MEM_CONNECTION. At most 2 MiB a piece; NULL when the share is used up. Any thread. */

@@ -36,7 +36,8 @@ typedef struct ins_timer {
 
 typedef struct ins_store ins_store; /* where bytes rest; ins_store_open_directory() */
 
-/* Every member is required. The struct is borrowed for the life of the database. */
+/* Every member but machine_bytes is required. The struct is borrowed for the life of the database.
+ */
 typedef struct ins_runtime {
     void *context;
     ins_store *store;
@@ -47,7 +48,13 @@ typedef struct ins_runtime {
     /* One shot, `delay_ns` from now; on the lane itself only. Arming an armed timer moves it. */
     void (*timer)(void *context, uint32_t lane, ins_timer *timer, uint64_t delay_ns);
     void (*timer_stop)(void *context, uint32_t lane, ins_timer *timer);
+    /* Memory that the machine, or the control group that limits this process, has now; bytes. On
+     * the background lane every few seconds: a budget follows it. NULL: it is looked at once. */
+    uint64_t (*machine_bytes)(void *context);
 } ins_runtime;
+
+/* What the kernel says of this process: fits ins_runtime.machine_bytes; `unused` may be NULL. */
+INS_API uint64_t ins_machine_bytes(void *unused);
 
 /* The default runtime: one thread a lane, the system's clock and randomness.
  * Takes no ownership of `store`. Close it after ins_db_close(). */

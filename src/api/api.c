@@ -9,15 +9,10 @@
 #include "base/assert.h"
 
 void api_shared_init(struct api_shared *shared, ins_db *db) {
-    ins_stats stats;
-    ins_db_stats(db, &stats);
-    uint64_t body_max = stats.memory_budget / HEAP_LARGE_SHARE;
     shared->apis = NULL;
     shared->slow_ns = 0;
     shared->slow_write = NULL;
-    shared->body_max =
-        body_max < API_BODY_BYTES_MAX && body_max != 0 ? (size_t)body_max : API_BODY_BYTES_MAX;
-    heap_init(&shared->heap, db, stats.memory_budget);
+    heap_init(&shared->heap, db);
 }
 
 ins_status api_open(const struct api_options *options, struct api **out_api, ins_error *error) {
@@ -73,7 +68,8 @@ struct heap *api_heap(struct api *api) {
 }
 
 size_t api_body_max(const struct api *api) {
-    return api->shared->body_max;
+    uint64_t share = ins_db_memory_budget(api->db) / HEAP_LARGE_SHARE;
+    return share < API_BODY_BYTES_MAX && share != 0 ? (size_t)share : API_BODY_BYTES_MAX;
 }
 
 void api_connected(struct api *api) {

@@ -79,7 +79,6 @@ struct api;
 /* What the APIs of all lanes share. */
 struct api_shared {
     struct heap heap; /* memory for connections, bodies and answers, charged to the budget */
-    size_t body_max;
     struct api *apis; /* in a list; complete before the second lane runs */
     /* The slow log: requests that took so long; 0 = none. Set before the first request. The writer
      * takes a line or says that it cannot now, without waiting; any lane. */

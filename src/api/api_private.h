@@ -134,6 +134,7 @@ struct job {
     ins_tenants_request tenants;
     ins_erasure_request erasure;
     ins_stats_request stats;
+    ins_budget_request budget;
     ins_rank_request rank; /* its `points` are those above */
     struct job **parts;    /* of a batch: [part_count], one after the other */
     size_t part_count, part_next;
@@ -419,6 +420,8 @@ ins_status service_telemetry(struct job *job, const struct api_request *request,
 /* Room for statistics in job->stats. */
 ins_status stats_start(struct job *job, ins_error *error);
 ins_status service_stats(struct job *job, const struct api_request *request, ins_error *error);
+ins_status budget_get(struct job *job, const struct api_request *request, ins_error *error);
+ins_status budget_set(struct job *job, const struct api_request *request, ins_error *error);
 ins_status service_flush(struct job *job, const struct api_request *request, ins_error *error);
 ins_status collections_list(struct job *job, const struct api_request *request, ins_error *error);
 ins_status collection_get(struct job *job, const struct api_request *request, ins_error *error);

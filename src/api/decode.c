@@ -36,7 +36,7 @@ ins_status body_parse(struct job *job, const struct api_request *request,
     struct api *api = job->api;
     job->body = request->body;
     if (api->parser == NULL) {
-        api->parser = json_parser_create(api->shared->body_max, INS_JSON_DEPTH_MAX);
+        api->parser = json_parser_create(API_BODY_BYTES_MAX, INS_JSON_DEPTH_MAX);
         if (api->parser == NULL) {
             return job_no_memory(error);
         }

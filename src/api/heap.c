@@ -5,16 +5,20 @@
 
 #include "base/assert.h"
 
-void heap_init(struct heap *heap, ins_db *db, uint64_t memory_budget) {
-    uint64_t share = memory_budget / HEAP_LARGE_SHARE;
+void heap_init(struct heap *heap, ins_db *db) {
     heap->db = db;
-    heap->large_max = share < HEAP_LARGE_MIN ? HEAP_LARGE_MIN : share;
     atomic_init(&heap->large_used, 0);
 }
 
+size_t heap_large_max(const struct heap *heap) {
+    uint64_t share = ins_db_memory_budget(heap->db) / HEAP_LARGE_SHARE;
+    return share < HEAP_LARGE_MIN ? HEAP_LARGE_MIN : share;
+}
+
 static void *heap_alloc_large(struct heap *heap, size_t size) {
+    size_t most = heap_large_max(heap);
     size_t used = atomic_fetch_add_explicit(&heap->large_used, size, memory_order_relaxed);
-    if (used > heap->large_max || size > heap->large_max - used) {
+    if (used > most || size > most - used) {
         (void)atomic_fetch_sub_explicit(&heap->large_used, size, memory_order_relaxed);
         return NULL;
     }

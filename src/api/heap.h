@@ -17,10 +17,11 @@
 struct heap {
     ins_db *db;
     _Atomic size_t large_used;
-    size_t large_max;
 };
 
-void heap_init(struct heap *heap, ins_db *db, uint64_t memory_budget);
+void heap_init(struct heap *heap, ins_db *db);
+/* The cap on the sum of large pieces; it follows the budget. */
+size_t heap_large_max(const struct heap *heap);
 /* Not zeroed; 64-byte aligned. NULL when the share is used up. */
 void *heap_alloc(struct heap *heap, size_t size);
 void heap_free(struct heap *heap, void *memory,

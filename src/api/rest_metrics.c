@@ -23,6 +23,8 @@ static void memory_metrics(struct json_writer *metrics, const ins_stats *stats) 
            stats->arena_used);
     metric(metrics, "insula_memory_budget_bytes", "gauge", "budget of the whole process",
            stats->memory_budget);
+    metric(metrics, "insula_memory_above_bytes", "gauge",
+           "bytes in use beyond a budget that was lowered", stats->memory_above);
     metric_head(metrics, "insula_memory_used_bytes", "gauge", "bytes in use, by purpose");
     for (size_t i = 0; i < INS_MEM_PURPOSE_COUNT; i++) {
         metric_value(metrics, "insula_memory_used_bytes", purposes[i], stats->mem_used[i]);

@@ -63,6 +63,7 @@ static void write_memory(const ins_stats *stats, struct json_writer *writer) {
     json_write_key(writer, "memory");
     json_write_begin_object(writer);
     write_count(writer, "budget", stats->memory_budget);
+    write_count(writer, "above", stats->memory_above);
     write_count(writer, "arena_limit", stats->arena_limit);
     write_count(writer, "arena_used", stats->arena_used);
     write_count(writer, "arena_committed", stats->arena_committed);

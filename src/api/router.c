@@ -24,6 +24,8 @@ static const struct route routes[] = {
     {API_GET, "/quotas", "show quotas", NULL, NULL},
     {API_PUT, "/quotas", "set quotas", NULL, NULL},
     {API_GET, "/insula/stats", "statistics", NULL, service_stats},
+    {API_GET, "/insula/budget", "show the memory budget", NULL, budget_get},
+    {API_PUT, "/insula/budget", "set the memory budget", NULL, budget_set},
     {API_POST, "/insula/flush", "flush", NULL, service_flush},
     {API_POST, "/insula/erasures", "begin an erasure", NULL, erasure_begin},
     {API_GET, "/insula/erasures/{n}", "ask whether something is erased", NULL, erasure_get},

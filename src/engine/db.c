@@ -11,36 +11,6 @@
 #include "engine/recovery.h"
 #include "engine/write.h"
 
-#define CACHE_BYTES_MIN (16 * INS_MIB)
-
-static ins_status open_memory(struct ins_db *db, ins_error *error) {
-    uint64_t budget = db->options.memory_budget;
-    if (budget == 0) {
-        budget = mem_machine_bytes() / 2;
-        db->options.memory_budget = budget;
-    }
-    if (budget < INS_MEMORY_BUDGET_MIN) {
-        return ins_fail(error, INS_INVALID, "memory budget: %llu bytes, at least %llu are needed",
-                        (unsigned long long)budget, (unsigned long long)INS_MEMORY_BUDGET_MIN);
-    }
-    struct budget_shares shares;
-    budget_divide(budget, db->options.generation_bytes, &shares);
-    if (shares.purpose[INS_MEM_CACHE] < CACHE_BYTES_MIN) {
-        return ins_fail(error, INS_INVALID,
-                        "memory generation: %llu bytes leave no room in a budget of %llu",
-                        (unsigned long long)shares.generation_bytes, (unsigned long long)budget);
-    }
-    struct arena_options options = {.limit_bytes = shares.arena_bytes};
-    for (int purpose = 0; purpose < INS_MEM_PURPOSE_COUNT; purpose++) {
-        options.purpose_limit_bytes[purpose] = shares.purpose[purpose];
-    }
-    db->generation_bytes = shares.generation_bytes;
-    uint64_t half_log = shares.purpose[INS_MEM_LOG] / 3;
-    db->record_bytes_max = half_log < shares.generation_bytes ? half_log : shares.generation_bytes;
-    db->operation_bytes_max = shares.purpose[INS_MEM_QUERY] / 2;
-    return arena_open(&options, &db->arena, error);
-}
-
 static ins_status open_tables(struct ins_db *db, ins_error *error) {
     files_init(&db->files, db->arena);
     db->manifest.files =
@@ -92,7 +62,7 @@ ins_status ins_db_open(const ins_options *options, const ins_runtime *runtime, i
     points_burst_init(&db->burst);
     db->options = *options;
     db->runtime = runtime;
-    ins_status status = open_memory(db, error);
+    ins_status status = budget_open(db, error);
     if (status == INS_OK) {
         status = open_tables(db, error);
     }
@@ -180,9 +150,15 @@ void ins_db_stats(ins_db *db, ins_stats *out_stats) {
         .code_rows = db->reading.codes.rows,
         .code_rows_exact = db->reading.codes.rows_exact,
         .timers = cache.timers + db->retry_timer.armed + db->tidy.timer.armed +
-                  db->tidy.erase_timer.armed + db->room.timer.armed +
+                  db->tidy.erase_timer.armed + db->room.timer.armed + budget_timers(db) +
                   1, /* and the log's own, for its empty batch */
-        .memory_budget = db->options.memory_budget,
+        .memory_budget = ins_db_memory_budget(db),
+        .memory_budget_asked = db->budget.asked,
+        .memory_budget_least = budget_least(db),
+        .memory_budget_most = db->budget.most,
+        .memory_above = db->budget.above,
+        .memory_settling = db->budget.settling,
+        .machine_bytes = db->budget.machine_bytes,
         .arena_limit = usage.limit,
         .arena_used = usage.used,
         .arena_committed = usage.committed,

@@ -4,6 +4,7 @@
 #define INS_ENGINE_ENGINE_PRIVATE_H
 
 #include "engine/accounts.h"
+#include "engine/budget.h"
 #include "engine/catalog.h"
 #include "engine/graph_queue.h"
 #include "engine/heavy.h"
@@ -86,6 +87,7 @@ struct ins_db {
     uint32_t clean_total;                    /* percent of what runs name that files may take */
     struct tidy tidy;
     struct room room;
+    struct budget budget;
     struct slices slices;
     struct heavy heavy;
     struct points_burst burst;

@@ -442,10 +442,16 @@ static bool try_island(struct ins_db *db, struct island *island) {
     return db->graph_job != NULL;
 }
 
+void graph_job_cancel(struct ins_db *db) {
+    if (db->graph_job != NULL) {
+        db->graph_job->cancelled = true;
+    }
+}
+
 void graph_job_kick(struct ins_db *db) {
     bool stop = db->stopping || db->writes_stopped || db->tidy.erasing;
-    if (db->graph_job != NULL && stop) {
-        db->graph_job->cancelled = true;
+    if (stop) {
+        graph_job_cancel(db);
     }
     while (db->graph_job == NULL && !stop && db_schemas_durable(db) &&
            db->graph_queue.first != NULL) {

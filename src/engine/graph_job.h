@@ -41,6 +41,8 @@ void graph_want_all(struct ins_db *db);
 void graph_want_scope(struct ins_db *db, struct scope *scope);
 /* As read_context.damage.found: warns, and has the run written anew. */
 void graph_note_damage(void *context, struct island *island, const char *what);
+/* The job under way ends as soon as it can, without a graph; it is chosen again when it fits. */
+void graph_job_cancel(struct ins_db *db);
 /* Bytes of the vector from which on a run is to have one; UINT64_MAX: never. */
 uint64_t graph_bytes_due(const struct ins_db *db, bool tenant, const struct schema_vector *vector);
 /* True when the vector's part of a run without a graph is large enough to have one; `rows`: that

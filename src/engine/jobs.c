@@ -311,13 +311,14 @@ static ins_status shutdown_step(struct flush_call *self) {
     struct ins_db *db = self->operation.db;
     db->stopping = true;
     tidy_stop(db);
+    bool looks = !budget_stop(db);
     if (db->room.first == NULL) {
         room_stop(db);
     }
     if (self->log_stopped) {
         return INS_OK;
     }
-    if (db->operations > 1 || !jobs_idle(db) || db->graph_job != NULL) {
+    if (db->operations > 1 || !jobs_idle(db) || db->graph_job != NULL || looks) {
         return park(&self->operation);
     }
     db->runtime->timer_stop(db->runtime->context, INS_LANE_REQUEST, &db->retry_timer);

@@ -13,7 +13,7 @@ static void call_done(ins_task *task) {
 }
 
 /* Calls of the engine within itself name no lane. */
-static void call_end(struct ins_db *db, ins_call *call, ins_status status, const ins_error *error) {
+void call_end(struct ins_db *db, ins_call *call, ins_status status, const ins_error *error) {
     call->status = status;
     if (status != INS_OK && error != NULL) {
         call->error = *error;
@@ -59,6 +59,9 @@ static void *create(struct ins_db *db, ins_call *call, size_t size,
         call_end(db, call, ins_fail(&error, INS_UNAVAILABLE, "the server is shutting down"),
                  &error);
         return NULL;
+    }
+    if (arena_is_short(db->arena)) {
+        cache_relieve(db->cache);
     }
     struct operation *operation = arena_alloc(db->arena, INS_MEM_QUERY, size);
     if (operation == NULL) {

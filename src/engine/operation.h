@@ -46,6 +46,8 @@ void operation_run(struct operation *operation);
 /* The same of several, one right behind the other: its time begins at `begin_ns`, and the next
  * one's at what this returns. */
 uint64_t operation_run_from(struct operation *operation, uint64_t begin_ns);
+/* Answers a call that has no operation. */
+void call_end(struct ins_db *db, ins_call *call, ins_status status, const ins_error *error);
 /* Answers the call now, with what it holds; the operation goes on with `own`, a call inside itself,
  * and frees itself at its end. */
 void operation_detach(struct operation *operation, ins_call *own);

@@ -324,6 +324,7 @@ static void begin_work(ins_task *task) {
     jobs_kick(db);
     points_filters_start(db);
     moves_kick(db);
+    budget_start(db);
 }
 
 ins_status recovery_run(struct ins_db *db, ins_error *error) {

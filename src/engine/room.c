@@ -21,6 +21,9 @@ static uint32_t progress(struct ins_db *db) {
 }
 
 static bool open_for(struct ins_db *db, uint64_t bytes) {
+    if (db->budget.above > 0 && !db->writes_stopped && !db->stopping) {
+        return false;
+    }
     const struct read_context *reading = &db->reading;
     const struct generation *active = reading->generations[reading->active_slot];
     if (reading->generations[1 - reading->active_slot] == NULL || db->writes_stopped) {
@@ -66,6 +69,13 @@ static ins_status refuse(const struct ins_db *db, ins_error *error) {
                               "both memtables are full (%llu bytes each) and cannot be written to "
                               "files: %s",
                               (unsigned long long)db->generation_bytes, db->put_off.message);
+    }
+    if (db->budget.above > 0) {
+        return ins_fail_retry(error, INS_FULL, 1,
+                              "memory: %llu bytes more are in use than the budget of %llu bytes, "
+                              "which was lowered, allows; writes wait until they are given back",
+                              (unsigned long long)db->budget.above,
+                              (unsigned long long)ins_db_memory_budget(db));
     }
     return ins_fail_retry(error, INS_EXHAUSTED, 1,
                           "both memtables are full (%llu bytes each) and %u writes wait for the "

@@ -40,6 +40,14 @@ static void slab_unlink(struct arena *arena, uint32_t slab) {
     }
 }
 
+uint64_t arena_reserve_units(const struct arena *arena) {
+    uint64_t others = arena->used - arena->purpose_used[INS_MEM_CACHE];
+    uint64_t wanted = others < arena->others_limit ? arena->others_limit - others : 0;
+    wanted = (wanted + ARENA_UNIT_BYTES - 1) / ARENA_UNIT_BYTES;
+    uint64_t most = arena->limit_units / ARENA_RESERVE_SHARE;
+    return wanted < most ? wanted : most;
+}
+
 /* Half used slabs cost more than is charged. The cache pays for that: it leaves units to the
  * others, as far as these may take any, and gives up blocks when there are fewer. */
 static bool leaves_enough(const struct arena *arena, uint64_t count) {
@@ -47,11 +55,7 @@ static bool leaves_enough(const struct arena *arena, uint64_t count) {
     left += arena->committed_units < arena->limit_units
                 ? arena->limit_units - arena->committed_units
                 : 0;
-    uint64_t others = arena->used - arena->purpose_used[INS_MEM_CACHE];
-    uint64_t wanted = others < arena->others_limit ? arena->others_limit - others : 0;
-    wanted = (wanted + ARENA_UNIT_BYTES - 1) / ARENA_UNIT_BYTES;
-    uint64_t most = arena->limit_units / ARENA_RESERVE_SHARE;
-    return left >= (wanted < most ? wanted : most) + count;
+    return left >= arena_reserve_units(arena) + count;
 }
 
 static void note_shortage(struct arena *arena) {
@@ -341,6 +345,14 @@ void arena_set_limits(struct arena *arena, uint64_t limit_bytes,
     sum_others(arena);
     note_shortage(arena);
     arena_unlock(arena);
+}
+
+bool arena_is_over(struct arena *arena, enum ins_mem_purpose purpose) {
+    INS_ASSERT((unsigned)purpose < INS_MEM_PURPOSE_COUNT);
+    arena_lock(arena);
+    bool over = arena->purpose_used[purpose] > arena->purpose_limit[purpose];
+    arena_unlock(arena);
+    return over;
 }
 
 bool arena_is_short(const struct arena *arena) {

@@ -261,7 +261,10 @@ uint64_t arena_give_back(struct arena *arena, uint32_t calls_max) {
     uint64_t given = 0;
     arena_lock(arena);
     for (uint32_t i = 0; i < calls_max && arena->committed_units > arena->limit_units; i++) {
-        uint64_t now = give_units(arena, arena->committed_units - arena->limit_units, false);
+        uint64_t kept = arena_reserve_units(arena); /* so that requests go on meanwhile */
+        uint64_t over = arena->committed_units - arena->limit_units;
+        uint64_t spare = arena->free_units > kept ? arena->free_units - kept : 0;
+        uint64_t now = give_units(arena, over < spare ? over : spare, false);
         if (now == 0) {
             break;
         }

@@ -123,13 +123,18 @@ static uint64_t cgroup_limit(const char *proc, const char *cgroup) {
     return limit;
 }
 
-uint64_t mem_machine_bytes_at(const char *proc, const char *cgroup) {
+static uint64_t total_bytes_at(const char *proc) {
     uint64_t total = 0;
     FILE *file = open_in(proc, "meminfo");
     if (file != NULL) {
         total = sum_of_lines(file, (const char *const[]){"MemTotal"}, 1);
         (void)fclose(file);
     }
+    return total;
+}
+
+uint64_t mem_machine_bytes_at(const char *proc, const char *cgroup) {
+    uint64_t total = total_bytes_at(proc);
     uint64_t limit = cgroup_limit(proc, cgroup);
     if (total == 0) {
         return limit == UINT64_MAX ? 0 : limit;
@@ -139,6 +144,10 @@ uint64_t mem_machine_bytes_at(const char *proc, const char *cgroup) {
 
 uint64_t mem_machine_bytes(void) {
     return mem_machine_bytes_at("/proc", "/sys/fs/cgroup");
+}
+
+uint64_t mem_total_bytes(void) {
+    return total_bytes_at("/proc");
 }
 
 uint64_t mem_resident_bytes(void) {

@@ -67,8 +67,11 @@ void arena_set_limits(struct arena *arena, uint64_t limit_bytes,
 /* Gives free memory back to the machine while more is committed than the limit, in at most
  * `calls_max` calls of the kernel (some microseconds each). Whole pages first; else free units of
  * 32 KiB, whose page is then made of small pages until it is whole again; with reserved huge pages
- * only whole ones. Returns the bytes given back: 0 = nothing had to be, or could be. */
+ * only whole ones. What the other purposes than the cache may want stays. Returns the bytes given
+ * back: 0 = nothing had to be, or could be. */
 uint64_t arena_give_back(struct arena *arena, uint32_t calls_max);
+/* It uses more than its limit, which was lowered. */
+bool arena_is_over(struct arena *arena, enum ins_mem_purpose purpose);
 /* Hardly any memory is left for others than the cache, though their limits may allow some: it is
  * spread over half used slabs. The cache should give up blocks. Any thread, no lock. */
 bool arena_is_short(const struct arena *arena);
@@ -83,6 +86,8 @@ const char *arena_pages_text(enum arena_pages pages);
 
 /* The machine's memory or the cgroup's (v1 or v2) limit, whichever is smaller; bytes. */
 uint64_t mem_machine_bytes(void);
+/* The machine's memory alone; bytes. */
+uint64_t mem_total_bytes(void);
 /* Resident set of this process as the kernel counts it (VmRSS + HugetlbPages + VmPTE). */
 uint64_t mem_resident_bytes(void);
 

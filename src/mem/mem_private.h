@@ -81,6 +81,9 @@ struct arena {
 uint32_t arena_class_index(size_t size);
 void arena_classes_init(struct arena_class classes[static ARENA_CLASS_COUNT]);
 
+/* Units that the cache leaves to the others, as far as these may take any; under the lock. */
+uint64_t arena_reserve_units(const struct arena *arena);
+
 /* Address space and the kernel. */
 ins_status arena_reserve(struct arena *arena, const struct arena_options *options,
                          ins_error *error);

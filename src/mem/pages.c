@@ -81,7 +81,8 @@ static bool reserve_small(struct arena *arena, uint64_t limit_bytes, bool plain_
     return true;
 }
 
-static ins_status reserve_tables(struct arena *arena, ins_error *error) {
+static ins_status reserve_tables(struct arena *arena, uint64_t bytes, ins_error *error) {
+    arena->page_count = (uint32_t)(bytes / INS_PAGE_BYTES);
     size_t pages_bytes = arena->page_count * sizeof(struct arena_page);
     size_t units_bytes = (size_t)arena->page_count * ARENA_PAGE_UNITS * sizeof(struct arena_unit);
     arena->table_bytes = pages_bytes + units_bytes;
@@ -100,31 +101,32 @@ static ins_status reserve_tables(struct arena *arena, ins_error *error) {
 ins_status arena_reserve(struct arena *arena, const struct arena_options *options,
                          ins_error *error) {
     uint64_t limit = options->limit_bytes;
-    uint64_t ceiling = options->ceiling_bytes > limit ? options->ceiling_bytes : limit;
-    bool plain = options->plain_pages;
-    arena->page_count = (uint32_t)(ceiling / INS_PAGE_BYTES);
-    ins_status status = reserve_tables(arena, error);
-    if (status != INS_OK) {
-        return status;
+    if (!options->plain_pages && reserve_huge(arena, limit)) {
+        return reserve_tables(arena, limit, error);
     }
-    bool reserved = !plain && reserve_huge(arena, limit);
-    if (!reserved && reserve_small(arena, ceiling, plain)) {
-        return INS_OK;
+    if (options->ceiling_bytes > limit) {
+        if (reserve_tables(arena, options->ceiling_bytes, NULL) == INS_OK &&
+            reserve_small(arena, options->ceiling_bytes, options->plain_pages)) {
+            return INS_OK;
+        }
+        arena_unreserve(arena);
     }
-    arena->page_count = (uint32_t)(limit / INS_PAGE_BYTES);
-    if (!reserved && !reserve_small(arena, limit, plain)) {
-        return ins_fail(error, INS_FULL, "memory: no address space for an arena of %llu bytes",
-                        (unsigned long long)limit);
+    ins_status status = reserve_tables(arena, limit, error);
+    if (status == INS_OK && !reserve_small(arena, limit, options->plain_pages)) {
+        status = ins_fail(error, INS_FULL, "memory: no address space for an arena of %llu bytes",
+                          (unsigned long long)limit);
     }
-    return INS_OK;
+    return status;
 }
 
 void arena_unreserve(struct arena *arena) {
     if (arena->mapping != NULL) {
         INS_ASSERT(munmap(arena->mapping, arena->mapping_bytes) == 0);
+        arena->mapping = NULL;
     }
     if (arena->table != NULL) {
         INS_ASSERT(munmap(arena->table, arena->table_bytes) == 0);
+        arena->table = NULL;
     }
 }
 

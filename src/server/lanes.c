@@ -83,6 +83,7 @@ ins_status lanes_open(ins_store *store, uint32_t loop_count, struct lanes **out_
         .wake = lanes_wake,
         .timer = lanes_timer,
         .timer_stop = lanes_timer_stop,
+        .machine_bytes = ins_machine_bytes,
     };
     ins_status status = INS_OK;
     for (uint32_t i = 0; status == INS_OK && i < loop_count; i++) {

@@ -112,6 +112,7 @@ static ins_status engine_open(struct server *server, const struct server_options
     uint32_t usual = uv_available_parallelism() >= CORES_FOR_LOOPS ? LOOPS_DEFAULT : 1;
     uint32_t loops = or_default(options->loops, usual);
     ins_options db_options = {.memory_budget = options->memory_budget,
+                              .memory_budget_max = options->memory_budget_max,
                               .erase_after_ns = options->erase_after_hours * 3600000000000ull,
                               .warn = warn};
     ins_status status = ins_store_open_directory(options->data_dir, false, &server->store, error);

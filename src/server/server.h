@@ -34,7 +34,8 @@ struct server_options {
     const char *data_dir;
     const char *host;           /* an address or "localhost" */
     uint16_t http_port;         /* 0 = any that is free */
-    uint64_t memory_budget;     /* 0 = the engine's default */
+    uint64_t memory_budget;     /* 0 = the engine's default, and so is */
+    uint64_t memory_budget_max; /* what it may be raised to */
     uint32_t erase_after_hours; /* 0 = the engine's default */
     uint32_t connections_max;   /* 0 = SERVER_CONNECTIONS_MAX or what the descriptors allow */
     struct server_patience patience;

@@ -394,8 +394,11 @@ bool cache_chunk_worth(struct cache *cache, const struct block_key *chunk, uint3
 
 /* ---- Lending ---- */
 
+#define RELIEF_BLOCKS 64u /* some 20 us of whoever asks */
+
 bool cache_lend(struct cache *cache, uint64_t bytes) {
-    if (bytes > cache->limit_bytes / 2 - cache->lent_bytes) {
+    uint64_t most = cache->limit_bytes / 2; /* it may have come down below what is lent */
+    if (most < cache->lent_bytes || bytes > most - cache->lent_bytes) {
         return false;
     }
     while (!arena_move_limit(cache->arena, INS_MEM_CACHE, INS_MEM_GRAPH, bytes)) {
@@ -418,7 +421,45 @@ void cache_take_back(struct cache *cache, uint64_t bytes) {
 }
 
 uint64_t cache_limit(const struct cache *cache) {
-    return cache->limit_bytes - cache->lent_bytes;
+    return cache->limit_bytes < cache->lent_bytes ? 0 : cache->limit_bytes - cache->lent_bytes;
+}
+
+uint64_t cache_lent(const struct cache *cache) {
+    return cache->lent_bytes;
+}
+
+/* ---- Another limit ---- */
+
+void cache_set_limit(struct cache *cache, uint64_t bytes) {
+    bool more = bytes > cache->limit_bytes;
+    cache->limit_bytes = bytes;
+    if (more && cache->starved != NULL) {
+        starved_remove_all(cache);
+    }
+}
+
+uint32_t cache_give_up(struct cache *cache, uint32_t blocks) {
+    uint32_t count = 0;
+    while (count < blocks && evict_one(cache)) {
+        count++;
+    }
+    return count;
+}
+
+uint32_t cache_fit(struct cache *cache, uint32_t blocks) {
+    uint32_t count = 0;
+    while (count < blocks && arena_is_over(cache->arena, INS_MEM_CACHE) && evict_one(cache)) {
+        count++;
+    }
+    return count;
+}
+
+void cache_relieve(struct cache *cache) {
+    for (uint32_t i = 0; i < RELIEF_BLOCKS && arena_is_short(cache->arena); i++) {
+        if (!evict_one(cache)) {
+            return;
+        }
+    }
 }
 
 void cache_get_stats(const struct cache *cache, struct cache_stats *out_stats) {

@@ -88,6 +88,16 @@ uint64_t cache_limit(const struct cache *cache);
 static inline uint64_t cache_kept_limit(const struct cache *cache) {
     return cache_limit(cache) / 2;
 }
+uint64_t cache_lent(const struct cache *cache);
+/* Another share, lent bytes included; the arena's limits say the same. It may be below what is
+ * held: cache_fit() is to be called until it returns 0. */
+void cache_set_limit(struct cache *cache, uint64_t bytes);
+/* Gives up blocks that nobody holds, at most so many, while it holds more than its limit; the other
+ * gives them up in any case. Return how many went. */
+uint32_t cache_fit(struct cache *cache, uint32_t blocks);
+uint32_t cache_give_up(struct cache *cache, uint32_t blocks);
+/* Gives up some while arena_is_short(). */
+void cache_relieve(struct cache *cache);
 void cache_get_stats(const struct cache *cache, struct cache_stats *out_stats);
 
 #endif

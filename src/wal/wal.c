@@ -241,6 +241,10 @@ static ins_status room_check(struct wal *wal, uint64_t bytes, ins_error *error) 
                           failure.message);
 }
 
+void wal_set_pending_max(struct wal *wal, uint64_t bytes) {
+    wal->pending_bytes_max = bytes;
+}
+
 ins_status wal_reserve(struct wal *wal, uint64_t bytes, ins_error *error) {
     if (wal->stopped) {
         return ins_fail(error, INS_UNAVAILABLE, "writes are stopped: %.400s", wal->failure.message);

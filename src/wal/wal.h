@@ -85,6 +85,8 @@ void wal_stop(struct wal *wal, void (*done)(void *context), void *context);
  * themselves are gone or thrown away (a simulated crash). Takes NULL. */
 void wal_close(struct wal *wal);
 
+/* Another pending_bytes_max; what is pending stays. */
+void wal_set_pending_max(struct wal *wal, uint64_t bytes);
 /* INS_EXHAUSTED when `bytes` more would pass pending_bytes_max (a single record larger than that is
  * let through when nothing is pending), INS_UNAVAILABLE after a failure, INS_TOO_LARGE above
  * INS_LOG_RECORD_BYTES_MAX, INS_FULL when the disk has no space for the log's next file and the

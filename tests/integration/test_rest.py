@@ -140,6 +140,52 @@ class RestTest(ServerTest):
         self.assertFalse(stats["writes_stopped"])
         self.assertIn("gRPC", "".join(self.server.greeting))
 
+    def test_budget(self):
+        """Goal: the memory budget is shown and changed while it runs; what cannot be is refused with
+        the bound. Method: each, and where it shows."""
+        path = "/insula/budget"
+        first = self.client.ok("GET", path)
+        self.assertEqual((first["bytes"], first["asked"]), (512 << 20, 512 << 20))
+        self.assertEqual(first["smallest"], 256 << 20)
+        self.assertGreaterEqual(first["largest"], 512 << 20)
+        self.assertGreater(first["machine_bytes"], 0)
+        self.assertGreater(first["resident_bytes"], 1 << 20)
+        self.assertTrue(first["settled"])
+        self.create()
+        self.upsert([{"id": i, "vector": wave(i)} for i in range(1, 200)])
+        code, body, _ = self.client.call("PUT", path, {"bytes": 1000})
+        self.assertEqual(code, 400)
+        self.assertIn(str(256 << 20), body["status"]["error"])
+        code, body, _ = self.client.call("PUT", path, {"bytes": first["largest"] + 1})
+        self.assertEqual(code, 400)
+        self.assertIn(str(first["largest"]), body["status"]["error"])
+        for wrong, word in (({"byte": 1}, "byte"), ({}, "bytes"), ({"bytes": "1G"}, "bytes"),
+                            ({"bytes": -1}, "bytes"), ({"bytes": 0}, "bytes")):
+            code, body, _ = self.client.call("PUT", path, wrong)
+            self.assertEqual(code, 422 if wrong == {"bytes": 0} else 400, (wrong, body))
+            self.assertIn(word, body["status"]["error"])
+        self.assertEqual(self.client.ok("GET", path)["bytes"], 512 << 20)
+        self.assertEqual(self.client.ok("PUT", path, {"bytes": 300 << 20})["bytes"], 300 << 20)
+        for _ in range(1000):
+            now = self.client.ok("GET", path)
+            if now["settled"]:
+                break
+        self.assertTrue(now["settled"])
+        self.assertEqual(now["above_bytes"], 0)
+        memory = self.client.ok("GET", "/insula/stats")["memory"]
+        self.assertEqual((memory["budget"], memory["above"]), (300 << 20, 0))
+        self.assertLess(memory["arena_limit"], 300 << 20)
+        metrics = self.client.call("GET", "/metrics")[1]
+        self.assertIn(f"insula_memory_budget_bytes {300 << 20}\n", metrics)
+        self.assertIn("insula_memory_above_bytes 0\n", metrics)
+        self.assertEqual(self.count(), 199)
+        self.upsert([{"id": 1000, "vector": wave(1)}])
+        by_machine = self.client.ok("PUT", path, {"bytes": None})
+        self.assertIsNone(by_machine["asked"])
+        self.assertLessEqual(abs(by_machine["bytes"] - by_machine["machine_bytes"] // 2), 1 << 20)
+        self.assertEqual(self.client.ok("PUT", path, {"bytes": 512 << 20})["asked"], 512 << 20)
+        self.assertEqual(self.count(), 200)
+
     def test_small_print(self):
         """Goal: what the tests of Qdrant and its clients look at besides. Method: one request each."""
         self.create(quantization={"scalar": {"type": "int8"}})

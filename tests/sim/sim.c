@@ -58,6 +58,7 @@ void sim_init(struct sim *sim, const struct sim_config *config) {
     sim->options = (ins_options){
         .no_moves = true, /* the model knows each LSN and version: test_moves has them */
         .memory_budget = INS_MEMORY_BUDGET_MIN,
+        .memory_budget_max = INS_MEMORY_BUDGET_MIN * 2,
         .log_file_bytes = (256u << 10) << sim_below(&sim->random, 3),
         .generation_bytes = (64u << 10) << sim_below(&sim->random, 4),
         .change_points = config->seed % 3 == 0 ? 0 : 1 + (uint32_t)(config->seed % 7),

@@ -5,6 +5,8 @@
 
 #include "sim.h"
 
+#define MIB (1ull << 20)
+
 static ins_text text(const char *string) {
     return (ins_text){.data = string, .size = strlen(string)};
 }
@@ -512,7 +514,26 @@ static void start_read(struct sim *sim, struct sim_slot *slot, uint32_t name) {
     starts[slot->kind](sim->db, slot->kind == READ_RANK ? &slot->rank : request, &slot->call);
 }
 
+static void budget_done(ins_call *call) {
+    struct sim *sim = call->user;
+    if (call->status != INS_OK) {
+        sim_fail(sim, "another budget: %d %s", (int)call->status, call->error.message);
+    }
+}
+
+/* Now and then another budget, which changes no answer. By the number of the operation, so that the
+ * seeds that found bugs do what they did. */
+static void change_budget(struct sim *sim) {
+    uint64_t dice = sim_mix(sim->config.seed * 31 + sim->counts.operations);
+    if (dice % 64 == 0) {
+        ins_budget_request request = {.bytes = INS_MEMORY_BUDGET_MIN + (dice >> 32) % 256 * MIB};
+        ins_call call = {.done = budget_done, .user = sim, .lane = INS_LANE_REQUEST};
+        ins_budget_set(sim->db, &request, &call);
+    }
+}
+
 void sim_start(struct sim *sim, struct sim_slot *slot) {
+    change_budget(sim);
     uint32_t name = sim_below(&sim->random, sim->config.name_count);
     slot->started = false; /* not yet one of those that are under way */
     /* A delete by filter has the name to itself, and nobody builds on a half-done one. */

@@ -271,6 +271,29 @@ void ins_stats_read(ins_db *db, const void *stats_request, ins_call *call) {
     }
 }
 
+void ins_budget_set(ins_db *db, const void *budget_request, ins_call *call) {
+    const ins_budget_request *request = budget_request;
+    struct answer *answer;
+    if (begin(db, call, &answer)) {
+        ins_db_stats(db, request->out_stats);
+        complete(db, answer);
+    }
+}
+
+uint64_t ins_db_memory_budget(const ins_db *db) {
+    (void)db;
+    return 2ull << 30;
+}
+
+uint64_t ins_resident_bytes(void) {
+    return 1;
+}
+
+uint64_t ins_machine_bytes(void *unused) {
+    (void)unused;
+    return 4ull << 30;
+}
+
 void *ins_db_alloc(ins_db *db, size_t size) {
     (void)db;
     void *memory = NULL;
