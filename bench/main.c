@@ -45,6 +45,7 @@ static const char help_text[] =
     "  cold         first queries to tenants that nobody asked, beside direct reads\n"
     "  isolation    forged names, filters and ids that try to reach another tenant\n"
     "  filter       recall and latency under filters of known selectivity\n"
+    "  squeeze      searches while the memory budget falls to 12 % of what is resident\n"
     "  noisy        50 tenants beside one that takes what it can, in five ways (--kind queries,\n"
     "               upserts, filtered, create, slow: one of them)\n"
     "  overload     the rate at which p99 is 50 ms, then twice as much\n"

@@ -1,4 +1,4 @@
-"""Gates 2.1 to 2.7, 3.8, 4.4 and 4.5 at scale S: what the workloads of the made world decide (insula-bench)."""
+"""Gates 2.1 to 2.7, 3.8, 4.4 to 4.6 at scale S: what the workloads of the made world decide (insula-bench)."""
 
 import json
 
@@ -27,6 +27,9 @@ IDS = {  # gate: its workload, and the figures that it is about; what each of th
         ("filtered", "beside filtered top-1000"), ("create", "beside 300,000 points made"),
         ("slow", "beside 200 slow clients")) for key, what in (
         ("ratio", "victims' p99 over the reference"), ("victim_errors", "victims' errors"))}),
+    "4.6": ("squeeze", {"warm_p99_ratio": "warm p99 at 12 % of the resident bytes over that at 100 %",
+                        "failures": "searches that failed or were refused",
+                        "resident_over": "most that was resident, over the budget"}),
     "3.8": ("aging", {"recall_loss": "recall@10 lost", "disk_growth": "disk after over before"}),
 }
 

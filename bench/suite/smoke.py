@@ -24,12 +24,13 @@ WANTED = {
     "overload": ["rate_p99_50ms", "goodput_ratio", "accepted_p99_ms"],
     "noisy": ["queries_ratio", "upserts_ratio", "filtered_ratio", "create_ratio", "slow_ratio",
               "upserts_points_per_s", "create_points_per_s", "slow_echo_p99_ms"],
+    "squeeze": ["at100_warm_p99_ms", "at12_budget_mib", "again_resident_mib", "resident_over"],
     "churn": ["made_per_s", "ghosts_asked", "resident_growth", "descriptors_growth"],
     "aging": ["replaced", "recall_loss", "disk_growth", "resident_growth"],
     "restart": ["first_answer_s", "idle_rss_mib", "verified", "written"],
 }
 ZERO = ["foreign", "wrong", "stale", "requests_failed", "lost", "extra", "halves",
-        "read_back_wrong", "count_difference", "ghosts", "churn_failed"]
+        "read_back_wrong", "count_difference", "ghosts", "churn_failed", "failures"]
 
 
 def run(build, *arguments):

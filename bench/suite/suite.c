@@ -76,6 +76,11 @@ static double seconds_overload(const struct scale *scale) {
     return 60.0 + 60.0 + 10.0;
 }
 
+static double seconds_squeeze(const struct scale *scale) {
+    (void)scale;
+    return 5.0 * 90.0;
+}
+
 static double seconds_noisy(const struct scale *scale) {
     (void)scale;
     return 5.0 * 2.0 * 70.0;
@@ -88,6 +93,7 @@ static const struct workload workloads[] = {
     {"isolation", workload_isolation, WRITES, seconds_none},
     {"filter", workload_filter, READS, seconds_none},
     {"overload", workload_overload, READS, seconds_overload},
+    {"squeeze", workload_squeeze, READS, seconds_squeeze},
     {"noisy", workload_noisy, WRITES, seconds_noisy},
     {"storm", workload_storm, WRITES, seconds_storm},
     {"restart", workload_restart, WRITES, seconds_restart},

@@ -37,6 +37,7 @@ void suite_answers_reset(struct suite *suite);
 /* Each reports into `report`. False: it could not be measured; said on the standard error. */
 bool workload_load(struct suite *suite, struct report *report);
 bool workload_steady(struct suite *suite, struct report *report);
+bool workload_squeeze(struct suite *suite, struct report *report);
 bool workload_storm(struct suite *suite, struct report *report);
 bool workload_restart(struct suite *suite, struct report *report);
 bool workload_churn(struct suite *suite, struct report *report);
