@@ -141,6 +141,11 @@ static void report_level(struct squeeze *squeeze, const struct level *level, uin
     number(report, level, "resident_mib", "most that was resident then, MiB",
            (double)squeeze->resident_max / mib);
     squeeze->failures += failures;
+    const struct http_load *load = &squeeze->traffic.load;
+    if (load->failed > 0) {
+        (void)fprintf(stderr, "squeeze, %s: status %d: %s\n", level->label, load->first_status,
+                      load->first_body);
+    }
     squeeze->over_max = over > squeeze->over_max ? over : squeeze->over_max;
     if (level == &levels[0]) {
         squeeze->p99_first = warm;

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,7 +191,7 @@ static void test_reserve(void **state) {
     (void)state;
     struct arena *arena = open_arena(64 * MIB, 0, true);
     enum { SMALL = 4096 };
-    void **blocks = calloc(32 * MIB / SMALL, sizeof(*blocks));
+    void **blocks = calloc(32 * MIB / SMALL + 1, sizeof(*blocks));
     assert_non_null(blocks);
     uint32_t count = 0;
     while ((blocks[count] = arena_alloc(arena, INS_MEM_CACHE, SMALL)) != NULL) {
@@ -232,6 +233,70 @@ static void test_reserve(void **state) {
     free(blocks);
 }
 
+enum { THREADS = 3, ROUNDS = 4000, HELD = 40 };
+
+struct worker {
+    struct arena *arena;
+    pthread_t thread;
+    uint32_t number, wrong, had;
+};
+
+/* Blocks of many sizes with a pattern that nobody else writes. */
+static void *work(void *context) {
+    struct worker *worker = context;
+    struct block held[HELD] = {{0}};
+    uint32_t random = worker->number * 7919 + 1;
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        random = random * 1664525u + 1013904223u;
+        struct block *block = &held[random >> 8 & 31];
+        if (block->memory != NULL) {
+            worker->wrong += block->memory[0] != worker->number ||
+                             block->memory[block->size - 1] != worker->number;
+            arena_free(worker->arena, INS_MEM_QUERY, block->memory, block->size);
+            block->memory = NULL;
+            continue;
+        }
+        block->size = 16 + (random >> 12) % (round % 16 == 0 ? 900000 : 20000);
+        block->memory = arena_alloc(worker->arena, INS_MEM_QUERY, block->size);
+        if (block->memory != NULL) {
+            worker->had++;
+            block->memory[0] = block->memory[block->size - 1] = (uint8_t)worker->number;
+        }
+    }
+    for (uint32_t i = 0; i < HELD; i++) {
+        arena_free(worker->arena, INS_MEM_QUERY, held[i].memory, held[i].size);
+    }
+    return NULL;
+}
+
+/* Limits change and memory goes back while threads take and give: what each has stays its own. */
+static void test_threads(void **state) {
+    (void)state;
+    struct arena *arena = open_arena(64 * MIB, 0, false);
+    struct worker workers[THREADS];
+    for (uint32_t i = 0; i < THREADS; i++) {
+        workers[i] = (struct worker){.arena = arena, .number = i + 1};
+        assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+    }
+    for (uint32_t i = 0; i < 300; i++) {
+        set_limits(arena, (4 + i * 37 % 61) / 2 * 2 * MIB);
+        (void)arena_give_back(arena, 16);
+        (void)arena_commit_ahead(arena, 2 * MIB);
+    }
+    set_limits(arena, 64 * MIB);
+    for (uint32_t i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
+        assert_int_equal(workers[i].wrong, 0);
+        assert_true(workers[i].had > 100);
+    }
+    assert_int_equal(usage_of(arena).used, 0);
+    assert_int_equal(arena->free_units, arena->committed_units);
+    set_limits(arena, 2 * MIB);
+    give_back_all(arena);
+    assert_int_equal(usage_of(arena).committed, 2 * MIB);
+    arena_close(arena);
+}
+
 #ifndef WITH_SANITIZER
 /* Without address space for the ceiling the limit is the ceiling. */
 static void test_ceiling_refused(void **state) {
@@ -258,6 +323,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shrink_plain),    cmocka_unit_test(test_shrink_transparent),
         cmocka_unit_test(test_below_used),      cmocka_unit_test(test_reserve),
+        cmocka_unit_test(test_threads),
 #ifndef WITH_SANITIZER
         cmocka_unit_test(test_ceiling_refused),
 #endif
