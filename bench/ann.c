@@ -32,15 +32,20 @@ int ann_complain(const char *what, const char *name) {
 
 /* ---- One slice ---- */
 
-static void ours(struct ann *ann, struct point_of_curve *point, uint32_t round, uint32_t rerank) {
+static uint32_t search(struct ann *ann, bool fast, const float *query, uint32_t effort,
+                       struct graph_hit *hits) {
+    return fast ? fast_graph_search(ann->fast, ann->fast_scratch, query, ann->limit, effort, hits)
+                : graph_search(ann->graph, ann->scratch, query, ann->limit, effort, 0, hits);
+}
+
+static void ours(struct ann *ann, bool fast, struct point_of_curve *point, uint32_t round) {
     uint32_t *ids = malloc((size_t)ann->queries.count * ann->limit * sizeof(uint32_t));
     uint32_t *counts = malloc(ann->queries.count * sizeof(uint32_t));
     double begin = ann_cpu_s();
     for (uint32_t q = 0; q < ann->queries.count; q++) {
         struct graph_hit hits[LIMIT_MAX];
-        counts[q] = graph_search(ann->graph, ann->scratch,
-                                 ann->queries.values + (size_t)q * ann->queries.dim, ann->limit,
-                                 point->effort, rerank, hits);
+        counts[q] = search(ann, fast, ann->queries.values + (size_t)q * ann->queries.dim,
+                           point->effort, hits);
         for (uint32_t i = 0; i < counts[q]; i++) {
             ids[(size_t)q * ann->limit + i] = hits[i].id;
         }
@@ -139,7 +144,8 @@ static void write_curve(FILE *out, const struct ann *ann, const struct curve *cu
     (void)fprintf(out, "]}%s", last ? "" : ",");
 }
 
-static int write_json(const struct ann *ann, const struct curve *mine, const struct curve *peer) {
+static int write_json(const struct ann *ann, const struct curve *mine, const struct curve *fast,
+                      const struct curve *peer) {
     FILE *out = fopen(ann->json, "w");
     if (out == NULL) {
         return ann_complain(strerror(errno), ann->json);
@@ -149,7 +155,12 @@ static int write_json(const struct ann *ann, const struct curve *mine, const str
                   "\"metric\":\"%s\",\"type\":\"%s\",\"isa\":\"%s\",\"rounds\":%u,\"rivals\":[",
                   ann->rows_in.count, ann->rows_in.dim, ann->queries.count, ann->limit,
                   ann->metric_name, ann->type_name, kernels_get()->isa, ann->rounds);
-    write_curve(out, ann, mine, ann->build_s, graph_bytes(ann->graph), peer->count == 0);
+    write_curve(out, ann, mine, ann->build_s, graph_bytes(ann->graph),
+                fast->count == 0 && peer->count == 0);
+    if (fast->count > 0) {
+        write_curve(out, ann, fast, ann->build_s + ann->fast_s, fast_graph_bytes(ann->fast),
+                    peer->count == 0);
+    }
     if (peer->count > 0) {
         write_curve(out, ann, peer, ann->peer_build_s, ann->peer_bytes, true);
     }
@@ -173,7 +184,8 @@ static enum row_type stored_type(const struct ann *ann) {
 
 static bool build(struct ann *ann) {
     ins_error error;
-    uint64_t bytes = (uint64_t)ann->rows_in.count * (ann->rows_in.dim * 6ull + 1024) + (512u << 20);
+    uint64_t bytes =
+        (uint64_t)ann->rows_in.count * (ann->rows_in.dim * 16ull + 2048) + (512u << 20);
     bytes = (bytes + (2u << 20) - 1) / (2u << 20) * (2u << 20);
     struct arena_options options = {.limit_bytes = 3 * bytes};
     options.purpose_limit_bytes[INS_MEM_CACHE] = bytes;
@@ -194,6 +206,14 @@ static bool build(struct ann *ann) {
         return false;
     }
     ann->build_s = ann_cpu_s() - begin;
+    begin = ann_cpu_s();
+    if (ann->metric == INDEX_L2 &&
+        (fast_graph_make(ann->graph, row_of, ann, &ann->fast, &error) != INS_OK ||
+         fast_scratch_make(ann->fast, 4096, &ann->fast_scratch, &error) != INS_OK)) {
+        (void)ann_complain(error.message, "fast");
+        return false;
+    }
+    ann->fast_s = ann_cpu_s() - begin;
 #ifdef BENCH_ANN_PEERS
     if (ann->with_peer) {
         begin = ann_cpu_s();
@@ -208,17 +228,23 @@ static bool build(struct ann *ann) {
 static int measure(struct ann *ann) {
     static const uint32_t efforts[EFFORTS] = {10,  14,  20,  28,  40,  56,   80,
                                               112, 160, 240, 360, 640, 1200, 2400};
-    static struct curve mine = {.name = "compact"}, peer = {.name = "hnswlib"};
+    static struct curve mine = {.name = "compact"}, fast = {.name = "fast"},
+                        peer = {.name = "hnswlib"};
     for (uint32_t i = 0; i < EFFORTS; i++) {
         if (efforts[i] >= ann->limit) {
             mine.points[mine.count++].effort = efforts[i];
         }
     }
     memcpy(peer.points, mine.points, sizeof(peer.points));
+    memcpy(fast.points, mine.points, sizeof(fast.points));
+    fast.count = ann->fast != NULL ? mine.count : 0;
     peer.count = ann->peer != NULL ? mine.count : 0;
     for (uint32_t round = 0; round < ann->rounds; round++) {
         for (uint32_t i = 0; i < mine.count; i++) {
-            ours(ann, &mine.points[i], round, 0);
+            ours(ann, false, &mine.points[i], round);
+            if (ann->fast != NULL) {
+                ours(ann, true, &fast.points[i], round);
+            }
 #ifdef BENCH_ANN_PEERS
             if (ann->peer != NULL) {
                 theirs(ann, &peer.points[i], round);
@@ -237,6 +263,11 @@ static int measure(struct ann *ann) {
                      (double)ann->peer_bytes / ann->rows_in.count);
     }
     print_curve(ann, &mine);
+    if (ann->fast != NULL) {
+        (void)printf("fast layout: %.1f s of CPU more, %.0f bytes a row\n", ann->fast_s,
+                     (double)fast_graph_bytes(ann->fast) / ann->rows_in.count);
+    }
+    print_curve(ann, &fast);
     print_curve(ann, &peer);
     print_ratios(ann, &mine, &peer);
     ann_scan_print(ann);
@@ -244,7 +275,7 @@ static int measure(struct ann *ann) {
     if (ann->filters && ann_filters(ann, filtered, 2) != 0) {
         return 1;
     }
-    return ann->json == NULL ? 0 : write_json(ann, &mine, &peer);
+    return ann->json == NULL ? 0 : write_json(ann, &mine, &fast, &peer);
 }
 
 static bool names(struct ann *ann) {
@@ -341,6 +372,8 @@ int ann_main(int argc, char **argv) {
                  build(&ann) && ann_scan_build(&ann);
     int code = ready ? measure(&ann) : 1;
     ann_scan_free(&ann);
+    fast_scratch_free(ann.fast_scratch);
+    fast_graph_free(ann.fast);
     graph_scratch_free(ann.scratch);
     graph_free(ann.graph);
     arena_close(ann.arena);

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "ann.h"
-#include "index/graph.h"
+#include "index/graph_fast.h"
 
 #define ROUNDS_MAX 99
 #define EFFORTS 14
@@ -34,7 +34,10 @@ struct ann {
     struct arena *arena;
     struct graph *graph;
     struct graph_scratch *scratch;
-    void *peer; /* lives until the process ends */
+    struct fast_graph *fast;
+    struct fast_scratch *fast_scratch;
+    double fast_s; /* CPU to make it of the graph */
+    void *peer;    /* lives until the process ends */
     double build_s, peer_build_s;
     uint64_t peer_bytes;
     struct ann_scan *scan;

@@ -22,7 +22,7 @@ struct ann_scan {
     double build_s, exact_us[ROUNDS_MAX], pass_us[ROUNDS_MAX];
 };
 
-/* The rows that are ranked lie as the graph keeps them. */
+/* Rows are ranked as they were given: bytes, which the graph keeps, or floats. */
 struct ranking {
     const struct ann *ann;
     struct flat flats[BATCH];
@@ -31,11 +31,15 @@ struct ranking {
 
 static void rank(void *context, uint32_t query, const uint32_t *rows, uint32_t count, float *out) {
     const struct ranking *ranking = context;
-    const struct row_blocks *stored = &ranking->ann->graph->rows;
+    const struct graph *graph = ranking->ann->graph;
+    const struct matrix *floats = &ranking->ann->rows_in;
+    bool bytes = graph->options.type == ROW_U8;
+    size_t stride = floats->dim * (bytes ? 1 : sizeof(float));
     const void *at[SCAN_RANK_MAX];
     for (uint32_t i = 0; i < count; i++) {
-        at[i] = row_at(stored, rows[i]);
-        for (size_t byte = 0; byte < stored->stride && byte < 512; byte += 64) {
+        at[i] = bytes ? row_at(&graph->rows, rows[i])
+                      : (void *)(floats->values + (size_t)rows[i] * floats->dim);
+        for (size_t byte = 0; byte < stride && byte < 512; byte += 64) {
             __builtin_prefetch((const char *)at[i] + byte);
         }
     }
@@ -43,8 +47,6 @@ static void rank(void *context, uint32_t query, const uint32_t *rows, uint32_t c
 }
 
 static void ready(struct ranking *ranking, uint32_t query, const float *values) {
-    static const ins_datatype types[] = {
-        [ROW_F32] = INS_FLOAT32, [ROW_F16] = INS_FLOAT16, [ROW_U8] = INS_UINT8};
     const struct graph_options *options = &ranking->ann->graph->options;
     const void *exact = values;
     if (options->type == ROW_U8) {
@@ -54,7 +56,7 @@ static void ready(struct ranking *ranking, uint32_t query, const float *values) 
     }
     flat_init(&ranking->flats[query], kernels_get(),
               options->metric == INDEX_DOT ? INS_DISTANCE_DOT : INS_DISTANCE_EUCLID,
-              types[options->type], options->dim, exact);
+              options->type == ROW_U8 ? INS_UINT8 : INS_FLOAT32, options->dim, exact);
 }
 
 bool ann_scan_build(struct ann *ann) {

@@ -7,7 +7,7 @@ import matplotlib
 matplotlib.use("Agg")  # no display
 from matplotlib import pyplot  # noqa: E402
 
-NAMES = {"compact": "Insula, graph", "hnswlib": "hnswlib, M = 16"}
+NAMES = {"compact": "Insula, graph", "fast": "Insula, graph, fast layout", "hnswlib": "hnswlib, M = 16"}
 RECALL_MIN = 0.8  # below that nobody searches
 
 

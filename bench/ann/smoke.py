@@ -76,7 +76,9 @@ def check_set(folder, metric, kind):
     rival, scan = report["rivals"][0], report["scan"]["curve"]
     assert scan[-1]["recall"] >= 0.97, (metric, kind, scan[-1])
     assert scan[0]["recall"] <= scan[-1]["recall"]
-    assert rival["curve"][-1]["recall"] >= 0.99, (metric, kind, rival["curve"][-1])
+    for layout in report["rivals"]:
+        assert layout["curve"][-1]["recall"] >= 0.99, (metric, kind, layout["name"], layout["curve"][-1])
+    assert [layout["name"] for layout in report["rivals"]] == (["compact"] if metric == "ip" else ["compact", "fast"])
     assert all(point["cpu_us"] > 0 for point in rival["curve"])
     assert rival["bytes"] > ROWS * DIM
 

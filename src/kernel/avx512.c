@@ -219,6 +219,8 @@ const struct kernels kernels_avx512 = {
     .code4_dots = kernel_code4_dots_avx512,
     .code1_bounds = kernel_code1_bounds_avx512,
     .code_rest = {kernel_rest_dot_avx2, kernel_rest_l2_avx2},
+    .code_list = kernel_code_list_avx2,
+    .code_list_table = kernel_list_table_avx2,
     .hadamard_f32 = kernel_hadamard_f32_avx512,
     KERNEL_FORMS,
 };
@@ -229,6 +231,8 @@ const struct kernels kernels_avx512vnni = {
     .code4_dots = kernel_code4_dots_avx512vnni,
     .code1_bounds = kernel_code1_bounds_avx512vnni,
     .code_rest = {kernel_rest_dot_avx2, kernel_rest_l2_avx2},
+    .code_list = kernel_code_list_avx2,
+    .code_list_table = kernel_list_table_avx2,
     .hadamard_f32 = kernel_hadamard_f32_avx512,
     KERNEL_FORMS,
 };

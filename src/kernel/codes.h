@@ -14,7 +14,14 @@
  * 1-bit codes lie in blocks of 16 rows: by 64 dimensions the 16 rows' words (dimension d is bit d %
  * 64, in the machine's order of bytes), then 16 floats each of `norm`, `scale` and `error`. Their
  * query has values -8 .. 7, as four planes of bits: planes[4 * (d / 64) + p], bit d % 64, of weight
- * 1, 2, 4, -8. */
+ * 1, 2, 4, -8.
+ *
+ * The 1-bit codes of a list of 32 rows lie by 4 dimensions: 16 bytes, byte j holding row j in its
+ * low and row 16 + j in its high half, the first dimension in the lowest bit. Behind them u16
+ * norms[32] and scales[32], in 65535ths, and the upper halves of three floats: the norm that 0
+ * means, how much more 65535 does, and the scale that 65535 means. Their query is a table: by 4
+ * dimensions the 16 sums of its values, each with the sign of its bit, in steps from the least of
+ * them. */
 #ifndef INS_KERNEL_CODES_H
 #define INS_KERNEL_CODES_H
 
@@ -55,6 +62,18 @@ struct code1_query {
     uint32_t first_plane;   /* 1: the planes of weight 1 are all zeros and need not be looked at */
     float step, offset;     /* of what is multiplied by a row's scale: step * sum + offset */
     float slack;            /* what a row's error is multiplied by */
+};
+
+#define CODE_LIST_ROWS 32u
+#define CODE_LIST_FACTORS (2 * CODE_LIST_ROWS + 3)
+
+static inline size_t code_list_bytes(size_t padded) {
+    return padded / 4 * 16 + CODE_LIST_FACTORS * sizeof(uint16_t);
+}
+
+struct code_list_query {
+    const uint8_t *table; /* [padded / 4][16] */
+    float step, offset;   /* a row's sum of signed values is near step * sum + offset */
 };
 
 #endif

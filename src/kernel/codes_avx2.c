@@ -1,6 +1,7 @@
 /* Compressed rows on AVX2: 32 codes or 8 floats a register. */
 #include <immintrin.h>
 
+#include "kernel/code_list.h"
 #include "kernel/code_rest.h"
 #include "kernel/hadamard.h"
 #include "kernel/kernel_private.h"
@@ -117,6 +118,10 @@ void kernel_code1_bounds_avx2(const struct code1_query *query, const void *block
     }
 }
 
+void kernel_list_table_avx2(const float *query, size_t padded, float inverse, uint8_t *table) {
+    list_table(query, padded, inverse, table);
+}
+
 float kernel_rest_dot_avx2(const float *query, const uint8_t *code, const void *rest,
                            size_t padded) {
     return rest_sum(query, code, rest, padded, false);
@@ -125,6 +130,54 @@ float kernel_rest_dot_avx2(const float *query, const uint8_t *code, const void *
 float kernel_rest_l2_avx2(const float *query, const uint8_t *code, const void *rest,
                           size_t padded) {
     return rest_sum(query, code, rest, padded, true);
+}
+
+/* ---- Lists ---- */
+
+/* Sums of bytes, kept as 16 bits: `all` of both bytes, the upper times 256, and `upper` alone. */
+struct byte_sums {
+    __m256i all, upper;
+};
+
+static INLINE void add_bytes(struct byte_sums *sums, __m256i bytes) {
+    sums->all = _mm256_add_epi16(sums->all, bytes);
+    sums->upper = _mm256_add_epi16(sums->upper, _mm256_srli_epi16(bytes, 8));
+}
+
+/* Those of 16 rows; each half of a register has its own groups of dimensions. */
+static INLINE void take_sums(const struct byte_sums *sums, uint32_t *out) {
+    __m256i even = _mm256_sub_epi16(sums->all, _mm256_slli_epi16(sums->upper, 8));
+    __m128i a = _mm_add_epi16(_mm256_castsi256_si128(even), _mm256_extracti128_si256(even, 1));
+    __m128i b = _mm_add_epi16(_mm256_castsi256_si128(sums->upper),
+                              _mm256_extracti128_si256(sums->upper, 1));
+    __m256i *to = (__m256i *)(void *)out;
+    __m256i first = _mm256_cvtepu16_epi32(_mm_unpacklo_epi16(a, b));
+    __m256i second = _mm256_cvtepu16_epi32(_mm_unpackhi_epi16(a, b));
+    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), first));
+    _mm256_storeu_si256(to + 1, _mm256_add_epi32(_mm256_loadu_si256(to + 1), second));
+}
+
+void kernel_code_list_avx2(const struct code_list_query *query, const void *list, size_t padded,
+                           float *out) {
+    const __m256i low_mask = _mm256_set1_epi8(15), none = _mm256_setzero_si256();
+    const __m256i *codes = list, *table = (const __m256i *)(const void *)query->table;
+    uint32_t sums[CODE_LIST_ROWS] = {0};
+    size_t groups = padded / 4; /* a multiple of 4 */
+    while (groups > 0) {
+        size_t part = groups < LIST_PART ? groups : LIST_PART;
+        struct byte_sums low = {none, none}, top = {none, none};
+        groups -= part;
+        for (; part > 0; part -= 2) {
+            __m256i code = _mm256_loadu_si256(codes++), values = _mm256_loadu_si256(table++);
+            __m256i high = _mm256_and_si256(_mm256_srli_epi16(code, 4), low_mask);
+            code = _mm256_and_si256(code, low_mask);
+            add_bytes(&low, _mm256_shuffle_epi8(values, code));
+            add_bytes(&top, _mm256_shuffle_epi8(values, high));
+        }
+        take_sums(&low, sums);
+        take_sums(&top, sums + 16);
+    }
+    list_finish(query, (const uint8_t *)codes, sums, out);
 }
 
 /* ---- Rotation ---- */

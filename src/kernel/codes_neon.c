@@ -1,6 +1,7 @@
 /* Compressed rows on NEON: 16 codes or 4 floats a register. */
 #include <arm_neon.h>
 
+#include "kernel/code_list.h"
 #include "kernel/code_rest.h"
 #include "kernel/hadamard.h"
 #include "kernel/kernel_private.h"
@@ -82,6 +83,39 @@ void kernel_code1_bounds_neon(const struct code1_query *query, const void *block
             rows_bounds(query, words_at + row, factors + row, words, out + CODE1_ROWS * b + row);
         }
     }
+}
+
+void kernel_code_list_neon(const struct code_list_query *query, const void *list, size_t padded,
+                           float *out) {
+    const uint8_t *codes = list, *table = query->table;
+    uint32_t sums[CODE_LIST_ROWS] = {0};
+    size_t groups = padded / 4;
+    while (groups > 0) {
+        size_t part = groups < LIST_PART ? groups : LIST_PART;
+        uint16x8_t parts[4] = {vdupq_n_u16(0), vdupq_n_u16(0), vdupq_n_u16(0), vdupq_n_u16(0)};
+        groups -= part;
+        for (; part > 0; part--, codes += 16, table += 16) {
+            uint8x16_t code = vld1q_u8(codes), values = vld1q_u8(table);
+            uint8x16_t low = vqtbl1q_u8(values, vandq_u8(code, vdupq_n_u8(15)));
+            uint8x16_t top = vqtbl1q_u8(values, vshrq_n_u8(code, 4));
+            parts[0] = vaddw_u8(parts[0], vget_low_u8(low));
+            parts[1] = vaddw_high_u8(parts[1], low);
+            parts[2] = vaddw_u8(parts[2], vget_low_u8(top));
+            parts[3] = vaddw_high_u8(parts[3], top);
+        }
+        for (uint32_t i = 0; i < CODE_LIST_ROWS; i += 8) {
+            uint16_t of[8];
+            vst1q_u16(of, parts[i / 8]);
+            for (uint32_t j = 0; j < 8; j++) {
+                sums[i + j] += of[j];
+            }
+        }
+    }
+    list_finish(query, codes, sums, out);
+}
+
+void kernel_list_table_neon(const float *query, size_t padded, float inverse, uint8_t *table) {
+    list_table(query, padded, inverse, table);
 }
 
 float kernel_rest_dot_neon(const float *query, const uint8_t *code, const void *rest,

@@ -1,4 +1,5 @@
 /* The reference: what the other sets must agree with. */
+#include "kernel/code_list.h"
 #include "kernel/code_rest.h"
 #include "kernel/hadamard.h"
 #include "kernel/kernel_private.h"
@@ -42,6 +43,24 @@ void kernel_code1_bounds_scalar(const struct code1_query *query, const void *blo
                                         factors[2 * CODE1_ROWS + row] * query->slack;
         }
     }
+}
+
+void kernel_code_list_scalar(const struct code_list_query *query, const void *list, size_t padded,
+                             float *out) {
+    const uint8_t *codes = list;
+    uint32_t sums[CODE_LIST_ROWS] = {0};
+    for (size_t group = 0; group < padded / 4; group++, codes += 16) {
+        const uint8_t *table = query->table + group * 16;
+        for (uint32_t j = 0; j < 16; j++) {
+            sums[j] += table[codes[j] & 15];
+            sums[16 + j] += table[codes[j] >> 4];
+        }
+    }
+    list_finish(query, codes, sums, out);
+}
+
+void kernel_list_table_scalar(const float *query, size_t padded, float inverse, uint8_t *table) {
+    list_table(query, padded, inverse, table);
 }
 
 float kernel_rest_dot_scalar(const float *query, const uint8_t *code, const void *rest,

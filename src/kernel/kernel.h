@@ -57,6 +57,12 @@ struct kernels {
      * exact. `out`: [CODE1_ROWS * block_count], aligned to 64. */
     void (*code1_bounds)(const struct code1_query *query, const void *blocks, size_t block_count,
                          size_t words, float *out);
+    /* 1-bit codes of a list (codes.h): of each of its rows norm - scale * (step * sum + offset).
+     * `padded` <= 65536; out: [CODE_LIST_ROWS]. */
+    void (*code_list)(const struct code_list_query *query, const void *list, size_t padded,
+                      float *out);
+    /* The table of a query [padded] for that: (sum - least sum of its four) * inverse, rounded. */
+    void (*code_list_table)(const float *query, size_t padded, float inverse, uint8_t *table);
     /* Fast Walsh-Hadamard transform of `size` (a power of two) values in place, scaled to keep
      * norms; the same bits on every instruction set. */
     void (*hadamard_f32)(float *values, size_t size);

@@ -31,6 +31,10 @@ static inline float half_to_float(uint16_t half) {
                                  size_t padded, int32_t *out);                                     \
     void kernel_code1_bounds_##isa(const struct code1_query *query, const void *blocks,            \
                                    size_t block_count, size_t words, float *out);                  \
+    void kernel_code_list_##isa(const struct code_list_query *query, const void *list,             \
+                                size_t padded, float *out);                                        \
+    void kernel_list_table_##isa(const float *query, size_t padded, float inverse,                 \
+                                 uint8_t *table);                                                  \
     float kernel_rest_dot_##isa(const float *query, const uint8_t *code, const void *rest,         \
                                 size_t padded);                                                    \
     float kernel_rest_l2_##isa(const float *query, const uint8_t *code, const void *rest,          \

@@ -175,6 +175,8 @@ const struct kernels kernels_neon = {
     .code4_dots = kernel_code4_dots_neon,
     .code1_bounds = kernel_code1_bounds_neon,
     .code_rest = {kernel_rest_dot_neon, kernel_rest_l2_neon},
+    .code_list = kernel_code_list_neon,
+    .code_list_table = kernel_list_table_neon,
     .hadamard_f32 = kernel_hadamard_f32_neon,
     KERNEL_FORMS,
 };

@@ -98,6 +98,8 @@ const struct kernels kernels_scalar = {
     .code4_dots = kernel_code4_dots_scalar,
     .code1_bounds = kernel_code1_bounds_scalar,
     .code_rest = {kernel_rest_dot_scalar, kernel_rest_l2_scalar},
+    .code_list = kernel_code_list_scalar,
+    .code_list_table = kernel_list_table_scalar,
     .hadamard_f32 = kernel_hadamard_f32_scalar,
     KERNEL_FORMS,
 };

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "index/graph.h"
+#include "index/graph_fast.h"
 
 #define LIMIT 10u
 #define QUERIES 40u
@@ -95,12 +95,49 @@ static int order_doubles(const void *left, const void *right) {
     return (a > b) - (a < b);
 }
 
-static double recall_of(struct world *world, const struct graph_options *options, uint32_t effort) {
+/* A graph in one of its layouts. */
+struct subject {
     struct graph *graph;
     struct graph_scratch *scratch;
-    assert_int_equal(graph_build(options, world->count, row_of, world, world->arena, &graph, NULL),
-                     INS_OK);
-    assert_int_equal(graph_scratch_make(graph, effort, &scratch, NULL), INS_OK);
+    struct fast_graph *fast;
+    struct fast_scratch *fast_scratch;
+};
+
+static void subject_open(struct subject *subject, struct world *world,
+                         const struct graph_options *options, uint32_t effort, bool fast) {
+    *subject = (struct subject){0};
+    assert_int_equal(
+        graph_build(options, world->count, row_of, world, world->arena, &subject->graph, NULL),
+        INS_OK);
+    if (fast) {
+        assert_int_equal(fast_graph_make(subject->graph, row_of, world, &subject->fast, NULL),
+                         INS_OK);
+        assert_int_equal(fast_scratch_make(subject->fast, effort, &subject->fast_scratch, NULL),
+                         INS_OK);
+    } else {
+        assert_int_equal(graph_scratch_make(subject->graph, effort, &subject->scratch, NULL),
+                         INS_OK);
+    }
+}
+
+static uint32_t subject_search(const struct subject *subject, const float *query, uint32_t effort,
+                               struct graph_hit *hits) {
+    return subject->fast != NULL
+               ? fast_graph_search(subject->fast, subject->fast_scratch, query, LIMIT, effort, hits)
+               : graph_search(subject->graph, subject->scratch, query, LIMIT, effort, 0, hits);
+}
+
+static void subject_close(struct subject *subject) {
+    fast_scratch_free(subject->fast_scratch);
+    fast_graph_free(subject->fast);
+    graph_scratch_free(subject->scratch);
+    graph_free(subject->graph);
+}
+
+static double recall_of(struct world *world, const struct graph_options *options, uint32_t effort,
+                        bool fast) {
+    struct subject subject;
+    subject_open(&subject, world, options, effort, fast);
     double *all = malloc(world->count * sizeof(double));
     assert_non_null(all);
     uint32_t limit = world->count < LIMIT ? world->count : LIMIT, right = 0;
@@ -111,7 +148,7 @@ static double recall_of(struct world *world, const struct graph_options *options
             all[i] = distance(world, options->metric, query, i);
         }
         qsort(all, world->count, sizeof(double), order_doubles);
-        uint32_t found = graph_search(graph, scratch, query, LIMIT, effort, 0, hits);
+        uint32_t found = subject_search(&subject, query, effort, hits);
         assert_int_equal(found, limit);
         double tolerance = fabs(all[limit - 1]) * 2e-3 + 1e-6; /* half floats */
         for (uint32_t i = 0; i < found; i++) {
@@ -125,8 +162,7 @@ static double recall_of(struct world *world, const struct graph_options *options
         }
     }
     free(all);
-    graph_scratch_free(scratch);
-    graph_free(graph);
+    subject_close(&subject);
     return (double)right / (QUERIES * limit);
 }
 
@@ -135,10 +171,14 @@ static void expect_recall(uint32_t count, uint32_t dim, enum index_metric metric
     struct world world;
     world_open(&world, count, dim, type == ROW_U8, unit, count * 31 + dim);
     struct graph_options options = {.dim = dim, .metric = metric, .type = type, .seed = dim};
-    double recall = recall_of(&world, &options, 100);
-    if (recall < floor_recall) {
-        fail_msg("%u rows of %u, metric %d, type %d: recall %.3f, at least %.3f is asked for",
-                 count, dim, (int)metric, (int)type, recall, floor_recall);
+    for (int fast = 0; fast <= (metric == INDEX_L2); fast++) {
+        double recall = recall_of(&world, &options, 100, fast != 0);
+        if (recall < floor_recall - (fast != 0 ? 0.01 : 0)) { /* a row can be in its beam twice */
+            fail_msg(
+                "%u rows of %u, metric %d, type %d, %s: recall %.3f, at least %.3f is asked for",
+                count, dim, (int)metric, (int)type, fast != 0 ? "fast" : "compact", recall,
+                floor_recall);
+        }
     }
     world_close(&world);
 }
@@ -182,7 +222,8 @@ static void test_equal(void **state) {
         }
     }
     struct graph_options options = {.dim = 24, .metric = INDEX_L2, .type = ROW_F32, .seed = 1};
-    assert_true(recall_of(&world, &options, 100) == 1.0);
+    assert_true(recall_of(&world, &options, 100, false) == 1.0);
+    assert_true(recall_of(&world, &options, 100, true) == 1.0);
     world_close(&world);
 }
 
@@ -236,11 +277,46 @@ static void test_no_memory(void **state) {
     world_close(&world);
 }
 
+static void test_fast_no_memory(void **state) {
+    (void)state;
+    struct world world;
+    world_open(&world, 200, 20, false, false, 13);
+    struct graph_options options = {.dim = 20, .metric = INDEX_L2, .type = ROW_REST, .seed = 5};
+    struct subject subject;
+    subject_open(&subject, &world, &options, 50, false);
+    struct arena_usage before, after;
+    arena_get_usage(world.arena, &before);
+    ins_status status = INS_FULL;
+    for (uint64_t at = 1; status != INS_OK; at++) {
+        assert_true(at < 30);
+        arena_fail_at(world.arena, at);
+        status = fast_graph_make(subject.graph, row_of, &world, &subject.fast, NULL);
+        arena_fail_at(world.arena, 0);
+        arena_get_usage(world.arena, &after);
+        assert_true(status == INS_OK || (status == INS_FULL && after.used == before.used));
+    }
+    status = INS_FULL;
+    for (uint64_t at = 1; status != INS_OK; at++) {
+        assert_true(at < 20);
+        arena_fail_at(world.arena, at);
+        status = fast_scratch_make(subject.fast, 50, &subject.fast_scratch, NULL);
+        arena_fail_at(world.arena, 0);
+    }
+    subject_close(&subject);
+    options.metric = INDEX_DOT;
+    subject_open(&subject, &world, &options, 50, false);
+    ins_error error;
+    assert_int_equal(fast_graph_make(subject.graph, row_of, &world, &subject.fast, &error),
+                     INS_INVALID);
+    subject_close(&subject);
+    world_close(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_recall),    cmocka_unit_test(test_small),
         cmocka_unit_test(test_equal),     cmocka_unit_test(test_same_twice),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_no_memory), cmocka_unit_test(test_fast_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -105,6 +105,87 @@ static void test_layout(void **state) {
     }
 }
 
+static float upper_half(uint16_t half) {
+    uint32_t bits = (uint32_t)half << 16;
+    float value;
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+static void check_list(const struct kernels *set, uint32_t padded) {
+    size_t bytes = code_list_bytes(padded), groups = padded / 4;
+    uint8_t *list = at_end(bytes), *table = guarded;
+    uint16_t factors[CODE_LIST_FACTORS];
+    float out[CODE_LIST_ROWS];
+    for (size_t i = 0; i < groups * 16; i++) {
+        list[i] = (uint8_t)hash_u64(i);
+        table[i] = padded % 32 == 0 ? 255 : (uint8_t)hash_u64(i + 7); /* sums at their most */
+    }
+    for (uint32_t i = 0; i < CODE_LIST_FACTORS; i++) {
+        factors[i] = (uint16_t)hash_u64(i + 70);
+    }
+    uint16_t *wholes = factors + 2 * CODE_LIST_ROWS;
+    wholes[0] = 0xc0a0; /* -5 */
+    wholes[1] = 0x4120; /* 10 */
+    wholes[2] = 0x3f80; /* 1 */
+    memcpy(list + groups * 16, factors, sizeof(factors));
+    struct code_list_query query = {.table = table, .step = 0.25f, .offset = -3};
+    set->code_list(&query, list, padded, out);
+    for (uint32_t row = 0; row < CODE_LIST_ROWS; row++) {
+        uint64_t sum = 0;
+        for (size_t g = 0; g < groups; g++) {
+            uint8_t both = list[g * 16 + row % 16];
+            sum += table[g * 16 + (row < 16 ? both & 15 : both >> 4)];
+        }
+        double product = 0.25 * (double)sum - 3;
+        double scale = (double)upper_half(wholes[2]) * factors[CODE_LIST_ROWS + row] / 65535;
+        double want = -5 + 10.0 * factors[row] / 65535 - scale * product;
+        if (fabs((double)out[row] - want) > 1e-5 * (15 + fabs(scale * product))) {
+            fail_msg("%s, %u dimensions, row %u: %f, not %f", set->isa, padded, row,
+                     (double)out[row], want);
+        }
+    }
+}
+
+/* Goal: the table is the sums of the header. Method: each in double, to half a step and a bit. */
+static void check_table(const struct kernels *set, uint32_t padded) {
+    float *query = malloc(padded * sizeof(float));
+    uint8_t *table = at_end(4ul * padded);
+    assert_non_null(query);
+    for (uint32_t d = 0; d < padded; d++) {
+        query[d] = (float)(int64_t)hash_u64(d + 5) * 0x1p-63f;
+    }
+    set->code_list_table(query, padded, 255.0f / 8, table);
+    for (uint32_t at = 0; at < padded; at += 4) {
+        for (uint32_t i = 0; i < 16; i++) {
+            double sum = 0, least = 0;
+            for (uint32_t d = 0; d < 4; d++) {
+                double value = (double)query[at + d];
+                sum += (i >> d & 1) != 0 ? value : -value;
+                least -= fabs(value);
+            }
+            assert_true(fabs((sum - least) * 255 / 8 - table[at * 4 + i]) < 0.501);
+        }
+    }
+    free(query);
+}
+
+static void test_list(void **state) {
+    (void)state;
+    static const uint32_t large[] = {512, 784, 1024, 1040, 2080, 65536};
+    for (size_t i = 0; i < sizeof(all_isas) / sizeof(all_isas[0]); i++) {
+        const struct kernels *set = kernels_for(all_isas[i]);
+        for (uint32_t padded = 16; padded <= 272 && set != NULL; padded += 16) {
+            check_list(set, padded);
+            check_table(set, padded);
+        }
+        for (size_t j = 0; j < sizeof(large) / sizeof(large[0]) && set != NULL; j++) {
+            check_list(set, large[j]);
+            check_table(set, large[j]);
+        }
+    }
+}
+
 /* The value that code and rest give dimension d, as the header says it. */
 static double rest_value(const uint8_t *code, const uint8_t *rest, uint32_t padded, uint32_t d) {
     uint32_t block = d / 128 * 128, in = d % 128;
@@ -258,7 +339,8 @@ static void test_hadamard(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_code4), cmocka_unit_test(test_layout),   cmocka_unit_test(test_rest),
+        cmocka_unit_test(test_code4), cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_rest),  cmocka_unit_test(test_list),
         cmocka_unit_test(test_code1), cmocka_unit_test(test_hadamard),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
