@@ -8,13 +8,14 @@
 #define TENANTS_MAX 128u /* the server shows fewer: 16 a resource */
 #define NAME_WIDTH 40u
 
-enum column { TIME, READS, ROWS, COLD, WRITTEN, COLUMNS };
+enum column { TIME, READS, ROWS, COLD, WRITTEN, WORK, COLUMNS };
 
 static const char *const series[COLUMNS] = {[TIME] = "insula_top_tenant_time_seconds",
                                             [READS] = "insula_top_tenant_reads",
                                             [ROWS] = "insula_top_tenant_rows",
                                             [COLD] = "insula_top_tenant_cold_bytes",
-                                            [WRITTEN] = "insula_top_tenant_written_rows"};
+                                            [WRITTEN] = "insula_top_tenant_written_rows",
+                                            [WORK] = "insula_top_tenant_background_seconds"};
 
 struct tenant {
     const struct sample *sample; /* one of its own, for its labels */
@@ -101,18 +102,19 @@ static void print_one(const struct tenant *tenant, FILE *out) {
                    shard, shard[0] == '\0' ? "" : "]", name[0] == '\0' ? "" : " ");
     (void)snprintf(label + strlen(label), sizeof(label) - strlen(label), "%s", name);
     plain(label);
-    (void)fprintf(out, "  %-*s %6.1f%% %9.1f %11.0f %9s/s %9.1f\n", (int)NAME_WIDTH, label,
+    (void)fprintf(out, "  %-*s %6.1f%% %9.1f %11.0f %9s/s %9.1f %6.1f%%\n", (int)NAME_WIDTH, label,
                   tenant->rates[TIME] * 100, tenant->rates[READS], tenant->rates[ROWS],
-                  cli_format_bytes((uint64_t)tenant->rates[COLD], cold), tenant->rates[WRITTEN]);
+                  cli_format_bytes((uint64_t)tenant->rates[COLD], cold), tenant->rates[WRITTEN],
+                  tenant->rates[WORK] * 100);
 }
 
 void frame_print_tenants(const struct frame *frame, unsigned most, FILE *out) {
     struct tenants tenants = {.count = 0};
     gather(frame, &tenants);
     qsort(tenants.items, tenants.count, sizeof(tenants.items[0]), order);
-    (void)fprintf(out, "%-*s %7s %9s %11s %11s %9s\n", (int)NAME_WIDTH + 2,
+    (void)fprintf(out, "%-*s %7s %9s %11s %11s %9s %7s\n", (int)NAME_WIDTH + 2,
                   "TENANTS (collection[shard] tenant)", "time", "reads/s", "rows/s", "from disk",
-                  "written/s");
+                  "written/s", "jobs");
     for (size_t i = 0; i < tenants.count && i < most; i++) {
         bool idle = true;
         for (int column = 0; column < COLUMNS; column++) {

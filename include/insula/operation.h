@@ -112,6 +112,7 @@ enum ins_heavy_resource {
     INS_HEAVY_COLD,   /* bytes that reads brought from disk */
     INS_HEAVY_READS,  /* of one island */
     INS_HEAVY_WRITES, /* rows written: points, changes, deletions */
+    INS_HEAVY_WORK,   /* ns of the background lane in flushes, merges and graphs */
     INS_HEAVY_RESOURCES
 };
 

@@ -49,6 +49,8 @@ typedef struct ins_tenant_usage {
     bool active;
     uint64_t since_s;
     uint64_t queries, writes, points_written, rows_scanned, bytes_scanned, time_ns, refused;
+    /* Of flushes, merges and graphs that it caused: time of the background lane, bytes in files. */
+    uint64_t background_ns, background_bytes;
 } ins_tenant_usage;
 
 /* What a warming brought. */

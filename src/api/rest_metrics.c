@@ -235,9 +235,11 @@ static void tenant_metrics(struct json_writer *metrics, const ins_heaviest *heav
         {"insula_read_cold_bytes_total", "insula_top_tenant_cold_bytes",
          "bytes that reads brought from disk"},
         {"insula_reads_total", "insula_top_tenant_reads", "reads of points"},
-        {"insula_written_rows_total", "insula_top_tenant_written_rows", "rows written"}};
+        {"insula_written_rows_total", "insula_top_tenant_written_rows", "rows written"},
+        {"insula_background_time_seconds_total", "insula_top_tenant_background_seconds",
+         "time of the background lane in flushes, merges and graphs"}};
     for (enum ins_heavy_resource i = 0; i < INS_HEAVY_RESOURCES; i++) {
-        bool seconds = i == INS_HEAVY_TIME;
+        bool seconds = i == INS_HEAVY_TIME || i == INS_HEAVY_WORK;
         metric_head(metrics, names[i].total, "counter", names[i].help);
         (seconds ? metric_seconds : metric_value)(metrics, names[i].total, "", heaviest->totals[i]);
         metric_head(metrics, names[i].top, "gauge",

@@ -148,6 +148,8 @@ static void encode_usage(struct job *job, struct json_writer *writer) {
     write_count(writer, "rows_scanned", usage->rows_scanned);
     write_count(writer, "bytes_scanned", usage->bytes_scanned);
     write_count(writer, "time_us", usage->time_ns / 1000);
+    write_count(writer, "background_us", usage->background_ns / 1000);
+    write_count(writer, "background_bytes", usage->background_bytes);
     write_count(writer, "refused", usage->refused);
     json_write_end_object(writer);
     json_write_end_object(writer);

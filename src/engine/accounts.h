@@ -34,6 +34,7 @@ struct scopes;
 /* Since the account was opened, but for the totals. */
 struct account_counts {
     uint64_t queries, writes, points, rows, bytes, time_ns, refused;
+    uint64_t work_ns, work_bytes; /* of flushes, merges and graphs (work.h) */
 };
 
 struct account {

@@ -120,6 +120,7 @@ struct ins_db {
     uint64_t landed_lsn;  /* of the newest one that has landed */
     uint64_t flush_count, merge_count, clean_count, erasure_count, replayed;
     uint64_t flush_bytes, merge_bytes, clean_bytes; /* of the files that they wrote */
+    uint64_t worked_ns;                             /* background lane: by jobs, in all (work.h) */
 };
 
 /* Posts a task and wakes its lane. */

@@ -11,6 +11,7 @@
 #include "engine/jobs.h"
 #include "engine/merge_queue.h"
 #include "engine/scan_codes.h"
+#include "engine/work.h"
 #include "tenant/memtable_sort.h"
 
 #define FLUSH_ROOM (20u << 20) /* of INS_MEM_JOB: a writer, an id directory, columns, the list */
@@ -31,6 +32,7 @@ struct flush {
     struct pool pool; /* of flushed_run; background lane, then request lane */
     struct flushed_run *runs, **tail;
     struct segment_info info;
+    struct work work;
     bool landing; /* the manifest may name the file: from here on nothing can be tried again */
     ins_status status;
     ins_error error;
@@ -231,6 +233,7 @@ static ins_status write_file(struct flush *flush, ins_error *error) {
 
 static void flush_write(struct flush *flush) {
     struct ins_db *db = flush->db;
+    work_begin(db, &flush->work);
     generation_sort(flush->generation);
     bool empty = true;
     for (struct island_mem *mem = flush->generation->islands; mem != NULL && empty;
@@ -246,6 +249,7 @@ static void flush_write(struct flush *flush) {
     if (flush->status == INS_OK && db->wal != NULL) {
         flush->status = wal_truncate(db->wal, flush->version_high, &flush->error);
     }
+    work_end(db, &flush->work);
 }
 
 /* ---- Landing ---- */
@@ -260,7 +264,9 @@ static ins_status land(struct flush *flush) {
     for (struct flushed_run *flushed = flush->runs; flushed != NULL && status == INS_OK;
          flushed = flushed->next) {
         struct island *island = flushed->mem->island;
-        files_at(&db->files, slot)->extent_bytes += run_bytes(&flushed->run);
+        uint64_t bytes = run_bytes(&flushed->run);
+        files_at(&db->files, slot)->extent_bytes += bytes;
+        work_charge(db, &flush->work, island, bytes, flush->info.size_bytes, bytes);
         if (island == NULL) {
             continue; /* dropped meanwhile: its extent is garbage */
         }

@@ -8,6 +8,7 @@
 #include "engine/field_columns.h"
 #include "engine/jobs.h"
 #include "engine/merge_private.h"
+#include "engine/work.h"
 #include "segment/graphs.h"
 
 #define READ_SLICE 4096u /* rows that are read before others get the lane: some 2 ms */
@@ -29,6 +30,7 @@ struct graph_job {
     ins_error error;
     bool failed; /* of writing: for good */
     _Atomic bool cancelled;
+    struct work work; /* background lane, then request lane */
     /* Background lane. */
     enum graph_stage stage;
     bool late; /* the run lacks field indexes of the schema */
@@ -296,7 +298,9 @@ static void job_landed(ins_task *task) {
     struct ins_db *db = job->db;
     struct island *island = job->item.island;
     uint32_t at = find_run(island, &job->run);
-    if (job->status == INS_OK && job->info.file != 0) {
+    bool written = job->status == INS_OK && job->info.file != 0;
+    work_charge(db, &job->work, island, 1, 1, written ? run_bytes(&job->item.merged) : 0);
+    if (written) {
         job->status = land(job);
         job->failed = job->status != INS_OK;
     } else if (at != UINT32_MAX && !job->cancelled) {
@@ -357,7 +361,9 @@ static void job_run(ins_task *task) {
     struct ins_db *db = job->db;
     bool done = job->cancelled;
     if (!done) {
+        work_begin(db, &job->work);
         job->status = job_slice(job, &done);
+        work_end(db, &job->work);
     }
     if (!done && job->status == INS_OK) {
         db_run(db, INS_LANE_BACKGROUND, task);

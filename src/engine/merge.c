@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "engine/jobs.h"
 #include "engine/merge_private.h"
+#include "engine/work.h"
 
 /* One job writes about this much at most, so that the next flush never waits long. */
 #define MERGE_GENERATIONS 2u
@@ -23,7 +24,8 @@ struct merge {
     struct merge_item **items; /* [item_count], in the order of the file */
     uint32_t item_count;
     struct segment_info info; /* file 0: nothing was worth a file */
-    bool landing;             /* the manifest may name the file */
+    struct work work;
+    bool landing; /* the manifest may name the file */
     ins_status status;
     ins_error error;
     /* Background lane. */
@@ -34,6 +36,14 @@ struct merge {
 };
 
 /* ---- Background lane ---- */
+
+static uint64_t window_bytes(const struct merge_item *item, struct merge_window window) {
+    uint64_t bytes = 0;
+    for (uint32_t i = window.first; i < window.first + window.count; i++) {
+        bytes += run_bytes(&item->runs[i]);
+    }
+    return bytes;
+}
 
 /* How many rows count, all versions of all runs considered. */
 static ins_status count_live(struct merge_rows *rows, uint64_t *out_live, ins_error *error) {
@@ -134,6 +144,10 @@ static ins_status write_file(struct merge *merge, ins_error *error) {
 
 /* ---- Landing ---- */
 
+static uint64_t item_bytes(const struct merge_item *item) {
+    return window_bytes(item, item->window.count > 0 ? item->window : item->plan.counted);
+}
+
 /* The window's runs are still where they were: nothing else replaces runs, but the island may have
  * gone, or a cleaning may have moved them. */
 static bool unchanged(const struct merge_item *item) {
@@ -162,6 +176,19 @@ static void note_dead(const struct merge_item *item) {
     uint32_t before = item->counted ? item->dead : item->dead_before;
     uint64_t gone = item->window.count > 0 ? item->rows_in - item->rows_out : 0;
     island->dead_most = since + (before > gone ? before - (uint32_t)gone : 0);
+}
+
+/* By what was read of each: that of what is not worth a file was read too. */
+static void charge_work(const struct merge *merge) {
+    uint64_t all = 0;
+    for (uint32_t i = 0; i < merge->item_count; i++) {
+        all += item_bytes(merge->items[i]);
+    }
+    for (uint32_t i = 0; i < merge->item_count; i++) {
+        const struct merge_item *item = merge->items[i];
+        uint64_t written = item->window.count > 0 ? run_bytes(&item->merged) : 0;
+        work_charge(merge->db, &merge->work, item->island, item_bytes(item), all, written);
+    }
 }
 
 static ins_status land(struct merge *merge) {
@@ -197,6 +224,7 @@ static void merge_landed(ins_task *task) {
     struct ins_db *db = merge->db;
     bool again = false;
     if (merge->status == INS_OK) {
+        charge_work(merge);
         merge->status = land(merge);
     }
     if (merge->status == INS_OK) {
@@ -231,6 +259,7 @@ static void merge_landed(ins_task *task) {
 static void merge_run(ins_task *task) {
     struct merge *merge = container_of(task, struct merge, task);
     struct ins_db *db = merge->db;
+    work_begin(db, &merge->work);
     read_ahead_init(&merge->ahead, db->runtime->store, db->arena);
     merge->rows = (struct merge_rows){.db = db, .ahead = &merge->ahead};
     merge->status = write_file(merge, &merge->error);
@@ -239,19 +268,12 @@ static void merge_run(ins_task *task) {
     if (merge->status == INS_OK && merge->info.file != 0) {
         merge->status = manifest_land(db, &merge->info, NULL, 0, 0, 0, &merge->error);
     }
+    work_end(db, &merge->work);
     merge->task.run = merge_landed;
     db_run(db, INS_LANE_REQUEST, &merge->task);
 }
 
 /* ---- Beginning ---- */
-
-static uint64_t window_bytes(const struct merge_item *item, struct merge_window window) {
-    uint64_t bytes = 0;
-    for (uint32_t i = window.first; i < window.first + window.count; i++) {
-        bytes += run_bytes(&item->runs[i]);
-    }
-    return bytes;
-}
 
 /* About: all runs are merged when half of their rows are dead. */
 static uint64_t most_written(const struct merge_item *item) {

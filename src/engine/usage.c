@@ -41,6 +41,8 @@ static void take_counts(struct usage_read *self, const struct account_name *name
     self->usage.bytes_scanned = counts->bytes;
     self->usage.time_ns = counts->time_ns;
     self->usage.refused = counts->refused;
+    self->usage.background_ns = counts->work_ns;
+    self->usage.background_bytes = counts->work_bytes;
 }
 
 static ins_status usage_begin(struct usage_read *self, ins_error *error) {

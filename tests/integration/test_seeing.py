@@ -370,6 +370,9 @@ class MetricsTest(SeeingTest):
         north = (("collection", "k"), ("shard", "north"), ("tenant", ""))
         self.assertGreaterEqual(self.metrics()["insula_top_tenant_written_rows"][north], 900)
         self.flush()
+        work = self.metrics()["insula_top_tenant_background_seconds"]
+        self.assertEqual(max(work, key=work.get), north)
+        self.assertGreater(work[north], work[label(odd)])
         self.assertEqual(self.server.stop()[0], 0)
         self.server.start()
         self.client = Client(self.server)

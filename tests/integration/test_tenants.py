@@ -254,6 +254,11 @@ class TenantTest(unittest.TestCase):
         self.fill("c", {"anna": 500, "bela": 500})
         self.client.ok("POST", "/insula/flush")
         stored = self.client.ok("GET", "/collections/c/tenants/anna/usage")
+        work = {who: self.client.ok("GET", f"/collections/c/tenants/{who}/usage")["activity"] for who in ("anna", "bela")}
+        self.assertGreater(work["anna"]["background_us"], 0)  # the flush was for both, alike
+        self.assertEqual(work["anna"]["background_bytes"], stored["disk_bytes"] + 64)  # and its entry in the directory
+        self.assertGreater(work["anna"]["background_us"], work["bela"]["background_us"] // 2)
+        self.assertGreater(work["bela"]["background_us"], work["anna"]["background_us"] // 2)
         self.assertGreater(stored["disk_bytes"], 500 * 16)
         self.assertEqual(stored["live_bytes_min"], stored["disk_bytes"])
         self.client.ok("PUT", "/collections/c/tenants/anna/quota", {"stored_bytes": stored["disk_bytes"]})
