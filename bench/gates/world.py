@@ -1,4 +1,4 @@
-"""Gates 2.1 to 2.7, 3.8, 4.4 to 4.6 at scale S, and 4.1 at M: what the workloads of the made world decide (insula-bench)."""
+"""Gates 2.1 to 2.7, 3.8, 4.4 to 4.7 at scale S, and 4.1 at M: what the workloads of the made world decide (insula-bench)."""
 
 import json
 import statistics
@@ -23,6 +23,9 @@ IDS = {  # gate: its workload, and the figures that it is about; what each of th
                          "accepted_p99_ms": "p99 of the answered ones, ms"}),
     "4.4": ("cold", {"p50_ratio": "p50 of cold first queries over direct reads of their extents",
                      "p99_ratio": "p99 of the same"}),
+    "4.7": ("overload", {"goodput_ratio": "searches answered at twice R over the peak",
+                         "accepted_p99_ms": "p99 of the answered ones, ms",
+                         "fair_worst": "least part that a tenant got of its fair share"}),
     "4.5": ("noisy", {f"{kind}_{key}": f"{what}, {beside}" for kind, beside in (
         ("queries", "beside 500 searches/s"), ("upserts", "beside upserts at full speed"),
         ("filtered", "beside filtered top-1000"), ("create", "beside 300,000 points made"),

@@ -31,7 +31,7 @@ static uint64_t asker_due(struct source *source) {
     uint64_t due_ns = arrivals_due(&asker->arrivals);
     while (asker->abandon_ns != 0 && due_ns != HTTP_NEVER &&
            due_ns + asker->abandon_ns < bench_now_ns()) {
-        (void)arrivals_take(&asker->arrivals);
+        asker->shares[arrivals_take(&asker->arrivals).tenant].offered++;
         asker->abandoned++;
         due_ns = arrivals_due(&asker->arrivals);
     }
@@ -78,6 +78,8 @@ static void asker_done(struct source *source, struct op *op, const struct http_a
     struct asker *asker = source->context;
     bool measured = answer->start_ns >= asker->begin_ns && answer->start_ns < asker->end_ns;
     struct hits hits;
+    asker->shares[op->tenant].offered += measured;
+    asker->shares[op->tenant].good += measured && answer->status == 200;
     if (answer->status == 200) {
         (void)answers_check(asker->answers, &op->query, answer, &hits);
         latency_add(asker->second, answer->latency_ns);
@@ -121,6 +123,7 @@ bool asker_open(struct asker *asker, const struct wire *wire, struct answers *an
         .all = calloc(5 + SIZE_CLASSES + ASKER_SLICES, sizeof(struct latency)),
         .seconds = calloc((size_t)MOST_ASKED * ASKER_SECONDS_MAX, sizeof(uint32_t)),
         .second_p99 = calloc(ASKER_SECONDS_MAX, sizeof(double)),
+        .shares = calloc(wire->world->tenant_count, sizeof(struct share)),
     };
     const struct arrivals_plan arrivals = {.rate = plan->rate,
                                            .bursts = plan->bursts,
@@ -129,7 +132,7 @@ bool asker_open(struct asker *asker, const struct wire *wire, struct answers *an
                                            .start_ns = plan->start_ns,
                                            .end_ns = plan->end_ns};
     if (asker->all == NULL || asker->seconds == NULL || asker->second_p99 == NULL ||
-        !arrivals_open(&asker->arrivals, wire->world, &arrivals)) {
+        asker->shares == NULL || !arrivals_open(&asker->arrivals, wire->world, &arrivals)) {
         asker_close(asker);
         return false;
     }
@@ -146,6 +149,7 @@ void asker_close(struct asker *asker) {
     free(asker->all);
     free(asker->seconds);
     free(asker->second_p99);
+    free(asker->shares);
     arrivals_close(&asker->arrivals);
     *asker = (struct asker){0};
 }

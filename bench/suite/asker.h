@@ -4,6 +4,7 @@
 #define INS_BENCH_SUITE_ASKER_H
 
 #include "arrivals.h"
+#include "shares.h"
 #include "traffic.h"
 
 #define ASKER_SLICES 7u
@@ -28,6 +29,7 @@ struct asker {
     uint64_t abandoned;
     uint32_t *seconds; /* counts by tenant and second of the 64 most asked, for the dispersion */
     uint32_t second_count;
+    struct share *shares; /* [tenant_count]: of the measured requests */
 };
 
 struct asker_plan {

@@ -13,6 +13,7 @@
 #define CONNECTIONS 2048u
 #define STEPS_MAX 14u
 #define BISECTIONS 3u
+#define FAIR_REQUESTS 100.0 /* a tenant with a smaller fair share is not judged: chance is */
 #define ABANDON_NS (2u * BENCH_NS)
 
 struct step {
@@ -147,6 +148,21 @@ static void report_overload(struct overload *overload, const struct step *step, 
     report_number(report, "lateness_p99_ms", "generator: lateness p99, ms", step->late_ms);
 }
 
+static void report_fairness(const struct overload *overload) {
+    struct report *report = overload->report;
+    size_t judged, count = overload->suite->world.tenant_count;
+    double worst = shares_worst(overload->asker.shares, count, FAIR_REQUESTS, &judged);
+    report_number(report, "fair_judged", "tenants with a fair share of 100 searches or more",
+                  (double)judged);
+    if (judged == 0) {
+        report_absent(report, "fair_worst", "gate: least part that a tenant got of its fair share");
+        return;
+    }
+    report_number(report, "fair_worst", "gate: least part that a tenant got of its fair share",
+                  worst);
+    report_target(report, ">= 0.5", worst >= 0.5);
+}
+
 static void plot_steps(const struct overload *overload) {
     struct plot *plot = report_plot(overload->report, "p99 by rate asked", "searches/s", "ms");
     struct plot_line *line = plot_line(plot, "p99");
@@ -199,6 +215,7 @@ static bool measure(struct overload *overload) {
     }
     target_look(&suite->target, &after);
     report_overload(overload, &step, rate);
+    report_fairness(overload);
     plot_steps(overload);
     struct plot *plot = report_plot(overload->report, "p99 by second at twice R", "s", "ms");
     asker_plot(&overload->asker, plot_line(plot, "p99"), 0.0);

@@ -21,7 +21,7 @@ WANTED = {
     "cold": ["cold_p50_us", "direct_p50_us", "device_reads", "direct_reads"],
     "isolation": ["tried"],
     "filter": ["recall_none", "recall_far", "p99_two_ms"],
-    "overload": ["rate_p99_50ms", "goodput_ratio", "accepted_p99_ms"],
+    "overload": ["rate_p99_50ms", "goodput_ratio", "accepted_p99_ms", "fair_judged"],
     "noisy": ["queries_ratio", "upserts_ratio", "filtered_ratio", "create_ratio", "slow_ratio",
               "upserts_points_per_s", "create_points_per_s", "slow_echo_p99_ms"],
     "squeeze": ["at100_warm_p99_ms", "at12_budget_mib", "again_resident_mib", "resident_over"],

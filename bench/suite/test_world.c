@@ -16,6 +16,7 @@
 #include "../report.h"
 #include "arrivals.h"
 #include "base/id.h"
+#include "shares.h"
 #include "truth.h"
 #include "world.h"
 
@@ -268,6 +269,26 @@ static void test_http(void **state) {
     assert_int_equal(http_parse(&parser, bad, sizeof(bad) - 1), HTTP_BAD);
 }
 
+/* Goal: the fair level is that of max-min, and the worst part is found. Method: offers by hand. */
+static void test_shares(void **state) {
+    (void)state;
+    size_t judged;
+    const struct share fair[] = {{10, 10}, {100, 45}, {900, 45}};
+    assert_float_equal(shares_level(fair, 3), 45.0, 1e-6);
+    assert_float_equal(shares_worst(fair, 3, 1.0, &judged), 1.0, 1e-6);
+    assert_int_equal(judged, 3);
+    const struct share alike[] = {{100, 50},
+                                  {1000, 500}}; /* each half: the small one's is unfair */
+    assert_float_equal(shares_level(alike, 2), 450.0, 1e-6);
+    assert_float_equal(shares_worst(alike, 2, 1.0, &judged), 0.5, 1e-6);
+    assert_float_equal(shares_worst(alike, 2, 101.0, &judged), 1.0, 1e-6);
+    assert_int_equal(judged, 1);
+    const struct share enough[] = {{7, 7}, {3, 3}, {0, 0}};
+    assert_float_equal(shares_level(enough, 3), 7.0, 1e-6);
+    assert_float_equal(shares_worst(enough, 3, 1.0, &judged), 1.0, 1e-6);
+    assert_int_equal(judged, 2);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes),   cmocka_unit_test(test_ids),
@@ -275,6 +296,7 @@ int main(void) {
         cmocka_unit_test(test_latency), cmocka_unit_test(test_arrivals),
         cmocka_unit_test(test_state),   cmocka_unit_test(test_report),
         cmocka_unit_test(test_truth),   cmocka_unit_test(test_http),
+        cmocka_unit_test(test_shares),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
