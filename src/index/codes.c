@@ -131,7 +131,8 @@ static int level_at(const uint8_t *code, uint32_t padded, uint32_t dimension) {
 
 void code_rest_encode(const float *rotated, uint32_t padded, const uint8_t *code, float inverse,
                       uint8_t *rest) {
-    const float kept = LEVELS / 2 - 1; /* levels farther from the middle are stretched */
+    const float middle = LEVELS * 0.5f,
+                kept = middle - 1; /* levels farther from the middle are stretched */
     float most = kept + 1;
     for (uint32_t i = 0; i < padded; i++) {
         float size = fabsf(rotated[i] * inverse);
@@ -145,7 +146,7 @@ void code_rest_encode(const float *rotated, uint32_t padded, const uint8_t *code
     for (uint32_t i = 0; i < padded; i++) {
         float size = fabsf(rotated[i] * inverse);
         size = size > kept ? kept + (size - kept) / stretch : size;
-        int all = (int)((copysignf(size, rotated[i]) + LEVELS / 2) * REST_STEPS);
+        int all = (int)((copysignf(size, rotated[i]) + middle) * REST_STEPS);
         int own = all - level_at(code, padded, i) * REST_STEPS;
         own = own < 0 ? 0 : own >= REST_STEPS ? REST_STEPS - 1 : own;
         high[i] = (uint8_t)(own >> 2);

@@ -159,6 +159,7 @@ ins_status fast_graph_make(const struct graph *graph, graph_row row, void *conte
     if (status != INS_OK) {
         return status;
     }
+    INS_ASSERT(fast != NULL);
     size_t bytes = fast->rotation.padded * sizeof(float);
     struct arena *arena = fast->arena;
     float *zeros = arena_alloc(arena, fast->purpose, bytes);
