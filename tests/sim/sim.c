@@ -366,10 +366,11 @@ static void loosen(struct sim *sim) {
     }
 }
 
-/* A change by filter that a failing store has stopped goes on at the next start. */
+/* A change by filter that a failing store has stopped, maybe before anybody could ask, goes on at
+ * the next start. */
 static void forget_unsure(struct sim *sim) {
     uint32_t kept = 0;
-    bool goes_on = sim->db->changes > 0 || sim->db->writes_stopped;
+    bool goes_on = sim->db->changes > 0 || sim->db->writes_stopped || sim->errors_allowed;
     for (uint32_t i = 0; i < sim->unsure_count && goes_on; i++) {
         if (model_is_long(sim->unsure[i].kind) && sim->unsure[i].kind != WRITE_BATCH) {
             sim->unsure[kept] = sim->unsure[i];
@@ -390,6 +391,9 @@ static void finish_changes(struct sim *sim) {
         sim_fail(sim, "a change by filter does not go on after a start");
     }
     ins_db_stats(sim->db, &stats);
+    if (stats.lsn_durable > sim->model.lsn) {
+        loosen(sim);
+    }
     sim->model.lsn = stats.lsn_durable;
 }
 
