@@ -101,7 +101,7 @@ static int parse(int argc, char **argv, struct options *options) {
 static size_t escape(const char *name, char *out, size_t at) {
     static const char plain[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~";
-    for (; *name != '\0' && at + 4 < PATH_MAX_BYTES; name++) {
+    for (; name != NULL && *name != '\0' && at + 4 < PATH_MAX_BYTES; name++) {
         if (strchr(plain, *name) != NULL) {
             out[at++] = *name;
         } else {
@@ -113,12 +113,8 @@ static size_t escape(const char *name, char *out, size_t at) {
 }
 
 static size_t append(const char *text, char *out, size_t at) {
-    size_t size = strlen(text);
-    if (at + size < PATH_MAX_BYTES) {
-        memcpy(out + at, text, size);
-        at += size;
-    }
-    return at;
+    int size = snprintf(out + at, PATH_MAX_BYTES - at, "%s", text);
+    return size > 0 && at + (size_t)size < PATH_MAX_BYTES ? at + (size_t)size : at;
 }
 
 static void path_of(const struct options *options, const char *verb, const char *query,
@@ -346,12 +342,12 @@ static int import_tenant(struct client *client, const struct options *options) {
         return code;
     }
     import.part = malloc(PART_BYTES + PORTABLE_FRAME_BYTES + 2ul * PORTABLE_BODY_BYTES_MAX);
-    if (import.part == NULL || !frames_open(&frames, options->file)) {
+    if (!frames_open(&frames, options->file) || import.part == NULL) {
         code = say_about(options->file, strerror(errno));
     } else {
         code = send_frames(&import, &frames);
-        frames_close(&frames);
     }
+    frames_close(&frames);
     free(import.part);
     if (code == CLI_OK) {
         (void)printf("%llu points\n", (unsigned long long)import.points);

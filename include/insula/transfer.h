@@ -44,6 +44,7 @@ INS_API void ins_tenant_export(ins_db *db, const void *export_request, ins_call 
 typedef struct ins_import_request {
     ins_text collection, name; /* as above; a shard key must be there */
     ins_text bytes;            /* a tenant's file; borrowed until done has run */
+    ins_text head; /* the file's head frame, when a part's `bytes` have only what follows it */
     bool part;  /* it begins with the file's head, then blocks that follow one another; neither the
                    first ones nor the end need be there */
     bool merge; /* the tenant may have points: those of the same ids are replaced */
@@ -54,8 +55,25 @@ typedef struct ins_import_request {
  * the whole file is looked at before the first of them. call->count: points; call->tenants [1]: the
  * tenant. Done again it does the same again, so what a crash cut short is repeated with `merge`.
  * INS_INVALID: the file is damaged, cut or of vectors that the collection does not have, and
- * nothing has changed; INS_EXISTS: the tenant has points, or is not the one that was meant. */
+ * nothing has changed; INS_EXISTS: the tenant has points, or is not the one that was meant; or an
+ * id is another tenant's, which keeps it, as ids are unique within a collection or shard key: what
+ * was written before that point stays. */
 INS_API void ins_tenant_import(ins_db *db, const void *import_request, ins_call *call);
+
+typedef struct ins_copy_request {
+    ins_text collection, name; /* the source, as above */
+    uint64_t incarnation;
+    ins_text to_collection; /* absent: the same */
+    ins_text to;            /* the target, as `name` */
+    bool no_wait;           /* answers when the copy cannot be lost; else at its end */
+} ins_copy_request;
+
+/* Copies a tenant's points, as an export that an import takes: within one database, or to another
+ * name. From its first record on it goes on after a restart, from the beginning; readers see points
+ * as they come. call->tenants [1], call->count: the target, and what was written (not with
+ * no_wait). INS_NOT_FOUND, INS_EXISTS, INS_INVALID as those; INS_EXHAUSTED: as many are under way
+ * as may be. A source or target that is deleted meanwhile ends it, and what was written stays. */
+INS_API void ins_tenant_copy(ins_db *db, const void *copy_request, ins_call *call);
 
 #ifdef __cplusplus
 }

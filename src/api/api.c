@@ -150,10 +150,10 @@ static void api_start(struct api *api, const struct api_request *request, const 
     job->trace = request->trace;
     ins_status status = query_params_parse(request->query, &job->query, &error);
     if (status == INS_OK && job->query.incarnation != 0 && !route_takes_incarnation(route)) {
-        status =
-            ins_fail(&error, INS_INVALID,
-                     "Wrong input: incarnation: this request does not take it; writes of points "
-                     "but batches do, and GET, DELETE, rename, export and import of a tenant");
+        status = ins_fail(
+            &error, INS_INVALID,
+            "Wrong input: incarnation: this request does not take it; writes of points "
+            "but batches do, and GET, DELETE, rename, copy, export and import of a tenant");
     }
     if (status == INS_OK) {
         status = job_params(job, path, &error);

@@ -447,6 +447,7 @@ ins_status shard_key_delete(struct job *job, const struct api_request *request, 
 ins_status cluster_change(struct job *job, const struct api_request *request, ins_error *error);
 ins_status tenants_list(struct job *job, const struct api_request *request, ins_error *error);
 ins_status tenant_export(struct job *job, const struct api_request *request, ins_error *error);
+ins_status tenant_copy(struct job *job, const struct api_request *request, ins_error *error);
 ins_status tenant_import(struct job *job, const struct api_request *request, ins_error *error);
 ins_status tenant_rename(struct job *job, const struct api_request *request, ins_error *error);
 ins_status erasure_get(struct job *job, const struct api_request *request, ins_error *error);

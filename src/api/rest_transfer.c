@@ -68,3 +68,65 @@ ins_status tenant_import(struct job *job, const struct api_request *request, ins
     }
     return status;
 }
+
+static void encode_copy(struct job *job, struct json_writer *writer) {
+    const ins_call *call = &job->call;
+    json_write_begin_object(writer);
+    write_count(writer, "operation_id", call->lsn);
+    json_write_key(writer, "status");
+    json_write_string(writer, call->tenant_count > 0 ? "completed" : "acknowledged");
+    if (call->tenant_count > 0) {
+        write_count(writer, "points", call->count);
+        write_count(writer, "incarnation", call->tenants[0].incarnation);
+    }
+    json_write_end_object(writer);
+}
+
+/* A name, null, or nothing: then *out stays. */
+static ins_status name_member(struct job *job, struct json_value body, const char *key,
+                              ins_text *out, bool *out_there, ins_error *error) {
+    struct json_value value;
+    *out_there = json_get(body, key, &value);
+    if (!*out_there) {
+        return INS_OK;
+    }
+    *out = (ins_text){0};
+    if (json_type_of(value) == JSON_NULL) {
+        return INS_OK;
+    }
+    if (json_type_of(value) != JSON_STRING) {
+        return type_error(error, key, "a string or null", value);
+    }
+    return job_copy_text(job, json_string(value), out, error);
+}
+
+/* {"to": text, "collection": text}: one of them at least. `to` absent: of the same name; null: the
+ * collection as a whole. */
+ins_status tenant_copy(struct job *job, const struct api_request *request, ins_error *error) {
+    struct json_value body;
+    bool has_to = false, has_collection = false;
+    ins_copy_request *copy = job_alloc(job, sizeof(*copy));
+    if (copy == NULL) {
+        return job_no_memory(error);
+    }
+    *copy = (ins_copy_request){.collection = job->params[0],
+                               .name = job->params[1],
+                               .to = job->params[1],
+                               .incarnation = job->query.incarnation,
+                               .no_wait = !job->query.wait};
+    ins_status status = body_parse(job, request, &body, error);
+    if (status == INS_OK) {
+        status = name_member(job, body, "to", &copy->to, &has_to, error);
+    }
+    if (status == INS_OK) {
+        status = name_member(job, body, "collection", &copy->to_collection, &has_collection, error);
+    }
+    if (status == INS_OK && !has_to && !has_collection) {
+        status = ins_fail(error, INS_INVALID,
+                          "Format error in JSON body: missing field `to` or `collection`");
+    }
+    if (status == INS_OK) {
+        job_start(job, ins_tenant_copy, copy, encode_copy);
+    }
+    return status;
+}

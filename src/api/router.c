@@ -74,6 +74,8 @@ static const struct route routes[] = {
     {API_GET, C "/tenants/{t}/export", "export a tenant", NULL, tenant_export},
     {API_POST, C "/tenants/{t}/import", "import a tenant", NULL, tenant_import},
     {API_PUT, C "/tenants/{t}/import", "import a tenant", NULL, tenant_import},
+    {API_POST, C "/tenants/{t}/copy", "copy a tenant", NULL, tenant_copy},
+    {API_POST, C "/copy", "copy a collection that is a tenant", NULL, tenant_copy},
     {API_GET, C "/export", "export a collection that is a tenant", NULL, tenant_export},
     {API_POST, C "/import", "import a collection that is a tenant", NULL, tenant_import},
     {API_PUT, C "/import", "import a collection that is a tenant", NULL, tenant_import},
@@ -274,9 +276,9 @@ ins_text route_param(const struct route *route, const struct path *path, size_t 
 
 bool route_takes_incarnation(const struct route *route) {
     static const route_start takes[] = {
-        tenant_export,     tenant_import,  tenant_get,     tenant_delete,  tenant_rename,
-        points_upsert,     points_delete,  vectors_update, vectors_delete, payload_set,
-        payload_overwrite, payload_delete, payload_clear};
+        tenant_copy,   tenant_export,     tenant_import,  tenant_get,     tenant_delete,
+        tenant_rename, points_upsert,     points_delete,  vectors_update, vectors_delete,
+        payload_set,   payload_overwrite, payload_delete, payload_clear};
     for (size_t i = 0; i < sizeof(takes) / sizeof(takes[0]); i++) {
         if (route->start == takes[i]) {
             return true;

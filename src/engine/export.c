@@ -257,6 +257,11 @@ static void leave_scope(struct export_piece *self) {
     self->paged = false;
 }
 
+static uint32_t page_size(const struct export_piece *self) {
+    uint32_t asked = self->operation.db->options.change_points; /* of tests */
+    return asked != 0 && asked < EXPORT_POINTS ? asked : EXPORT_POINTS;
+}
+
 static ins_status load(struct export_piece *self, ins_error *error) {
     struct operation *operation = &self->operation;
     struct ins_db *db = operation->db;
@@ -271,7 +276,7 @@ static ins_status load(struct export_piece *self, ins_error *error) {
         status = reader_load(&self->reader, error);
     }
     if (status == INS_OK) {
-        status = page_points(&self->reader, &self->state.from, self->places, EXPORT_POINTS,
+        status = page_points(&self->reader, &self->state.from, self->places, page_size(self),
                              &self->wanted, error);
     }
     self->paged = status == INS_OK;
@@ -333,7 +338,7 @@ static ins_status take(struct export_piece *self, ins_error *error) {
     }
     ins_id last = reader_id(&self->reader, &self->places[self->next - 1]);
     bool more = id_after(&last, &self->state.from);
-    bool all = self->next == self->wanted && self->wanted < EXPORT_POINTS;
+    bool all = self->next == self->wanted && self->wanted < page_size(self);
     self->state.points += self->taken;
     self->whole = true;
     store_u32(self->body.data, self->taken);

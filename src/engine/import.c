@@ -6,51 +6,13 @@
  * Failure: before the first write nothing has changed; after it points stay that were written, and
  * the same file with `merge` replaces them.
  * Threads: the request lane. */
-#include <stdio.h>
-
+#include "engine/import.h"
 #include "base/assert.h"
-#include "base/id.h"
 #include "base/status.h"
 #include "engine/names.h"
-#include "engine/points.h"
-#include "engine/portable.h"
 #include "engine/quotas.h"
 #include "engine/tenants.h"
-#include "engine/text.h"
 #include "engine/walk.h"
-
-#define IMPORT_POINTS 256u        /* of one write */
-#define IMPORT_BYTES (1ull << 20) /* and about their bytes as floats */
-
-enum import_stage { IMPORT_BEGIN, IMPORT_LOOK, IMPORT_WRITE, IMPORT_WAIT };
-
-struct import {
-    struct operation operation;
-    const ins_import_request *request;
-    enum import_stage stage;
-    struct account_name name;
-    struct scope *collection, *scope; /* pinned; `scope`: of a tenant without a field, else NULL */
-    struct schema *schema;            /* held */
-    struct portable_head head;
-    struct payload_path source; /* the file's tenant field, where the points are to have it */
-    bool has_source;
-    /* Where in the file. */
-    size_t at, first; /* `first`: behind the head */
-    uint32_t number;
-    uint64_t chain, points;
-    bool chained, ended;
-    struct portable_block block;
-    bool in_block;
-    /* A write. */
-    struct pool pool; /* of its points */
-    ins_point batch[IMPORT_POINTS];
-    uint32_t batch_count;
-    ins_points_request upsert;
-    ins_call inner;
-    bool starting;
-    uint64_t fence;
-    ins_tenant tenant;
-};
 
 static void import_close(struct operation *operation) {
     struct import *self = container_of(operation, struct import, operation);
@@ -131,25 +93,6 @@ static ins_status check_meant(struct import *self, ins_error *error) {
 
 /* ---- The file ---- */
 
-/* The frame at self->at, whose number is `number`. */
-static ins_status read_frame(const struct import *self, uint32_t number, struct portable_frame *out,
-                             const uint8_t **out_body, ins_error *error) {
-    ins_text bytes = self->request->bytes;
-    const uint8_t *from = (const uint8_t *)bytes.data + self->at;
-    size_t left = bytes.size - self->at;
-    ins_status status = portable_frame_read(from, left, number, out, error);
-    if (status != INS_OK) {
-        return status;
-    }
-    if (out->body_bytes > left - PORTABLE_FRAME_BYTES) {
-        return ins_fail(error, INS_INVALID,
-                        "tenant file: it is cut: block %u has %zu of its %u bytes", number,
-                        left - PORTABLE_FRAME_BYTES, out->body_bytes);
-    }
-    *out_body = from + PORTABLE_FRAME_BYTES;
-    return portable_body_check(out, *out_body, error);
-}
-
 /* Points of another field's tenant, or of another name's, carry what they were known by. */
 static ins_status find_source(struct import *self, ins_error *error) {
     ins_text field = self->head.field;
@@ -170,9 +113,11 @@ static ins_status find_source(struct import *self, ins_error *error) {
 static ins_status import_begin(struct import *self, ins_error *error) {
     struct portable_frame frame;
     const uint8_t *body = NULL;
+    bool apart = self->request->head.data != NULL;
     ins_status status = find_target(self, error);
     if (status == INS_OK) {
-        status = read_frame(self, 0, &frame, &body, error);
+        status = import_frame(self, apart ? self->request->head : self->request->bytes, 0, &frame,
+                              &body, error);
     }
     if (status == INS_OK && frame.kind != PORTABLE_HEAD) {
         status = ins_fail(error, INS_INVALID, "tenant file: block 0 is not a head");
@@ -194,183 +139,12 @@ static ins_status import_begin(struct import *self, ins_error *error) {
     if (status != INS_OK) {
         return status;
     }
-    self->first = self->at = PORTABLE_FRAME_BYTES + frame.body_bytes;
+    self->first = self->at = apart ? 0 : PORTABLE_FRAME_BYTES + frame.body_bytes;
     self->number = 1;
     self->chain = portable_chain(0, frame.hash);
     self->chained = true;
     self->stage = IMPORT_LOOK;
     return INS_OK;
-}
-
-/* ---- Looking ---- */
-
-/* The payload that the point will have here; size 0: none. */
-static ins_status compose(const struct import *self, ins_text payload, struct pool *pool,
-                          ins_text *out, ins_error *error) {
-    *out = payload;
-    if (self->has_source) {
-        *out = payload_restore(pool, *out, &self->source, self->head.tenant);
-    }
-    if (self->name.is_tenant && (out->data != NULL || out->size == 0)) {
-        *out = payload_restore(pool, *out, &self->schema->tenant_path, self->request->name);
-    }
-    bool none = out->data == NULL && (self->has_source || self->name.is_tenant);
-    return none ? ins_fail(error, INS_FULL, "no memory for a payload of %zu bytes", payload.size)
-                : INS_OK;
-}
-
-static ins_status refuse_point(const struct import *self, const ins_id *id, const char *what,
-                               ins_error *error) {
-    char text[ID_TEXT_MAX];
-    (void)id_format(id, text);
-    return ins_fail(error, INS_INVALID, "tenant file: block %u, point %s: %.380s",
-                    self->block.number, text, what);
-}
-
-/* It would lie in the tenant's island, and nowhere else. */
-static ins_status check_payload(struct import *self, const ins_point *point, ins_error *error) {
-    const struct schema *schema = self->schema;
-    const struct payload_path *path = self->name.is_tenant ? &schema->tenant_path : NULL;
-    struct payload_stored stored;
-    ins_error reason;
-    ins_text text;
-    ins_status status = compose(self, point->payload, &self->pool, &text, error);
-    if (status != INS_OK || (text.size == 0 && path == NULL)) {
-        return status;
-    }
-    status = payload_store(self->operation.db->parser, &self->pool, text, path,
-                           schema->tenant_is_uuid, &stored, &reason);
-    if (status == INS_EXHAUSTED) {
-        *error = reason;
-        return status;
-    }
-    if (status != INS_OK) {
-        return refuse_point(self, &point->id, reason.message, error);
-    }
-    if (path != NULL && (!stored.has_tenant || !text_equal(stored.tenant, self->request->name))) {
-        char what[160];
-        (void)snprintf(what, sizeof(what), "its `%.*s` cannot be the tenant's name",
-                       (int)(schema->tenant_text.size < 80 ? schema->tenant_text.size : 80),
-                       schema->tenant_text.data);
-        return refuse_point(self, &point->id, what, error);
-    }
-    return INS_OK;
-}
-
-/* A block of a tenant that lies in several shard keys names one. */
-static ins_status check_key(struct import *self, ins_error *error) {
-    bool wants_key = self->name.is_tenant && self->collection->sharded;
-    if (wants_key != self->block.has_key) {
-        return ins_fail(error, INS_INVALID,
-                        wants_key ? "tenant file: block %u names no shard key, the collection has "
-                                    "some"
-                                  : "tenant file: block %u is of a shard key, the tenant is to "
-                                    "have none",
-                        self->block.number);
-    }
-    if (wants_key && shard_find(&self->operation.db->catalog, self->collection, &self->block.key,
-                                UINT64_MAX) == NULL) {
-        char shown[SHARD_KEY_SHOWN];
-        return ins_fail(error, INS_INVALID,
-                        "tenant file: block %u is of shard key %s, the collection has none such",
-                        self->block.number, shard_key_text(&self->block.key, shown));
-    }
-    return INS_OK;
-}
-
-static ins_status look_at_block(struct import *self, struct slice body, ins_error *error) {
-    ins_status status = portable_block_begin(&self->block, &self->head, self->number, body, error);
-    if (status == INS_OK) {
-        status = check_key(self, error);
-    }
-    while (status == INS_OK && self->block.next < self->block.count) {
-        ins_point point;
-        status = portable_block_next(&self->block, &self->pool, &point, error);
-        if (status == INS_OK) {
-            status = check_payload(self, &point, error);
-        }
-        if (self->pool.used_bytes >= IMPORT_BYTES) {
-            pool_fini(&self->pool);
-        }
-    }
-    self->points += self->block.count;
-    pool_fini(&self->pool);
-    return status == INS_OK ? portable_block_end(&self->block, error) : status;
-}
-
-static ins_status look_at_end(struct import *self, const struct portable_frame *frame,
-                              const uint8_t *body, ins_error *error) {
-    struct portable_end end;
-    ins_status status = portable_end_read(frame, body, &end, error);
-    if (status != INS_OK) {
-        return status;
-    }
-    if (self->chained && (end.chain != self->chain || end.points != self->points)) {
-        return ins_fail(error, INS_INVALID,
-                        "tenant file: its end, block %u, speaks of %llu points, before it stand "
-                        "%llu, or other blocks",
-                        frame->number, (unsigned long long)end.points,
-                        (unsigned long long)self->points);
-    }
-    self->ended = true;
-    return INS_OK;
-}
-
-static ins_status look_behind(struct import *self, ins_error *error) {
-    if (self->ended && self->at < self->request->bytes.size) {
-        return ins_fail(error, INS_INVALID, "tenant file: %zu bytes follow its end",
-                        self->request->bytes.size - self->at);
-    }
-    if (!self->ended && !self->request->part && self->at == self->request->bytes.size) {
-        return ins_fail(error, INS_INVALID,
-                        "tenant file: it is cut: it ends behind block %u, without its end",
-                        self->number - 1);
-    }
-    return INS_OK;
-}
-
-/* The number of the first frame behind the head: of a part whichever it is. */
-static void begin_part(struct import *self) {
-    ins_text bytes = self->request->bytes;
-    if (self->request->part && self->at == self->first &&
-        bytes.size - self->at >= PORTABLE_FRAME_BYTES) {
-        uint32_t number = load_u32(bytes.data + self->at + 8);
-        self->chained = number == 1;
-        self->number = number > 1 ? number : 1;
-    }
-}
-
-/* One frame. All of them: on to writing. */
-static ins_status look(struct import *self, ins_error *error) {
-    struct portable_frame frame;
-    const uint8_t *body = NULL;
-    ins_status status = look_behind(self, error);
-    if (status != INS_OK) {
-        return status;
-    }
-    if (self->at == self->request->bytes.size) {
-        self->stage = IMPORT_WRITE;
-        self->at = self->first;
-        return INS_OK;
-    }
-    begin_part(self);
-    status = read_frame(self, self->number, &frame, &body, error);
-    if (status == INS_OK && frame.kind == PORTABLE_HEAD) {
-        status =
-            ins_fail(error, INS_INVALID, "tenant file: block %u is a second head", frame.number);
-    }
-    if (status == INS_OK && frame.kind == PORTABLE_POINTS) {
-        status = look_at_block(self, (struct slice){body, frame.body_bytes}, error);
-    } else if (status == INS_OK) {
-        status = look_at_end(self, &frame, body, error);
-    }
-    if (status != INS_OK) {
-        return status;
-    }
-    self->chain = portable_chain(self->chain, frame.hash);
-    self->number++;
-    self->at += PORTABLE_FRAME_BYTES + frame.body_bytes;
-    return INS_AGAIN; /* let others pass */
 }
 
 /* ---- Writing ---- */
@@ -399,12 +173,14 @@ static ins_status enter_block(struct import *self, ins_error *error) {
 static ins_status gather(struct import *self, ins_error *error) {
     self->batch_count = 0;
     pool_fini(&self->pool);
-    while (self->block.next < self->block.count && self->batch_count < IMPORT_POINTS &&
+    uint32_t most = self->operation.db->options.change_points; /* of tests */
+    most = most != 0 && most < IMPORT_POINTS ? most : IMPORT_POINTS;
+    while (self->block.next < self->block.count && self->batch_count < most &&
            self->pool.used_bytes < IMPORT_BYTES) {
         ins_point *point = &self->batch[self->batch_count];
         ins_status status = portable_block_next(&self->block, &self->pool, point, error);
         if (status == INS_OK) {
-            status = compose(self, point->payload, &self->pool, &point->payload, error);
+            status = import_payload(self, point->payload, &self->pool, &point->payload, error);
         }
         if (status != INS_OK) {
             return status;
@@ -425,7 +201,7 @@ static void import_done(ins_call *inner) {
 
 static void start_write(struct import *self) {
     struct operation *operation = &self->operation;
-    static const struct points_context as_stored = {.as_stored = true};
+    struct points_context context = {.as_stored = true, .own_only = self->name.is_tenant};
     if (self->scope != NULL && self->scope != self->collection) {
         self->block.key = scope_shard_key(self->scope);
     }
@@ -440,7 +216,7 @@ static void start_write(struct import *self) {
     self->stage = IMPORT_WAIT;
     operation->parked = true;
     self->starting = true;
-    points_write_start(operation->db, POINTS_UPSERT, &self->upsert, &as_stored, &self->inner);
+    points_write_start(operation->db, POINTS_UPSERT, &self->upsert, &context, &self->inner);
     self->starting = false;
 }
 
@@ -489,7 +265,7 @@ static ins_status import_step(struct operation *operation, ins_error *error) {
         status = import_begin(self, error);
     }
     if (status == INS_OK && self->stage == IMPORT_LOOK) {
-        status = look(self, error);
+        status = import_look(self, error);
     }
     while (status == INS_OK && !operation->parked) {
         bool end = false;

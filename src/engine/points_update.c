@@ -20,7 +20,8 @@ bool points_need_old(const struct points_write *self) {
         return true;
     }
     if (self->kind == POINTS_UPSERT) {
-        return self->request->update_mode != INS_MODE_UPSERT || self->condition != NULL;
+        return self->context.own_only || self->request->update_mode != INS_MODE_UPSERT ||
+               self->condition != NULL;
     }
     return self->kind != POINTS_DELETE;
 }
@@ -308,11 +309,26 @@ static ins_status absent(const struct points_write *self, struct target *target,
     return ins_fail(error, INS_NOT_FOUND, "No point with id %s found", id);
 }
 
+static ins_status refuse_taken(const struct target *target, const struct old_point *old,
+                               ins_error *error) {
+    char id[ID_TEXT_MAX];
+    (void)id_format(&target->id, id);
+    return ins_fail(error, INS_EXISTS,
+                    "Conflict: point %s is there, of %s%.*s%s: ids are unique within a collection",
+                    id, old->tenant_path != NULL ? "tenant `" : "no tenant", (int)old->tenant.size,
+                    old->tenant_path != NULL ? old->tenant.data : "",
+                    old->tenant_path != NULL ? "`" : "");
+}
+
 ins_status points_change(struct points_write *self, struct target *target,
                          const struct old_point *old, ins_error *error) {
     target->home_seen = 0; /* its tenant may be another one now */
     if (!old->exists) {
         return absent(self, target, error);
+    }
+    if (self->context.own_only &&
+        (old->tenant_path == NULL || !text_equal(old->tenant, target->payload.tenant))) {
+        return refuse_taken(target, old, error);
     }
     bool kept = self->kind == POINTS_UPSERT && self->request->update_mode == INS_MODE_INSERT_ONLY;
     if (kept || !old->passes) {

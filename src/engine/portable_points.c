@@ -32,7 +32,9 @@ void portable_block_head(struct bytes_writer *writer, const struct scope *scope,
     bytes_put_u8(writer, 0);
     bytes_put_u16(writer, (uint16_t)key.text.size);
     bytes_put_u64(writer, key.number);
-    bytes_put(writer, key.text.data, key.text.size);
+    if (kind == KEY_TEXT) {
+        bytes_put(writer, key.text.data, key.text.size);
+    }
 }
 
 void portable_point(struct bytes_writer *writer, const struct schema *schema, const ins_id *id,
@@ -52,7 +54,9 @@ void portable_point(struct bytes_writer *writer, const struct schema *schema, co
         bytes_put_u32(writer, shape->multi != 0 ? vector_row_count(shape, refs[i].shape.dim) : 0);
         bytes_put(writer, refs[i].data, vector_bytes(&refs[i].shape));
     }
-    bytes_put(writer, payload.data, payload.size);
+    if (payload.size > 0) {
+        bytes_put(writer, payload.data, payload.size);
+    }
 }
 
 /* ---- Reading ---- */

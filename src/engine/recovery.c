@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/status.h"
+#include "engine/copy.h"
 #include "engine/flush.h"
 #include "engine/jobs.h"
 #include "engine/move.h"
@@ -325,6 +326,7 @@ static void begin_work(ins_task *task) {
     points_filters_start(db);
     moves_kick(db);
     budget_start(db);
+    copies_resume(db);
 }
 
 ins_status recovery_run(struct ins_db *db, ins_error *error) {

@@ -320,6 +320,70 @@ class TransferTest(unittest.TestCase):
         one.close()
         self.assertFalse(data.endswith(b"0\r\n\r\n"))
 
+    def copy(self, source, body, query="?wait=true"):
+        code, answer, _ = self.client.call("POST", f"/collections/{source}/copy{query}", body)
+        return code, answer["result"] if code == 200 else answer["status"]["error"]
+
+    def test_copy(self):
+        """Goal: a tenant is copied to another collection, style or name, and the source stays; what would take
+        ids away from somebody is refused and takes none."""
+        self.collection("c")
+        self.collection("d")
+        self.collection("key", sharded=True, tenants=False)
+        self.collection("alone", tenants=False)
+        for key in ("x", "y"):
+            self.client.ok("PUT", "/collections/key/shards", {"shard_key": key})
+        self.fill("c", "anna", range(3000))
+        before = self.points("c")
+        code, result = self.copy("c/tenants/anna", {"collection": "d"})
+        self.assertEqual((code, result["status"], result["points"]), (200, "completed", 3000))
+        self.assertEqual(self.points("d"), before)
+        self.assertEqual(self.client.ok("GET", "/collections/d/tenants/anna")["incarnation"],
+                         result["incarnation"])
+        self.assertEqual(self.copy("c/tenants/anna", {"collection": "key", "to": "x"})[1]["points"], 3000)
+        self.assertEqual(self.copy("key/tenants/x", {"to": "y"})[1]["points"], 3000)
+        self.assertEqual(self.copy("key/tenants/y", {"collection": "alone", "to": None})[1]["points"], 3000)
+        self.assertEqual(self.points("alone"), before)
+        for source, body, code, words in (
+                ("c/tenants/anna", {"to": "berta"}, 400, "ids are unique"),
+                ("c/tenants/anna", {"collection": "d"}, 409, "has points"),
+                ("c/tenants/anna", {"collection": "d", "to": "berta"}, 409, "point 0 is there, of tenant `anna`"),
+                ("c/tenants/nobody", {"collection": "d"}, 404, "no points"),
+                ("c/tenants/anna", {"collection": "nowhere"}, 404, "nowhere"),
+                ("c/tenants/anna", {}, 400, "missing field"),
+                ("c/tenants/anna", {"to": 5}, 400, "to"),
+                ("c", {"collection": "alone"}, 400, "name one of them")):
+            got, message = self.copy(source, body)
+            self.assertEqual(got, code, message)
+            self.assertIn(words, message)
+        self.assertEqual(self.points("d"), before)
+        self.assertEqual(self.points("c"), before)
+        self.assertEqual(self.put("d", "berta", self.export("c", "anna"))[0], 409)
+        self.assertEqual(self.points("d"), before)
+
+    def test_kill_copy(self):
+        """Goal: a copy that was acknowledged is whole after kill -9, by itself. Method: killed after a while that
+        grows, three times."""
+        self.collection("c", size=64)
+        self.fill("c", "anna", range(6000), size=64)
+        before = self.points("c")
+        for turn in range(3):
+            self.collection(f"d{turn}", size=64)
+            code, result = self.copy("c/tenants/anna", {"collection": f"d{turn}"}, "")
+            self.assertEqual((code, result["status"]), (200, "acknowledged"))
+            time.sleep(0.015 * turn)
+            self.server.process.kill()
+            self.server.process.wait()
+            self.server.process.stdout.close()
+            self.server.start()
+            self.client = Client(self.server)
+            for _ in range(500):
+                if len(self.points(f"d{turn}")) == 6000:
+                    break
+                time.sleep(0.02)
+            self.assertEqual(self.points(f"d{turn}"), before)
+            self.assertEqual(self.points("c"), before)
+
     def test_kill_import(self):
         """Goal: kill -9 in the middle of an import loses nothing that was there before, and the same file with
         merge=true makes it whole. Method: killed after a while that grows, three times."""

@@ -151,7 +151,12 @@ static void test_round_trip(void **state) {
     assert_int_equal(import_file(&fixture, "plain", NULL, file, false, NULL), INS_OK);
     assert_int_equal(count_where(&fixture, "plain", "anna"), 2497);
     again = export_tenant(&fixture, "plain", NULL);
-    /* From there they carry a name: it is that tenant's, or nobody's. */
+    /* From there they carry a name: it is that tenant's, or nobody's. Ids that another tenant has
+     * stay there. */
+    assert_int_equal(import_file(&fixture, "d", "anna", again, false, NULL), INS_EXISTS);
+    assert_int_equal(count_where(&fixture, "d", "berta"), 2497);
+    ins_tenants_request berta = {.collection = text("d"), .name = text("berta")};
+    do_ok(&fixture, ins_tenant_delete, &berta);
     assert_int_equal(import_file(&fixture, "d", "anna", again, false, NULL), INS_OK);
     assert_int_equal(import_file(&fixture, "d", "clara", again, false, NULL), INS_INVALID);
     assert_int_equal(count_where(&fixture, "d", "clara"), 0);
@@ -258,12 +263,54 @@ static void test_incarnations(void **state) {
     fixture_close(&fixture);
 }
 
+/* Goal: a copy is what was copied, under another name, in the same collection or another one; what
+ * cannot be says so and leaves no note; a restart finds nothing to do. */
+static void test_copy(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_open(&fixture);
+    make(&fixture, "c", "who");
+    make(&fixture, "plain", NULL);
+    create(&fixture, "other", true);
+    fill(&fixture, "c", "anna", 0, 1300);
+    do_ok(&fixture, ins_flush, NULL);
+    fill(&fixture, "c", "anna", 1300, 100);
+    ins_copy_request copy = {.collection = text("c"), .name = text("anna"), .to = text("berta")};
+    ins_call call;
+    assert_int_equal(run(&fixture, ins_tenant_copy, &copy, &call),
+                     INS_INVALID); /* ids are unique */
+    ins_call_release(&call);
+    make(&fixture, "d", "who");
+    struct file file = export_tenant(&fixture, "c", "anna");
+    for (uint32_t i = 0; i < 2; i++) {
+        copy.to_collection = i == 0 ? text("plain") : text("d");
+        copy.to = i == 0 ? (ins_text){0} : text("berta");
+        assert_int_equal(run(&fixture, ins_tenant_copy, &copy, &call), INS_OK);
+        assert_int_equal(call.count, 1400);
+        ins_call_release(&call);
+        assert_int_equal(run(&fixture, ins_tenant_copy, &copy, &call), INS_EXISTS);
+        ins_call_release(&call);
+    }
+    struct file again = export_tenant(&fixture, "d", "berta");
+    assert_same_blocks(file, again);
+    free(again.bytes);
+    free(file.bytes);
+    copy.to_collection = text("other");
+    assert_int_equal(run(&fixture, ins_tenant_copy, &copy, &call), INS_INVALID);
+    ins_call_release(&call);
+    copy.name = text("nobody");
+    assert_int_equal(run(&fixture, ins_tenant_copy, &copy, &call), INS_NOT_FOUND);
+    ins_call_release(&call);
+    fixture_restart(&fixture);
+    assert_int_equal(count_where(&fixture, "plain", "anna"), 1400);
+    fixture_close(&fixture);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_schema),
-        cmocka_unit_test(test_incarnations),
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_schema),     cmocka_unit_test(test_incarnations),
+        cmocka_unit_test(test_copy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

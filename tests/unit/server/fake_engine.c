@@ -958,3 +958,8 @@ void ins_tenant_import(ins_db *db, const void *import_request, ins_call *call) {
     (void)import_request;
     refuse(db, call);
 }
+
+void ins_tenant_copy(ins_db *db, const void *copy_request, ins_call *call) {
+    (void)copy_request;
+    refuse(db, call);
+}

@@ -1,0 +1,435 @@
+/* A tenant copied on the server: what an export gives goes into an import, a piece after the other.
+ *
+ * Path: copy_step -> HEAD (of the source) -> CHECK (may the target be written) -> NOTE (the copy in
+ * the settings of the target's collection, in one record: from here on it cannot be lost) -> READ,
+ * WRITE ... -> FORGET (the note goes).
+ * Failure: what passes (memory, a rate) is tried again; else the copy ends with its reason and
+ * leaves what it has written. A process that ends in between leaves the note, and the next start
+ * begins the copy anew: the points that are there are written again.
+ * Format, in the settings: "copies": {16 hex digits of the hash of `to`: {"collection": text,
+ * "from": text or null, "to": text or null, "incarnation": number}}.
+ * Threads: the request lane. */
+#include "engine/copy.h"
+
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/json_text.h"
+#include "base/status.h"
+#include "engine/catalog.h"
+#include "engine/names.h"
+#include "engine/operation.h"
+#include "engine/text.h"
+
+#define COPY_PAUSE_NS 200000000ull /* until what was refused is tried again */
+#define KEY_BYTES 17u
+
+enum copy_stage { COPY_HEAD, COPY_CHECK, COPY_NOTE, COPY_READ, COPY_WRITE, COPY_FORGET };
+
+struct tenant_copy {
+    struct operation operation;
+    ins_call own_call;
+    enum copy_stage stage;
+    ins_text from_collection, from, to_collection, to; /* in the pool */
+    bool no_wait, resumed, running, ended, starting;
+    ins_call inner;
+    ins_call piece; /* what is being written; kept until it is */
+    ins_export state;
+    ins_export_request reading;
+    ins_import_request writing;
+    ins_collection_request noting;
+    ins_text head;
+    ins_timer timer;
+    ins_status status; /* of the copy: why it ended */
+    ins_error error;
+    uint64_t points, incarnation; /* of the target */
+    ins_tenant tenant;
+};
+
+static struct tenant_copy *of(struct operation *operation) {
+    return container_of(operation, struct tenant_copy, operation);
+}
+
+/* ---- Calls within this one ---- */
+
+static void inner_done(ins_call *inner) {
+    struct tenant_copy *self = inner->user;
+    self->ended = true;
+    if (!self->starting) {
+        self->operation.parked = false;
+        operation_run(&self->operation);
+    }
+}
+
+static void begin(struct tenant_copy *self, ins_call *call, ins_start start, const void *request) {
+    *call = (ins_call){.done = inner_done, .user = self, .lane = INS_LANE_REQUEST};
+    self->running = self->starting = true;
+    self->ended = false;
+    start(self->operation.db, request, call);
+    self->starting = false;
+}
+
+static void write_optional(struct json_writer *writer, const char *key, ins_text text) {
+    json_write_key(writer, key);
+    if (text.data != NULL) {
+        json_write_text(writer, text);
+    } else {
+        json_write_null(writer);
+    }
+}
+
+/* The settings with the copy in them, or without it. */
+static bool make_note(struct tenant_copy *self, bool there) {
+    struct json_writer writer;
+    char key[KEY_BYTES];
+    (void)snprintf(key, sizeof(key), "%016llx",
+                   (unsigned long long)hash64(self->to.data, self->to.size));
+    text_writer(&writer, &self->operation.pool);
+    json_write_begin_object(&writer);
+    json_write_key(&writer, "copies");
+    json_write_begin_object(&writer);
+    json_write_key_text(&writer, text_of(key));
+    if (there) {
+        json_write_begin_object(&writer);
+        write_optional(&writer, "collection", self->from_collection);
+        write_optional(&writer, "from", self->from);
+        write_optional(&writer, "to", self->to);
+        json_write_key(&writer, "incarnation");
+        json_write_u64(&writer, self->state.incarnation);
+        json_write_end_object(&writer);
+    } else {
+        json_write_null(&writer);
+    }
+    json_write_end_object(&writer);
+    json_write_end_object(&writer);
+    self->noting.collection = self->to_collection;
+    self->noting.settings = text_written(&writer);
+    return self->noting.settings.data != NULL;
+}
+
+/* ---- Stages ---- */
+
+static void pause_over(ins_timer *timer) {
+    struct tenant_copy *self = container_of(timer, struct tenant_copy, timer);
+    self->operation.parked = false;
+    operation_run(&self->operation);
+}
+
+static void pause_for(struct tenant_copy *self) {
+    const struct ins_db *db = self->operation.db;
+    self->operation.parked = true;
+    self->timer.run = pause_over;
+    db->runtime->timer(db->runtime->context, INS_LANE_REQUEST, &self->timer, COPY_PAUSE_NS);
+}
+
+static bool ends_now(const struct tenant_copy *self) {
+    return self->operation.db->stopping || self->operation.db->writes_stopped;
+}
+
+static bool passes(ins_status status) {
+    return status == INS_EXHAUSTED || status == INS_UNAVAILABLE || status == INS_FULL;
+}
+
+/* The copy ends so; its note goes, unless the process does. */
+static void give_up(struct tenant_copy *self, ins_status status, const ins_error *error) {
+    self->status = status;
+    self->error = *error;
+    self->stage = COPY_FORGET;
+}
+
+static void start_write(struct tenant_copy *self, ins_text bytes) {
+    self->writing = (ins_import_request){.collection = self->to_collection,
+                                         .name = self->to,
+                                         .head = self->head,
+                                         .bytes = bytes,
+                                         .part = true,
+                                         .merge = self->incarnation == 0,
+                                         .incarnation = self->incarnation};
+    if (self->stage == COPY_CHECK) {
+        self->writing.merge = self->resumed;
+    }
+    begin(self, &self->inner, ins_tenant_import, &self->writing);
+}
+
+/* A point has one tenant: under its id it would leave the source. */
+static ins_status check_apart(const struct tenant_copy *self, ins_error *error) {
+    struct scope *from = NULL, *to = NULL;
+    struct ins_db *db = self->operation.db;
+    ins_status status = names_find_scope(db, self->from_collection, true, &from, error);
+    if (status == INS_OK) {
+        status = names_find_scope(db, self->to_collection, true, &to, error);
+    }
+    if (status == INS_OK && from == to && from->directory != NULL) {
+        return ins_fail(error, INS_INVALID,
+                        "Wrong input: ids are unique within a collection: a tenant is copied to "
+                        "another collection than `%.*s`",
+                        (int)self->from_collection.size, self->from_collection.data);
+    }
+    return status;
+}
+
+static ins_status start_check(struct tenant_copy *self, ins_error *error) {
+    ins_status status = self->resumed ? INS_OK : check_apart(self, error);
+    if (status == INS_OK) {
+        start_write(self, (ins_text){"", 0});
+    }
+    return status;
+}
+
+static ins_status start_stage(struct tenant_copy *self, ins_error *error) {
+    switch (self->stage) {
+    case COPY_HEAD:
+    case COPY_READ:
+        begin(self, &self->piece, ins_tenant_export, &self->reading);
+        return INS_OK;
+    case COPY_CHECK:
+        return start_check(self, error);
+    case COPY_WRITE:
+        start_write(self, self->piece.bytes);
+        return INS_OK;
+    case COPY_NOTE:
+    case COPY_FORGET:
+        if (!make_note(self, self->stage == COPY_NOTE)) {
+            return ins_fail(error, INS_FULL, "no memory for the note of a copy");
+        }
+        begin(self, &self->inner, ins_collection_update, &self->noting);
+        return INS_OK;
+    }
+    return INS_OK;
+}
+
+/* A call within has ended well: what it brought, and what comes next. */
+static ins_status go_on(struct tenant_copy *self, ins_error *error) {
+    struct operation *operation = &self->operation;
+    switch (self->stage) {
+    case COPY_HEAD:
+        self->head = text_copy(&operation->pool, self->piece.bytes);
+        ins_call_release(&self->piece);
+        self->stage = COPY_CHECK;
+        return self->head.data != NULL
+                   ? INS_OK
+                   : ins_fail(error, INS_FULL, "no memory for the head of a copy");
+    case COPY_CHECK:
+        self->incarnation = self->inner.tenants[0].incarnation;
+        self->stage = self->resumed ? COPY_READ : COPY_NOTE;
+        break;
+    case COPY_NOTE:
+        self->stage = COPY_READ;
+        if (self->no_wait) {
+            operation->call->lsn = self->inner.lsn;
+            ins_call_release(&self->inner);
+            operation_detach(operation, &self->own_call);
+            return INS_OK;
+        }
+        break;
+    case COPY_READ:
+        self->stage = self->piece.found ? COPY_WRITE : COPY_FORGET;
+        if (!self->piece.found) {
+            ins_call_release(&self->piece);
+        }
+        return INS_OK;
+    case COPY_WRITE:
+        self->points += self->inner.count;
+        self->incarnation = self->inner.tenants[0].incarnation;
+        self->stage = COPY_READ;
+        ins_call_release(&self->piece);
+        break;
+    case COPY_FORGET:
+        break;
+    }
+    operation->call->lsn = self->inner.lsn;
+    ins_call_release(&self->inner);
+    return INS_OK;
+}
+
+/* INS_AGAIN: it is tried again after a while, or the note has to go. Else the copy ends so. */
+static ins_status after_failure(struct tenant_copy *self, ins_call *call, ins_error *error) {
+    ins_status status = call->status;
+    bool noted = self->resumed || self->stage > COPY_NOTE;
+    *error = call->error;
+    ins_call_release(call);
+    if (!noted || self->stage == COPY_FORGET || ends_now(self)) {
+        return status;
+    }
+    if (passes(status)) {
+        pause_for(self);
+        return INS_AGAIN;
+    }
+    if (call == &self->inner && self->stage == COPY_WRITE) {
+        ins_call_release(&self->piece);
+    }
+    give_up(self, status, error);
+    return INS_AGAIN;
+}
+
+/* The call that the stage waits for has ended. */
+static ins_status take_inner(struct tenant_copy *self, bool *out_end, ins_error *error) {
+    bool reads = self->stage == COPY_HEAD || self->stage == COPY_READ;
+    ins_call *call = reads ? &self->piece : &self->inner;
+    self->running = false;
+    *out_end = self->stage == COPY_FORGET;
+    if (call->status == INS_OK) {
+        return go_on(self, error);
+    }
+    ins_status status = after_failure(self, call, error);
+    if (*out_end) { /* the note stays: the next start finds nothing to do, or does it again */
+        return INS_OK;
+    }
+    return status == INS_AGAIN ? INS_OK : status;
+}
+
+static ins_status copy_end(struct tenant_copy *self, ins_error *error) {
+    ins_call *call = self->operation.call;
+    self->tenant = (ins_tenant){.name = self->to, .incarnation = self->incarnation};
+    call->tenants = &self->tenant;
+    call->tenant_count = 1;
+    call->count = self->points;
+    *error = self->error;
+    return self->status;
+}
+
+static ins_status copy_step(struct operation *operation, ins_error *error) {
+    struct tenant_copy *self = of(operation);
+    ins_status status = INS_OK;
+    while (status == INS_OK && !operation->parked) {
+        bool end = false;
+        if (self->running && !self->ended) {
+            operation->parked = true;
+        } else if (self->running) {
+            status = take_inner(self, &end, error);
+        } else if (ends_now(self)) {
+            status = ins_fail(error, INS_UNAVAILABLE,
+                              "the copy was stopped; it goes on at the "
+                              "next start");
+        } else {
+            status = start_stage(self, error);
+        }
+        if (end) {
+            return copy_end(self, error);
+        }
+    }
+    return status == INS_OK ? INS_AGAIN : status;
+}
+
+static void copy_close(struct operation *operation) {
+    struct tenant_copy *self = of(operation);
+    if (self->stage == COPY_WRITE) {
+        ins_call_release(&self->piece);
+    }
+    operation->db->copies--;
+}
+
+/* ---- Start ---- */
+
+static bool keep_text(struct tenant_copy *self, ins_text text, ins_text *out) {
+    *out = text.data == NULL ? (ins_text){0} : text_copy(&self->operation.pool, text);
+    return text.data == NULL || out->data != NULL;
+}
+
+/* NULL: the call has its end. */
+static struct tenant_copy *copy_create(struct ins_db *db, const ins_copy_request *request,
+                                       ins_call *call) {
+    struct tenant_copy *self =
+        operation_create(db, call, sizeof(*self), copy_step, copy_close, false);
+    if (self == NULL) {
+        return NULL;
+    }
+    ins_error error;
+    db->copies++;
+    ins_text target =
+        request->to_collection.data != NULL ? request->to_collection : request->collection;
+    bool kept = keep_text(self, request->collection, &self->from_collection) &&
+                keep_text(self, request->name, &self->from) &&
+                keep_text(self, target, &self->to_collection) &&
+                keep_text(self, request->to, &self->to);
+    if (!kept || db->copies > COPIES_MAX) {
+        operation_end(&self->operation,
+                      kept ? ins_fail_retry(&error, INS_EXHAUSTED, 10,
+                                            "%u copies of tenants are under way", COPIES_MAX)
+                           : ins_fail(&error, INS_FULL, "no memory for a copy"),
+                      &error);
+        return NULL;
+    }
+    self->no_wait = request->no_wait;
+    self->reading = (ins_export_request){.collection = self->from_collection,
+                                         .name = self->from,
+                                         .incarnation = request->incarnation,
+                                         .state = &self->state};
+    return self;
+}
+
+void ins_tenant_copy(ins_db *db, const void *copy_request, ins_call *call) {
+    struct tenant_copy *self = copy_create(db, copy_request, call);
+    if (self != NULL) {
+        operation_run(&self->operation);
+    }
+}
+
+/* ---- After a start ---- */
+
+/* Absent when it is null; false: it is neither that nor a text. */
+static bool note_text(ins_text note, const char *key, struct pool *pool, ins_text *out) {
+    ins_text value;
+    *out = (ins_text){0};
+    if (!json_text_get_last(note, text_of(key), &value)) {
+        return false;
+    }
+    if (json_text_type(value) == JSON_NULL) {
+        return true;
+    }
+    char *text = json_text_type(value) == JSON_STRING ? pool_alloc(pool, value.size) : NULL;
+    if (text == NULL) {
+        return false;
+    }
+    *out = (ins_text){text, json_text_decode(value, text)};
+    return true;
+}
+
+static void nobody(ins_call *call) {
+    (void)call;
+}
+
+/* What is no note of a copy is left alone. */
+static void resume(struct ins_db *db, const struct scope *scope, ins_text note) {
+    struct pool pool;
+    ins_text number;
+    ins_copy_request request = {.to_collection = scope_name(scope)};
+    pool_init(&pool, db->arena, INS_MEM_QUERY, db->operation_bytes_max);
+    bool good = note_text(note, "collection", &pool, &request.collection) &&
+                note_text(note, "from", &pool, &request.name) &&
+                note_text(note, "to", &pool, &request.to) &&
+                json_text_get_last(note, text_of("incarnation"), &number) &&
+                json_text_unsigned(number, &request.incarnation);
+    ins_call call = {.done = nobody};
+    struct tenant_copy *self = good ? copy_create(db, &request, &call) : NULL;
+    if (self != NULL) {
+        self->resumed = true;
+        operation_detach(&self->operation, &self->own_call);
+        db_run(db, INS_LANE_REQUEST, &self->operation.waiter.task);
+    }
+    pool_fini(&pool);
+}
+
+static void resume_all(struct ins_db *db, const struct scope *scope) {
+    ins_text copies, key, note;
+    if (scope->schema == NULL || scope->drop_lsn != 0 || scope->collection != NULL ||
+        scope->schema->settings.data == NULL ||
+        !json_text_get_last(scope->schema->settings, text_of("copies"), &copies)) {
+        return;
+    }
+    struct json_text_iterator notes = json_text_begin(copies);
+    while (json_text_next_member(&notes, &key, &note)) {
+        resume(db, scope, note);
+    }
+}
+
+void copies_resume(struct ins_db *db) {
+    const struct table *scopes = &db->catalog.by_key;
+    for (uint64_t bucket = 0; bucket < scopes->bucket_count; bucket++) {
+        struct table_node *node = table_bucket(scopes, bucket);
+        for (; node != NULL; node = node->next) {
+            resume_all(db, (const struct scope *)(const void *)node); /* its first member */
+        }
+    }
+}

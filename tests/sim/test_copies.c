@@ -1,0 +1,156 @@
+/* Copies of tenants. Goal: whatever ends the process, a copy that was acknowledged is whole in the
+ * end, one that was not is whole or nowhere, the source stays, and no note is left. Method: a copy
+ * to another collection in pieces of three points, killed or cut off the power after each step; a
+ * start, and on until no copy is under way. */
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/copy.h"
+#include "sim_world.h"
+
+enum { POINTS = 10, STEPS_MAX = 4000, SEEDS = 6 };
+
+struct life {
+    struct world world;
+    ins_call call;
+    bool done;
+};
+
+static void load(struct world *world) {
+    ins_point points[POINTS];
+    ins_collection_request create = {
+        .field = world_text("who"), .schema = world_text("\"keyword\""), .is_tenant = true};
+    for (int i = 0; i < 2; i++) {
+        create.collection = world_text(i == 0 ? "c" : "d");
+        world_run_ok(world, ins_collection_create, &create);
+        world_run_ok(world, ins_index_create, &create);
+    }
+    for (uint32_t i = 0; i < POINTS; i++) {
+        points[i] = (ins_point){.id = {.low = i}, .payload = world_text("{\"who\":\"a\",\"v\":1}")};
+    }
+    ins_points_request request = {
+        .collection = world_text("c"), .points = points, .point_count = 6};
+    world_run_ok(world, ins_points_upsert, &request);
+    if (world->seed % 2 == 0) {
+        world_run_ok(world, ins_flush, NULL);
+    }
+    request.points = points + 6;
+    request.point_count = POINTS - 6;
+    world_run_ok(world, ins_points_upsert, &request);
+}
+
+static uint32_t count(struct world *world, const char *collection, char who) {
+    ins_call call;
+    uint32_t found = 0;
+    ins_points_request request = {
+        .collection = world_text(collection), .limit = 1000, .payload = {.kind = INS_SELECT_ALL}};
+    if (world_run(world, ins_points_scroll, &request, &call) != INS_OK) {
+        world_fail(world, call.error.message);
+    }
+    for (size_t i = 0; i < call.points.count; i++) {
+        char text[64], wanted[16];
+        (void)snprintf(text, sizeof(text), "%.*s", (int)call.points.items[i].payload.size,
+                       call.points.items[i].payload.data);
+        (void)snprintf(wanted, sizeof(wanted), "\"who\":\"%c\"", who);
+        if (strstr(text, wanted) == NULL) {
+            world_fail(world, "a point of another name");
+        }
+        found++;
+    }
+    ins_call_release(&call);
+    return found;
+}
+
+static bool is_noted(struct world *world) {
+    ins_call call;
+    ins_collection_request request = {.collection = world_text("d")};
+    if (world_run(world, ins_collection_get, &request, &call) != INS_OK) {
+        world_fail(world, call.error.message);
+    }
+    char text[512];
+    (void)snprintf(text, sizeof(text), "%.*s", (int)call.info->settings.size,
+                   call.info->settings.data == NULL ? "" : call.info->settings.data);
+    ins_call_release(&call);
+    return strstr(text, "\"from\"") != NULL;
+}
+
+static void wait_copies(struct world *world) {
+    /* A start's first task begins those that it found. */
+    for (uint64_t steps = 0; world->db->housekeeping_posted || world->db->copies > 0; steps++) {
+        if ((!sim_step(&world->lanes) && !sim_run_timer(&world->lanes)) || steps > 1000000) {
+            world_fail(world, "the copy does not go on");
+        }
+    }
+}
+
+/* False: everything ended before that step. */
+static bool live(struct life *life, uint64_t seed, uint64_t end, bool power_cut) {
+    *life = (struct life){.world = {.seed = seed, .what = "copy", .step = end}};
+    struct world *world = &life->world;
+    world_init(world);
+    world->options.change_points = 3;
+    world_open(world);
+    load(world);
+    ins_copy_request copy = {.collection = world_text("c"),
+                             .name = world_text("a"),
+                             .to_collection = world_text("d"),
+                             .to = world_text("b"),
+                             .no_wait = true};
+    life->call = (ins_call){.done = world_call_done, .user = &life->done, .lane = INS_LANE_REQUEST};
+    ins_tenant_copy(world->db, &copy, &life->call);
+    bool going = true;
+    for (uint64_t step = 0; step < end && going; step++) {
+        going = (sim_step(&world->lanes) || sim_run_timer(&world->lanes)) &&
+                (!life->done || world->db->copies > 0);
+    }
+    bool told = life->done;
+    if (told && life->call.status != INS_OK) {
+        world_fail(world, life->call.error.message);
+    }
+    if (told) {
+        ins_call_release(&life->call);
+    }
+    world_end(world, power_cut);
+    for (int turn = 0; turn < 2; turn++) {
+        world_open(world);
+        bool noted = is_noted(world);
+        wait_copies(world);
+        uint32_t copied = count(world, "d", 'b');
+        if (count(world, "c", 'a') != POINTS) {
+            world_fail(world, "the source has lost points");
+        }
+        if (copied != 0 && copied != POINTS) {
+            world_fail(world, "half a copy");
+        }
+        if ((told || noted) && copied == 0) {
+            world_fail(world, "a copy is lost");
+        }
+        if (is_noted(world)) {
+            world_fail(world, "a note is left");
+        }
+        if (turn == 0) {
+            world_run_ok(world, ins_flush, NULL);
+            world_end(world, power_cut);
+        }
+    }
+    world_fini(world);
+    return going;
+}
+
+int main(void) {
+    static struct life life;
+    uint64_t lives = 0;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        uint64_t end = 1;
+        while (live(&life, seed, end, seed % 3 == 0)) {
+            lives++;
+            end++;
+            if (end == STEPS_MAX) {
+                world_fail(&life.world, "it does not end");
+            }
+        }
+        lives++;
+    }
+    (void)printf("%llu lives\n", (unsigned long long)lives);
+    return 0;
+}
