@@ -2,7 +2,7 @@
  *
  *     insula-bench ann --base F --query F --truth F --metric l2|cos|ip --type f32|f16|u8
  *                      [--rounds N] [--limit K] [--rows N] [--effort N] [--alpha X] [--peer]
- *                      [--filters] [--json F]
+ *                      [--filters] [--threads N] [--json F]
  *
  * Files: u32 count, u32 dimensions, then rows of the type; truth: u32 queries, u32 k, ids, f32
  * distances (l2 squared, cos = 1 - cosine, ip = -product). A result is right when its distance is
@@ -275,6 +275,9 @@ static int measure(struct ann *ann) {
     if (ann->filters && ann_filters(ann, filtered, 2) != 0) {
         return 1;
     }
+    if (ann->threads > 1 && ann_threads(ann) != 0) {
+        return 1;
+    }
     return ann->json == NULL ? 0 : write_json(ann, &mine, &fast, &peer);
 }
 
@@ -302,14 +305,21 @@ static bool names(struct ann *ann) {
 }
 
 int ann_main(int argc, char **argv) {
-    static const struct option options[] = {
-        {"base", required_argument, NULL, 'b'},   {"query", required_argument, NULL, 'q'},
-        {"truth", required_argument, NULL, 't'},  {"metric", required_argument, NULL, 'm'},
-        {"type", required_argument, NULL, 'y'},   {"json", required_argument, NULL, 'j'},
-        {"rounds", required_argument, NULL, 'r'}, {"limit", required_argument, NULL, 'k'},
-        {"rows", required_argument, NULL, 'n'},   {"effort", required_argument, NULL, 'e'},
-        {"alpha", required_argument, NULL, 'a'},  {"peer", no_argument, NULL, 'p'},
-        {"filters", no_argument, NULL, 'f'},      {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"base", required_argument, NULL, 'b'},
+                                            {"query", required_argument, NULL, 'q'},
+                                            {"truth", required_argument, NULL, 't'},
+                                            {"metric", required_argument, NULL, 'm'},
+                                            {"type", required_argument, NULL, 'y'},
+                                            {"json", required_argument, NULL, 'j'},
+                                            {"rounds", required_argument, NULL, 'r'},
+                                            {"limit", required_argument, NULL, 'k'},
+                                            {"rows", required_argument, NULL, 'n'},
+                                            {"effort", required_argument, NULL, 'e'},
+                                            {"alpha", required_argument, NULL, 'a'},
+                                            {"peer", no_argument, NULL, 'p'},
+                                            {"filters", no_argument, NULL, 'f'},
+                                            {"threads", required_argument, NULL, 'w'},
+                                            {NULL, 0, NULL, 0}};
     struct ann ann = {.limit = 10, .rounds = 7};
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -346,6 +356,12 @@ int ann_main(int argc, char **argv) {
             break;
         case 'a':
             ann.alpha = strtod(optarg, NULL);
+            break;
+        case 'w':
+            ann.threads = (uint32_t)strtoul(optarg, NULL, 10);
+            if (ann.threads < 2 || ann.threads > ANN_THREADS_MAX) {
+                return ann_complain("2 .. 64", "--threads");
+            }
             break;
         case 'f':
             ann.filters = true;

@@ -10,6 +10,7 @@
 #define ROUNDS_MAX 99
 #define EFFORTS 14
 #define LIMIT_MAX 100u
+#define ANN_THREADS_MAX 64u
 
 struct matrix {
     uint32_t count, dim;
@@ -27,7 +28,7 @@ struct ann {
     enum index_metric metric;
     bool cosine, with_peer, filters;
     enum row_type type;
-    uint32_t limit, rows, rounds, effort;
+    uint32_t limit, rows, rounds, effort, threads;
     double alpha;
     struct matrix rows_in, queries;
     struct truth truth;
@@ -74,6 +75,9 @@ void ann_scan_write(FILE *out, const struct ann *ann);
 
 /* ann_filter.c: searches with filters, printed; returns the exit code. */
 int ann_filters(const struct ann *ann, const uint32_t *efforts, uint32_t effort_count);
+
+/* ann_threads.c: the same from ann->threads threads at once, printed; returns the exit code. */
+int ann_threads(struct ann *ann);
 
 /* ann.c */
 double ann_median(const double *values, uint32_t count);

@@ -94,8 +94,18 @@ def check_filters(folder):
         assert line[1] == "20" or float(line[3]) < 30 or float(line[line.index("links") + 1]) > 0.9, line
 
 
+def check_threads(folder):
+    """Goal: both layouts are asked by two threads, and what a query costs then is told."""
+    result = run(folder, "l2", "f32", "--threads", "2")
+    assert result.returncode == 0, result.stderr
+    lines = [line.split() for line in result.stdout.splitlines() if line.startswith("2 threads:")]
+    assert [line[2] for line in lines] == ["compact", "fast"], result.stdout
+    assert all(0.2 < float(line[-3].rstrip(",")) < 20 and float(line[-1]) > 0 for line in lines), lines
+
+
 def check_refusals(folder):
     for options, says in (
+            (("l2", "f32", "--threads", "1"), "--threads"),
             (("l2", "f64"), "--type"), (("hamming", "f32"), "--metric"),
             (("l2", "f32", "--base", folder / "none"), "none"),
             (("l2", "f32", "--truth", folder / "query"), "too few"),
@@ -116,6 +126,7 @@ def main():
                 check_set(folder, metric, kind)
         check_set(folder, "l2", "f32")
         check_filters(folder)
+        check_threads(folder)
         check_refusals(folder)
     print("nine sets, six refusals")
 
