@@ -48,16 +48,18 @@ ins_status search_init(struct search *search, const ins_points_request *request,
     search->threshold = flat_distance_of(&search->flat, request->score_threshold);
     size_t heap_bytes = capacity * sizeof(struct topk_hit);
     size_t hits_bytes = (capacity + 1) * sizeof(struct search_hit);
-    struct topk_hit *heap = NULL;
-    if (hits_bytes < INS_BLOCK_BYTES_MAX - 64) {
-        heap = pool_alloc(pool, heap_bytes);
-        search->hits = pool_alloc(pool, hits_bytes);
-    }
-    if (heap == NULL || search->hits == NULL) {
+    if (hits_bytes >= INS_BLOCK_BYTES_MAX - 64 || heap_bytes + hits_bytes > pool->max_bytes) {
         return ins_fail(error, INS_INVALID,
                         "limit + offset is %llu: there is memory for fewer hits at once; page with "
                         "a filter or scroll",
                         (unsigned long long)wanted);
+    }
+    struct topk_hit *heap = pool_alloc(pool, heap_bytes);
+    search->hits = pool_alloc(pool, hits_bytes);
+    if (heap == NULL || search->hits == NULL) {
+        return ins_fail_retry(error, INS_UNAVAILABLE, 1,
+                              "the memory for requests under way has no room for %llu hits now",
+                              (unsigned long long)wanted);
     }
     topk_init(&search->topk, heap, (uint32_t)capacity);
     return vector->shape.multi != 0 ? init_max_sim(search, query_rows, error) : INS_OK;

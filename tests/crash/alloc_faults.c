@@ -309,6 +309,9 @@ static bool try_one(struct world *world, const struct attempt *attempt, uint64_t
     if (status != INS_OK && call.error.message[0] == 0) {
         world_fail(world, "an error without a message");
     }
+    if (status == INS_INVALID || status == INS_UNPROCESSABLE || status == INS_NOT_FOUND) {
+        world_fail(world, "a lack of memory, told as the caller's mistake");
+    }
     ins_call_release(&call);
     rest(world);
     bool failed = world->db->arena->fail_countdown == 0;
