@@ -323,7 +323,10 @@ static void copy_close(struct operation *operation) {
 /* ---- Start ---- */
 
 static bool keep_text(struct tenant_copy *self, ins_text text, ins_text *out) {
-    *out = text.data == NULL ? (ins_text){0} : text_copy(&self->operation.pool, text);
+    *out = (ins_text){0};
+    if (text.data != NULL) {
+        *out = text_copy(&self->operation.pool, text);
+    }
     return text.data == NULL || out->data != NULL;
 }
 

@@ -26,7 +26,10 @@ static void about_shard(struct tenant_about *about, const struct scope *shard, i
 ins_status tenant_about_init(struct tenant_about *about, struct pool *pool,
                              const ins_tenants_request *request, const struct account_name *name,
                              ins_error *error) {
-    ins_text value = request->name.data == NULL ? (ins_text){0} : text_copy(pool, request->name);
+    ins_text value = {0};
+    if (request->name.data != NULL) {
+        value = text_copy(pool, request->name);
+    }
     *about = (struct tenant_about){.points = {.collection = text_copy(pool, request->collection)},
                                    .is_tenant = name->is_tenant};
     if (name->is_tenant) {

@@ -149,7 +149,7 @@ static void check_list(const struct kernels *set, uint32_t padded) {
 
 /* Goal: the table is the sums of the header. Method: each in double, to half a step and a bit. */
 static void check_table(const struct kernels *set, uint32_t padded) {
-    float *query = malloc(padded * sizeof(float));
+    float *query = calloc(padded, sizeof(float));
     uint8_t *table = at_end(4ul * padded);
     assert_non_null(query);
     for (uint32_t d = 0; d < padded; d++) {
@@ -202,7 +202,7 @@ static double rest_value(const uint8_t *code, const uint8_t *rest, uint32_t padd
 static void check_rest(const struct kernels *set, uint32_t padded) {
     size_t bytes = code_rest_bytes(padded);
     uint8_t *rest = at_end(bytes), *code = guarded;
-    float *query = malloc(padded * sizeof(float));
+    float *query = calloc(padded, sizeof(float));
     assert_non_null(query);
     for (uint32_t d = 0; d < padded; d++) {
         query[d] = (float)(int64_t)hash_u64(d + 5) * 0x1p-63f;
