@@ -160,13 +160,17 @@ class Disk:
             run("fsfreeze", "-u", self.mount)
             self.frozen = False
 
+    def free(self):
+        """Bytes that a program like the server can still take."""
+        mount = os.statvfs(self.mount)
+        return mount.f_bavail * mount.f_frsize
+
     def fill(self, left_bytes):
         """Takes all room but that, as another program would. The file system's own share is not to be had."""
         step = 64 << 20
         with open(self.ballast, "ab") as file:
             while step >= 4096:
-                free = os.statvfs(self.mount)
-                size = min(step, free.f_bavail * free.f_frsize - left_bytes)
+                size = min(step, self.free() - left_bytes)
                 try:
                     os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), size)
                 except OSError:  # no room, or nothing left to take

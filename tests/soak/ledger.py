@@ -135,8 +135,10 @@ class Writer:
             self.pending = None
             self.refused += 1
             self.last_refusal = f"{code} {answer['status']['error']}"
-        else:
+        elif code == 503:  # it ends
             raise Unanswered(f"{method} {path}: {code} {answer}")
+        else:
+            raise AssertionError(f"{method} {path}: {code} {answer}")
 
     def _take(self):
         for i, state in self.pending.items():
