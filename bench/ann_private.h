@@ -55,9 +55,17 @@ struct curve {
     uint32_t count;
 };
 
-double ann_cpu_s(void);
+/* ann_build.c */
+double ann_cpu_s(void); /* of this thread */
 /* Prints it; returns 1. */
 int ann_complain(const char *what, const char *name);
+/* Metric and type by their names. */
+bool ann_names(struct ann *ann);
+const float *ann_row(void *context, uint32_t row); /* `context`: a struct ann */
+/* The arena and the graph alone; `plain_pages`: of 4 KiB. */
+bool ann_build_graph(struct ann *ann, bool plain_pages);
+/* All that is measured. */
+bool ann_build(struct ann *ann);
 
 /* ann_files.c */
 bool ann_read_matrix(const struct ann *ann, const char *name, uint32_t count_max,

@@ -1,30 +1,21 @@
 """`./dev bench-ann`: the index beside hnswlib on real sets, interleaved, one thread.
 
-usage: bench/ann BUILD [--rounds N] [SET]...
+usage: bench/ann BUILD [--rounds N] [--traffic] [SET]...
+--traffic: page walks and cache lines a query instead, counted (traffic.py).
 Sets lie beside the project in ../shared/data; one that is absent is skipped with that reason. All
 sets together are also drawn, as docs/ann.png."""
 
 import argparse
-import datetime
-import gzip
 import json
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 import plot
+import traffic
+from sets import DATA, ROOT, SETS, append, missing, unpacked
 
-ROOT = Path(__file__).resolve().parents[2]
-DATA = ROOT.parent / "shared" / "data"
 PLOT = ROOT / "docs" / "ann.png"
-SETS = {  # name: metric, type, base, query, truth
-    "sift128": ("l2", "u8", "sift128.base.u8bin", "sift128.query.u8bin", "sift128.l2.gt"),
-    "fashion784": ("l2", "u8", "fashion784.base.u8bin.gz", "fashion784.query.u8bin",
-                   "fashion784.l2.gt"),
-    "words100": ("cos", "f16", "words100.base.f16bin", "words100.query.f16bin", "words100.cos.gt"),
-    "deb512": ("cos", "f16", "deb512.base.f16bin", "deb512.query.f16bin", "deb512.cos.gt"),
-}
 SCAN_TARGETS = {  # of the exact scan's time: recall, at most
     "sift128": (0.95, 0.08), "fashion784": (0.99, 0.03),
 }
@@ -34,16 +25,6 @@ TARGETS = {  # by layout: bytes of hnswlib's, queries/s of hnswlib's at recall 0
     "fast": {"sift128": (1.6, 2.6, 2.9), "fashion784": (1.4, 4.0, 4.5),
              "words100": (1.6, 2.5, 2.0), "deb512": (1.5, 3.0, 3.0)},
 }
-
-
-def unpacked(name, folder):
-    path = DATA / name
-    if path.suffix != ".gz":
-        return path
-    plain = folder / path.stem
-    with gzip.open(path) as source, open(plain, "wb") as target:
-        shutil.copyfileobj(source, target)
-    return plain
 
 
 def cpu_at(curve, recall):
@@ -107,17 +88,20 @@ def main():
     parser = argparse.ArgumentParser(prog="./dev bench-ann")
     parser.add_argument("build", type=Path)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--traffic", action="store_true", help="page walks and cache lines a query, counted")
     parser.add_argument("sets", nargs="*", metavar="SET", help=", ".join(SETS))
     options = parser.parse_args()
     unknown = [name for name in options.sets if name not in SETS]
     if unknown:
         parser.error(f"no set {unknown[0]}; there are {', '.join(SETS)}")
+    if options.traffic:
+        return traffic.table(options.build, options.sets or SETS)
     print(f"{'set':11} {'layout':7} {'rows':>7} {'dim':>5}  bytes / hnswlib  build CPU / hnswlib  queries/s over "
           "hnswlib's at recall 0.95, 0.99, 0.999; of the scan: its CPU time over the exact scan's")
     results = {}
     for name in options.sets or SETS:
-        if not all((DATA / file).exists() for file in SETS[name][2:]):
-            print(f"{name:11} skipped: its files are not in ../shared/data")
+        if missing(name):
+            print(f"{name:11} skipped: {missing(name)}")
             continue
         with tempfile.TemporaryDirectory(dir=options.build) as folder:
             results[name] = measure(options.build, name, options.rounds, Path(folder))
@@ -127,12 +111,7 @@ def main():
     if len(results) == len(SETS):
         plot.draw(results, PLOT)
     if results:
-        commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, check=False,
-                                capture_output=True, text=True).stdout.strip()
-        line = {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "commit": commit, "sets": results}
-        with open(ROOT / "bench" / "history" / "ann.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        append({"sets": results})
 
 
 main()

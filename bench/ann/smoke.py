@@ -2,7 +2,7 @@
 
 Method: rows and queries drawn by seed, truth by brute force here; recall at the largest effort must
 be near 1, figures must be there.
-usage: smoke.py BUILD"""
+usage: smoke.py BUILD [traced]"""
 
 import json
 import random
@@ -118,6 +118,49 @@ def check_refusals(folder):
     assert result.returncode != 0 and "shorter" in result.stderr, result.stderr
 
 
+def reads_trace(folder, ranges, trace):
+    (folder / "ranges").write_text(ranges)
+    return subprocess.run([BENCH.parent / "insula-trace", folder / "ranges"], input=trace, text=True,
+                          capture_output=True, check=False)
+
+
+def check_trace_reader(folder):
+    """Goal: lines of a trace are understood, what is none is refused. Method: traces written here."""
+    begin, end = " S 700000000,4\n", " S 700000040,4\n"
+    trace = ("==1== noise\nI  04000,3\n L 10000,8\n" + begin + " L 2003c,8\n M 20000,4\nI  04003,3\n S 21000,1\n"
+             + end + " L 90000,8\n" + begin + " L 20000,8\n" + end)
+    result = reads_trace(folder, "index 20000 30000\nhuge 20000 30000\nsize 3221225472\n", trace)
+    assert result.returncode == 0, result.stderr
+    counts = json.loads(result.stdout)
+    assert (counts["queries"], counts["copies"], counts["accesses"]) == (2, 2, 2), counts
+    assert (counts["lines"], counts["pages"]) == (2.0, 1.5), counts  # (3 + 1) / 2, (2 + 1) / 2
+    assert (counts["walks_4k"], counts["walks_2m"]) == (1.5, 1.0), counts  # a copy a query
+    for ranges, trace, says in (("", "", "no query"), ("index 2 1\n", begin, "not a range"),
+                                ("heap 1 2\n", begin, "not a range"), ("size 0\n", begin, "not a range")):
+        result = reads_trace(folder, ranges, trace)
+        assert result.returncode != 0 and says in result.stderr, (ranges, result.stderr)
+
+
+def check_traced(folder):
+    """Goal: the mapped index answers as the one that was built. Method: the sums that both runs print."""
+    traced = BENCH.parent / "insula-traced"
+    for layout in ("compact", "fast"):
+        made = subprocess.run([traced, "make", layout, "l2", "f32", folder / "base", folder / "query",
+                               folder / "truth", "0.9", folder / "image"], capture_output=True, text=True, check=False)
+        assert made.returncode == 0, made.stderr
+        asked = subprocess.run([traced, "run", folder / "image", folder / "ranges"], capture_output=True, text=True,
+                               check=False)
+        assert asked.returncode == 0, asked.stderr
+        assert json.loads(asked.stdout)["answers"] == json.loads(made.stdout)["answers"], (made.stdout, asked.stdout)
+        assert {line.split()[0] for line in (folder / "ranges").read_text().splitlines()} == {
+            "index", "huge", "scratch", "size"}
+    (folder / "image").write_bytes(b"x" * 8192)
+    for words, says in ((["run", folder / "image", folder / "ranges"], "not an image"),
+                        (["run", folder / "none", folder / "ranges"], "no queries"), (["go"], "usage")):
+        result = subprocess.run([traced, *words], capture_output=True, text=True, check=False)
+        assert result.returncode != 0 and says in result.stderr, (words, result.stderr)
+
+
 def main():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -127,6 +170,9 @@ def main():
         check_set(folder, "l2", "f32")
         check_filters(folder)
         check_threads(folder)
+        check_trace_reader(folder)
+        if sys.argv[2:] == ["traced"]:  # not with sanitizers: they want the addresses
+            check_traced(folder)
         check_refusals(folder)
     print("nine sets, six refusals")
 

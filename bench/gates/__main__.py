@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 
+import ann
 import cpu
 import memory
 import world
@@ -32,6 +33,7 @@ GATES = {
     "1.3c": writers.gate_rival,
     "1.4": cpu.gate_1_4,
     "1.5": cpu.gate_1_5,
+    "3.5": ann.gate_3_5,
     "4.8": memory.gate_4_8,
     "4.9": memory.gate_4_9,
     **world.gates(),
