@@ -57,7 +57,8 @@ bool subject_save(const char *name) {
     for (uint64_t i = 0; i < count; i++) {
         if (index_of->element_levels_[i] > 0) {
             begins[i] = lists_bytes;
-            lists_bytes += (uint64_t)index_of->element_levels_[i] * index_of->size_links_per_element_;
+            lists_bytes +=
+                (uint64_t)index_of->element_levels_[i] * index_of->size_links_per_element_;
         }
     }
     head head = {count,
