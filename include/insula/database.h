@@ -38,8 +38,8 @@ typedef struct ins_options {
      * small. */
     uint64_t piece_bytes_min;
     /* Something that an operator should know and that no answer tells: damage on the disk that was
-     * found and can be done without. One line of text, once for each extent; on the request lane;
-     * NULL: nobody wants to know. */
+     * found and can be done without, once for each extent; a tenant that expired. One line of text;
+     * on the request lane; NULL: nobody wants to know. */
     void (*warn)(void *context, const char *text);
     void *warn_context;
     bool drop_log; /* an ablation for measurements: acknowledges without a log */

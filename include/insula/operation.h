@@ -70,7 +70,8 @@ typedef struct ins_stats {
     ins_durations log_writes; /* of batches: the write and its sync */
     uint64_t file_syncs;      /* of segments, directory, manifest */
     uint64_t flushes, merges, cleanings, erasures;
-    uint64_t lsn_erased;                            /* as ins_erasure_get tells it */
+    uint64_t tenants_expired; /* deleted since their time to live had passed */
+    uint64_t lsn_erased;      /* as ins_erasure_get tells it */
     uint64_t flush_bytes, merge_bytes, clean_bytes; /* of files written */
     uint64_t segment_bytes, live_bytes; /* of all files; of it, what some run list names */
     uint64_t cold_reads, cold_bytes, cache_hits, cache_evictions; /* blocks, and their bytes */

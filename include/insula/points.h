@@ -50,6 +50,9 @@ typedef struct ins_points_request {
      * a tenant whose points are to be written, or deleted, was made later than this incarnation or
      * would be made now. By filter: INS_INVALID unless it names tenants. 0 = any. */
     uint64_t incarnation_max;
+    /* delete by a filter that names tenants alone: INS_EXISTS, and nothing is changed in that
+     * collection or shard key, when the time to live of one of them has not passed. */
+    bool if_expired;
     /* delete and changes by filter; scroll, count, query */
     const ins_filter *filter; /* NULL = all; of a delete or a change: by ids */
     /* scroll, query, get */

@@ -24,6 +24,8 @@ typedef struct ins_tenant {
     uint64_t memory_rows; /* of these not yet in segments */
     uint64_t runs;
     uint64_t disk_bytes; /* of its runs */
+    bool expires;        /* get: it has a time to live, of which so much is left */
+    uint64_t expires_in_s;
 } ins_tenant;
 
 /* What a tenant may use, and how many turns it gets beside others. 0 = no limit. */
@@ -36,9 +38,15 @@ typedef struct ins_quota {
     uint64_t stored_bytes;          /* in segments; beyond it points can only be deleted */
     ins_priority priority;
     bool pin; /* what it needs leaves memory last, as far as half of the cache's share goes */
+    /* Seconds; a tenant to which nothing was written for so long is deleted. They are seconds for
+     * which the server ran, from the last write or from when this was set. Only of tenants that are
+     * values of a tenant field. */
+    uint64_t ttl_s;
+    uint64_t ttl_from_s; /* when it was set, on the server's own count; ignored when it is set */
 } ins_quota;
 
-#define INS_QUOTA_MAX 1000000000000000ull /* of each of these numbers */
+#define INS_QUOTA_MAX 1000000000000000ull /* of each of these numbers, but for */
+#define INS_TTL_S_MAX 3153600000ull       /* a hundred years */
 
 /* What a tenant has and did. */
 typedef struct ins_tenant_usage {
@@ -77,7 +85,8 @@ typedef struct ins_tenants_request {
     /* get, delete, rename: the tenant that is meant; 0 = whichever has the name. INS_EXISTS when
      * another one has it by now; nothing is changed then. */
     uint64_t incarnation;
-    bool no_wait; /* warm: the answer comes when it has begun, with call->warmed NULL */
+    bool if_expired; /* delete: only when its time to live has passed; INS_EXISTS when not */
+    bool no_wait;    /* warm: the answer comes when it has begun, with call->warmed NULL */
 } ins_tenants_request;
 
 /* call->tenants, ascending by the bytes of their names; call->found: there are more behind them.

@@ -57,6 +57,8 @@ static void work_metrics(struct json_writer *metrics, const ins_stats *stats) {
            "extents whose codes or graph were found damaged", stats->extents_damaged);
     metric(metrics, "insula_extents_renewed_total", "counter",
            "extents written anew for damage or for late field indexes", stats->extents_renewed);
+    metric(metrics, "insula_tenants_expired_total", "counter",
+           "tenants deleted when their time to live had passed", stats->tenants_expired);
     metric(metrics, "insula_code_scans_total", "counter", "scans over 1-bit codes",
            stats->code_scans);
     metric(metrics, "insula_code_fallbacks_total", "counter",

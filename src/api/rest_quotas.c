@@ -28,6 +28,7 @@ static void encode_quota(struct job *job, struct json_writer *writer) {
     write_limit(writer, "writes_per_second", quota->writes_per_second);
     write_limit(writer, "scan_bytes_per_second", quota->scan_bytes_per_second);
     write_limit(writer, "stored_bytes", quota->stored_bytes);
+    write_limit(writer, "ttl", quota->ttl_s);
     json_write_key(writer, "priority");
     json_write_string(writer, priorities[quota->priority]);
     json_write_key(writer, "pin");
@@ -54,9 +55,13 @@ static ins_status decode_priority(struct json_value body, ins_priority *out, ins
 
 /* A limit that is misspelt would be none. */
 static ins_status refuse_unknown(struct json_value body, ins_error *error) {
-    static const char *const known[] = {
-        "queries_per_second", "writes_per_second", "scan_bytes_per_second",
-        "stored_bytes",       "priority",          "pin"};
+    static const char *const known[] = {"queries_per_second",
+                                        "writes_per_second",
+                                        "scan_bytes_per_second",
+                                        "stored_bytes",
+                                        "priority",
+                                        "pin",
+                                        "ttl"};
     struct json_iterator iterator = json_begin(body);
     struct json_value value;
     ins_text key;
@@ -69,7 +74,7 @@ static ins_status refuse_unknown(struct json_value body, ins_error *error) {
             return ins_fail(error, INS_INVALID,
                             "Format error in JSON body: unknown field `%.*s`, expected one of "
                             "`queries_per_second`, `writes_per_second`, `scan_bytes_per_second`, "
-                            "`stored_bytes`, `priority`, `pin`",
+                            "`stored_bytes`, `priority`, `pin`, `ttl`",
                             (int)(key.size < 64 ? key.size : 64), key.data);
         }
     }
@@ -83,17 +88,19 @@ ins_status quota_set(struct job *job, const struct api_request *request, ins_err
     const struct {
         const char *key;
         uint64_t *out;
-    } limits[] = {{"queries_per_second", &quota->queries_per_second},
-                  {"writes_per_second", &quota->writes_per_second},
-                  {"scan_bytes_per_second", &quota->scan_bytes_per_second},
-                  {"stored_bytes", &quota->stored_bytes}};
+        uint64_t max;
+    } limits[] = {{"queries_per_second", &quota->queries_per_second, INS_QUOTA_MAX},
+                  {"writes_per_second", &quota->writes_per_second, INS_QUOTA_MAX},
+                  {"scan_bytes_per_second", &quota->scan_bytes_per_second, INS_QUOTA_MAX},
+                  {"stored_bytes", &quota->stored_bytes, INS_QUOTA_MAX},
+                  {"ttl", &quota->ttl_s, INS_TTL_S_MAX}};
     ins_status status = body_parse(job, request, &body, error);
     if (status == INS_OK) {
         status = refuse_unknown(body, error);
     }
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]) && status == INS_OK; i++) {
         status =
-            field_u64(body, limits[i].key, limits[i].key, 1, INS_QUOTA_MAX, limits[i].out, error);
+            field_u64(body, limits[i].key, limits[i].key, 1, limits[i].max, limits[i].out, error);
     }
     if (status == INS_OK) {
         status = decode_priority(body, &quota->priority, error);

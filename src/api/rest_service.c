@@ -121,6 +121,7 @@ static void encode_stats(struct job *job, struct json_writer *writer) {
     write_count(writer, "graph_fallbacks", stats->graph_fallbacks);
     write_count(writer, "extents_damaged", stats->extents_damaged);
     write_count(writer, "extents_renewed", stats->extents_renewed);
+    write_count(writer, "tenants_expired", stats->tenants_expired);
     write_count(writer, "code_scans", stats->code_scans);
     write_count(writer, "code_fallbacks", stats->code_fallbacks);
     write_count(writer, "code_rows", stats->code_rows);

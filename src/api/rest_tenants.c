@@ -5,8 +5,7 @@
 
 #define LIMIT_DEFAULT 100u
 
-static void write_tenant(const ins_tenant *tenant, struct json_writer *writer) {
-    json_write_begin_object(writer);
+static void write_members(const ins_tenant *tenant, struct json_writer *writer) {
     json_write_key(writer, "tenant");
     json_write_text(writer, tenant->name);
     write_count(writer, "incarnation", tenant->incarnation);
@@ -14,7 +13,6 @@ static void write_tenant(const ins_tenant *tenant, struct json_writer *writer) {
     write_count(writer, "memory_rows", tenant->memory_rows);
     write_count(writer, "runs", tenant->runs);
     write_count(writer, "disk_bytes", tenant->disk_bytes);
-    json_write_end_object(writer);
 }
 
 static void encode_tenants(struct job *job, struct json_writer *writer) {
@@ -23,7 +21,9 @@ static void encode_tenants(struct job *job, struct json_writer *writer) {
     json_write_key(writer, "tenants");
     json_write_begin_array(writer);
     for (size_t i = 0; i < call->tenant_count; i++) {
-        write_tenant(&call->tenants[i], writer);
+        json_write_begin_object(writer);
+        write_members(&call->tenants[i], writer);
+        json_write_end_object(writer);
     }
     json_write_end_array(writer);
     json_write_key(writer, "next_page_offset");
@@ -36,7 +36,16 @@ static void encode_tenants(struct job *job, struct json_writer *writer) {
 }
 
 static void encode_tenant(struct job *job, struct json_writer *writer) {
-    write_tenant(&job->call.tenants[0], writer);
+    const ins_tenant *tenant = &job->call.tenants[0];
+    json_write_begin_object(writer);
+    write_members(tenant, writer);
+    json_write_key(writer, "expires_in_s");
+    if (tenant->expires) {
+        json_write_u64(writer, tenant->expires_in_s);
+    } else {
+        json_write_null(writer);
+    }
+    json_write_end_object(writer);
 }
 
 ins_status tenants_list(struct job *job, const struct api_request *request, ins_error *error) {

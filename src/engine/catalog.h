@@ -3,6 +3,7 @@
  * Rows are points of island 1 in scope 0, without vectors; the row's number is the key, its payload
  * JSON ("Catalog" in docs/FORMATS.md):
  *   0            {"k":"a","n":next free key}
+ *   2            {"k":"e","n":seconds seen,"m":marks}: seen.h
  *   schema key   {"k":"s","c":schema}
  *   scope key    {"k":"c","n":name,"i":common island,"d":directory island or 0,"s":schema key,
  *                 "h":true if points lie under shard keys,"m":metadata, if any}
@@ -18,7 +19,7 @@
 #ifndef INS_ENGINE_CATALOG_H
 #define INS_ENGINE_CATALOG_H
 
-#include "base/json.h"
+#include "engine/seen.h"
 #include "tenant/island.h"
 
 struct catalog {
@@ -28,6 +29,7 @@ struct catalog {
     uint64_t next_key;          /* next to be given out */
     uint64_t reserved_key;      /* keys below it are covered by a row that is sequenced */
     uint64_t pending_reserve;   /* the mark that the write being made will set; 0 = none */
+    struct seen seen;           /* for what expires */
     struct change_row *changes; /* recovery: under way when the process ended */
     struct scope *dropped;      /* dropped and not yet durable, or being taken apart */
     struct alias *dropped_aliases;

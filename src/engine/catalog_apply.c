@@ -259,6 +259,10 @@ ins_status catalog_apply(struct catalog *catalog, struct json_parser *parser, ui
     if (text_is(kind, "s")) {
         return apply_schema(catalog, parser, key, payload, error);
     }
+    if (text_is(kind, "e")) {
+        return key == SEEN_KEY && seen_apply(&catalog->seen, root) ? INS_OK
+                                                                   : row_damaged(key, "m", error);
+    }
     uint64_t next;
     if (!text_is(kind, "a") || !json_get_u64(root, "n", &next)) {
         return row_damaged(key, "k", error);

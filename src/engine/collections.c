@@ -504,6 +504,7 @@ ins_status collection_change(struct operation *operation, collection_draft draft
     graph_want_scope(operation->db, self->scope);
     graph_job_kick(operation->db);
     moves_kick(operation->db);
+    expiry_kick(operation->db);
     return INS_OK;
 }
 

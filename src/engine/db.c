@@ -123,6 +123,7 @@ void ins_db_stats(ins_db *db, ins_stats *out_stats) {
         .merges = db->merge_count,
         .cleanings = db->clean_count,
         .erasures = db->erasure_count,
+        .tenants_expired = db->expiry.expired,
         .lsn_erased = db->tidy.erased_lsn,
         .flush_bytes = db->flush_bytes,
         .merge_bytes = db->merge_bytes,
@@ -150,8 +151,8 @@ void ins_db_stats(ins_db *db, ins_stats *out_stats) {
         .code_rows = db->reading.codes.rows,
         .code_rows_exact = db->reading.codes.rows_exact,
         .timers = cache.timers + db->retry_timer.armed + db->tidy.timer.armed +
-                  db->tidy.erase_timer.armed + db->room.timer.armed + budget_timers(db) +
-                  1, /* and the log's own, for its empty batch */
+                  db->tidy.erase_timer.armed + db->room.timer.armed + db->expiry.timer.armed +
+                  budget_timers(db) + 1, /* and the log's own, for its empty batch */
         .memory_budget = ins_db_memory_budget(db),
         .memory_budget_asked = db->budget.asked,
         .memory_budget_least = budget_least(db),

@@ -6,6 +6,7 @@
 #include "engine/accounts.h"
 #include "engine/budget.h"
 #include "engine/catalog.h"
+#include "engine/expiry.h"
 #include "engine/graph_queue.h"
 #include "engine/heavy.h"
 #include "engine/points_burst.h"
@@ -87,6 +88,7 @@ struct ins_db {
     struct island *merge_first, *merge_last; /* islands with too many runs */
     uint32_t clean_total;                    /* percent of what runs name that files may take */
     struct tidy tidy;
+    struct expiry expiry;
     struct room room;
     struct budget budget;
     struct slices slices;

@@ -275,6 +275,7 @@ static ins_status land(struct flush *flush) {
             flushed->run.file_slot = slot;
             island_note_flushed(island, &flushed->run);
             island_add_run(&db->islands, island, &flushed->run);
+            expiry_note_flushed(db, island, flushed->mem->last->lsn);
             merge_want(db, island, MERGE_NONE);
             graph_want(db, island);
             db->merge_urgent |= island->run_count >= INS_RUNS_MAX;

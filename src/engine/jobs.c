@@ -311,6 +311,7 @@ static ins_status shutdown_step(struct flush_call *self) {
     struct ins_db *db = self->operation.db;
     db->stopping = true;
     tidy_stop(db);
+    expiry_stop(db);
     bool looks = !budget_stop(db);
     if (db->room.first == NULL) {
         room_stop(db);

@@ -28,6 +28,7 @@ static ins_status take_copy(struct points_filter *self, struct slice bytes, ins_
         self->own.shard_key_count = 1;
     }
     self->own.no_wait = self->request != NULL && self->request->no_wait;
+    self->own.if_expired = self->request != NULL && self->request->if_expired;
     self->kind = kind;
     self->request = &self->own;
     return copied ? INS_OK : ins_fail(error, INS_FULL, "no memory for a change by filter");

@@ -136,6 +136,19 @@ static ins_status put_target(struct points_write *self, struct target *target, i
  * see the island from here on, a new point of the tenant gets a new one; readers see it until the
  * record is durable. */
 
+/* In the step that sequences the deletion: what was written before it counts. */
+static ins_status check_expired(const struct points_write *self, const struct island *island,
+                                ins_error *error) {
+    const struct ins_db *db = self->write.operation.db;
+    const struct scope *scope = self->scope;
+    ins_text name = island_newest_name(&db->islands, island);
+    uint64_t left;
+    bool expired =
+        expiry_left(db, scope->collection != NULL ? scope->collection : scope, name, &left) &&
+        left == 0;
+    return expired ? INS_OK : tenants_unexpired(name, error);
+}
+
 static ins_status put_drops(struct points_write *self, ins_error *error) {
     size_t count = self->context.drop_count;
     if (count == 0) {
@@ -147,8 +160,11 @@ static ins_status put_drops(struct points_write *self, ins_error *error) {
     }
     ins_status status = INS_OK;
     for (size_t i = 0; i < count && status == INS_OK; i++) {
-        status = write_catalog_row(&self->write, self->context.drops[i]->incarnation, (ins_text){0},
-                                   error);
+        const struct island *island = self->context.drops[i];
+        status = self->request->if_expired ? check_expired(self, island, error) : INS_OK;
+        if (status == INS_OK) {
+            status = write_catalog_row(&self->write, island->incarnation, (ins_text){0}, error);
+        }
     }
     return status;
 }

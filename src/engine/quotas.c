@@ -1,8 +1,8 @@
 /* Quotas in the settings of a collection:
  *
  *   "quotas": {"d": quota, "t" + tenant: quota, "s" + shard key: quota, "n" + its digits: quota}
- *   quota: {"queries_per_second": number, ..., "priority": "high" | "low", "pin": true}; what is
- * not there has no limit
+ *   quota: {"queries_per_second": number, ..., "priority": "high" | "low", "pin": true, "ttl":
+ *   seconds, "ttl_from": seconds seen (seen.h)}; what is not there has no limit
  *
  * "d" is of all that have none of their own. A change is a change of the settings: one record, and
  * the accounts see that their collection has changed. */
@@ -12,11 +12,13 @@
 
 #include "base/json_text.h"
 #include "base/status.h"
+#include "engine/expiry.h"
 #include "engine/names.h"
 #include "engine/operation.h"
 #include "engine/text.h"
 
 #define KEY_MAX (INS_TENANT_BYTES_MAX + 2u)
+#define KEY_RAW_MAX (KEY_MAX * 6 + 2) /* every byte escaped, in quotes */
 _Static_assert(INS_NAME_BYTES_MAX <= INS_TENANT_BYTES_MAX, "a shard key fits as well");
 
 static const struct {
@@ -27,6 +29,8 @@ static const struct {
     {"writes_per_second", offsetof(ins_quota, writes_per_second)},
     {"scan_bytes_per_second", offsetof(ins_quota, scan_bytes_per_second)},
     {"stored_bytes", offsetof(ins_quota, stored_bytes)},
+    {"ttl", offsetof(ins_quota, ttl_s)},
+    {"ttl_from", offsetof(ins_quota, ttl_from_s)},
 };
 #define LIMIT_COUNT (sizeof(limits) / sizeof(limits[0]))
 
@@ -34,6 +38,10 @@ static const char *const priorities[] = {
     [INS_PRIORITY_NORMAL] = "normal", [INS_PRIORITY_LOW] = "low", [INS_PRIORITY_HIGH] = "high"};
 
 /* ---- Read ---- */
+
+static bool quotas_in(ins_text settings, ins_text *out) {
+    return settings.data != NULL && json_text_get_last(settings, text_of("quotas"), out);
+}
 
 static void parse(ins_text object, ins_quota *out) {
     ins_text value;
@@ -79,8 +87,7 @@ bool quota_of(const struct account_name *name, ins_quota *out) {
     char key[KEY_MAX];
     *out = (ins_quota){0};
     const struct schema *schema = name->collection->schema;
-    if (schema == NULL || schema->settings.data == NULL ||
-        !json_text_get_last(schema->settings, text_of("quotas"), &quotas)) {
+    if (schema == NULL || !quotas_in(schema->settings, &quotas)) {
         return false;
     }
     ins_text named = key_of(name, key);
@@ -89,6 +96,63 @@ bool quota_of(const struct account_name *name, ins_quota *out) {
         parse(own, out);
     }
     return found;
+}
+
+uint64_t quotas_ttl_least(ins_text settings) {
+    ins_text quotas, raw, value;
+    uint64_t least = 0;
+    if (!quotas_in(settings, &quotas)) {
+        return 0;
+    }
+    struct json_text_iterator iterator = json_text_begin(quotas);
+    while (json_text_next_member(&iterator, &raw, &value)) {
+        ins_quota quota = {0};
+        parse(value, &quota);
+        if (quota.ttl_s != 0 && (least == 0 || quota.ttl_s < least)) {
+            least = quota.ttl_s;
+        }
+    }
+    return least;
+}
+
+bool quotas_default(ins_text settings, ins_quota *out) {
+    ins_text quotas, value;
+    *out = (ins_quota){0};
+    if (!quotas_in(settings, &quotas) || !json_text_get_last(quotas, text_of("d"), &value)) {
+        return false;
+    }
+    parse(value, out);
+    return true;
+}
+
+/* A key of "quotas", given raw: its bytes. 0: it is none that was made here. */
+static size_t decode_key(ins_text raw, char out[static KEY_RAW_MAX]) {
+    return raw.size + 2 > KEY_RAW_MAX
+               ? 0
+               : json_text_decode((ins_text){raw.data - 1, raw.size + 2}, out); /* its quotes */
+}
+
+bool quotas_tenant_at(ins_text settings, size_t *index, char out_name[static INS_TENANT_BYTES_MAX],
+                      size_t *out_size, ins_quota *out_quota) {
+    ins_text quotas, raw, value;
+    char key[KEY_RAW_MAX];
+    if (!quotas_in(settings, &quotas)) {
+        return false;
+    }
+    struct json_text_iterator iterator = json_text_begin(quotas);
+    for (size_t at = 0; json_text_next_member(&iterator, &raw, &value); at++) {
+        size_t size = at < *index ? 0 : decode_key(raw, key);
+        if (size < 1 || key[0] != 't' || size - 1 > INS_TENANT_BYTES_MAX) {
+            continue;
+        }
+        *index = at + 1;
+        *out_quota = (ins_quota){0};
+        parse(value, out_quota);
+        *out_size = size - 1;
+        memcpy(out_name, key + 1, size - 1);
+        return true;
+    }
+    return false;
 }
 
 /* ---- Names ---- */
@@ -190,21 +254,18 @@ static void write_quota(struct json_writer *writer, const ins_quota *quota) {
 static uint64_t pinned_bytes(struct ins_db *db, const struct scope *collection, ins_text but) {
     ins_text quotas, raw, value;
     uint64_t bytes = 0;
-    char name[KEY_MAX * 6 + 2]; /* every byte escaped, in quotes */
-    const struct schema *schema = collection->schema;
-    if (schema->settings.data == NULL ||
-        !json_text_get_last(schema->settings, text_of("quotas"), &quotas)) {
+    char name[KEY_RAW_MAX];
+    if (!quotas_in(collection->schema->settings, &quotas)) {
         return 0;
     }
     struct json_text_iterator iterator = json_text_begin(quotas);
     while (json_text_next_member(&iterator, &raw, &value)) {
         ins_quota quota = {0};
         parse(value, &quota);
-        if (!quota.pin || raw.size + 2 > sizeof(name) || json_text_key_equal(raw, but)) {
+        size_t size = quota.pin ? decode_key(raw, name) : 0;
+        if (size == 0 || json_text_key_equal(raw, but)) {
             continue;
         }
-        /* The key with its quotes, which lie around it. */
-        size_t size = json_text_decode((ins_text){raw.data - 1, raw.size + 2}, name);
         struct account_name tenant =
             name[0] == 't' ? account_name_tenant(collection, (ins_text){name + 1, size - 1})
                            : account_name_of(collection, collection);
@@ -242,14 +303,34 @@ static ins_status check_pin(struct ins_db *db, const struct account_name *name, 
     return INS_OK;
 }
 
+static ins_status check_ttl(const struct account_name *name, ins_error *error) {
+    const struct scope *collection = name->collection;
+    ins_text shown = scope_name(collection);
+    return collection->directory != NULL || collection->schema->has_tenant_field
+               ? INS_OK
+               : ins_fail(error, INS_INVALID,
+                          "Wrong input: ttl: only tenants that are values of a field expire, and "
+                          "collection `%.*s` has no field with is_tenant that forms tenants",
+                          (int)shown.size, shown.data);
+}
+
+static ins_status check_quota(struct ins_db *db, const struct account_name *name,
+                              const ins_quota *quota, ins_error *error) {
+    char key[KEY_MAX];
+    ins_status status = quota->ttl_s != 0 ? check_ttl(name, error) : INS_OK;
+    return status == INS_OK && quota->pin ? check_pin(db, name, key_of(name, key), error) : status;
+}
+
 static ins_status change_begin(struct quota_change *self, ins_error *error) {
     struct operation *operation = &self->operation;
     struct account_name name;
     char key[KEY_MAX];
     struct json_writer writer;
     ins_status status = quota_name(operation->db, self->request, true, &name, error);
-    if (status == INS_OK && !self->clears && self->request->quota.pin) {
-        status = check_pin(operation->db, &name, key_of(&name, key), error);
+    ins_quota quota = self->request->quota;
+    quota.ttl_from_s = quota.ttl_s != 0 ? expiry_seconds(operation->db) : 0;
+    if (status == INS_OK && !self->clears) {
+        status = check_quota(operation->db, &name, &quota, error);
     }
     if (status != INS_OK) {
         return status;
@@ -262,7 +343,7 @@ static ins_status change_begin(struct quota_change *self, ins_error *error) {
     if (self->clears) {
         json_write_null(&writer);
     } else {
-        write_quota(&writer, &self->request->quota);
+        write_quota(&writer, &quota);
     }
     json_write_end_object(&writer);
     json_write_end_object(&writer);
@@ -327,14 +408,8 @@ static ins_status get_step(struct operation *operation, ins_error *error) {
         return status;
     }
     bool own = quota_of(&name, &self->quota);
-    ins_text quotas, stored;
     if (self->request->name.data == NULL) { /* the default, whoever it is for */
-        self->quota = (ins_quota){0};
-        own = json_text_get_last(name.collection->schema->settings, text_of("quotas"), &quotas) &&
-              json_text_get_last(quotas, text_of("d"), &stored);
-        if (own) {
-            parse(stored, &self->quota);
-        }
+        own = quotas_default(name.collection->schema->settings, &self->quota);
     }
     operation->call->quota = &self->quota;
     operation->call->found = own;

@@ -131,8 +131,12 @@ static ins_status settle_runs(struct ins_db *db, ins_error *error) {
         for (struct table_node *node = table_bucket(table, bucket); node != NULL;
              node = node->next) {
             struct island *island = (struct island *)(void *)node; /* node is the first member */
-            if (run_set_settle(&db->islands, island) != INS_OK) {
+            uint64_t newest = 0;
+            if (run_set_settle(&db->islands, island, &newest) != INS_OK) {
                 return runs_full(error);
+            }
+            if (newest != 0) {
+                expiry_note_flushed(db, island, newest);
             }
         }
     }
@@ -192,7 +196,8 @@ static ins_status load_catalog(struct ins_db *db, ins_error *error) {
     if (status != INS_OK) {
         return status;
     }
-    if (run_set_settle(&db->islands, system) != INS_OK) {
+    uint64_t ignored;
+    if (run_set_settle(&db->islands, system, &ignored) != INS_OK) {
         return runs_full(error);
     }
     for (uint32_t i = 0; i < system->run_count && status == INS_OK; i++) {
@@ -327,6 +332,7 @@ static void begin_work(ins_task *task) {
     moves_kick(db);
     budget_start(db);
     copies_resume(db);
+    expiry_kick(db);
 }
 
 ins_status recovery_run(struct ins_db *db, ins_error *error) {

@@ -76,7 +76,8 @@ static int order_runs(const void *left, const void *right) {
     return (a->high > b->high) - (a->high < b->high);
 }
 
-ins_status run_set_settle(struct islands *islands, struct island *island) {
+ins_status run_set_settle(struct islands *islands, struct island *island, uint64_t *out_newest) {
+    *out_newest = 0;
     if ((island->flags & ISLAND_PLACED) == 0) {
         return INS_OK;
     }
@@ -92,6 +93,7 @@ ins_status run_set_settle(struct islands *islands, struct island *island) {
         status = island_reserve_run(islands, island);
         if (status == INS_OK) {
             island_add_run(islands, island, &runs[i].run);
+            *out_newest = runs[i].high;
         }
     }
     island->dead_most = island_dead_bound(island);

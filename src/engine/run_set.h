@@ -10,6 +10,7 @@ INS_MUST_USE ins_status run_set_add(struct islands *islands, struct island *isla
                                     const struct run_entry *entry);
 /* Turns the island's list into plain runs, oldest first, and counts them in their files. Does
  * nothing to an island without recovered entries. INS_FULL when memory is out. */
-INS_MUST_USE ins_status run_set_settle(struct islands *islands, struct island *island);
+INS_MUST_USE ins_status run_set_settle(struct islands *islands, struct island *island,
+                                       uint64_t *out_newest);
 
 #endif

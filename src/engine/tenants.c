@@ -124,6 +124,12 @@ ins_status tenants_gone(ins_text name, uint64_t meant, ins_error *error) {
         (int)name.size, name.data, (unsigned long long)meant);
 }
 
+ins_status tenants_unexpired(ins_text name, ins_error *error) {
+    return ins_fail(error, INS_EXISTS,
+                    "Conflict: Tenant `%.*s` was to be deleted as expired, and has time to live",
+                    (int)name.size, name.data);
+}
+
 ins_status tenants_unnamed(ins_error *error) {
     return ins_fail(
         error, INS_INVALID,
@@ -194,6 +200,10 @@ static ins_status tenants_end(struct tenants_read *self, ins_error *error) {
     uint64_t meant = self->request->incarnation;
     if (meant != 0 && self->best[0].incarnation != meant) {
         return tenants_other(name, self->best[0].incarnation, meant, error);
+    }
+    if (name.data != NULL) {
+        self->best[0].expires = expiry_left(self->operation.db, self->scopes.collection,
+                                            self->best[0].name, &self->best[0].expires_in_s);
     }
     call->tenants = self->best;
     call->tenant_count = self->count;
@@ -327,7 +337,8 @@ static ins_status delete_begin(struct tenant_delete *self, ins_error *error) {
     self->filter = (ins_filter){.must = &self->condition, .must_count = 1};
     self->points = (ins_points_request){.collection = request->collection,
                                         .filter = &self->filter,
-                                        .incarnation_max = request->incarnation};
+                                        .incarnation_max = request->incarnation,
+                                        .if_expired = request->if_expired};
     status = scope->sharded ? name_shards(self, scope, error) : INS_OK;
     if (status != INS_OK || (scope->sharded && self->points.shard_key_count == 0)) {
         return status; /* without a shard key there are no points */

@@ -10,6 +10,8 @@ const struct schema_field *tenants_field(const struct schema *schema);
 ins_status tenants_none(ins_text collection, ins_error *error);
 /* INS_EXISTS: the tenant of that name is not the one that was meant. */
 ins_status tenants_other(ins_text name, uint64_t incarnation, uint64_t meant, ins_error *error);
+/* INS_EXISTS: its time to live has not passed. */
+ins_status tenants_unexpired(ins_text name, ins_error *error);
 /* INS_INVALID: a fence of a write that names no tenant. */
 ins_status tenants_unnamed(ins_error *error);
 /* INS_EXISTS: the tenant that was meant is gone, and no other one has its name. */

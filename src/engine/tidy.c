@@ -13,11 +13,17 @@ static uint64_t sequenced(const struct ins_db *db) {
     return wal_next_lsn(db->wal) - 1;
 }
 
+/* All but the ticks of what expires (expiry.h): they leave nothing to tidy, and do not end quiet.
+ */
+static uint64_t changes(const struct ins_db *db) {
+    return sequenced(db) - db->expiry.records;
+}
+
 /* ---- In quiet ---- */
 
 static void arm(struct ins_db *db) {
     db->tidy.stage = TIDY_WAIT;
-    db->tidy.lsn = sequenced(db);
+    db->tidy.changes = changes(db);
     db->runtime->timer(db->runtime->context, INS_LANE_REQUEST, &db->tidy.timer, TIDY_QUIET_NS);
 }
 
@@ -41,7 +47,7 @@ static void begin_sweep(struct ins_db *db) {
 static void ring(ins_timer *timer) {
     struct tidy *tidy = container_of(timer, struct tidy, timer);
     struct ins_db *db = container_of(tidy, struct ins_db, tidy);
-    if (tidy->lsn != sequenced(db)) {
+    if (tidy->changes != changes(db)) {
         arm(db);
         return;
     }
@@ -110,6 +116,7 @@ static void ring_erase(ins_timer *timer) {
     tidy->erasing = true;
     tidy->stage = TIDY_RENEW;
     tidy->lsn = sequenced(db);
+    tidy->changes = changes(db);
     tidy->sweeps = 0;
     tidy->again = tidy->files_erased = tidy->log_renewed = tidy->log_forgotten = false;
     post(db, INS_LANE_LOG, renew_log);
@@ -117,7 +124,8 @@ static void ring_erase(ins_timer *timer) {
 
 void tidy_want_erasure(struct ins_db *db) {
     struct tidy *tidy = &db->tidy;
-    if (!tidy->erase_timer.armed && !tidy->erasing && !db->stopping && !db->writes_stopped) {
+    bool open = !tidy->erase_timer.armed && !tidy->erasing && !db->stopping && !db->writes_stopped;
+    if (open && changes(db) != tidy->erased_changes) {
         uint64_t after = db->options.erase_after_ns;
         tidy->erase_timer.run = ring_erase;
         db->runtime->timer(db->runtime->context, INS_LANE_REQUEST, &tidy->erase_timer,
@@ -146,14 +154,15 @@ static void end_erasure(struct ins_db *db) {
     struct tidy *tidy = &db->tidy;
     bool whole = pass_was_whole(db);
     tidy->erased_lsn = whole ? tidy->lsn : tidy->erased_lsn;
+    tidy->erased_changes = whole ? tidy->changes : tidy->erased_changes;
     tidy->erasing = false;
     tidy->stage = TIDY_DONE;
     db->clean_total = CLEAN_TOTAL_BUSY;
     db->erasure_count++;
-    if (tidy->lsn != sequenced(db)) {
+    if (tidy->changes != changes(db)) {
         tidy_want(db);
     }
-    if (tidy->lsn != sequenced(db) || !whole) {
+    if (tidy->changes != changes(db) || !whole) {
         tidy_want_erasure(db);
     }
     if (tidy->again && !db->stopping) {
@@ -273,7 +282,7 @@ static bool cleaned(struct ins_db *db) {
 
 bool tidy_step(struct ins_db *db) {
     struct tidy *tidy = &db->tidy;
-    if (!tidy->erasing && tidy->stage >= TIDY_WEIGH && tidy->lsn != sequenced(db)) {
+    if (!tidy->erasing && tidy->stage >= TIDY_WEIGH && tidy->changes != changes(db)) {
         tidy_want(db); /* written to again */
         return false;
     }

@@ -52,9 +52,11 @@ struct tidy {
     ins_task task; /* of the log lane or the background lane */
     enum tidy_stage stage;
     bool erasing, task_posted;
-    uint64_t lsn;    /* sequenced when the timer was armed, or when the pass began */
-    uint64_t bucket; /* of the table of islands, while weighing or sweeping */
-    uint32_t share;  /* MERGE_SETTLE: islands of which that much is dead; MERGE_SHARES + 1: none */
+    uint64_t lsn;     /* sequenced when the pass of erasure began */
+    uint64_t changes; /* then, or when the timer was armed: records without those of ticks; and */
+    uint64_t erased_changes; /* when the last whole pass of erasure began */
+    uint64_t bucket;         /* of the table of islands, while weighing or sweeping */
+    uint32_t share; /* MERGE_SETTLE: islands of which that much is dead; MERGE_SHARES + 1: none */
     uint64_t named_bytes, dead_bytes[TIDY_SHARES + 1]; /* of islands, by their share */
     uint64_t last_file; /* erasure: newer files hold nothing that was dead when it began */
     uint32_t sweeps, found;

@@ -136,6 +136,9 @@ void islands_fini(struct islands *islands) {
     if (islands->by_name.arena != NULL) {
         table_fini(&islands->by_name);
     }
+    if (islands->written.arena != NULL) {
+        table_fini(&islands->written);
+    }
 }
 
 struct island *island_create(struct islands *islands, struct scope *scope, uint64_t incarnation,
@@ -257,6 +260,7 @@ void islands_prefetch_name(const struct islands *islands, const struct scope *sc
 
 static void island_free(struct islands *islands, struct island *island) {
     island_rename_forget(islands, island);
+    island_forget_written(islands, island);
     if (island->run_capacity > 0) {
         arena_free(islands->arena, INS_MEM_CATALOG, island->runs,
                    island->run_capacity * sizeof(struct run));

@@ -156,7 +156,10 @@ struct islands {
     struct table by_name;
     uint64_t run_count;
     uint64_t tenants_changed; /* rises when a name may be found otherwise than before; never 0 */
-    struct island_rename *renames;   /* sequenced and not durable (island_rename.c), and */
+    /* When islands that can expire were last written to, of what is flushed (island_written.c). */
+    struct table written;
+    uint64_t written_lost;         /* of those for which there was no memory: no later than this */
+    struct island_rename *renames; /* sequenced and not durable (island_rename.c), and */
     struct island_rename *old_names; /* those that went, while views of the island borrow them */
     uint32_t rename_count, old_name_count;
 };
@@ -220,6 +223,16 @@ struct island *island_rename_find(const struct islands *islands, const struct sc
                                   ins_text tenant);
 void island_rename_unborrow(struct islands *islands, struct island *island);
 void island_rename_forget(struct islands *islands, struct island *island);
+
+/* ---- When it was last written to, in seconds of the engine's own (island_written.c) ----
+ *
+ * Kept of the islands for which somebody asks that; no other pays for it. */
+
+void island_note_written(struct islands *islands, const struct island *island, uint64_t seconds);
+/* 0: it was never noted. */
+uint64_t island_written(const struct islands *islands, const struct island *island);
+/* The island goes. */
+void island_forget_written(struct islands *islands, const struct island *island);
 
 /* Takes it out of every table; its files lose its runs; freed with the last pin. */
 void island_drop(struct islands *islands, struct island *island);

@@ -78,7 +78,7 @@ class TenantTest(unittest.TestCase):
         few = self.client.ok("GET", "/collections/c/tenants/few")
         self.assertGreater(few.pop("incarnation"), 0)
         self.assertEqual(few, {"tenant": "few", "points_max": 3, "memory_rows": 3, "runs": 0,
-                               "disk_bytes": 0})
+                               "disk_bytes": 0, "expires_in_s": None})
         self.client.ok("POST", "/insula/flush")
         for turn in range(2):
             many = self.client.ok("GET", "/collections/c/tenants/many")
@@ -146,7 +146,7 @@ class TenantTest(unittest.TestCase):
         return refused
 
     QUOTA = {"queries_per_second": None, "writes_per_second": None, "scan_bytes_per_second": None,
-             "stored_bytes": None, "priority": "normal", "pin": False, "own": False}
+             "stored_bytes": None, "ttl": None, "priority": "normal", "pin": False, "own": False}
 
     def test_quota_kept(self):
         """Goal: a quota is what was put, whole, for one tenant or for all, and survives a restart;
@@ -398,13 +398,43 @@ class TenantTest(unittest.TestCase):
                            ({"stored_bytes": 10 ** 16}, "stored_bytes"),
                            ({"scan_bytes_per_second": "many"}, "scan_bytes_per_second"),
                            ({"priority": "highest"}, "priority"), ({"priority": 3}, "priority"),
-                           ({"pin": 3}, "pin"), ({"querys_per_second": 3}, "querys_per_second")):
+                           ({"pin": 3}, "pin"), ({"ttl": 0}, "ttl"), ({"ttl": 3153600001}, "ttl"), ({"ttl": "1d"}, "ttl"), ({"querys_per_second": 3}, "querys_per_second")):
             for path in ("/collections/c/quota", "/collections/c/tenants/anna/quota"):
                 code, answer, _ = self.client.call("PUT", path, body)
                 self.assertIn(code, (400, 422), body)
                 self.assertIn(part, answer["status"]["error"])
         self.assertEqual(self.client.ok("GET", "/collections/c/quota"), self.QUOTA)
         self.assertIsNone(self.client.ok("GET", "/collections/c/tenants/anna/usage")["activity"])
+
+    def test_expiry(self):
+        """Goal: a time to live is told, for one tenant or for all, of tenants of a field alone; a
+        change of the quota takes it away; what is left is kept over restarts. (That tenants go in
+        time: sim, test_expiry.) Method: times that no test reaches."""
+        self.collection("c")
+        self.collection("plain", tenants=False)
+        self.collection("s", sharded=True, tenants=False)
+        self.client.ok("PUT", "/collections/s/shards", {"shard_key": "key"})
+        self.fill("c", {"anna": 3, "bela": 2})
+        for path in ("/collections/plain/quota", "/collections/s/quota", "/collections/s/tenants/key/quota"):
+            self.assertIn("ttl", self.client.error(400, "PUT", path, {"ttl": 10 ** 6}))
+        left = lambda who: self.client.ok("GET", f"/collections/c/tenants/{who}")["expires_in_s"]
+        self.assertIsNone(left("anna"))
+        self.client.ok("PUT", "/collections/c/quota", {"ttl": 10 ** 6})
+        self.client.ok("PUT", "/collections/c/tenants/bela/quota", {"priority": "high", "ttl": 2000})
+        for turn in range(2):
+            self.assertLess(10 ** 6 - 100, left("anna"))
+            self.assertLessEqual(left("anna"), 10 ** 6)
+            self.assertLess(2000 - 100, left("bela"))
+            self.assertEqual(self.client.ok("GET", "/collections/c/tenants/bela/quota"),
+                             {**self.QUOTA, "priority": "high", "ttl": 2000, "own": True})
+            self.restart()
+        self.client.ok("PUT", "/collections/c/tenants/bela/quota", {"priority": "high"})
+        self.assertIsNone(left("bela"))
+        self.client.ok("DELETE", "/collections/c/tenants/bela/quota")
+        self.assertLess(10 ** 6 - 100, left("bela"))
+        self.assertEqual(self.client.ok("GET", "/insula/stats")["tenants_expired"], 0)
+        self.client.ok("DELETE", "/collections/c/quota")
+        self.assertIsNone(left("anna"))
 
     def renamed(self, name, old, new):
         return self.client.ok("POST", f"/collections/{name}/tenants/{quote(old, safe='')}/rename", {"to": new})

@@ -127,6 +127,12 @@ class Database:
         """scope (a shard key's: collection/key) → (name, schema, common island, id directory); island → (scope, tenant)."""
         rows = {id[2]: json.loads(payload) for id, (_, _, payload) in
                 self.island(CATALOG).live().items()}
+        for key, row in rows.items():
+            if row["k"] == "e":
+                marks = row["m"]
+                require(key == 2 and len(marks) % 2 == 0 and len(marks) <= 256 and
+                        marks[::2] == sorted(set(marks[::2])) and marks[1::2] == sorted(marks[1::2]) and
+                        max(marks[1::2], default=0) <= row["n"] + 1, "catalog", "seconds seen")
         scopes = {key: (row["n"], rows[row["s"]]["c"], row["i"], row["d"])
                   for key, row in rows.items() if row["k"] == "c"}
         for key, row in rows.items():
