@@ -23,7 +23,8 @@
 
 static uint32_t search(struct ann *ann, bool fast, const float *query, uint32_t effort,
                        struct graph_hit *hits) {
-    return fast ? fast_graph_search(ann->fast, ann->fast_scratch, query, ann->limit, effort, hits)
+    return fast ? fast_graph_search(ann->fast, ann->fast_scratch, query, ann->limit, effort, NULL,
+                                    hits)
                 : graph_search(ann->graph, ann->scratch, query, ann->limit, effort, 0, hits);
 }
 

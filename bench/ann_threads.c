@@ -40,7 +40,8 @@ static void ask(struct worker *worker, uint32_t number) {
         (void)graph_search(ann->graph, worker->scratch, query, ann->limit, EFFORT, 0, hits);
         return;
     case FAST:
-        (void)fast_graph_search(ann->fast, worker->fast_scratch, query, ann->limit, EFFORT, hits);
+        (void)fast_graph_search(ann->fast, worker->fast_scratch, query, ann->limit, EFFORT, NULL,
+                                hits);
         return;
     case PEER:
 #ifdef BENCH_ANN_PEERS

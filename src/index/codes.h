@@ -56,6 +56,8 @@ float code4_encode(const float *rotated, uint32_t padded, uint8_t *code,
  * its length, half floats by 2e-4. */
 void code_rest_encode(const float *rotated, uint32_t padded, const uint8_t *code, float inverse,
                       uint8_t *rest);
+/* The rotated row again: out [padded]. */
+void code_rest_decode(const uint8_t *code, const uint8_t *rest, uint32_t padded, float *out);
 
 /* A rotated query in 8 bits: <row, query> is near scale_row * (step * sum + offset), where sum =
  * code4_dots of the two. */

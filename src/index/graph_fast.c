@@ -1,4 +1,4 @@
-/* Making and searching the fast layout. */
+/* Searching the fast layout. Made by graph_fast_make.c. */
 #include "index/graph_fast.h"
 
 #include <math.h>
@@ -6,190 +6,21 @@
 
 #include "base/assert.h"
 #include "base/status.h"
-#include "index/code_list.h"
-#include "index/graph_private.h"
+#include "index/graph_fast_private.h"
 
 #define STARTS 4u       /* rows of the sample from which a walk begins */
 #define AHEAD_BLOCKS 1u /* what is to be one of the next so many is fetched before it is taken */
 #define LINE_BYTES 64u
 #define SHIFTED_MAX 96u /* beams up to this find a place from their end, entry by entry */
-_Static_assert(CODE_LIST_ROWS == GRAPH_DEGREE, "a list of codes is a row's");
-
-struct fast_graph {
-    struct graph_options options;
-    struct arena *arena;
-    enum ins_mem_purpose purpose;
-    const struct kernels *kernels;
-    struct rotation rotation;
-    float *signs, *centre;
-    uint32_t count;
-    size_t links_at, row_at,
-        code_at; /* in a block, behind the codes: the row is bytes, or a rest */
-    struct row_blocks blocks;
-    uint32_t sample[GRAPH_SAMPLE_MAX];
-    uint32_t sample_count;
-    uint8_t *sample_lists; /* codes of the sample, from the centre */
-};
-
-struct fast_scratch {
-    struct arena *arena;
-    uint32_t effort_max, padded;
-    struct beam_entry *entries; /* [effort_max] */
-    uint64_t *visited;          /* a bit a row that was expanded; all zero between searches */
-    uint32_t visited_words;
-    uint32_t *met; /* rows whose bit is set, [met_capacity]; beyond it they are cleared whole */
-    uint32_t met_count, met_capacity;
-    float *rotated;        /* [padded] */
-    uint8_t *bytes;        /* [padded] */
-    uint8_t *table;        /* [4 * padded] */
-    struct topk_hit *heap; /* [effort_max] */
-    struct code_list_query query;
-};
-
-/* ---- Making ---- */
-
-static size_t sample_bytes(uint32_t padded) {
-    return GRAPH_SAMPLE_MAX / CODE_LIST_ROWS * code_list_bytes(padded);
-}
-
-void fast_graph_free(struct fast_graph *fast) {
-    if (fast == NULL) {
-        return;
-    }
-    struct arena *arena = fast->arena;
-    uint32_t dim = fast->options.dim;
-    row_blocks_free(arena, fast->purpose, &fast->blocks);
-    arena_free(arena, fast->purpose, fast->signs, rotation_signs(dim) * sizeof(float));
-    arena_free(arena, fast->purpose, fast->centre, dim * sizeof(float));
-    arena_free(arena, fast->purpose, fast->sample_lists, sample_bytes(padded_dim(dim)));
-    arena_free(arena, fast->purpose, fast, sizeof(*fast));
-}
-
-uint64_t fast_graph_bytes(const struct fast_graph *fast) {
-    return (uint64_t)fast->count * fast->blocks.stride;
-}
-
-static ins_status out_of_memory(const struct graph *graph, ins_error *error) {
-    return ins_fail(error, INS_FULL, "no memory for a graph with codes of neighbours, of %u rows",
-                    graph->count);
-}
-
-static ins_status fast_make_empty(const struct graph *graph, struct fast_graph **out,
-                                  ins_error *error) {
-    uint32_t dim = graph->options.dim, padded = padded_dim(dim);
-    struct arena *arena = graph->arena;
-    struct fast_graph *fast = arena_alloc_zero(arena, graph->purpose, sizeof(*fast));
-    if (fast == NULL) {
-        return out_of_memory(graph, error);
-    }
-    bool bytes = graph->options.type == ROW_U8;
-    fast->options = graph->options;
-    fast->arena = arena;
-    fast->purpose = graph->purpose;
-    fast->kernels = graph->kernels;
-    fast->count = graph->count;
-    fast->links_at = code_list_bytes(padded);
-    fast->row_at = fast->links_at + LINKS_BYTES;
-    fast->code_at = fast->row_at + (bytes ? dim : code_rest_bytes(padded));
-    size_t stride = fast->code_at + (bytes ? 0 : code4_bytes(dim));
-    fast->signs = arena_alloc(arena, fast->purpose, rotation_signs(dim) * sizeof(float));
-    fast->centre = arena_alloc(arena, fast->purpose, dim * sizeof(float));
-    fast->sample_lists = arena_alloc(arena, fast->purpose, sample_bytes(padded));
-    if (fast->signs == NULL || fast->centre == NULL || fast->sample_lists == NULL ||
-        !row_blocks_make(arena, fast->purpose, stride, fast->count, &fast->blocks)) {
-        fast_graph_free(fast);
-        return out_of_memory(graph, error);
-    }
-    memcpy(fast->centre, graph->centre, dim * sizeof(float));
-    rotation_init(&fast->rotation, dim, graph->options.seed, fast->signs);
-    *out = fast;
-    return INS_OK;
-}
-
-static void store_row(const struct fast_graph *fast, uint8_t *block, const float *row,
-                      const float *rotated) {
-    if (fast->options.type == ROW_U8) {
-        kernel_u8_from_f32(row, fast->options.dim, block + fast->row_at);
-        return;
-    }
-    struct code_factors ignored;
-    uint8_t *code = block + fast->code_at;
-    float inverse = code4_encode(rotated, fast->rotation.padded, code, &ignored);
-    code_rest_encode(rotated, fast->rotation.padded, code, inverse, block + fast->row_at);
-}
-
-/* `rotated`: of all rows; `zeros`, `moved`: [padded]. */
-static void fill_blocks(struct fast_graph *fast, const struct graph *graph,
-                        const struct row_blocks *rotated, float *zeros, float *moved) {
-    uint32_t padded = fast->rotation.padded;
-    const float *to[CODE_LIST_ROWS];
-    for (uint32_t row = 0; row < fast->count; row++) {
-        uint32_t links[GRAPH_DEGREE], count = 0;
-        uint8_t *block = row_at(&fast->blocks, row);
-        links_load(links_of(graph, row), links);
-        while (count < GRAPH_DEGREE && links[count] != LINK_NONE) {
-            to[count] = row_at(rotated, links[count]);
-            count++;
-        }
-        code_list_encode(row_at(rotated, row), to, count, padded, moved, block);
-        memcpy(block + fast->links_at, links_of(graph, row), LINKS_BYTES);
-    }
-    fast->sample_count = graph->sample_count;
-    memcpy(fast->sample, graph->sample, sizeof(fast->sample));
-    memset(zeros, 0, padded * sizeof(float));
-    for (uint32_t at = 0; at < fast->sample_count; at += CODE_LIST_ROWS) {
-        uint32_t left = fast->sample_count - at;
-        uint32_t count = left < CODE_LIST_ROWS ? left : CODE_LIST_ROWS;
-        for (uint32_t i = 0; i < count; i++) {
-            to[i] = row_at(rotated, fast->sample[at + i]);
-        }
-        code_list_encode(zeros, to, count, padded, moved,
-                         fast->sample_lists + at / CODE_LIST_ROWS * code_list_bytes(padded));
-    }
-}
-
-ins_status fast_graph_make(const struct graph *graph, graph_row row, void *context,
-                           struct fast_graph **out_fast, ins_error *error) {
-    if (graph->options.metric != INDEX_L2) {
-        return ins_fail(error, INS_INVALID, "no codes of neighbours for products");
-    }
-    struct fast_graph *fast = NULL;
-    struct row_blocks rotated;
-    ins_status status = fast_make_empty(graph, &fast, error);
-    if (status != INS_OK) {
-        return status;
-    }
-    INS_ASSERT(fast != NULL);
-    size_t bytes = fast->rotation.padded * sizeof(float);
-    struct arena *arena = fast->arena;
-    float *zeros = arena_alloc(arena, fast->purpose, bytes);
-    float *moved = arena_alloc(arena, fast->purpose, bytes);
-    bool memory = row_blocks_make(arena, fast->purpose, bytes, fast->count, &rotated);
-    if (zeros != NULL && moved != NULL && memory) {
-        for (uint32_t i = 0; i < fast->count; i++) {
-            const float *one = row(context, i);
-            rotation_apply(&fast->rotation, one, fast->centre, row_at(&rotated, i));
-            store_row(fast, row_at(&fast->blocks, i), one, row_at(&rotated, i));
-        }
-        fill_blocks(fast, graph, &rotated, zeros, moved);
-    } else {
-        status = out_of_memory(graph, error);
-    }
-    arena_free(arena, fast->purpose, zeros, bytes);
-    arena_free(arena, fast->purpose, moved, bytes);
-    row_blocks_free(arena, fast->purpose, &rotated);
-    if (status != INS_OK) {
-        fast_graph_free(fast);
-        return status;
-    }
-    *out_fast = fast;
-    return INS_OK;
-}
 
 /* ---- Scratch ---- */
 
 static void *take(struct arena *arena, size_t size) {
     return arena_alloc(arena, INS_MEM_QUERY, size);
+}
+
+static size_t entries_bytes(uint32_t effort_max) {
+    return (FAST_BEAM_TIMES * (size_t)effort_max + 1) * sizeof(struct beam_entry);
 }
 
 ins_status fast_scratch_make(const struct fast_graph *fast, uint32_t effort_max,
@@ -206,7 +37,7 @@ ins_status fast_scratch_make(const struct fast_graph *fast, uint32_t effort_max,
     scratch->padded = fast->rotation.padded;
     scratch->visited_words = fast->count / 64 + 1;
     scratch->met_capacity = 4 * effort_max;
-    scratch->entries = take(arena, effort_max * sizeof(*scratch->entries));
+    scratch->entries = take(arena, entries_bytes(effort_max));
     scratch->visited =
         arena_alloc_zero(arena, INS_MEM_QUERY, scratch->visited_words * sizeof(uint64_t));
     scratch->met = take(arena, scratch->met_capacity * sizeof(uint32_t));
@@ -230,7 +61,7 @@ void fast_scratch_free(struct fast_scratch *scratch) {
     }
     struct arena *arena = scratch->arena;
     uint32_t effort = scratch->effort_max;
-    arena_free(arena, INS_MEM_QUERY, scratch->entries, effort * sizeof(*scratch->entries));
+    arena_free(arena, INS_MEM_QUERY, scratch->entries, entries_bytes(effort));
     arena_free(arena, INS_MEM_QUERY, scratch->visited, scratch->visited_words * sizeof(uint64_t));
     arena_free(arena, INS_MEM_QUERY, scratch->met, scratch->met_capacity * sizeof(uint32_t));
     arena_free(arena, INS_MEM_QUERY, scratch->rotated, scratch->padded * sizeof(float));
@@ -269,23 +100,37 @@ static void forget(struct fast_scratch *scratch) {
     scratch->met_count = 0;
 }
 
-/* ---- Searching ---- */
+/* ---- The beam ---- */
 
 /* Rows in the order of their estimates. A row may be in it several times, each time estimated from
  * another row: what one estimate puts too far another one may not. */
 struct fast_beam {
-    struct beam_entry *entries; /* [capacity] */
+    struct beam_entry *entries; /* [capacity + 1] */
     uint32_t count, capacity, next;
+    uint32_t counted, effort; /* of the entries those that are not PASSED, at most so many */
 };
 
 static inline float fast_bound(const struct fast_beam *beam) {
-    return beam->count < beam->capacity ? INFINITY : beam->entries[beam->count - 1].distance;
+    bool full = beam->counted >= beam->effort || beam->count >= beam->capacity;
+    return full ? beam->entries[beam->count - 1].distance : INFINITY;
+}
+
+/* Takes out the last ones while there are too many, and those behind the last that counts when
+ * enough do. */
+static inline void fast_cut(struct fast_beam *beam) {
+    const struct beam_entry *entries = beam->entries;
+    while (beam->counted > beam->effort || beam->count > beam->capacity) {
+        beam->counted -= (entries[--beam->count].id & PASSED) == 0;
+    }
+    while (beam->counted == beam->effort && (entries[beam->count - 1].id & PASSED) != 0) {
+        beam->count--;
+    }
 }
 
 /* Where the entry came to stand; the last one may have left for it. */
 static inline uint32_t fast_put(struct fast_beam *beam, float distance, uint32_t id) {
     struct beam_entry *entries = beam->entries;
-    uint32_t end = beam->count < beam->capacity ? beam->count++ : beam->count - 1, at = end;
+    uint32_t end = beam->count++, at = end;
     if (end <= SHIFTED_MAX) {
         for (; at > 0 && entries[at - 1].distance > distance; at--) {
             entries[at] = entries[at - 1];
@@ -303,9 +148,13 @@ static inline uint32_t fast_put(struct fast_beam *beam, float distance, uint32_t
         memmove(&entries[at + 1], &entries[at], (end - at) * sizeof(*entries));
     }
     entries[at] = (struct beam_entry){distance, id};
+    beam->counted += (id & PASSED) == 0;
     beam->next = at < beam->next ? at : beam->next;
+    fast_cut(beam);
     return at;
 }
+
+/* ---- Searching ---- */
 
 static inline void fetch_block(const struct fast_graph *fast, uint32_t row) {
     const char *block = row_at(&fast->blocks, row);
@@ -316,44 +165,55 @@ static inline void fetch_block(const struct fast_graph *fast, uint32_t row) {
 
 static float distance_to(const struct fast_graph *fast, const struct fast_scratch *scratch,
                          const uint8_t *block) {
-    uint32_t dim = fast->options.dim;
+    enum kernel_metric form = fast->metric == INDEX_DOT ? KERNEL_DOT : KERNEL_L2;
     float distance = 0;
-    if (fast->options.type == ROW_U8) {
-        fast->kernels->u8_rows[KERNEL_L2](scratch->bytes, block + fast->row_at, dim, 1, dim,
-                                          &distance);
-        return distance;
+    if (fast->type == ROW_U8) {
+        fast->kernels->u8_rows[form](scratch->bytes, block + fast->row_at, fast->dim, 1, fast->dim,
+                                     &distance);
+    } else {
+        distance = fast->kernels->code_rest[form](scratch->rotated, block + fast->code_at,
+                                                  block + fast->row_at, scratch->padded);
     }
-    return fast->kernels->code_rest[KERNEL_L2](scratch->rotated, block + fast->code_at,
-                                               block + fast->row_at, scratch->padded);
+    return (form == KERNEL_DOT ? -distance : distance) + scratch->added;
 }
 
-static void begin_walk(const struct fast_graph *fast, struct fast_scratch *scratch,
-                       const float *query, struct fast_beam *beam) {
-    uint32_t padded = scratch->padded, effort = beam->capacity;
-    rotation_apply(&fast->rotation, query, fast->centre, scratch->rotated);
-    code_list_query_make(scratch->rotated, padded, scratch->table, &scratch->query);
-    if (fast->options.type == ROW_U8) {
-        kernel_u8_from_f32(query, fast->options.dim, scratch->bytes);
-    }
-    float norm = fast->kernels->dot_f32(scratch->rotated, scratch->rotated, padded);
-    beam->capacity = effort < STARTS ? effort : STARTS;
+/* scratch->rotated is made; for products `at_centre` is the centre's distance. */
+static void prepare(const struct fast_graph *fast, struct fast_scratch *scratch, float at_centre) {
+    uint32_t padded = scratch->padded;
+    const float *rotated = scratch->rotated;
+    code_list_query_make(rotated, padded, scratch->table, &scratch->query);
+    bool dot = fast->metric == INDEX_DOT;
+    scratch->from_centre = dot ? at_centre : fast->kernels->dot_f32(rotated, rotated, padded);
+    scratch->added = dot && fast->type != ROW_U8 ? at_centre : 0; /* rests are of moved rows */
+}
+
+/* The places of the sample from which the walk begins, whether they count or not. */
+static void begin_walk(const struct fast_graph *fast, const struct fast_scratch *scratch,
+                       const struct graph_filter *filter, struct fast_beam *beam) {
+    struct beam_entry places[STARTS + 1];
+    struct fast_beam starts = {.entries = places, .capacity = STARTS, .effort = STARTS};
     for (uint32_t at = 0; at < fast->sample_count; at += CODE_LIST_ROWS) {
         float distances[CODE_LIST_ROWS];
         uint32_t left = fast->sample_count - at;
-        fast->kernels->code_list(&scratch->query,
-                                 fast->sample_lists + at / CODE_LIST_ROWS * code_list_bytes(padded),
-                                 padded, distances);
+        fast->kernels->code_list(&scratch->query, row_at(&fast->sample_lists, at / CODE_LIST_ROWS),
+                                 scratch->padded, distances);
         for (uint32_t i = 0; i < CODE_LIST_ROWS && i < left; i++) {
-            if (distances[i] + norm < fast_bound(beam)) {
-                (void)fast_put(beam, distances[i] + norm, fast->sample[at + i]);
+            float distance = distances[i] + scratch->from_centre;
+            if (distance < fast_bound(&starts)) {
+                (void)fast_put(&starts, distance, fast->sample[at + i]);
             }
         }
     }
-    beam->capacity = effort;
+    for (uint32_t i = 0; i < starts.count; i++) {
+        uint32_t row = places[i].id;
+        bool passed = filter != NULL && !filter->accept(filter->context, row);
+        (void)fast_put(beam, places[i].distance, row | (passed ? PASSED : 0));
+    }
 }
 
 static void expand(const struct fast_graph *fast, struct fast_scratch *scratch,
-                   struct fast_beam *beam, const uint8_t *block, float distance) {
+                   const struct graph_filter *filter, struct fast_beam *beam, const uint8_t *block,
+                   float distance) {
     float apart[CODE_LIST_ROWS], bound = fast_bound(beam);
     uint32_t links[GRAPH_DEGREE];
     uint16_t near[GRAPH_DEGREE];
@@ -364,7 +224,8 @@ static void expand(const struct fast_graph *fast, struct fast_scratch *scratch,
         uint32_t row = links[near[i]];
         float estimate = distance + apart[near[i]];
         if (row < fast->count && estimate < bound && !visited(scratch, row)) {
-            uint32_t at = fast_put(beam, estimate, row);
+            bool passed = filter != NULL && !filter->accept(filter->context, row);
+            uint32_t at = fast_put(beam, estimate, row | (passed ? PASSED : 0));
             bound = fast_bound(beam);
             if (at <= beam->next + AHEAD_BLOCKS) {
                 fetch_block(fast, row);
@@ -373,18 +234,20 @@ static void expand(const struct fast_graph *fast, struct fast_scratch *scratch,
     }
 }
 
-uint32_t fast_graph_search(const struct fast_graph *fast, struct fast_scratch *scratch,
-                           const float *query, uint32_t limit, uint32_t effort,
-                           struct graph_hit *out) {
-    INS_ASSERT(effort >= limit);
-    INS_ASSERT(effort <= scratch->effort_max);
-    struct fast_beam beam = {.entries = scratch->entries, .capacity = effort};
+/* From what prepare() has left. */
+static uint32_t walk(const struct fast_graph *fast, struct fast_scratch *scratch, uint32_t limit,
+                     uint32_t effort, const struct graph_filter *filter, struct graph_hit *out) {
+    struct fast_beam beam = {.entries = scratch->entries,
+                             .capacity = filter == NULL ? effort : FAST_BEAM_TIMES * effort,
+                             .effort = effort};
     struct topk topk;
     topk_init(&topk, scratch->heap, limit);
-    begin_walk(fast, scratch, query, &beam);
+    scratch->hops = 0;
+    begin_walk(fast, scratch, filter, &beam);
     while (beam.next < beam.count) {
         struct beam_entry *entry = &beam.entries[beam.next];
         uint32_t row = entry->id & BEAM_ID;
+        bool counts = (entry->id & PASSED) == 0;
         if ((entry->id & EXPANDED) != 0 || !visit(scratch, row)) {
             entry->id |= EXPANDED;
             beam.next++;
@@ -395,14 +258,61 @@ uint32_t fast_graph_search(const struct fast_graph *fast, struct fast_scratch *s
         float distance = distance_to(fast, scratch, block);
         struct topk_hit evicted;
         bool was_full;
-        (void)topk_offer(&topk, (struct topk_hit){.distance = distance, .slot = row, .key = row},
-                         &evicted, &was_full);
-        expand(fast, scratch, &beam, block, distance);
+        if (counts) {
+            (void)topk_offer(&topk,
+                             (struct topk_hit){.distance = distance, .slot = row, .key = row},
+                             &evicted, &was_full);
+        }
+        expand(fast, scratch, filter, &beam, block, distance);
+        scratch->hops++;
     }
     forget(scratch);
+    if (beam.count >= beam.capacity && 2 * beam.counted < effort) {
+        return 0;
+    }
     topk_sort(&topk);
     for (uint32_t i = 0; i < topk.count; i++) {
         out[i] = (struct graph_hit){.distance = topk.heap[i].distance, .id = topk.heap[i].slot};
     }
     return topk.count;
+}
+
+uint32_t fast_graph_search(const struct fast_graph *fast, struct fast_scratch *scratch,
+                           const float *query, uint32_t limit, uint32_t effort,
+                           const struct graph_filter *filter, struct graph_hit *out) {
+    INS_ASSERT(effort >= limit);
+    INS_ASSERT(effort <= scratch->effort_max);
+    bool dot = fast->metric == INDEX_DOT;
+    rotation_apply(&fast->rotation, query, dot ? NULL : fast->centre, scratch->rotated);
+    if (fast->type == ROW_U8) {
+        kernel_u8_from_f32(query, fast->dim, scratch->bytes);
+    }
+    prepare(fast, scratch, dot ? -fast->kernels->dot_f32(fast->centre, query, fast->dim) : 0);
+    return walk(fast, scratch, limit, effort, filter, out);
+}
+
+uint32_t fast_search_row(const struct fast_graph *fast, struct fast_scratch *scratch, uint32_t row,
+                         float *values, float *rotated, uint32_t limit, uint32_t effort,
+                         struct graph_hit *out) {
+    uint32_t padded = scratch->padded;
+    float at_centre = 0;
+    fast_rotated_row(fast, row, values, scratch->rotated);
+    if (fast->metric == INDEX_DOT) {
+        rotation_apply(&fast->rotation, fast->centre, NULL, rotated);
+        for (uint32_t i = 0; i < padded; i++) {
+            scratch->rotated[i] += rotated[i];
+        }
+        at_centre = -fast->kernels->dot_f32(rotated, scratch->rotated, padded);
+    }
+    if (fast->type == ROW_U8) {
+        memcpy(scratch->bytes, (const uint8_t *)row_at(&fast->blocks, row) + fast->row_at,
+               fast->dim);
+    }
+    prepare(fast, scratch, at_centre);
+    (void)visit(scratch, row);
+    return walk(fast, scratch, limit, effort, NULL, out);
+}
+
+uint64_t fast_graph_hops(const struct fast_scratch *scratch) {
+    return scratch->hops;
 }

@@ -49,6 +49,9 @@ void graph_walk(const struct graph *graph, struct graph_scratch *scratch, const 
 /* Rotates and rounds `query`, moved by the centre for Euclidean distances. */
 void graph_prepare(const struct graph *graph, struct graph_scratch *scratch, const float *query);
 
+/* Why the head is wrong, or NULL. */
+const char *graph_head_fault(const struct graph_head *head);
+
 static inline float augment_of(const struct row_blocks *augment, uint32_t row) {
     return *(const float *)row_at(augment, row);
 }

@@ -22,8 +22,7 @@ static struct row_blocks borrow(const uint8_t *const *blocks, size_t stride) {
                                .stride = stride};
 }
 
-/* Why the head is wrong, or NULL. */
-static const char *head_fault(const struct graph_head *head) {
+const char *graph_head_fault(const struct graph_head *head) {
     if (head->dim == 0 || head->dim > ROTATION_DIM_MAX) {
         return "dimensions";
     }
@@ -46,7 +45,7 @@ static const char *head_fault(const struct graph_head *head) {
 
 ins_status graph_view(const struct graph_head *head, const struct graph_blocks *blocks,
                       struct arena *arena, struct graph **out_graph, ins_error *error) {
-    const char *fault = head_fault(head);
+    const char *fault = graph_head_fault(head);
     if (fault != NULL) {
         return ins_fail(error, INS_INVALID, "the %s of a graph's head", fault);
     }

@@ -123,7 +123,8 @@ static void subject_open(struct subject *subject, struct world *world,
 static uint32_t subject_search(const struct subject *subject, const float *query, uint32_t effort,
                                struct graph_hit *hits) {
     return subject->fast != NULL
-               ? fast_graph_search(subject->fast, subject->fast_scratch, query, LIMIT, effort, hits)
+               ? fast_graph_search(subject->fast, subject->fast_scratch, query, LIMIT, effort, NULL,
+                                   hits)
                : graph_search(subject->graph, subject->scratch, query, LIMIT, effort, 0, hits);
 }
 
@@ -171,7 +172,7 @@ static void expect_recall(uint32_t count, uint32_t dim, enum index_metric metric
     struct world world;
     world_open(&world, count, dim, type == ROW_U8, unit, count * 31 + dim);
     struct graph_options options = {.dim = dim, .metric = metric, .type = type, .seed = dim};
-    for (int fast = 0; fast <= (metric == INDEX_L2); fast++) {
+    for (int fast = 0; fast < 2; fast++) {
         double recall = recall_of(&world, &options, 100, fast != 0);
         if (recall < floor_recall - (fast != 0 ? 0.01 : 0)) { /* a row can be in its beam twice */
             fail_msg(
@@ -302,21 +303,160 @@ static void test_fast_no_memory(void **state) {
         status = fast_scratch_make(subject.fast, 50, &subject.fast_scratch, NULL);
         arena_fail_at(world.arena, 0);
     }
+    struct fast_measure *measure = NULL;
+    status = INS_FULL;
+    for (uint64_t at = 1; status != INS_OK; at++) {
+        assert_true(at < 20);
+        arena_fail_at(world.arena, at);
+        status = fast_measure_begin(subject.fast, LIMIT, 50, &measure, NULL);
+        arena_fail_at(world.arena, 0);
+    }
+    fast_measure_free(measure);
     subject_close(&subject);
-    options.metric = INDEX_DOT;
-    subject_open(&subject, &world, &options, 50, false);
+    world_close(&world);
+}
+
+struct part {
+    uint32_t parts, asked;
+};
+
+static bool in_part(void *context, uint32_t row) {
+    struct part *part = context;
+    part->asked++;
+    return row % part->parts == 0;
+}
+
+/* Goal: rows that do not count take no place; where hardly any does, it is said. Method: one row in
+ * `parts` counts, against all distances. */
+static void test_fast_filter(void **state) {
+    (void)state;
+    struct world world;
+    struct subject subject;
+    world_open(&world, 3000, 24, false, false, 17);
+    struct graph_options options = {.dim = 24, .metric = INDEX_L2, .type = ROW_REST, .seed = 5};
+    subject_open(&subject, &world, &options, 200, true);
+    for (uint32_t parts = 2; parts <= 3; parts++) {
+        struct part part = {.parts = parts};
+        const struct graph_filter filter = {.accept = in_part, .context = &part};
+        uint32_t right = 0;
+        for (uint32_t q = 0; q < QUERIES; q++) {
+            const float *query = world.queries + (size_t)q * world.dim;
+            struct graph_hit hits[LIMIT];
+            uint32_t found = fast_graph_search(subject.fast, subject.fast_scratch, query, LIMIT,
+                                               200, &filter, hits);
+            assert_int_equal(found, LIMIT);
+            uint32_t nearer = 0;
+            for (uint32_t i = 0; i < world.count; i += parts) {
+                nearer += distance(&world, INDEX_L2, query, i) < (double)hits[LIMIT - 1].distance;
+            }
+            right += nearer <= LIMIT ? LIMIT : LIMIT - (nearer - LIMIT);
+            for (uint32_t i = 0; i < found; i++) {
+                assert_int_equal(hits[i].id % parts, 0);
+            }
+        }
+        assert_true(part.asked > 0);
+        assert_true(right >= QUERIES * LIMIT * 97 / 100);
+    }
+    struct part rare = {.parts = 1500};
+    const struct graph_filter filter = {.accept = in_part, .context = &rare};
+    struct graph_hit hits[LIMIT];
+    assert_int_equal(fast_graph_search(subject.fast, subject.fast_scratch, world.queries, LIMIT,
+                                       200, &filter, hits),
+                     0);
+    assert_true(fast_graph_hops(subject.fast_scratch) >= 200);
+    subject_close(&subject);
+    world_close(&world);
+}
+
+static uint32_t widening_of(struct world *world, const struct graph_options *options,
+                            uint32_t effort) {
+    struct subject subject;
+    struct fast_measure *measure;
+    subject_open(&subject, world, options, 16, true);
+    assert_int_equal(fast_graph_widening(subject.fast), FAST_WIDENING_LEAST);
+    assert_int_equal(fast_measure_begin(subject.fast, LIMIT, effort, &measure, NULL), INS_OK);
+    uint32_t steps = 1;
+    while (!fast_measure_step(measure)) {
+        steps++;
+    }
+    assert_true(steps > 8);
+    uint32_t widening = fast_graph_widening(subject.fast);
+    fast_measure_free(measure);
+    subject_close(&subject);
+    return widening;
+}
+
+/* Goal: a walk that is wide enough needs no more; one of as many places as hits is not, and even
+ * less where rows lie in no clusters. */
+static void test_fast_measure(void **state) {
+    (void)state;
+    struct world world;
+    struct graph_options options = {.dim = 64, .metric = INDEX_L2, .type = ROW_U8, .seed = 5};
+    world_open(&world, 4000, 64, true, false, 19);
+    assert_int_equal(widening_of(&world, &options, 300), FAST_WIDENING_LEAST);
+    world_close(&world);
+    world_open(&world, 4000, 64, false, false, 19);
+    uint64_t seed = 3;
+    for (size_t i = 0; i < (size_t)world.count * world.dim; i++) {
+        world.rows[i] = normal(&seed);
+    }
+    options.type = ROW_REST;
+    for (int metric = 0; metric < 2; metric++) {
+        options.metric = metric == 0 ? INDEX_L2 : INDEX_DOT;
+        assert_int_equal(widening_of(&world, &options, LIMIT), 0);
+        assert_true(widening_of(&world, &options, 100) > FAST_WIDENING_LEAST);
+        assert_int_equal(widening_of(&world, &options, 4000), FAST_WIDENING_LEAST);
+    }
+    world_close(&world);
+}
+
+/* Goal: nothing that a head or links from outside say is trusted. */
+static void test_fast_hostile(void **state) {
+    (void)state;
+    struct world world;
+    struct fast_builder *build;
+    struct fast_scratch *scratch;
+    struct graph_hit hits[LIMIT];
     ins_error error;
-    assert_int_equal(fast_graph_make(subject.graph, row_of, &world, &subject.fast, &error),
+    float centre[20] = {0};
+    uint32_t sample[] = {0, 150};
+    uint8_t links[LINKS_BYTES];
+    world_open(&world, 100, 20, false, false, 13);
+    struct graph_head head = {
+        .dim = 20, .count = 100, .sample_count = 2, .centre = centre, .sample = sample};
+    assert_int_equal(fast_build_begin(&head, ROW_F32, world.arena, INS_MEM_CACHE, &build, &error),
                      INS_INVALID);
-    subject_close(&subject);
+    sample[1] = 99;
+    assert_int_equal(fast_build_begin(&head, ROW_F32, world.arena, INS_MEM_CACHE, &build, &error),
+                     INS_OK);
+    for (uint32_t i = 0; i < 100; i++) {
+        const uint32_t to[] = {(i + 1) % 100, i, 100 + i, (i + 50) % 100};
+        links_store(links, to, i % 5); /* lists end where they lead nowhere */
+        fast_build_row(build, row_of(&world, i));
+        fast_build_links(build, links, 1);
+    }
+    while (!fast_build_step(build, 7)) {
+    }
+    struct fast_graph *fast = fast_build_take(build);
+    assert_true(fast_graph_bytes(fast) <= fast_build_bytes(20, ROW_F32, 100));
+    assert_int_equal(fast_scratch_make(fast, 50, &scratch, NULL), INS_OK);
+    uint32_t found = fast_graph_search(fast, scratch, world.queries, LIMIT, 50, NULL, hits);
+    assert_true(found > 0);
+    for (uint32_t i = 0; i < found; i++) {
+        assert_true(hits[i].id < 100);
+    }
+    fast_scratch_free(scratch);
+    fast_graph_free(fast);
     world_close(&world);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recall),    cmocka_unit_test(test_small),
-        cmocka_unit_test(test_equal),     cmocka_unit_test(test_same_twice),
-        cmocka_unit_test(test_no_memory), cmocka_unit_test(test_fast_no_memory),
+        cmocka_unit_test(test_recall),       cmocka_unit_test(test_small),
+        cmocka_unit_test(test_equal),        cmocka_unit_test(test_same_twice),
+        cmocka_unit_test(test_no_memory),    cmocka_unit_test(test_fast_no_memory),
+        cmocka_unit_test(test_fast_filter),  cmocka_unit_test(test_fast_measure),
+        cmocka_unit_test(test_fast_hostile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
