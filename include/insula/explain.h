@@ -32,6 +32,7 @@ enum ins_stage {
     X(INDEX, "field index")       /* the same, but field indexes judged the filter before */       \
     X(PICKS, "picks")             /* only rows that field indexes leave */                         \
     X(GRAPH, "graph")             /* a walk, then what it found by stored values */                \
+    X(FAST_GRAPH, "fast graph")   /* the same over its layout in memory, few by stored values */   \
     X(CODES, "codes")             /* a scan of 1-bit codes, then what they leave in doubt */       \
     X(PATCHES, "patches")         /* rows whose vector lies in an older place */                   \
     X(IDS, "ids")                 /* by their ids, in all places of an island */                   \

@@ -80,6 +80,10 @@ typedef struct ins_stats {
     /* Graphs: written; not made for lack of memory or since reading failed; searches that walked
      * one; and that could not and scanned instead. */
     uint64_t graphs_built, graphs_refused, graph_searches, graph_fallbacks;
+    /* Fast layouts of graphs in memory: now; so far; useless: their walks would be too wide;
+     * dropped: for room. */
+    uint64_t layouts, layout_bytes;
+    uint64_t layouts_made, layouts_useless, layouts_dropped, layout_searches;
     /* Extents whose codes or graph were found damaged since the start: they are scanned until they
      * are written anew. `graph_damage` says of the last one where. Extents that were written anew
      * for that, or since they lacked field indexes. */

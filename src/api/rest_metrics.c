@@ -53,6 +53,16 @@ static void work_metrics(struct json_writer *metrics, const ins_stats *stats) {
            stats->graph_searches);
     metric(metrics, "insula_graph_fallbacks_total", "counter",
            "graphs that could not be used, scanned instead", stats->graph_fallbacks);
+    metric(metrics, "insula_layouts", "gauge", "fast layouts of graphs in memory", stats->layouts);
+    metric(metrics, "insula_layout_bytes", "gauge", "bytes that they take", stats->layout_bytes);
+    metric(metrics, "insula_layouts_made_total", "counter", "fast layouts of graphs made",
+           stats->layouts_made);
+    metric(metrics, "insula_layouts_useless_total", "counter",
+           "fast layouts whose walks would have had to be too wide", stats->layouts_useless);
+    metric(metrics, "insula_layouts_dropped_total", "counter",
+           "fast layouts that made room for others", stats->layouts_dropped);
+    metric(metrics, "insula_layout_searches_total", "counter", "searches that found a fast layout",
+           stats->layout_searches);
     metric(metrics, "insula_extents_damaged_total", "counter",
            "extents whose codes or graph were found damaged", stats->extents_damaged);
     metric(metrics, "insula_extents_renewed_total", "counter",

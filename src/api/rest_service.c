@@ -119,6 +119,12 @@ static void encode_stats(struct job *job, struct json_writer *writer) {
     write_count(writer, "graphs_refused", stats->graphs_refused);
     write_count(writer, "graph_searches", stats->graph_searches);
     write_count(writer, "graph_fallbacks", stats->graph_fallbacks);
+    write_count(writer, "layouts", stats->layouts);
+    write_count(writer, "layout_bytes", stats->layout_bytes);
+    write_count(writer, "layouts_made", stats->layouts_made);
+    write_count(writer, "layouts_useless", stats->layouts_useless);
+    write_count(writer, "layouts_dropped", stats->layouts_dropped);
+    write_count(writer, "layout_searches", stats->layout_searches);
     write_count(writer, "extents_damaged", stats->extents_damaged);
     write_count(writer, "extents_renewed", stats->extents_renewed);
     write_count(writer, "tenants_expired", stats->tenants_expired);

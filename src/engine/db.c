@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "engine/graph_job.h"
 #include "engine/jobs.h"
+#include "engine/layout_job.h"
 #include "engine/recovery.h"
 #include "engine/write.h"
 
@@ -35,7 +36,8 @@ static ins_status open_tables(struct ins_db *db, ins_error *error) {
                                         .cache = db->cache,
                                         .islands = &db->islands,
                                         .generations = {generation, NULL},
-                                        .damage = {.found = graph_note_damage, .context = db}};
+                                        .damage = {.found = graph_note_damage, .context = db},
+                                        .layouts = {.wanted = layout_wanted, .context = db}};
     return INS_OK;
 }
 
@@ -103,9 +105,11 @@ void ins_db_stats(ins_db *db, ins_stats *out_stats) {
     struct arena_usage usage;
     struct wal_stats log;
     struct cache_stats cache;
+    struct layouts_stats layouts;
     arena_get_usage(db->arena, &usage);
     wal_get_stats(db->wal, &log);
     cache_get_stats(db->cache, &cache);
+    layouts_get_stats(db->cache, &layouts);
     *out_stats = (ins_stats){
         .collections = db->catalog.collection_count - db->catalog.hidden_count,
         .tenants = db->catalog.tenant_count,
@@ -144,6 +148,12 @@ void ins_db_stats(ins_db *db, ins_stats *out_stats) {
         .graphs_refused = db->graphs.refused,
         .graph_searches = db->reading.graphs.searches,
         .graph_fallbacks = db->reading.graphs.fallbacks,
+        .layouts = layouts.count,
+        .layout_bytes = layouts.bytes,
+        .layouts_made = layouts.made,
+        .layouts_useless = layouts.useless,
+        .layouts_dropped = layouts.dropped,
+        .layout_searches = layouts.searches,
         .extents_damaged = db->reading.damage.runs,
         .extents_renewed = db->graphs.renewed,
         .code_scans = db->reading.codes.searches,

@@ -31,6 +31,7 @@ struct merge;
 struct clean;
 struct removal;
 struct graph_job;
+struct layout_job;
 struct directory_view;
 struct move;
 
@@ -77,6 +78,8 @@ struct ins_db {
     struct removal *removal;
     struct graph_job *graph_job; /* beside the others (graph_job.h) */
     struct graph_queue graph_queue;
+    struct layout_job *layout_job; /* likewise (layout_job.h) */
+    uint64_t layouts_looked; /* islands.runs_gone when those of runs that went were forgotten */
     struct {
         uint64_t built, refused, renewed;
     } graphs;

@@ -72,18 +72,16 @@ static bool is_measured(const struct schema_vector *vector) {
     return vector->shape.datatype == INS_FLOAT32 && vector->distance != INS_DISTANCE_COSINE;
 }
 
-/* Rows as the walk compares them: those of a cosine have a length of one. */
-static void load_values(const struct graph_job *job, const struct schema_vector *vector,
-                        const void *stored) {
-    vector_load(&vector->shape, stored, job->values);
+void graph_load_row(const struct schema_vector *vector, const void *stored, float *out) {
+    vector_load(&vector->shape, stored, out);
     if (vector->distance == INS_DISTANCE_COSINE && vector->shape.datatype == INS_UINT8) {
-        kernel_normalize_f32(job->values, vector->shape.dim, job->values);
+        kernel_normalize_f32(out, vector->shape.dim, out);
     }
 }
 
 static void take_row(struct graph_job *job, const struct schema_vector *vector,
                      const void *stored) {
-    load_values(job, vector, stored);
+    graph_load_row(vector, stored, job->values);
     if (job->stage == GRAPH_LOAD) {
         graph_build_add(job->builder, job->values);
         return;

@@ -52,6 +52,9 @@ bool graph_is_due(const struct ins_db *db, bool tenant, const struct schema_vect
 
 /* ---- graph_job.c ---- */
 
+/* A stored row as walks compare it, [dim]: those of a cosine have a length of one. */
+void graph_load_row(const struct schema_vector *vector, const void *stored, float *out);
+
 /* Begins the next job when none is under way. */
 void graph_job_kick(struct ins_db *db);
 

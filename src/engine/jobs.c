@@ -7,6 +7,7 @@
 #include "engine/clean.h"
 #include "engine/flush.h"
 #include "engine/graph_job.h"
+#include "engine/layout_job.h"
 #include "engine/merge.h"
 #include "engine/operation.h"
 
@@ -275,6 +276,7 @@ void jobs_kick(struct ins_db *db) {
         post_housekeeping(db);
     }
     graph_job_kick(db);
+    layout_job_kick(db);
     room_kick(db);
     commit_ahead(db);
     arm_retry(db);
@@ -319,7 +321,8 @@ static ins_status shutdown_step(struct flush_call *self) {
     if (self->log_stopped) {
         return INS_OK;
     }
-    if (db->operations > 1 || !jobs_idle(db) || db->graph_job != NULL || looks) {
+    if (db->operations > 1 || !jobs_idle(db) || db->graph_job != NULL || db->layout_job != NULL ||
+        looks) {
         return park(&self->operation);
     }
     db->runtime->timer_stop(db->runtime->context, INS_LANE_REQUEST, &db->retry_timer);

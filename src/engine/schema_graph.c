@@ -7,6 +7,8 @@
  *   hnsw_config.full_scan_threshold, optimizers_config.indexing_threshold
  *                                    KB of vectors below which an extent is scanned: the larger of
  *                                    the two; indexing_threshold 0: no graph at all
+ *   hnsw_config.inline_storage       true: the fast layout from the first search on; false: never;
+ *                                    absent: when searches have paid for it and there is room
  *   quantization_config              fewer than 4 bits a number: codes leave out rows that they are
  *                                    a little less sure of (docs/quantization.md)
  */
@@ -35,6 +37,15 @@ static uint64_t number_in(struct json_value object, bool has, const char *sectio
         return UINT64_MAX; /* beyond 2^63: they were checked to be whole numbers */
     }
     return json_integer(value) < 0 ? fallback : (uint64_t)json_integer(value);
+}
+
+static enum layout_wish layout_in(struct json_value object, bool has, enum layout_wish fallback) {
+    struct json_value inner, value;
+    if (!has || !json_get(object, "hnsw_config", &inner) || json_type_of(inner) != JSON_OBJECT ||
+        !json_get(inner, "inline_storage", &value) || json_type_of(value) != JSON_BOOL) {
+        return fallback;
+    }
+    return json_bool(value) ? LAYOUT_ALWAYS : LAYOUT_NEVER;
 }
 
 static bool object_in(struct json_value object, const char *key, struct json_value *out) {
@@ -83,11 +94,12 @@ void schema_parse_graph(struct json_value root, struct json_value vector,
     bool possible = out->distance != INS_DISTANCE_MANHATTAN && index_kb != 0;
     uint64_t kb = scan_kb > index_kb ? scan_kb : index_kb;
     effort = effort < EFFORT_MIN ? EFFORT_MIN : effort > EFFORT_MAX ? EFFORT_MAX : effort;
-    out->graph =
-        (struct vector_graph){.common = possible && m > 0,
-                              .tenants = possible && payload_m > 0,
-                              .effort = (uint16_t)effort,
-                              .bytes_min = kb < UINT64_MAX / 1024 ? kb * 1024 : UINT64_MAX};
+    out->graph = (struct vector_graph){
+        .common = possible && m > 0,
+        .tenants = possible && payload_m > 0,
+        .effort = (uint16_t)effort,
+        .layout = layout_in(own, has_own, layout_in(all, has_all, LAYOUT_BY_USE)),
+        .bytes_min = kb < UINT64_MAX / 1024 ? kb * 1024 : UINT64_MAX};
     struct json_value quantization;
     bool quantized = (has_own && object_in(own, "quantization_config", &quantization)) ||
                      (has_all && object_in(all, "quantization_config", &quantization));

@@ -140,14 +140,7 @@ static void give_up(struct search *search, const char *why) {
 
 /* ---- Walking ---- */
 
-struct alive {
-    struct search *search;
-    struct chunks ids;
-    bool check; /* a newer source may have ids of the run */
-};
-
-/* The row passes, and no newer source has its id. */
-static bool row_counts(void *context, uint32_t position) {
+bool graph_row_counts(void *context, uint32_t position) {
     const struct alive *alive = context;
     const struct search *search = alive->search;
     const struct extent *extent = &search->reader->runs[search->run].extent;
@@ -174,23 +167,31 @@ static bool may_be_superseded(const struct reader *reader, uint32_t run) {
            one->overlaps != 0;
 }
 
+struct alive graph_alive(struct search *search) {
+    return (struct alive){.search = search,
+                          .ids = reader_ids(search->reader, search->run),
+                          .check = may_be_superseded(search->reader, search->run)};
+}
+
 static int order_rows(const void *left, const void *right) {
     uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
     return (a > b) - (a < b);
+}
+
+void graph_sort_candidates(struct search *search) {
+    qsort(search->candidates, search->graph.count, sizeof(uint32_t), order_rows);
 }
 
 static ins_status walk_view(struct search *search, const struct graph *view, ins_error *error) {
     struct search_graph *graph = &search->graph;
     struct graph_scratch *scratch;
     const float *query = search_float_query(search);
-    struct alive alive = {.search = search,
-                          .ids = reader_ids(search->reader, search->run),
-                          .check = may_be_superseded(search->reader, search->run)};
-    const struct graph_filter filter = {.accept = row_counts,
+    struct alive alive = graph_alive(search);
+    const struct graph_filter filter = {.accept = graph_row_counts,
                                         .context = &alive,
                                         .passing = graph->filtered ? search->may_pass : NULL,
                                         .effort_far = graph->effort_far};
-    bool all = !alive.check && !graph->filtered;
+    bool all = graph_all_count(&alive);
     if (query == NULL || !search_candidate_room(search, graph->effort_far)) {
         return ins_fail(error, INS_FULL, "no memory for %u candidates", graph->effort_far);
     }
@@ -200,9 +201,9 @@ static ins_status walk_view(struct search *search, const struct graph *view, ins
                                         search->candidates);
         search->rows_scanned += graph_cost(scratch);
         TRACE_COUNT(reader_trace(search->reader), walked, graph_cost(scratch));
+        graph_fast_note(search, graph_cost(scratch));
         graph_scratch_free(scratch);
-        /* Values that lie together are looked at together. */
-        qsort(search->candidates, graph->count, sizeof(uint32_t), order_rows);
+        graph_sort_candidates(search);
     }
     return status;
 }
@@ -242,9 +243,11 @@ static ins_status walk(struct search *search, ins_error *error) {
 static ins_status find_candidates(struct search *search, uint64_t *budget, ins_error *error) {
     ins_error wrong = {0};
     uint64_t before = search->rows_scanned;
-    ins_status status = bring(search, &wrong);
-    if (status == INS_OK) {
-        status = walk(search, &wrong);
+    bool walked;
+    ins_status status = graph_fast_walk(search, &walked, &wrong);
+    if (status == INS_OK && !walked) {
+        status = bring(search, &wrong);
+        status = status == INS_OK ? walk(search, &wrong) : status;
     }
     switch ((unsigned)status) {
     case INS_OK:

@@ -89,6 +89,31 @@ void graph_enter(struct search *search);
 /* Walks, then ranks what it found; search->graph.on false when it is done, or when the run must be
  * scanned after all: then search->position is 0. */
 INS_MUST_USE ins_status graph_run(struct search *search, uint64_t *budget, ins_error *error);
+/* Which rows a walk finds: those that pass the filter and have no newer version. */
+struct alive {
+    struct search *search;
+    struct chunks ids;
+    bool check; /* a newer source may have ids of the run */
+};
+struct alive graph_alive(struct search *search);
+/* As graph_filter.accept; the context is struct alive. */
+bool graph_row_counts(void *context, uint32_t position);
+/* All rows do. */
+static inline bool graph_all_count(const struct alive *alive) {
+    return !alive->check && !alive->search->graph.filtered;
+}
+/* Values that lie together are looked at together. */
+void graph_sort_candidates(struct search *search);
+
+/* ---- The fast layout (search_graph_fast.c) ---- */
+
+/* Walks over it, if it is in memory and suits the filter: search->candidates, graph.count. The
+ * graph need not have been read. *out_walked false: the other layout is to be walked over.
+ * INS_FULL. */
+INS_MUST_USE ins_status graph_fast_walk(struct search *search, bool *out_walked, ins_error *error);
+/* The other layout was walked over, looking at so many rows. */
+void graph_fast_note(struct search *search, uint64_t looked_at);
+
 /* ---- Filters of graphs (search_graph_filter.c) ---- */
 
 /* Whether the run's indexes decide the filter, at least in part, and there is memory. */

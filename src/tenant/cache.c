@@ -84,7 +84,7 @@ static void let_kept_go(struct cache *cache) {
  * class leaves. Raw vectors go a few times sooner than codes and graphs, and those than indexes of
  * id directories; but nothing stays for ever because of its class. Kept ones go when there is
  * nothing else. */
-static struct block *least_worth(const struct cache *cache) {
+static struct block *least_worth(const struct cache *cache, uint64_t *out_score) {
     static const uint64_t weights[CACHE_CLASSES] = {
         [CACHE_RAW] = 32, [CACHE_DATA] = 8, [CACHE_INDEX] = 1, [CACHE_KEPT] = 0};
     struct block *least = NULL;
@@ -97,20 +97,41 @@ static struct block *least_worth(const struct cache *cache) {
             least = block;
         }
     }
+    *out_score = highest;
     return least != NULL ? least : cache->lru[CACHE_KEPT].oldest;
 }
 
-static bool evict_one(struct cache *cache) {
-    let_kept_go(cache);
-    struct block *block = least_worth(cache);
-    if (block == NULL) {
-        return false;
-    }
+static void evict(struct cache *cache, struct block *block) {
     lru_remove(cache, block);
     table_remove(&cache->blocks, &block->node);
     block_free(cache, block);
     cache->stats.evictions++;
-    return true;
+}
+
+/* A layout, or a block. */
+static bool evict_one(struct cache *cache) {
+    let_kept_go(cache);
+    uint64_t score;
+    struct block *block = least_worth(cache, &score);
+    if (layouts_shed(cache, score)) {
+        return true;
+    }
+    if (block != NULL) {
+        evict(cache, block);
+    }
+    return block != NULL;
+}
+
+bool cache_evict_stale(struct cache *cache, uint64_t age) {
+    let_kept_go(cache);
+    uint64_t score;
+    struct block *block = least_worth(cache, &score);
+    bool stale =
+        block != NULL && block->class != CACHE_KEPT && cache->clock - block->used_at >= age;
+    if (stale) {
+        evict(cache, block);
+    }
+    return stale;
 }
 
 static void *alloc_evicting(struct cache *cache, size_t size) {

@@ -3,6 +3,7 @@
 #define INS_TENANT_CACHE_PRIVATE_H
 
 #include "tenant/cache.h"
+#include "tenant/layouts.h"
 
 #define CACHE_BLOCK_BYTES_MAX (1u << 20)
 #define LOAD_BLOCKS_MAX STORE_RANGES_MAX /* blocks of one batch */
@@ -60,6 +61,20 @@ struct heat {
     uint16_t tag, pieces;
 };
 
+/* Which extents' graphs are walked over much: few at a time, by hash. */
+#define LAYOUT_HEATS 256u
+#define LAYOUTS_MAX 1024u /* they are looked through; a graph that has one has some 10,000 rows */
+struct layout_heat {
+    uint64_t hash, looked_at;
+    bool tried, useless;
+};
+
+struct layouts {
+    struct layout *first;
+    struct layout_heat heat[LAYOUT_HEATS];
+    struct layouts_stats stats;
+};
+
 struct cache {
     const ins_runtime *runtime;
     struct arena *arena;
@@ -72,6 +87,7 @@ struct cache {
     uint64_t clock;    /* bytes read so far */
     uint64_t limit_bytes, lent_bytes;
     uint64_t kept_bytes; /* of blocks of CACHE_KEPT, pinned ones too */
+    struct layouts layouts;
     struct cache_stats stats;
 };
 
@@ -82,6 +98,11 @@ static inline void cache_post(struct cache *cache, uint32_t lane, ins_task *task
     cache->runtime->post(cache->runtime->context, lane, task);
     cache->runtime->wake(cache->runtime->context, lane);
 }
+
+/* Drops the layout that is worth least, if its score is no less than that of what would go. */
+bool layouts_shed(struct cache *cache, uint64_t score);
+/* Gives up what is worth least if nobody used it while so many bytes were read. */
+INS_MUST_USE bool cache_evict_stale(struct cache *cache, uint64_t age);
 
 /* False: no memory. */
 INS_MUST_USE bool loads_init(struct cache *cache);

@@ -307,6 +307,7 @@ static void unlink_island(struct island *island) {
 }
 
 void island_drop(struct islands *islands, struct island *island) {
+    islands->runs_gone++;
     INS_ASSERT((island->flags & ISLAND_UNLINKED) == 0);
     if ((island->flags & ISLAND_DROPPED) == 0) {
         bury(islands, island);
@@ -318,6 +319,7 @@ void island_drop(struct islands *islands, struct island *island) {
 }
 
 void island_retire(struct islands *islands, struct island *island) {
+    islands->runs_gone++;
     INS_ASSERT((island->flags & ISLAND_DROPPED) == 0);
     bury(islands, island);
     if (island->pins == 0) {
@@ -375,6 +377,7 @@ void island_add_run(struct islands *islands, struct island *island, const struct
 
 void island_replace_runs(struct islands *islands, struct island *island, uint32_t first,
                          uint32_t count, const struct run *run) {
+    islands->runs_gone++;
     INS_ASSERT(count >= 1);
     INS_ASSERT(first <= island->run_count);
     INS_ASSERT(count <= island->run_count - first);

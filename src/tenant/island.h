@@ -155,6 +155,7 @@ struct islands {
     struct table by_incarnation;
     struct table by_name;
     uint64_t run_count;
+    uint64_t runs_gone;       /* rises when a run may have been replaced, or has gone */
     uint64_t tenants_changed; /* rises when a name may be found otherwise than before; never 0 */
     /* When islands that can expire were last written to, of what is flushed (island_written.c). */
     struct table written;

@@ -16,6 +16,7 @@
 
 #include "tenant/cache.h"
 #include "tenant/island.h"
+#include "tenant/layouts.h"
 
 /* Chunks of one section that reader_trim leaves. */
 #define READER_CHUNKS_KEPT 4u
@@ -35,6 +36,10 @@ struct read_context {
     struct {                                /* of searches in graphs */
         uint64_t searches, fallbacks;
     } graphs;
+    struct { /* walks have paid for a fast layout: it is to be made (tenant/layouts.h) */
+        void (*wanted)(void *context, struct island *island, const struct layout_key *key);
+        void *context;
+    } layouts;
     struct { /* of scans over 1-bit codes */
         uint64_t searches, fallbacks, rows, rows_exact;
     } codes;

@@ -11,10 +11,13 @@
 #include "tenant/table.h"
 
 /* Whether extents get graphs of a vector (engine/schema_graph.c). */
+enum layout_wish { LAYOUT_BY_USE, LAYOUT_ALWAYS, LAYOUT_NEVER }; /* hnsw_config.inline_storage */
+
 struct vector_graph {
-    bool common, tenants; /* in common islands, in those of tenants */
-    uint16_t effort;      /* of building */
-    uint64_t bytes_min;   /* of values in an extent: below it is scanned */
+    bool common, tenants;    /* in common islands, in those of tenants */
+    uint16_t effort;         /* of building */
+    uint64_t bytes_min;      /* of values in an extent: below it is scanned */
+    enum layout_wish layout; /* the fast one, in memory (layouts.h) */
 };
 
 struct schema_vector {
