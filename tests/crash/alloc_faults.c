@@ -442,6 +442,66 @@ static uint64_t try_graphs(void) {
     return countdown - 1;
 }
 
+/* ---- Making a fast layout: it is made, or searches go on without it ---- */
+
+static void query_ten(struct world *world) {
+    ins_call call;
+    if (world_run(world, ins_points_query, &query_graph, &call) != INS_OK ||
+        call.points.count != query_graph.limit) {
+        world_fail(world, "a query finds too little");
+    }
+    ins_call_release(&call);
+}
+
+/* True when the allocation was made, and failed. */
+static bool build_layout(uint64_t countdown) {
+    struct world world = {.seed = 2, .what = "a layout", .step = countdown};
+    struct arena_usage before, after;
+    struct layouts_stats layouts;
+    world_init(&world);
+    world.options.graph_bytes_min = 8 * DIM * sizeof(float);
+    world_open(&world);
+    load_graph(&world);
+    query_ten(&world); /* what it reads is at hand from here on */
+    ins_collection_request always = {.collection = world_text("g"),
+                                     .settings =
+                                         world_text("{\"hnsw_config\":{\"inline_storage\":true}}")};
+    world_run_ok(&world, ins_collection_update, &always);
+    rest(&world);
+    arena_get_usage(world.db->arena, &before);
+    query_ten(&world);
+    if (world.db->layout_job == NULL) {
+        world_fail(&world, "no layout is begun");
+    }
+    arena_fail_at(world.db->arena, countdown);
+    while (world.db->layout_job != NULL) {
+        step(&world, "a layout does not end");
+    }
+    bool failed = world.db->arena->fail_countdown == 0;
+    arena_fail_at(world.db->arena, 0);
+    rest(&world);
+    arena_get_usage(world.db->arena, &after);
+    layouts_get_stats(world.db->cache, &layouts);
+    if (layouts.made + failed != 1 ||
+        (failed && after.purpose_used[INS_MEM_CACHE] != before.purpose_used[INS_MEM_CACHE]) ||
+        after.purpose_used[INS_MEM_JOB] != before.purpose_used[INS_MEM_JOB] ||
+        after.purpose_used[INS_MEM_QUERY] != before.purpose_used[INS_MEM_QUERY]) {
+        world_fail(&world, "a layout is neither made nor refused, or keeps memory");
+    }
+    query_ten(&world);
+    world_fini(&world);
+    return failed;
+}
+
+static uint64_t try_layouts(void) {
+    uint64_t countdown = 1;
+    while (build_layout(countdown)) {
+        countdown++;
+    }
+    (void)printf("a layout: %llu allocations\n", (unsigned long long)countdown - 1);
+    return countdown - 1;
+}
+
 /* ---- Moving a full collection to islands: it is done in the end, whatever failed ---- */
 
 static void count_points(struct world *world, uint64_t wanted) {
@@ -606,7 +666,7 @@ int main(int argc, char **argv) {
         }
         (void)printf("%s: %llu allocations\n", world.what, (unsigned long long)world.step - 1);
     }
-    runs += try_changes(&world) + try_graphs() + try_moves() + try_flushes();
+    runs += try_changes(&world) + try_graphs() + try_layouts() + try_moves() + try_flushes();
     world_end(&world, true);
     world_open(&world);
     world.what = "after a power cut";

@@ -386,6 +386,21 @@ class RestTest(ServerTest):
             body = {"query": [0.0] * 16, "params": {"acorn": acorn}}
             status, answer, _ = self.client.call("POST", self.path + "/points/query", body)
             self.assertEqual((acorn, status), (acorn, code), answer)
+        self.client.ok("PATCH", self.path, {"hnsw_config": {"inline_storage": True}})
+        self.assertTrue(self.client.ok("GET", self.path)["config"]["hnsw_config"]["inline_storage"])
+        while self.client.ok("GET", "/insula/stats")["layouts"] == 0:
+            ids([0.0] * 16, hnsw_ef=64)
+        body = {"query": [0.0] * 16, "params": {"hnsw_ef": 64}, "explain": True}
+        explained = self.client.call("POST", self.path + "/points/query", body)[1]["explain"]
+        self.assertEqual(explained["plan"]["how"].get("fast graph"), 1, explained)
+        right = 0
+        for _ in range(20):
+            query = [draw.gauss(0, 1) for _ in range(16)]
+            right += len(set(ids(query, hnsw_ef=64)) & set(ids(query, exact=True)))
+        self.assertGreaterEqual(right, 97)
+        self.client.ok("PATCH", self.path, {"hnsw_config": {"inline_storage": False}})
+        ids([0.0] * 16, hnsw_ef=64)
+        self.assertEqual(self.client.ok("GET", "/insula/stats")["layouts"], 0)
         self.client.ok("PATCH", self.path, {"optimizers_config": {"indexing_threshold": 0}})
         self.upsert([{"id": 9000, "vector": [0.0] * 16}])
         self.assertEqual(ids([0.0] * 16, indexed_only=True)[0], 9000)

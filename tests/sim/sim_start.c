@@ -353,6 +353,8 @@ static void start_collection_write(struct sim *sim, struct sim_slot *slot) {
         if (sim_once_in(&sim->random, 2)) {
             request->settings = text("{\"hnsw_config\":{\"m\":0,\"payload_m\":16}}");
             request->metadata = text("{\"made\":\"by the simulator\"}");
+        } else if (sim->config.seed % 4 < 2) {
+            request->settings = text("{\"hnsw_config\":{\"inline_storage\":true}}");
         }
         ins_collection_create(sim->db, request, &slot->call);
         break;
