@@ -108,6 +108,7 @@ struct fast_beam {
     struct beam_entry *entries; /* [capacity + 1] */
     uint32_t count, capacity, next;
     uint32_t counted, effort; /* of the entries those that are not PASSED, at most so many */
+    bool once; /* each row at most once: where there is room for all of them, none is missed */
 };
 
 static inline float fast_bound(const struct fast_beam *beam) {
@@ -188,10 +189,11 @@ static void prepare(const struct fast_graph *fast, struct fast_scratch *scratch,
 }
 
 /* The places of the sample from which the walk begins, whether they count or not. */
-static void begin_walk(const struct fast_graph *fast, const struct fast_scratch *scratch,
+static void begin_walk(const struct fast_graph *fast, struct fast_scratch *scratch,
                        const struct graph_filter *filter, struct fast_beam *beam) {
-    struct beam_entry places[STARTS + 1];
-    struct fast_beam starts = {.entries = places, .capacity = STARTS, .effort = STARTS};
+    struct beam_entry places[GRAPH_SAMPLE_MAX + 1];
+    uint32_t wanted = beam->once ? fast->sample_count : STARTS;
+    struct fast_beam starts = {.entries = places, .capacity = wanted, .effort = wanted};
     for (uint32_t at = 0; at < fast->sample_count; at += CODE_LIST_ROWS) {
         float distances[CODE_LIST_ROWS];
         uint32_t left = fast->sample_count - at;
@@ -206,6 +208,9 @@ static void begin_walk(const struct fast_graph *fast, const struct fast_scratch 
     }
     for (uint32_t i = 0; i < starts.count; i++) {
         uint32_t row = places[i].id;
+        if (beam->once && !visit(scratch, row)) {
+            continue;
+        }
         bool passed = filter != NULL && !filter->accept(filter->context, row);
         (void)fast_put(beam, places[i].distance, row | (passed ? PASSED : 0));
     }
@@ -223,7 +228,8 @@ static void expand(const struct fast_graph *fast, struct fast_scratch *scratch,
     for (uint32_t i = 0; i < found; i++) {
         uint32_t row = links[near[i]];
         float estimate = distance + apart[near[i]];
-        if (row < fast->count && estimate < bound && !visited(scratch, row)) {
+        if (row < fast->count && estimate < bound &&
+            (beam->once ? visit(scratch, row) : !visited(scratch, row))) {
             bool passed = filter != NULL && !filter->accept(filter->context, row);
             uint32_t at = fast_put(beam, estimate, row | (passed ? PASSED : 0));
             bound = fast_bound(beam);
@@ -239,7 +245,8 @@ static uint32_t walk(const struct fast_graph *fast, struct fast_scratch *scratch
                      uint32_t effort, const struct graph_filter *filter, struct graph_hit *out) {
     struct fast_beam beam = {.entries = scratch->entries,
                              .capacity = filter == NULL ? effort : FAST_BEAM_TIMES * effort,
-                             .effort = effort};
+                             .effort = effort,
+                             .once = effort >= fast->count};
     struct topk topk;
     topk_init(&topk, scratch->heap, limit);
     scratch->hops = 0;
@@ -248,7 +255,7 @@ static uint32_t walk(const struct fast_graph *fast, struct fast_scratch *scratch
         struct beam_entry *entry = &beam.entries[beam.next];
         uint32_t row = entry->id & BEAM_ID;
         bool counts = (entry->id & PASSED) == 0;
-        if ((entry->id & EXPANDED) != 0 || !visit(scratch, row)) {
+        if ((entry->id & EXPANDED) != 0 || (!beam.once && !visit(scratch, row))) {
             entry->id |= EXPANDED;
             beam.next++;
             continue;

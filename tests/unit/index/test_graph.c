@@ -368,6 +368,32 @@ static void test_fast_filter(void **state) {
     world_close(&world);
 }
 
+/* Goal: a walk as wide as the graph misses no row that links lead to. Method: all rows, of which
+ * some are equal, against the other layout. */
+static void test_fast_all(void **state) {
+    (void)state;
+    struct world world;
+    struct subject subject;
+    world_open(&world, 300, 16, false, false, 23);
+    for (uint32_t i = 0; i < 100; i++) {
+        memcpy(world.rows + (size_t)(3 * i) * world.dim, world.rows, world.dim * sizeof(float));
+    }
+    struct graph_options options = {.dim = 16, .metric = INDEX_L2, .type = ROW_REST, .seed = 5};
+    subject_open(&subject, &world, &options, 300, true);
+    struct graph_hit hits[300];
+    uint32_t found =
+        fast_graph_search(subject.fast, subject.fast_scratch, world.queries, 300, 300, NULL, hits);
+    struct graph_scratch *scratch;
+    struct graph_hit others[300];
+    assert_int_equal(graph_scratch_make(subject.graph, 300, &scratch, NULL), INS_OK);
+    assert_true(found > 200);
+    assert_int_equal(found,
+                     graph_search(subject.graph, scratch, world.queries, 300, 300, 0, others));
+    graph_scratch_free(scratch);
+    subject_close(&subject);
+    world_close(&world);
+}
+
 static uint32_t widening_of(struct world *world, const struct graph_options *options,
                             uint32_t effort) {
     struct subject subject;
@@ -455,8 +481,8 @@ int main(void) {
         cmocka_unit_test(test_recall),       cmocka_unit_test(test_small),
         cmocka_unit_test(test_equal),        cmocka_unit_test(test_same_twice),
         cmocka_unit_test(test_no_memory),    cmocka_unit_test(test_fast_no_memory),
-        cmocka_unit_test(test_fast_filter),  cmocka_unit_test(test_fast_measure),
-        cmocka_unit_test(test_fast_hostile),
+        cmocka_unit_test(test_fast_filter),  cmocka_unit_test(test_fast_all),
+        cmocka_unit_test(test_fast_measure), cmocka_unit_test(test_fast_hostile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
