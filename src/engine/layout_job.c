@@ -74,9 +74,9 @@ static ins_status begin_builder(struct layout_job *job) {
     struct ins_db *db = job->db;
     struct graph_head head;
     enum row_type type;
-    uint8_t *buffer;
-    size_t size;
-    struct slice bytes;
+    uint8_t *buffer = NULL;
+    size_t size = 0;
+    struct slice bytes = {0};
     ins_status status = read_chunk(job, job->slots.head, 0, &buffer, &size, &bytes);
     if (status != INS_OK) {
         return status;
@@ -118,9 +118,9 @@ static ins_status open_run(struct layout_job *job) {
 static ins_status links_slice(struct layout_job *job) {
     const struct extent *extent = row_stream_extent(job->stream);
     struct section section = extent_slot_section(extent, job->slots.links);
-    uint8_t *buffer;
-    size_t size;
-    struct slice bytes;
+    uint8_t *buffer = NULL;
+    size_t size = 0;
+    struct slice bytes = {0};
     ins_status status = read_chunk(job, job->slots.links, job->chunk++, &buffer, &size, &bytes);
     if (status != INS_OK) {
         return status;

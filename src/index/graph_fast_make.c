@@ -229,13 +229,14 @@ bool fast_build_step(struct fast_builder *build, uint32_t rows) {
 ins_status fast_graph_make(const struct graph *graph, graph_row row, void *context,
                            struct fast_graph **out_fast, ins_error *error) {
     struct graph_head head;
-    struct fast_builder *build;
+    struct fast_builder *build = NULL;
     graph_head_of(graph, &head);
     ins_status status =
         fast_build_begin(&head, graph->options.type, graph->arena, graph->purpose, &build, error);
     if (status != INS_OK) {
         return status;
     }
+    INS_ASSERT(build != NULL);
     for (uint32_t i = 0; i < graph->count; i++) {
         fast_build_row(build, row(context, i));
         fast_build_links(build, links_of(graph, i), 1);
