@@ -208,10 +208,6 @@ static int measure(struct ann *ann) {
     print_curve(ann, &peer);
     print_ratios(ann, &mine, &peer);
     ann_scan_print(ann);
-    static const uint32_t filtered[] = {20, 48}; /* recall of some 0.95 and 0.99 without one */
-    if (ann->filters && ann_filters(ann, filtered, 2) != 0) {
-        return 1;
-    }
     if (ann->threads > 1 && ann_threads(ann) != 0) {
         return 1;
     }
@@ -300,7 +296,7 @@ int ann_main(int argc, char **argv) {
     bool ready = ann_names(&ann) && ann_read_matrix(&ann, ann.base, ann.rows, &ann.rows_in) &&
                  ann_read_matrix(&ann, ann.query, 0, &ann.queries) && ann_read_truth(&ann) &&
                  ann_build(&ann) && ann_scan_build(&ann);
-    int code = ready ? measure(&ann) : 1;
+    int code = !ready ? 1 : ann.filters ? ann_filters(&ann) : measure(&ann);
     ann_scan_free(&ann);
     fast_scratch_free(ann.fast_scratch);
     fast_graph_free(ann.fast);

@@ -78,11 +78,14 @@ uint32_t ann_right_ones(const struct ann *ann, uint32_t query, const uint32_t *i
 bool ann_scan_build(struct ann *ann);
 void ann_scan_free(struct ann *ann);
 void ann_scan_round(struct ann *ann, uint32_t round);
+/* One query, with a bit a row that passes; `out_ids` [limit], ascending. Returns how many. */
+uint32_t ann_scan_filtered(const struct ann *ann, const float *query, const uint64_t *allowed,
+                           float certainty, uint32_t *out_ids);
 void ann_scan_print(const struct ann *ann);
 void ann_scan_write(FILE *out, const struct ann *ann);
 
 /* ann_filter.c: searches with filters, printed; returns the exit code. */
-int ann_filters(const struct ann *ann, const uint32_t *efforts, uint32_t effort_count);
+int ann_filters(const struct ann *ann);
 
 /* ann_threads.c: the same from ann->threads threads at once, printed; returns the exit code. */
 int ann_threads(struct ann *ann);

@@ -91,6 +91,31 @@ void ann_scan_free(struct ann *ann) {
     }
 }
 
+uint32_t ann_scan_filtered(const struct ann *ann, const float *query, const uint64_t *allowed,
+                           float certainty, uint32_t *out_ids) {
+    struct topk_hit hits[LIMIT_MAX];
+    uint32_t count = 0;
+    struct ranking ranking = {.ann = ann, .bytes = malloc(ann->queries.dim)};
+    struct scan_ask ask = {.queries = &query,
+                           .query_count = 1,
+                           .limit = ann->limit,
+                           .certainty = certainty,
+                           .allowed = allowed,
+                           .rank = rank,
+                           .context = &ranking,
+                           .out = hits,
+                           .out_counts = &count};
+    if (ranking.bytes != NULL) {
+        ready(&ranking, 0, query);
+        scan_search(ann->scan->scan, ann->scan->scratch, &ask);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        out_ids[i] = hits[i].slot;
+    }
+    free(ranking.bytes);
+    return count;
+}
+
 /* All queries, `batch` in a pass. */
 static void search(struct ann *ann, struct curve *curve, uint32_t at, uint32_t batch,
                    uint32_t round) {

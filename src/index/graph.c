@@ -325,6 +325,7 @@ static uint32_t start_at_passing(const struct graph *graph, struct graph_scratch
     uint32_t own[GRAPH_SAMPLE_MAX + PASSING_STARTS];
     float distances[GRAPH_SAMPLE_MAX];
     uint32_t count = 0, nearer = 0;
+    struct beam *beam = &scratch->beam;
     for (uint32_t at = 0; at < start_count; at += GRAPH_DEGREE) {
         uint32_t some = start_count - at < GRAPH_DEGREE ? start_count - at : GRAPH_DEGREE;
         estimate(graph, scratch, starts + at, some, distances + at);
@@ -336,14 +337,17 @@ static uint32_t start_at_passing(const struct graph *graph, struct graph_scratch
     }
     count += find_passing(graph, filter->passing, own + count);
     offer_starts(graph, scratch, own, count, effort, filter);
-    if (scratch->beam.count == 0) {
+    if (beam->count == 0) {
         return effort;
     }
     for (uint32_t i = 0; i < start_count; i++) {
-        nearer += distances[i] < scratch->beam.entries[0].distance;
+        nearer += distances[i] < beam->entries[0].distance;
     }
-    bool far = (uint64_t)nearer * (count + 1) > (uint64_t)FAR_ODDS * start_count;
-    return far && filter->effort_far > effort ? filter->effort_far : effort;
+    scratch->far = (uint64_t)nearer * (count + 1) > (uint64_t)FAR_ODDS * start_count;
+    if (scratch->far && filter->stop_far) {
+        beam->count = beam->counted = 0;
+    }
+    return scratch->far && filter->effort_far > effort ? filter->effort_far : effort;
 }
 
 void graph_walk(const struct graph *graph, struct graph_scratch *scratch, const uint32_t *starts,
@@ -353,6 +357,7 @@ void graph_walk(const struct graph *graph, struct graph_scratch *scratch, const 
     uint32_t fresh[GRAPH_DEGREE];
     beam->count = beam->counted = beam->next = 0;
     scratch->hops = scratch->distances = 0;
+    scratch->far = false;
     if (passing != NULL) {
         effort = start_at_passing(graph, scratch, starts, start_count, effort, filter);
     } else {
@@ -455,6 +460,10 @@ uint32_t graph_candidates(const struct graph *graph, struct graph_scratch *scrat
     }
     INS_ASSERT(found <= scratch->effort_max);
     return found;
+}
+
+bool graph_was_far(const struct graph_scratch *scratch) {
+    return scratch->far;
 }
 
 uint64_t graph_cost(const struct graph_scratch *scratch) {

@@ -139,6 +139,7 @@ struct graph_filter {
     /* With `passing`: the effort where rows that pass lie farther from the query than chance would
      * have them, so that many are about as near; effort .. effort_max, 0 = effort. */
     uint32_t effort_far;
+    bool stop_far; /* with `passing`: such a walk ends before its first step, with none */
 };
 /* The rows that count which the walk found nearest, ascending by estimate: out[effort, or
  * effort_far] and how many. `filter` NULL: all count. Where hardly any does the walk ends early,
@@ -147,6 +148,8 @@ struct graph_filter {
 uint32_t graph_candidates(const struct graph *graph, struct graph_scratch *scratch,
                           const float *query, uint32_t effort, const struct graph_filter *filter,
                           uint32_t *out);
+/* Of the last search: what passes its filter lay apart from the query. */
+bool graph_was_far(const struct graph_scratch *scratch);
 /* Rows whose estimates the last search made: what it cost. */
 uint64_t graph_cost(const struct graph_scratch *scratch);
 

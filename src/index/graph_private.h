@@ -39,7 +39,9 @@ struct graph_scratch {
     const struct row_blocks *augment; /* building for dot products: the dimension added to each
                                          row, or NULL */
     float query_augment;
-    uint64_t hops, distances; /* of the last search */
+    /* Of the last search: */
+    uint64_t hops, distances;
+    bool far; /* what passes lies apart from the query */
 };
 
 /* Fills scratch->beam with rows near the prepared query, among those linked so far. `starts`: rows

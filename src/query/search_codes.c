@@ -117,7 +117,8 @@ static ins_status begin(struct search *search, ins_error *error) {
                         (unsigned long long)extent->file, (unsigned long long)extent->offset);
     }
     const float *query = search_float_query(search);
-    float certainty = search->rough ? CERTAINTY_ROUGH : CERTAINTY;
+    bool rough = search->rough || search->graph.rough;
+    float certainty = rough ? CERTAINTY_ROUGH : CERTAINTY;
     if (query == NULL ||
         !scan_query_make(&head, query, certainty, search->codes_query, &codes->query)) {
         scan_instead(search, "there is no memory, or numbers are too large for bounds");

@@ -190,7 +190,8 @@ static ins_status walk_view(struct search *search, const struct graph *view, ins
     const struct graph_filter filter = {.accept = graph_row_counts,
                                         .context = &alive,
                                         .passing = graph->filtered ? search->may_pass : NULL,
-                                        .effort_far = graph->effort_far};
+                                        .effort_far = graph->effort_far,
+                                        .stop_far = graph->scan_far};
     bool all = graph_all_count(&alive);
     if (query == NULL || !search_candidate_room(search, graph->effort_far)) {
         return ins_fail(error, INS_FULL, "no memory for %u candidates", graph->effort_far);
@@ -199,6 +200,7 @@ static ins_status walk_view(struct search *search, const struct graph *view, ins
     if (status == INS_OK) {
         graph->count = graph_candidates(view, scratch, query, graph->effort, all ? NULL : &filter,
                                         search->candidates);
+        graph->far = graph_was_far(scratch);
         search->rows_scanned += graph_cost(scratch);
         TRACE_COUNT(reader_trace(search->reader), walked, graph_cost(scratch));
         graph_fast_note(search, graph_cost(scratch));
@@ -253,7 +255,10 @@ static ins_status find_candidates(struct search *search, uint64_t *budget, ins_e
     case INS_OK:
         release(search);
         search->graph.walked = true;
-        if (graph_filter_short(search)) {
+        if (search->graph.far && search->graph.scan_far) {
+            search->graph.rough = search->graph_effort != 0 && search->graph_effort < EFFORT_BASE;
+            scan_instead(search, "what passes the filter lies apart from the query");
+        } else if (graph_filter_short(search)) {
             scan_instead(search, "a walk met too few rows that pass the filter");
         }
         search->reader->context->graphs.searches++;

@@ -1,20 +1,16 @@
 /* A filter over a run that is searched by its graph: which rows pass, by the plan, as bits of all
- * rows; then whether to walk.
+ * rows; then whether to walk (index/graph_filter.h).
  *
  * A walk with the bits steps over rows that do not pass, two links at a time, and keeps in view
- * rows that pass only, so a place costs about the same at every share of them; picking the rows
- * that pass looks at them all and misses none. So few matches are picked, many walked to. Two links
- * lead to some thousand rows at most: where one in RARE_PARTS passes or fewer, they begin to lead
- * to too few of them, and the walk is wider by the square of that (decision 0031). Rows that only
- * their payload decides are few, else the run is scanned. */
+ * rows that pass only, so a place costs about the same at every share of them (decision 0031);
+ * where what passes lies apart from the query the walk ends as it begins, and the run is scanned
+ * (0039). Rows that only their payload decides are few, else the run is scanned as well. */
 #include "base/assert.h"
 #include "base/status.h"
+#include "index/graph_filter.h"
 #include "query/search_private.h"
 
 #define DOUBTFUL_PARTS 8u /* of the rows that may pass at most one in so many is undecided */
-#define STEP_COST 40u     /* rows that are picked in the time of one place of a walk */
-#define RARE_PARTS 25u
-#define FAR_TIMES 6u /* as many places where what passes lies apart from the query */
 
 static uint32_t groups_of(uint32_t rows) {
     return rows / ROW_GROUP + (rows % ROW_GROUP != 0);
@@ -71,29 +67,24 @@ ins_status graph_filter_judge(struct search *search, uint64_t *budget, ins_error
     return INS_OK;
 }
 
-/* Places of a walk among the rows that pass; above EFFORT_WALK_MAX: too many. */
-static uint64_t places_for(uint64_t effort, uint64_t rows, uint64_t passing) {
-    double rare = (double)rows / ((double)RARE_PARTS * (double)passing);
-    double places = rare > 1 ? (double)effort * rare * rare : (double)effort;
-    return places < (double)UINT32_MAX ? (uint64_t)places : UINT32_MAX;
-}
-
 bool graph_filter_walks(struct search *search) {
     struct search_graph *graph = &search->graph;
-    uint64_t rows = search->run_vector.count, passing = graph->may_count;
-    uint64_t doubtful = passing - graph->sure_count;
-    if (doubtful * DOUBTFUL_PARTS > passing || passing <= graph->effort) {
+    uint64_t doubtful = graph->may_count - graph->sure_count;
+    if (graph->may_count == 0 || doubtful * DOUBTFUL_PARTS > graph->may_count) {
         return false;
     }
-    uint64_t places = places_for(graph->effort, rows, passing);
-    uint64_t far = places * FAR_TIMES < EFFORT_WALK_MAX ? places * FAR_TIMES : EFFORT_WALK_MAX;
-    uint64_t scan = search->codes.on && codes_cost(search) < passing ? codes_cost(search) : passing;
-    if (places > EFFORT_WALK_MAX || (places * STEP_COST >= scan && !search->graph_always)) {
-        return false;
-    }
-    graph->effort = (uint32_t)places;
-    graph->effort_far = (uint32_t)far;
-    return true;
+    const struct graph_filter_ask ask = {.rows = search->run_vector.count,
+                                         .passing = graph->may_count,
+                                         .scan_cost = search->codes.on ? codes_cost(search)
+                                                                       : GRAPH_FILTER_NO_SCAN,
+                                         .effort = graph->effort,
+                                         .effort_max = EFFORT_WALK_MAX,
+                                         .always = search->graph_always};
+    const struct graph_filter_plan plan = graph_filter_plan(&ask);
+    graph->effort = plan.walk ? plan.effort : graph->effort;
+    graph->effort_far = plan.walk ? plan.effort_far : graph->effort_far;
+    graph->scan_far = plan.scan_far;
+    return plan.walk;
 }
 
 bool graph_filter_short(const struct search *search) {

@@ -20,8 +20,13 @@
 #define BATCH 250u
 #define CLUSTERS 20u
 #define DIM_MOST 768u
+#define EFFORT_LOW 32u
 
-enum index_kind { BY_CODES, BY_GRAPH };
+enum index_kind {
+    BY_CODES,
+    BY_GRAPH,
+    BY_BOTH /* a graph, and codes for what it does not find; walks with a low effort */
+};
 
 struct shape {
     const char *name;
@@ -29,6 +34,7 @@ struct shape {
     ins_datatype datatype;
     uint32_t dim, rows;
     enum index_kind kind;
+    bool heavy; /* some dimensions, and some points, are much longer than others */
 };
 
 static uint64_t test_seed;
@@ -56,17 +62,21 @@ static void vector_of(const struct bed *bed, uint64_t id, uint64_t version, floa
     uint64_t centre = hash_u64(bed->seed + 99 + cluster_of(id));
     for (uint32_t i = 0; i < bed->shape->dim; i++) {
         float value = number(own + i) + number(centre + i) + 0.2f;
+        if (bed->shape->heavy) {
+            float longer = 1 + 8 * number(own) * number(own);
+            value *= longer * (1 + 3 * (float)(i % 16 == 0));
+        }
         out[i] = bed->shape->datatype == INS_UINT8 ? (float)(int)((value + 1) * 100) : value;
     }
 }
 
 static void open_bed(struct bed *bed) {
     ins_error error = {0};
-    bool graph = bed->shape->kind == BY_GRAPH;
+    bool graph = bed->shape->kind != BY_CODES, codes = bed->shape->kind != BY_GRAPH;
     ins_options options = {.memory_budget = INS_MEMORY_BUDGET_MIN,
                            .log_file_bytes = 1u << 20,
                            .graph_bytes_min = graph ? 4096 : UINT64_MAX,
-                           .scan_bytes_min = graph ? UINT64_MAX : 4096};
+                           .scan_bytes_min = codes ? 4096 : UINT64_MAX};
     struct fixture *fixture = &bed->fixture;
     assert_int_equal(ins_runtime_open_threads(fixture->store, &fixture->runtime, &error), INS_OK);
     assert_int_equal(ins_db_open(&options, fixture->runtime, &fixture->db, &error), INS_OK);
@@ -131,18 +141,27 @@ static ins_stats stats_of(struct bed *bed) {
 
 /* ---- Asking ---- */
 
-enum filter_kind { ALL, PART, IN_CLUSTER, OUT_OF_CLUSTER };
+enum filter_kind { ALL, PART, IN_CLUSTER, OUT_OF_CLUSTER, FAR_CLUSTERS };
 
 struct filter_class {
     const char *name;
     enum filter_kind kind;
-    int64_t part; /* of 1,000 */
+    int64_t part; /* of 1,000; of FAR_CLUSTERS: clusters */
 };
 
 static const struct filter_class filters[] = {
-    {"all", ALL, 0},          {"0.1 %", PART, 1},         {"1 %", PART, 10},
-    {"10 %", PART, 100},      {"50 %", PART, 500},        {"90 %", PART, 900},
-    {"all pass", PART, 1000}, {"cluster", IN_CLUSTER, 0}, {"not cluster", OUT_OF_CLUSTER, 0},
+    {"all", ALL, 0},
+    {"0.1 %", PART, 1},
+    {"1 %", PART, 10},
+    {"10 %", PART, 100},
+    {"50 %", PART, 500},
+    {"90 %", PART, 900},
+    {"all pass", PART, 1000},
+    {"cluster", IN_CLUSTER, 0},
+    {"not cluster", OUT_OF_CLUSTER, 0},
+    {"1 other", FAR_CLUSTERS, 1},
+    {"3 others", FAR_CLUSTERS, 3},
+    {"10 others", FAR_CLUSTERS, 10},
 };
 
 struct answer {
@@ -156,12 +175,19 @@ static void ask(struct bed *bed, uint64_t which, const struct filter_class *clas
     float query[DIM_MOST];
     uint64_t like = 1000000 + which;
     vector_of(bed, like, 3, query);
-    ins_value cluster = {.kind = INS_VALUE_INTEGER, .integer = cluster_of(like)};
+    ins_value clusters[CLUSTERS];
+    size_t cluster_count = class->kind == FAR_CLUSTERS ? (size_t) class->part : 1;
+    for (uint32_t i = 0; i < cluster_count; i++) {
+        uint32_t other = cluster_of(like) + i + (class->kind == FAR_CLUSTERS);
+        clusters[i] = (ins_value){.kind = INS_VALUE_INTEGER, .integer = other % CLUSTERS};
+    }
     ins_condition range = {.kind = INS_RANGE,
                            .key = text("part"),
                            .lt = {.kind = INS_BOUND_INTEGER, .integer = class->part}};
-    ins_condition match = {
-        .kind = INS_MATCH_ANY, .key = text("cluster"), .values = &cluster, .value_count = 1};
+    ins_condition match = {.kind = INS_MATCH_ANY,
+                           .key = text("cluster"),
+                           .values = clusters,
+                           .value_count = cluster_count};
     ins_filter filter = {0};
     if (class->kind == OUT_OF_CLUSTER) {
         filter = (ins_filter){.must_not = &match, .must_not_count = 1};
@@ -173,6 +199,7 @@ static void ask(struct bed *bed, uint64_t which, const struct filter_class *clas
                                   .dim = bed->shape->dim,
                                   .limit = LIMIT,
                                   .filter = class->kind == ALL ? NULL : &filter,
+                                  .graph_effort = bed->shape->kind == BY_BOTH ? EFFORT_LOW : 0,
                                   .exact = exact};
     ins_call call;
     assert_int_equal(run(&bed->fixture, ins_points_query, &request, &call), INS_OK);
@@ -246,7 +273,7 @@ static void shape_works(const struct shape *shape, double floor, double floor_al
         assert_int_equal(stats.code_fallbacks, 0);
     } else {
         assert_true(stats.graph_searches >= QUERIES);
-        assert_int_equal(stats.code_scans, 0);
+        assert_true((stats.code_scans > 0) == (shape->kind == BY_BOTH)); /* what lies apart */
     }
     fill(&bed, 1, 3, 1); /* in the memtable */
     recall_is(&bed, "with updates in memory", floor);
@@ -271,20 +298,22 @@ static void shape_works(const struct shape *shape, double floor, double floor_al
 #define CODES_FLOOR_ALL 0.99
 #define GRAPH_FLOOR 0.93
 #define GRAPH_FLOOR_ALL 0.98
+#define FAR_FLOOR 0.78
+#define FAR_FLOOR_ALL 0.97
 
 static void test_codes(void **state) {
     (void)state;
     static const struct shape shapes[] = {
-        {"cosine f32 32", INS_DISTANCE_COSINE, INS_FLOAT32, 32, 1200, BY_CODES},
-        {"cosine f32 128", INS_DISTANCE_COSINE, INS_FLOAT32, 128, 18000, BY_CODES},
-        {"cosine f16 100", INS_DISTANCE_COSINE, INS_FLOAT16, 100, 3000, BY_CODES},
-        {"cosine u8 96", INS_DISTANCE_COSINE, INS_UINT8, 96, 3000, BY_CODES},
-        {"dot f32 128", INS_DISTANCE_DOT, INS_FLOAT32, 128, 3000, BY_CODES},
-        {"dot f16 768", INS_DISTANCE_DOT, INS_FLOAT16, 768, 1500, BY_CODES},
-        {"dot u8 128", INS_DISTANCE_DOT, INS_UINT8, 128, 3000, BY_CODES},
-        {"l2 f32 384", INS_DISTANCE_EUCLID, INS_FLOAT32, 384, 4500, BY_CODES},
-        {"l2 f16 64", INS_DISTANCE_EUCLID, INS_FLOAT16, 64, 3000, BY_CODES},
-        {"l2 u8 128", INS_DISTANCE_EUCLID, INS_UINT8, 128, 3000, BY_CODES},
+        {"cosine f32 32", INS_DISTANCE_COSINE, INS_FLOAT32, 32, 1200, BY_CODES, false},
+        {"cosine f32 128", INS_DISTANCE_COSINE, INS_FLOAT32, 128, 18000, BY_CODES, false},
+        {"cosine f16 100", INS_DISTANCE_COSINE, INS_FLOAT16, 100, 3000, BY_CODES, false},
+        {"cosine u8 96", INS_DISTANCE_COSINE, INS_UINT8, 96, 3000, BY_CODES, false},
+        {"dot f32 128", INS_DISTANCE_DOT, INS_FLOAT32, 128, 3000, BY_CODES, false},
+        {"dot f16 768", INS_DISTANCE_DOT, INS_FLOAT16, 768, 1500, BY_CODES, false},
+        {"dot u8 128", INS_DISTANCE_DOT, INS_UINT8, 128, 3000, BY_CODES, false},
+        {"l2 f32 384", INS_DISTANCE_EUCLID, INS_FLOAT32, 384, 4500, BY_CODES, false},
+        {"l2 f16 64", INS_DISTANCE_EUCLID, INS_FLOAT16, 64, 3000, BY_CODES, false},
+        {"l2 u8 128", INS_DISTANCE_EUCLID, INS_UINT8, 128, 3000, BY_CODES, false},
     };
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
         shape_works(&shapes[i], CODES_FLOOR, CODES_FLOOR_ALL);
@@ -294,14 +323,32 @@ static void test_codes(void **state) {
 static void test_graphs(void **state) {
     (void)state;
     static const struct shape shapes[] = {
-        {"cosine f32 64", INS_DISTANCE_COSINE, INS_FLOAT32, 64, 4000, BY_GRAPH},
-        {"dot f32 32", INS_DISTANCE_DOT, INS_FLOAT32, 32, 2500, BY_GRAPH},
-        {"l2 f16 384", INS_DISTANCE_EUCLID, INS_FLOAT16, 384, 1500, BY_GRAPH},
-        {"l2 u8 128", INS_DISTANCE_EUCLID, INS_UINT8, 128, 2500, BY_GRAPH},
-        {"cosine u8 32", INS_DISTANCE_COSINE, INS_UINT8, 32, 2500, BY_GRAPH},
+        {"cosine f32 64", INS_DISTANCE_COSINE, INS_FLOAT32, 64, 4000, BY_GRAPH, false},
+        {"dot f32 32", INS_DISTANCE_DOT, INS_FLOAT32, 32, 2500, BY_GRAPH, false},
+        {"l2 f16 384", INS_DISTANCE_EUCLID, INS_FLOAT16, 384, 1500, BY_GRAPH, false},
+        {"l2 u8 128", INS_DISTANCE_EUCLID, INS_UINT8, 128, 2500, BY_GRAPH, false},
+        {"cosine u8 32", INS_DISTANCE_COSINE, INS_UINT8, 32, 2500, BY_GRAPH, false},
     };
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
         shape_works(&shapes[i], GRAPH_FLOOR, GRAPH_FLOOR_ALL);
+    }
+}
+
+/* In three seeds the worst case was 0.865 (1 %, which outside of tests is picked, not walked to), the
+ * worst shape 0.987.
+ * A walk of low effort finds all that lies about the query and little of what lies apart from it:
+ * the scan in its place does. */
+static void test_far_filters(void **state) {
+    (void)state;
+    static const struct shape shapes[] = {
+        {"cosine f32 64 both", INS_DISTANCE_COSINE, INS_FLOAT32, 64, 6000, BY_BOTH, false},
+        {"cosine f16 100 both", INS_DISTANCE_COSINE, INS_FLOAT16, 100, 4000, BY_BOTH, true},
+        {"dot f32 48 both", INS_DISTANCE_DOT, INS_FLOAT32, 48, 4000, BY_BOTH, true},
+        {"l2 f32 32 both", INS_DISTANCE_EUCLID, INS_FLOAT32, 32, 20000, BY_BOTH, true},
+        {"l2 u8 128 both", INS_DISTANCE_EUCLID, INS_UINT8, 128, 4000, BY_BOTH, false},
+    };
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+        shape_works(&shapes[i], FAR_FLOOR, FAR_FLOOR_ALL);
     }
 }
 
@@ -309,7 +356,7 @@ static void test_graphs(void **state) {
 static void test_manhattan(void **state) {
     (void)state;
     static const struct shape shape = {
-        "manhattan f32 64", INS_DISTANCE_MANHATTAN, INS_FLOAT32, 64, 2000, BY_CODES};
+        "manhattan f32 64", INS_DISTANCE_MANHATTAN, INS_FLOAT32, 64, 2000, BY_CODES, false};
     struct bed bed = {.shape = &shape, .seed = hash_u64(test_seed)};
     struct store_memory_options store = {.seed = 1};
     assert_int_equal(store_memory_open(&store, &bed.fixture.store), INS_OK);
@@ -332,6 +379,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_codes),
         cmocka_unit_test(test_graphs),
+        cmocka_unit_test(test_far_filters),
         cmocka_unit_test(test_manhattan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -325,6 +325,32 @@ static void make_kind(const struct world *world, struct kind *kind, uint32_t eve
     }
 }
 
+/* The first query lies apart from the kind: a walk that is to stop there finds none and costs its
+ * beginning; one without such rows, or that is not to stop, goes on. */
+static void far_is_told(const struct world *world, const struct graph *graph,
+                        struct graph_scratch *scratch, struct kind *kind) {
+    struct graph_filter filter = {.accept = asked,
+                                  .context = kind,
+                                  .passing = kind->bits,
+                                  .effort_far = EFFORT_FAR,
+                                  .stop_far = true};
+    uint32_t found[EFFORT_FAR];
+    assert_int_equal(graph_candidates(graph, scratch, world->queries, EFFORT, &filter, found), 0);
+    assert_true(graph_was_far(scratch));
+    uint64_t begun = graph_cost(scratch);
+    filter.stop_far = false;
+    assert_true(graph_candidates(graph, scratch, world->queries, EFFORT, &filter, found) > 0);
+    assert_true(graph_was_far(scratch));
+    assert_true(graph_cost(scratch) > begun);
+    assert_true(graph_candidates(graph, scratch, world->queries, EFFORT, NULL, found) > 0);
+    assert_false(graph_was_far(scratch));
+    memset(kind->bits, 0xff, sizeof(kind->bits));
+    filter.stop_far = true;
+    assert_int_equal(graph_candidates(graph, scratch, world->queries, EFFORT, &filter, found),
+                     EFFORT);
+    assert_false(graph_was_far(scratch));
+}
+
 /* Goal: where rows that do not pass are stepped over, those that pass are found, wherever they lie,
  * no other is ever asked for, and dead ones take no place. Method: kinds across everything, one
  * that lies away from the query, one of a single row, none. */
@@ -345,6 +371,7 @@ static void test_steps(void **state) {
     }
     make_kind(world, &kind, 0, true);
     assert_true(kind_recall(world, view, scratch, &kind) >= 0.96);
+    far_is_told(world, view, scratch, &kind);
     memset(&kind, 0, sizeof(kind));
     assert_true(kind_recall(world, view, scratch, &kind) >= 1); /* none is found */
     kind.bits[(COUNT - 1) / 64] = 1ull << ((COUNT - 1) % 64);
