@@ -26,6 +26,7 @@
 #define CERTAINTY 3.0f /* of a search's scan, and of one in place of a walk */
 #define CERTAINTY_FAR 2.0f
 #define EFFORT_MOST 2048u /* as in a search */
+#define PICK_PARTS 24u
 #define RECALL_LESS 0.02
 #define TIMES_MORE 3.0
 
@@ -68,12 +69,17 @@ static const float *row_at_of(const struct matrix *matrix, uint32_t row) {
     return matrix->values + (size_t)row * matrix->dim;
 }
 
-static void rank(const struct filters *filters, const float *query, const uint32_t *ids,
-                 uint32_t count, struct nearness *out) {
+/* The nearest `limit` of the rows, ascending, into filters->found; returns how many. */
+static uint32_t rank(const struct filters *filters, const float *query, const uint32_t *ids,
+                     uint32_t count) {
     const struct ann *ann = filters->ann;
     bool dot = ann->metric == INDEX_DOT;
     const void *rows[RANK_MAX];
     float distances[RANK_MAX];
+    struct topk_hit hits[LIMIT_MAX], evicted;
+    struct topk topk;
+    bool was_full;
+    topk_init(&topk, hits, ann->limit);
     for (uint32_t at = 0; at < count; at += RANK_MAX) {
         uint32_t some = count - at < RANK_MAX ? count - at : RANK_MAX;
         for (uint32_t i = 0; i < some; i++) {
@@ -82,10 +88,18 @@ static void rank(const struct filters *filters, const float *query, const uint32
         kernels_get()->f32_gather[dot ? KERNEL_DOT : KERNEL_L2](query, rows, some, ann->rows_in.dim,
                                                                 distances);
         for (uint32_t i = 0; i < some; i++) {
-            out[at + i] = (struct nearness){dot ? -distances[i] : distances[i], ids[at + i]};
+            float distance = dot ? -distances[i] : distances[i];
+            struct topk_hit hit = {.distance = distance, .slot = ids[at + i], .key = ids[at + i]};
+            if (distance <= topk_bound(&topk)) {
+                (void)topk_offer(&topk, hit, &evicted, &was_full);
+            }
         }
     }
-    qsort(out, count, sizeof(*out), order_nearness);
+    topk_sort(&topk);
+    for (uint32_t i = 0; i < topk.count; i++) {
+        filters->found[i] = (struct nearness){hits[i].distance, hits[i].slot};
+    }
+    return topk.count;
 }
 
 static bool passes(void *context, uint32_t row) {
@@ -134,9 +148,9 @@ static uint32_t walk(const struct filters *filters, const float *query, bool sto
     return count;
 }
 
-/* What is cheaper of a scan and picking. */
+/* Where few pass they are picked, as in a scan over codes. */
 static uint32_t look_at_all(const struct filters *filters, const float *query, bool far) {
-    return filters->passing < scan_cost(filters)
+    return filters->passing * PICK_PARTS <= filters->ann->rows_in.count
                ? pick(filters, filters->ids)
                : ann_scan_filtered(filters->ann, query, filters->bits,
                                    far ? CERTAINTY_FAR : CERTAINTY, filters->ids);
@@ -181,12 +195,11 @@ static double median_us(double *us) {
 /* The worst of the right answers to the query, found by comparing all. */
 static float truth(const struct filters *filters, uint32_t query_id, struct outcome *out) {
     const float *query = row_at_of(&filters->ann->queries, query_id);
-    uint32_t limit = filters->ann->limit;
     double begin = ann_cpu_s();
     uint32_t count = find(filters, PICK, query, out);
-    rank(filters, query, filters->ids, count, filters->found);
+    count = rank(filters, query, filters->ids, count);
     out->us[out->count++] = (ann_cpu_s() - begin) * 1e6;
-    float last = filters->found[(count < limit ? count : limit) - 1].distance;
+    float last = filters->found[count - 1].distance;
     return last + fabsf(last) * ROW_SKEW;
 }
 
@@ -201,7 +214,7 @@ static void run(const struct filters *filters, enum way way, const float *bounds
         const float *query = row_at_of(&filters->ann->queries, filters->queries[q].id);
         double begin = ann_cpu_s();
         uint32_t count = find(filters, way, query, out);
-        rank(filters, query, filters->ids, count, filters->found);
+        count = rank(filters, query, filters->ids, count);
         us[q][at / each] = (ann_cpu_s() - begin) * 1e6;
         for (uint32_t i = 0; i < count && i < wanted; i++) {
             out->right += filters->found[i].distance <= bounds[q];
