@@ -9,6 +9,7 @@ import re
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 
 import test_rest
@@ -250,15 +251,16 @@ class SlowTest(SeeingTest):
 
     def test_bounds(self):
         """Goal: a flood of slow requests leaves few lines, and the rest is counted. Method: a hundred
-        in less than a few seconds; nothing at all with 0, nor of quick ones."""
+        as fast as they come; nothing at all with 0, nor of quick ones."""
         self.slow("--slow-ms", "1")
         self.collection("c")
         self.fill("c", 0, 30000, who="a")
         none = {"query": wave(1), "filter": tenant("a", {"key": "n", "match": {"value": -1}})}
+        begin = time.monotonic()
         for _ in range(100):
             self.client.ok("POST", "/collections/c/points/query", none)
         lines = self.lines()
-        self.assertLess(len(lines), 80)
+        self.assertLessEqual(len(lines), 20 + 10 * (time.monotonic() - begin) + 1)  # a burst, and so many a second
         self.assertGreaterEqual(len(lines), 20)
         self.assertTrue(all(len(json.dumps(line)) < 5000 for line in lines))
         for value in ("x", "-1", "", "3600001"):
