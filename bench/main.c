@@ -48,6 +48,7 @@ static const char help_text[] =
     "  squeeze      searches while the memory budget falls to 12 % of what is resident\n"
     "  noisy        50 tenants beside one that takes what it can, in five ways (--kind queries,\n"
     "               upserts, filtered, create, slow: one of them)\n"
+    "  promise      all tenants beside a server of six of them, under the same arrivals\n"
     "  overload     the rate at which p99 is 50 ms, then twice as much\n"
     "  storm        small writes to many tenants beside searches; all read back\n"
     "  restart      kill -9 while writing; what is lost, how long until all is well\n"

@@ -126,6 +126,7 @@ bool arrivals_open(struct arrivals *arrivals, struct world *world,
         .heap = calloc(2 * (size_t)count, sizeof(struct arrival_event)),
         .heap_capacity = 2 * count, /* a switch and an arrival each */
         .random = random_of(world->seed, BENCH_ARRIVAL, 0, plan->number),
+        .probe_random = random_of(world->seed, BENCH_ARRIVAL, 2, plan->number),
         .end_ns = plan->end_ns,
         .probe_ns = UINT64_MAX,
     };
@@ -142,7 +143,7 @@ bool arrivals_open(struct arrivals *arrivals, struct world *world,
     }
     if (plan->probes) {
         arrivals->probe_ns =
-            after(plan->start_ns, random_exponential(&arrivals->random, 1.0 / PROBES_PER_S));
+            after(plan->start_ns, random_exponential(&arrivals->probe_random, 1.0 / PROBES_PER_S));
     }
     return true;
 }
@@ -185,11 +186,12 @@ static bool is_cold(const struct tenant *tenant, uint64_t now_ns) {
 static struct arrival take_probe(struct arrivals *arrivals) {
     struct arrival arrival = {.at_ns = arrivals->probe_ns};
     for (int tries = 0; tries < 100 && !arrival.probe; tries++) {
-        arrival.tenant = (uint32_t)(random_next(&arrivals->random) % arrivals->world->tenant_count);
+        arrival.tenant =
+            (uint32_t)(random_next(&arrivals->probe_random) % arrivals->world->tenant_count);
         arrival.probe = is_cold(&arrivals->world->tenants[arrival.tenant], arrival.at_ns);
     }
     arrivals->probe_ns =
-        after(arrivals->probe_ns, random_exponential(&arrivals->random, 1.0 / PROBES_PER_S));
+        after(arrivals->probe_ns, random_exponential(&arrivals->probe_random, 1.0 / PROBES_PER_S));
     return arrival;
 }
 

@@ -26,6 +26,7 @@ struct arrivals {
     struct arrival_event *heap;
     uint32_t heap_count, heap_capacity;
     struct random random;
+    struct random probe_random; /* the others are the same with probes and without */
     uint64_t end_ns, probe_ns;
     uint32_t burst_tenant, burst_left; /* queries that are still to come at the same time */
     uint64_t burst_ns;

@@ -41,6 +41,10 @@ static uint64_t asker_due(struct source *source) {
 static size_t asker_make(struct source *source, struct op *op, char *out) {
     struct asker *asker = source->context;
     struct arrival arrival = arrivals_take(&asker->arrivals);
+    if (asker->stand_ins != NULL) {
+        uint32_t stand_in = asker->stand_ins[arrival.tenant];
+        return asker_draw(asker->wire, op, stand_in, asker->number++, out);
+    }
     struct tenant *tenant = &asker->world->tenants[arrival.tenant];
     op->cold = tenant->last_query_ns == 0 || arrival.at_ns - tenant->last_query_ns > COLD_NS;
     op->probe = arrival.probe;
@@ -119,6 +123,7 @@ bool asker_open(struct asker *asker, const struct wire *wire, struct answers *an
         .answers = answers,
         .begin_ns = plan->begin_ns,
         .end_ns = plan->end_ns,
+        .stand_ins = plan->stand_ins,
         .number = plan->number << 40,
         .all = calloc(5 + SIZE_CLASSES + ASKER_SLICES, sizeof(struct latency)),
         .seconds = calloc((size_t)MOST_ASKED * ASKER_SECONDS_MAX, sizeof(uint32_t)),

@@ -16,6 +16,7 @@ struct asker {
     const struct wire *wire;
     struct answers *answers;
     struct arrivals arrivals;
+    const uint32_t *stand_ins;
     uint64_t begin_ns, end_ns;                  /* of what is measured; before it is warm-up */
     uint64_t number;                            /* of queries made */
     struct latency *all, *warm, *cold, *probes; /* one each */
@@ -35,7 +36,8 @@ struct asker {
 struct asker_plan {
     double rate;
     bool bursts, probes; /* else each tenant asks evenly, and nobody on purpose when it is cold */
-    uint64_t number;     /* tells streams of one run apart */
+    const uint32_t *stand_ins; /* [tenant_count]: who is asked instead, always warm; NULL = none */
+    uint64_t number;           /* tells streams of one run apart */
     uint64_t start_ns, begin_ns, end_ns; /* measured from begin_ns to end_ns */
 };
 /* False: said on the standard error. */

@@ -7,12 +7,11 @@
 #include <stdlib.h>
 
 #include "asker.h"
+#include "limit.h"
 #include "suite.h"
 
 #define P99_MS 50.0
 #define CONNECTIONS 2048u
-#define STEPS_MAX 14u
-#define BISECTIONS 3u
 #define FAIR_REQUESTS 100.0 /* a tenant with a smaller fair share is not judged: chance is */
 #define ABANDON_NS (2u * BENCH_NS)
 
@@ -25,7 +24,7 @@ struct overload {
     struct report *report;
     struct asker asker;
     struct traffic traffic;
-    struct step steps[STEPS_MAX];
+    struct step steps[LIMIT_STEPS_MAX];
     uint32_t step_count;
 };
 
@@ -80,39 +79,18 @@ static bool is_too_much(const struct overload *overload, const struct step *step
            overload->asker.failed > 0;
 }
 
-/* A rate counts as too much when it is twice: a hiccup of the machine is no limit. */
-static bool try_rate(struct overload *overload, double rate, double seconds, bool *out_too_much) {
-    struct step *step = &overload->steps[overload->step_count++];
-    *out_too_much = true;
-    for (uint32_t turn = 0; turn < 2 && *out_too_much; turn++) {
-        if (!run_at(overload, rate, seconds, "overload: looking for the limit", step)) {
-            return false;
-        }
-        *out_too_much = is_too_much(overload, step);
-    }
-    return true;
-}
-
-/* Doubles until it is too much, then halves the gap some times. */
 static bool find_limit(struct overload *overload, double *out_rate) {
-    double seconds = suite_seconds(overload->suite, 5.0), low = 0.0, high = 0.0;
-    double rate = 4.0 * suite_rate(overload->suite);
-    bool too_much = false;
-    while (high == 0.0 && overload->step_count + BISECTIONS < STEPS_MAX) {
-        if (!try_rate(overload, rate, seconds, &too_much)) {
+    double seconds = suite_seconds(overload->suite, 5.0);
+    struct limit limit = limit_of(4.0 * suite_rate(overload->suite));
+    while (!limit_is_found(&limit)) {
+        struct step *step = &overload->steps[limit.steps];
+        if (!run_at(overload, limit.rate, seconds, "overload: looking for the limit", step)) {
             return false;
         }
-        *(too_much ? &high : &low) = rate;
-        rate *= 2.0;
+        limit_tell(&limit, is_too_much(overload, step));
     }
-    for (uint32_t i = 0; i < BISECTIONS && high > 0.0; i++) {
-        rate = (low + high) / 2.0;
-        if (!try_rate(overload, rate, seconds, &too_much)) {
-            return false;
-        }
-        *(too_much ? &high : &low) = rate;
-    }
-    *out_rate = low > 0.0 ? low : suite_rate(overload->suite) / 2.0;
+    overload->step_count = limit.steps;
+    *out_rate = limit.low > 0.0 ? limit.low : suite_rate(overload->suite) / 2.0;
     return true;
 }
 
@@ -166,17 +144,17 @@ static void report_fairness(const struct overload *overload) {
 static void plot_steps(const struct overload *overload) {
     struct plot *plot = report_plot(overload->report, "p99 by rate asked", "searches/s", "ms");
     struct plot_line *line = plot_line(plot, "p99");
-    bool drawn[STEPS_MAX] = {false};
+    bool drawn[LIMIT_STEPS_MAX] = {false};
     plot->log_y = true;
     for (uint32_t n = 0; n < overload->step_count; n++) { /* in order of rate */
-        uint32_t next = STEPS_MAX;
+        uint32_t next = LIMIT_STEPS_MAX;
         for (uint32_t i = 0; i < overload->step_count; i++) {
             if (!drawn[i] &&
-                (next == STEPS_MAX || overload->steps[i].rate < overload->steps[next].rate)) {
+                (next == LIMIT_STEPS_MAX || overload->steps[i].rate < overload->steps[next].rate)) {
                 next = i;
             }
         }
-        INS_ASSERT(next < STEPS_MAX); /* one of them is left in each turn */
+        INS_ASSERT(next < LIMIT_STEPS_MAX); /* one of them is left in each turn */
         drawn[next] = true;
         plot_point(line, overload->steps[next].rate, overload->steps[next].p99_ms);
     }

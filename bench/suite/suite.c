@@ -76,6 +76,11 @@ static double seconds_overload(const struct scale *scale) {
     return 60.0 + 60.0 + 10.0;
 }
 
+static double seconds_promise(const struct scale *scale) {
+    (void)scale;
+    return 2.0 * (30.0 + 7.0 * 10.0 + 9.0 * 10.0); /* both servers: warm-up, turns, the limit */
+}
+
 static double seconds_squeeze(const struct scale *scale) {
     (void)scale;
     return 5.0 * 90.0;
@@ -90,6 +95,7 @@ static const struct workload workloads[] = {
     {"load", workload_load, WRITES, seconds_none},
     {"steady", workload_steady, READS, seconds_steady},
     {"cold", workload_cold, READS, seconds_none},
+    {"promise", workload_promise, READS, seconds_promise},
     {"isolation", workload_isolation, WRITES, seconds_none},
     {"filter", workload_filter, READS, seconds_none},
     {"overload", workload_overload, READS, seconds_overload},

@@ -42,6 +42,7 @@ bool workload_storm(struct suite *suite, struct report *report);
 bool workload_restart(struct suite *suite, struct report *report);
 bool workload_churn(struct suite *suite, struct report *report);
 bool workload_noisy(struct suite *suite, struct report *report);
+bool workload_promise(struct suite *suite, struct report *report);
 bool workload_overload(struct suite *suite, struct report *report);
 bool workload_filter(struct suite *suite, struct report *report);
 bool workload_cold(struct suite *suite, struct report *report);

@@ -16,6 +16,8 @@
 #include "../report.h"
 #include "arrivals.h"
 #include "base/id.h"
+#include "few.h"
+#include "limit.h"
 #include "shares.h"
 #include "truth.h"
 #include "world.h"
@@ -289,6 +291,94 @@ static void test_shares(void **state) {
     assert_int_equal(judged, 2);
 }
 
+/* A made-up machine that bears `most`; how near the limit comes, and after how many rates. */
+static struct limit find_limit(double first, double most) {
+    struct limit limit = limit_of(first);
+    while (!limit_is_found(&limit)) {
+        limit_tell(&limit, limit.rate > most);
+    }
+    return limit;
+}
+
+static void test_limit(void **state) {
+    (void)state;
+    struct limit limit = find_limit(100.0, 1000.0);
+    assert_float_equal(limit.low, 1000.0, 1e-9); /* 800 + 1/4 of the gap */
+    assert_float_equal(limit.high, 1100.0, 1e-9);
+    assert_int_equal(limit.steps, 5 + LIMIT_HALVINGS);
+    limit = find_limit(100.0, 20.0); /* even the first is too much, and the last that is tried */
+    assert_float_equal(limit.low, 12.5, 1e-9);
+    assert_float_equal(find_limit(100.0, 1.0).low, 0.0, 1e-9);
+    assert_float_equal(find_limit(100.0, 1e9).high, 0.0, 1e-9); /* nothing was too much */
+    limit = limit_of(100.0);
+    limit_tell(&limit, true); /* once is a hiccup */
+    assert_float_equal(limit.rate, 100.0, 1e-9);
+    limit_tell(&limit, false);
+    assert_float_equal(limit.low, 100.0, 1e-9);
+    limit_tell(&limit, true); /* the first one is forgotten */
+    assert_float_equal(limit.rate, 200.0, 1e-9);
+    assert_float_equal(limit.high, 0.0, 1e-9);
+    limit_tell(&limit, true);
+    assert_float_equal(limit.high, 200.0, 1e-9);
+}
+
+/* Each tenant's stand-in is of its own class, and as many of the class are larger as smaller. */
+static void test_few(void **state) {
+    (void)state;
+    static const struct {
+        const char *scale;
+        uint32_t classes;
+    } rows[] = {{"S", 4}, {"M", 5}, {"L", 6}};
+    for (size_t i = 0; i < 3; i++) {
+        struct world world;
+        uint32_t chosen[SIZE_CLASSES];
+        open_world(&world, rows[i].scale, BENCH_STYLE_KEY);
+        uint32_t *stand_ins = calloc(world.tenant_count, sizeof(*stand_ins));
+        assert_non_null(stand_ins);
+        assert_int_equal(few_choose(&world, stand_ins, chosen), rows[i].classes);
+        int64_t balance[SIZE_CLASSES] = {0};
+        for (uint32_t t = 0; t < world.tenant_count; t++) {
+            uint32_t class = size_class(world.tenants[t].size);
+            assert_int_equal(size_class(world.tenants[stand_ins[t]].size), class);
+            balance[class] += (t > stand_ins[t]) - (t < stand_ins[t]);
+        }
+        for (uint32_t class = 0; class < SIZE_CLASSES; class ++) {
+            assert_in_range(balance[class] + 1, 0, 2);
+        }
+        free(stand_ins);
+        world_close(&world);
+    }
+}
+
+/* The same tenants at the same times with cold probes between them and without. */
+static void test_probes_apart(void **state) {
+    (void)state;
+    struct world world;
+    struct arrivals with, without;
+    struct arrivals_plan plan = {
+        .rate = 500.0, .bursts = true, .number = 3, .end_ns = 30 * BENCH_NS};
+    uint32_t probes = 0, others = 0;
+    open_world(&world, "S", BENCH_STYLE_KEY);
+    assert_true(arrivals_open(&without, &world, &plan));
+    plan.probes = true;
+    assert_true(arrivals_open(&with, &world, &plan));
+    while (arrivals_due(&with) != HTTP_NEVER) {
+        struct arrival arrival = arrivals_take(&with);
+        if (arrival.probe || arrival.at_ns != arrivals_due(&without)) {
+            probes++;
+            continue;
+        }
+        assert_int_equal(arrivals_take(&without).tenant, arrival.tenant);
+        others++;
+    }
+    assert_true(arrivals_due(&without) == HTTP_NEVER);
+    assert_in_range(probes, 100, 200); /* five a second */
+    assert_true(others > 1000);
+    arrivals_close(&with);
+    arrivals_close(&without);
+    world_close(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes),   cmocka_unit_test(test_ids),
@@ -296,7 +386,8 @@ int main(void) {
         cmocka_unit_test(test_latency), cmocka_unit_test(test_arrivals),
         cmocka_unit_test(test_state),   cmocka_unit_test(test_report),
         cmocka_unit_test(test_truth),   cmocka_unit_test(test_http),
-        cmocka_unit_test(test_shares),
+        cmocka_unit_test(test_shares),  cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_few),     cmocka_unit_test(test_probes_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
