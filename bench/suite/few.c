@@ -26,6 +26,15 @@ uint32_t few_choose(const struct world *world, uint32_t *out_stand_ins,
     return count;
 }
 
+double few_points_asked(const struct world *world, const uint32_t *stand_ins) {
+    double points = 0.0;
+    for (uint32_t t = 0; t < world->tenant_count; t++) {
+        uint32_t asked = stand_ins == NULL ? t : stand_ins[t];
+        points += world->tenants[t].share * (double)world->tenants[asked].size;
+    }
+    return points; /* the shares' sum is 1 */
+}
+
 /* ---- Points ---- */
 
 static bool ask(const struct few *few, const char *what, const char *request, size_t size) {

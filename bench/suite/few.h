@@ -20,6 +20,10 @@ struct few {
 uint32_t few_choose(const struct world *world, uint32_t *out_stand_ins,
                     uint32_t out_tenants[SIZE_CLASSES]);
 
+/* Points of the tenant that a search asks, on average over a long time; `stand_ins` NULL: of the
+ * tenants themselves. Those asked most are the large ones of their classes, so it is more. */
+double few_points_asked(const struct world *world, const uint32_t *stand_ins);
+
 /* Starts the server, gives it the tenants' points and waits until its jobs are done. False: said
  * on the standard error. */
 bool few_open(struct few *few, struct suite *suite);

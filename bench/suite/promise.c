@@ -287,6 +287,11 @@ static bool measure(struct promise *promise) {
     report_number(report, "few_tenants", "tenants of the other server, one of each size class",
                   (double)promise->few.count);
     report_number(report, "few_points", "points of those", (double)promise->few.points);
+    for (uint32_t s = 0; s < SIDES; s++) {
+        const struct side *side = &promise->sides[s];
+        number(report, side->key, side->text, "points_asked", "points of who is asked, on average",
+               few_points_asked(&suite->world, side->stand_ins));
+    }
     if (!run_turns(promise)) {
         return false;
     }

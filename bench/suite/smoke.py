@@ -19,7 +19,7 @@ WANTED = {
     "storm": ["points_per_s", "write_p99_ms", "amplification_log", "amplification_all",
               "read_back", "verified"],
     "cold": ["cold_p50_us", "direct_p50_us", "device_reads", "direct_reads"],
-    "promise": ["few_tenants", "few_points", "p50_ms_ratio", "p99_ms_ratio", "many_rate", "few_rate"],
+    "promise": ["few_tenants", "few_points", "few_points_asked", "p50_ms_ratio", "p99_ms_ratio", "many_rate", "few_rate"],
     "isolation": ["tried"],
     "filter": ["recall_none", "recall_far", "p99_two_ms"],
     "overload": ["rate_p99_50ms", "goodput_ratio", "accepted_p99_ms", "fair_judged"],

@@ -345,6 +345,8 @@ static void test_few(void **state) {
         for (uint32_t class = 0; class < SIZE_CLASSES; class ++) {
             assert_in_range(balance[class] + 1, 0, 2);
         }
+        double own = few_points_asked(&world, NULL), few = few_points_asked(&world, stand_ins);
+        assert_true(own > few && few >= 1.0 && own <= (double)world.tenants[0].size);
         free(stand_ins);
         world_close(&world);
     }
