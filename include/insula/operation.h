@@ -75,7 +75,8 @@ typedef struct ins_stats {
     uint64_t flush_bytes, merge_bytes, clean_bytes; /* of files written */
     uint64_t segment_bytes, live_bytes; /* of all files; of it, what some run list names */
     uint64_t cold_reads, cold_bytes, cache_hits, cache_evictions; /* blocks, and their bytes */
-    uint64_t kept_bytes;                 /* of the cache, read by pinned tenants */
+    uint64_t kept_bytes; /* of the cache, read by pinned tenants; within floors */
+    uint64_t floor_bytes;
     uint64_t device_reads, device_bytes; /* for them: neighbours are read together, in pages */
     /* Graphs: written; not made for lack of memory or since reading failed; searches that walked
      * one; and that could not and scanned instead. */

@@ -38,6 +38,10 @@ typedef struct ins_quota {
     uint64_t stored_bytes;          /* in segments; beyond it points can only be deleted */
     ins_priority priority;
     bool pin; /* what it needs leaves memory last, as far as half of the cache's share goes */
+    /* Bytes of the cache. Of what it reads so much stays, whatever others read, last used first;
+     * all floors together are a quarter of the cache's share at most. Above the ceiling its own
+     * leaves first, so that it takes no more from others. */
+    uint64_t memory_floor, memory_ceiling;
     /* Seconds; a tenant to which nothing was written for so long is deleted. They are seconds for
      * which the server ran, from the last write or from when this was set. Only of tenants that are
      * values of a tenant field. */
@@ -47,6 +51,7 @@ typedef struct ins_quota {
 
 #define INS_QUOTA_MAX 1000000000000000ull /* of each of these numbers, but for */
 #define INS_TTL_S_MAX 3153600000ull       /* a hundred years */
+#define INS_CEILING_MIN (16ull << 20)     /* what one read may need at once, as a whole cache has */
 
 /* What a tenant has and did. */
 typedef struct ins_tenant_usage {
@@ -110,9 +115,9 @@ INS_API void ins_tenant_rename(ins_db *db, const void *tenants_request, ins_call
  * such field, a shard key. Name absent: of every tenant that has no quota of its own, and of the
  * collection itself when it has no tenants. Set replaces all of it; clear takes it away. They are
  * kept with the collection's settings, and count from the next request on. INS_INVALID: the
- * collection has no tenants, or `pin` is set of all of them; INS_TOO_LARGE: its quotas do not fit
- * its settings any more; INS_FULL: the pinned tenants of the collection would have more bytes on
- * disk than half of the cache's share. */
+ * collection has no tenants, or `pin` or `memory_floor` is set of all of them; INS_TOO_LARGE: its
+ * quotas do not fit its settings any more; INS_FULL: the pinned tenants of the collection would
+ * have more bytes on disk than half of the cache's share. */
 INS_API void ins_tenant_quota_set(ins_db *db, const void *tenants_request, ins_call *call);
 INS_API void ins_tenant_quota_clear(ins_db *db, const void *tenants_request, ins_call *call);
 /* call->quota: what counts; call->found: it is the tenant's own (name absent: it is set). */

@@ -28,6 +28,8 @@ static void encode_quota(struct job *job, struct json_writer *writer) {
     write_limit(writer, "writes_per_second", quota->writes_per_second);
     write_limit(writer, "scan_bytes_per_second", quota->scan_bytes_per_second);
     write_limit(writer, "stored_bytes", quota->stored_bytes);
+    write_limit(writer, "memory_floor", quota->memory_floor);
+    write_limit(writer, "memory_ceiling", quota->memory_ceiling);
     write_limit(writer, "ttl", quota->ttl_s);
     json_write_key(writer, "priority");
     json_write_string(writer, priorities[quota->priority]);
@@ -55,13 +57,10 @@ static ins_status decode_priority(struct json_value body, ins_priority *out, ins
 
 /* A limit that is misspelt would be none. */
 static ins_status refuse_unknown(struct json_value body, ins_error *error) {
-    static const char *const known[] = {"queries_per_second",
-                                        "writes_per_second",
-                                        "scan_bytes_per_second",
-                                        "stored_bytes",
-                                        "priority",
-                                        "pin",
-                                        "ttl"};
+    static const char *const known[] = {
+        "queries_per_second", "writes_per_second", "scan_bytes_per_second",
+        "stored_bytes",       "priority",          "pin",
+        "memory_floor",       "memory_ceiling",    "ttl"};
     struct json_iterator iterator = json_begin(body);
     struct json_value value;
     ins_text key;
@@ -71,11 +70,12 @@ static ins_status refuse_unknown(struct json_value body, ins_error *error) {
             found = found || text_equal(key, known[i]);
         }
         if (!found) {
-            return ins_fail(error, INS_INVALID,
-                            "Format error in JSON body: unknown field `%.*s`, expected one of "
-                            "`queries_per_second`, `writes_per_second`, `scan_bytes_per_second`, "
-                            "`stored_bytes`, `priority`, `pin`, `ttl`",
-                            (int)(key.size < 64 ? key.size : 64), key.data);
+            return ins_fail(
+                error, INS_INVALID,
+                "Format error in JSON body: unknown field `%.*s`, expected one of "
+                "`queries_per_second`, `writes_per_second`, `scan_bytes_per_second`, "
+                "`stored_bytes`, `priority`, `pin`, `memory_floor`, `memory_ceiling`, `ttl`",
+                (int)(key.size < 64 ? key.size : 64), key.data);
         }
     }
     return INS_OK;
@@ -88,19 +88,21 @@ ins_status quota_set(struct job *job, const struct api_request *request, ins_err
     const struct {
         const char *key;
         uint64_t *out;
-        uint64_t max;
-    } limits[] = {{"queries_per_second", &quota->queries_per_second, INS_QUOTA_MAX},
-                  {"writes_per_second", &quota->writes_per_second, INS_QUOTA_MAX},
-                  {"scan_bytes_per_second", &quota->scan_bytes_per_second, INS_QUOTA_MAX},
-                  {"stored_bytes", &quota->stored_bytes, INS_QUOTA_MAX},
-                  {"ttl", &quota->ttl_s, INS_TTL_S_MAX}};
+        uint64_t min, max;
+    } limits[] = {{"queries_per_second", &quota->queries_per_second, 1, INS_QUOTA_MAX},
+                  {"writes_per_second", &quota->writes_per_second, 1, INS_QUOTA_MAX},
+                  {"scan_bytes_per_second", &quota->scan_bytes_per_second, 1, INS_QUOTA_MAX},
+                  {"stored_bytes", &quota->stored_bytes, 1, INS_QUOTA_MAX},
+                  {"memory_floor", &quota->memory_floor, 1, INS_QUOTA_MAX},
+                  {"memory_ceiling", &quota->memory_ceiling, INS_CEILING_MIN, INS_QUOTA_MAX},
+                  {"ttl", &quota->ttl_s, 1, INS_TTL_S_MAX}};
     ins_status status = body_parse(job, request, &body, error);
     if (status == INS_OK) {
         status = refuse_unknown(body, error);
     }
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]) && status == INS_OK; i++) {
-        status =
-            field_u64(body, limits[i].key, limits[i].key, 1, limits[i].max, limits[i].out, error);
+        status = field_u64(body, limits[i].key, limits[i].key, limits[i].min, limits[i].max,
+                           limits[i].out, error);
     }
     if (status == INS_OK) {
         status = decode_priority(body, &quota->priority, error);

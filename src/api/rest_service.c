@@ -137,6 +137,7 @@ static void encode_stats(struct job *job, struct json_writer *writer) {
     write_count(writer, "cold_reads", stats->cold_reads);
     write_count(writer, "cold_bytes", stats->cold_bytes);
     write_count(writer, "kept_bytes", stats->kept_bytes);
+    write_count(writer, "floor_bytes", stats->floor_bytes);
     write_count(writer, "device_reads", stats->device_reads);
     write_count(writer, "device_bytes", stats->device_bytes);
     write_count(writer, "cache_hits", stats->cache_hits);

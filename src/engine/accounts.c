@@ -27,6 +27,10 @@ static bool is_of(const struct account *account, const struct account_name *name
             text_equal((ins_text){account->name, account->name_size}, name->tenant));
 }
 
+uint64_t account_id(const struct account_name *name) {
+    return hash_of(name);
+}
+
 struct account *account_find(const struct accounts *accounts, const struct account_name *name) {
     uint64_t hash = hash_of(name);
     struct account *account = accounts->buckets[hash % ACCOUNT_BUCKETS];
@@ -137,6 +141,11 @@ void account_enter(struct operation *operation, struct account *account) {
     if (operation->account == NULL) {
         operation->account = account;
         operation->waiter.keeps = account->quota.pin;
+        if (account != &operation->db->accounts.others) {
+            operation->waiter.owner =
+                cache_owner_open(operation->db->cache, account->hash, account->quota.memory_floor,
+                                 account->quota.memory_ceiling);
+        }
         account->uses++;
     }
 }
@@ -146,5 +155,7 @@ void account_leave(struct operation *operation) {
         INS_ASSERT(operation->account->uses > 0);
         operation->account->uses--;
         operation->account = NULL;
+        cache_owner_close(operation->db->cache, operation->waiter.owner);
+        operation->waiter.owner = NULL;
     }
 }

@@ -85,6 +85,8 @@ static inline struct account_name account_name_tenant(const struct scope *collec
     return (struct account_name){.collection = collection, .is_tenant = true, .tenant = tenant};
 }
 
+/* A number that is hardly another one's. */
+uint64_t account_id(const struct account_name *name);
 /* NULL when it has none now. */
 struct account *account_find(const struct accounts *accounts, const struct account_name *name);
 /* Opens it if need be; never NULL. */

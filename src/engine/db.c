@@ -137,6 +137,7 @@ void ins_db_stats(ins_db *db, ins_stats *out_stats) {
         .cold_reads = cache.loads,
         .cold_bytes = cache.load_bytes,
         .kept_bytes = cache.kept_bytes,
+        .floor_bytes = cache.floor_bytes,
         .device_reads = cache.reads,
         .device_bytes = cache.read_bytes,
         .cache_hits = cache.hits,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "engine/quota_text.h"
 #include "engine/quotas.h"
 #include "engine/scopes.h"
 #include "engine/tenants.h"

@@ -1,11 +1,6 @@
-/* Quotas in the settings of a collection:
- *
- *   "quotas": {"d": quota, "t" + tenant: quota, "s" + shard key: quota, "n" + its digits: quota}
- *   quota: {"queries_per_second": number, ..., "priority": "high" | "low", "pin": true, "ttl":
- *   seconds, "ttl_from": seconds seen (seen.h)}; what is not there has no limit
- *
- * "d" is of all that have none of their own. A change is a change of the settings: one record, and
- * the accounts see that their collection has changed. */
+/* Quotas in the settings of a collection (quota_text.h): whose they are, and what may be asked. A
+ * change is a change of the settings: one record, and the accounts see that their collection has
+ * changed. */
 #include "engine/quotas.h"
 
 #include <string.h>
@@ -15,57 +10,16 @@
 #include "engine/expiry.h"
 #include "engine/names.h"
 #include "engine/operation.h"
+#include "engine/quota_text.h"
 #include "engine/text.h"
 
-#define KEY_MAX (INS_TENANT_BYTES_MAX + 2u)
-#define KEY_RAW_MAX (KEY_MAX * 6 + 2) /* every byte escaped, in quotes */
 _Static_assert(INS_NAME_BYTES_MAX <= INS_TENANT_BYTES_MAX, "a shard key fits as well");
 
-static const struct {
-    const char *key;
-    size_t at;
-} limits[] = {
-    {"queries_per_second", offsetof(ins_quota, queries_per_second)},
-    {"writes_per_second", offsetof(ins_quota, writes_per_second)},
-    {"scan_bytes_per_second", offsetof(ins_quota, scan_bytes_per_second)},
-    {"stored_bytes", offsetof(ins_quota, stored_bytes)},
-    {"ttl", offsetof(ins_quota, ttl_s)},
-    {"ttl_from", offsetof(ins_quota, ttl_from_s)},
-};
-#define LIMIT_COUNT (sizeof(limits) / sizeof(limits[0]))
-
-static const char *const priorities[] = {
-    [INS_PRIORITY_NORMAL] = "normal", [INS_PRIORITY_LOW] = "low", [INS_PRIORITY_HIGH] = "high"};
-
-/* ---- Read ---- */
-
-static bool quotas_in(ins_text settings, ins_text *out) {
-    return settings.data != NULL && json_text_get_last(settings, text_of("quotas"), out);
-}
-
-static void parse(ins_text object, ins_quota *out) {
-    ins_text value;
-    for (size_t i = 0; i < LIMIT_COUNT; i++) {
-        uint64_t number;
-        if (json_text_get_last(object, text_of(limits[i].key), &value) &&
-            json_text_unsigned(value, &number)) {
-            memcpy((char *)out + limits[i].at, &number, sizeof(number));
-        }
-    }
-    if (json_text_get_last(object, text_of("priority"), &value)) {
-        ins_text word = json_text_unquote(value);
-        out->priority = text_is(word, "high")  ? INS_PRIORITY_HIGH
-                        : text_is(word, "low") ? INS_PRIORITY_LOW
-                                               : INS_PRIORITY_NORMAL;
-    }
-    out->pin = json_text_get_last(object, text_of("pin"), &value) && text_is(value, "true");
-}
-
-static ins_text key_of(const struct account_name *name, char out[static KEY_MAX]) {
+static ins_text key_of(const struct account_name *name, char out[static QUOTA_KEY_MAX]) {
     const struct scope *scope = name->scope;
     bool shard = scope != NULL && scope != name->collection;
     ins_text own = name->is_tenant ? name->tenant : shard ? scope_name(scope) : (ins_text){0};
-    size_t size = own.size < KEY_MAX - 1 ? own.size : KEY_MAX - 1;
+    size_t size = own.size < QUOTA_KEY_MAX - 1 ? own.size : QUOTA_KEY_MAX - 1;
     out[0] = name->is_tenant ? 't' : !shard ? 'd' : scope->is_number ? 'n' : 's';
     if (size > 0) {
         memcpy(out + 1, own.data, size);
@@ -84,7 +38,7 @@ static bool takes_default(const struct account_name *name) {
 
 bool quota_of(const struct account_name *name, ins_quota *out) {
     ins_text quotas, own;
-    char key[KEY_MAX];
+    char key[QUOTA_KEY_MAX];
     *out = (ins_quota){0};
     const struct schema *schema = name->collection->schema;
     if (schema == NULL || !quotas_in(schema->settings, &quotas)) {
@@ -93,66 +47,9 @@ bool quota_of(const struct account_name *name, ins_quota *out) {
     ins_text named = key_of(name, key);
     bool found = named.data[0] != 'd' && json_text_get_last(quotas, named, &own);
     if (found || (takes_default(name) && json_text_get_last(quotas, text_of("d"), &own))) {
-        parse(own, out);
+        quota_parse(own, out);
     }
     return found;
-}
-
-uint64_t quotas_ttl_least(ins_text settings) {
-    ins_text quotas, raw, value;
-    uint64_t least = 0;
-    if (!quotas_in(settings, &quotas)) {
-        return 0;
-    }
-    struct json_text_iterator iterator = json_text_begin(quotas);
-    while (json_text_next_member(&iterator, &raw, &value)) {
-        ins_quota quota = {0};
-        parse(value, &quota);
-        if (quota.ttl_s != 0 && (least == 0 || quota.ttl_s < least)) {
-            least = quota.ttl_s;
-        }
-    }
-    return least;
-}
-
-bool quotas_default(ins_text settings, ins_quota *out) {
-    ins_text quotas, value;
-    *out = (ins_quota){0};
-    if (!quotas_in(settings, &quotas) || !json_text_get_last(quotas, text_of("d"), &value)) {
-        return false;
-    }
-    parse(value, out);
-    return true;
-}
-
-/* A key of "quotas", given raw: its bytes. 0: it is none that was made here. */
-static size_t decode_key(ins_text raw, char out[static KEY_RAW_MAX]) {
-    return raw.size + 2 > KEY_RAW_MAX
-               ? 0
-               : json_text_decode((ins_text){raw.data - 1, raw.size + 2}, out); /* its quotes */
-}
-
-bool quotas_tenant_at(ins_text settings, size_t *index, char out_name[static INS_TENANT_BYTES_MAX],
-                      size_t *out_size, ins_quota *out_quota) {
-    ins_text quotas, raw, value;
-    char key[KEY_RAW_MAX];
-    if (!quotas_in(settings, &quotas)) {
-        return false;
-    }
-    struct json_text_iterator iterator = json_text_begin(quotas);
-    for (size_t at = 0; json_text_next_member(&iterator, &raw, &value); at++) {
-        size_t size = at < *index ? 0 : decode_key(raw, key);
-        if (size < 1 || key[0] != 't' || size - 1 > INS_TENANT_BYTES_MAX) {
-            continue;
-        }
-        *index = at + 1;
-        *out_quota = (ins_quota){0};
-        parse(value, out_quota);
-        *out_size = size - 1;
-        memcpy(out_name, key + 1, size - 1);
-        return true;
-    }
-    return false;
 }
 
 /* ---- Names ---- */
@@ -229,40 +126,19 @@ static void change_done(ins_call *inner) {
     }
 }
 
-static void write_quota(struct json_writer *writer, const ins_quota *quota) {
-    json_write_begin_object(writer);
-    for (size_t i = 0; i < LIMIT_COUNT; i++) {
-        uint64_t number;
-        memcpy(&number, (const char *)quota + limits[i].at, sizeof(number));
-        if (number != 0) {
-            json_write_key(writer, limits[i].key);
-            json_write_u64(writer, number);
-        }
-    }
-    if (quota->priority != INS_PRIORITY_NORMAL) {
-        json_write_key(writer, "priority");
-        json_write_string(writer, priorities[quota->priority]);
-    }
-    if (quota->pin) {
-        json_write_key(writer, "pin");
-        json_write_bool(writer, true);
-    }
-    json_write_end_object(writer);
-}
-
 /* Bytes on disk of the collection's pinned tenants, but for the one that the key means. */
 static uint64_t pinned_bytes(struct ins_db *db, const struct scope *collection, ins_text but) {
     ins_text quotas, raw, value;
     uint64_t bytes = 0;
-    char name[KEY_RAW_MAX];
+    char name[QUOTA_KEY_RAW_MAX];
     if (!quotas_in(collection->schema->settings, &quotas)) {
         return 0;
     }
     struct json_text_iterator iterator = json_text_begin(quotas);
     while (json_text_next_member(&iterator, &raw, &value)) {
         ins_quota quota = {0};
-        parse(value, &quota);
-        size_t size = quota.pin ? decode_key(raw, name) : 0;
+        quota_parse(value, &quota);
+        size_t size = quota.pin ? quota_key_decode(raw, name) : 0;
         if (size == 0 || json_text_key_equal(raw, but)) {
             continue;
         }
@@ -314,17 +190,61 @@ static ins_status check_ttl(const struct account_name *name, ins_error *error) {
                           (int)shown.size, shown.data);
 }
 
+/* Of all collections. Like schemas share one. */
+static uint64_t all_floors(const struct catalog *catalog) {
+    uint64_t bytes = 0;
+    for (uint64_t bucket = 0; bucket < catalog->schemas.bucket_count; bucket++) {
+        for (struct table_node *node = table_bucket(&catalog->schemas, bucket); node != NULL;
+             node = node->next) {
+            const struct schema *schema = (struct schema *)(void *)node; /* its first member */
+            bytes += schema->users * schema->floor_bytes;
+        }
+    }
+    return bytes;
+}
+
+static ins_status check_floor(struct ins_db *db, const struct account_name *name, bool is_default,
+                              const ins_quota *quota, ins_error *error) {
+    ins_quota before;
+    if (is_default && !takes_default(name)) {
+        return ins_fail(error, INS_INVALID,
+                        "Wrong input: memory_floor: of a tenant, or of a collection without "
+                        "tenants: the quota of all tenants can keep nothing");
+    }
+    if (quota->memory_ceiling != 0 && quota->memory_ceiling < quota->memory_floor) {
+        return ins_fail(
+            error, INS_INVALID, "Wrong input: memory_floor: %llu bytes, the ceiling is %llu",
+            (unsigned long long)quota->memory_floor, (unsigned long long)quota->memory_ceiling);
+    }
+    bool set = is_default ? quotas_default(name->collection->schema->settings, &before)
+                          : quota_of(name, &before);
+    uint64_t limit = cache_floor_limit(db->cache);
+    uint64_t others = all_floors(&db->catalog) - (set ? before.memory_floor : 0);
+    if (quota->memory_floor > limit || others > limit - quota->memory_floor) {
+        return ins_fail(error, INS_FULL,
+                        "memory_floor: %llu bytes, other tenants have floors of %llu; together "
+                        "they may have %llu, a quarter of the cache's share",
+                        (unsigned long long)quota->memory_floor, (unsigned long long)others,
+                        (unsigned long long)limit);
+    }
+    return INS_OK;
+}
+
 static ins_status check_quota(struct ins_db *db, const struct account_name *name,
                               const ins_quota *quota, ins_error *error) {
-    char key[KEY_MAX];
+    char key[QUOTA_KEY_MAX];
+    ins_text member = key_of(name, key);
     ins_status status = quota->ttl_s != 0 ? check_ttl(name, error) : INS_OK;
-    return status == INS_OK && quota->pin ? check_pin(db, name, key_of(name, key), error) : status;
+    if (status == INS_OK && quota->memory_floor != 0) {
+        status = check_floor(db, name, member.data[0] == 'd', quota, error);
+    }
+    return status == INS_OK && quota->pin ? check_pin(db, name, member, error) : status;
 }
 
 static ins_status change_begin(struct quota_change *self, ins_error *error) {
     struct operation *operation = &self->operation;
     struct account_name name;
-    char key[KEY_MAX];
+    char key[QUOTA_KEY_MAX];
     struct json_writer writer;
     ins_status status = quota_name(operation->db, self->request, true, &name, error);
     ins_quota quota = self->request->quota;
@@ -343,7 +263,7 @@ static ins_status change_begin(struct quota_change *self, ins_error *error) {
     if (self->clears) {
         json_write_null(&writer);
     } else {
-        write_quota(&writer, &quota);
+        quota_write(&writer, &quota);
     }
     json_write_end_object(&writer);
     json_write_end_object(&writer);
@@ -359,6 +279,17 @@ static ins_status change_begin(struct quota_change *self, ins_error *error) {
     return INS_OK;
 }
 
+/* What the cache has of the tenant is bound by what counts now, also when it asks nothing more. */
+static void limit_memory(const struct quota_change *self) {
+    struct ins_db *db = self->operation.db;
+    struct account_name name;
+    ins_quota quota;
+    if (quota_name(db, self->request, true, &name, NULL) == INS_OK) {
+        (void)quota_of(&name, &quota);
+        cache_owner_set(db->cache, account_id(&name), quota.memory_floor, quota.memory_ceiling);
+    }
+}
+
 static ins_status change_step(struct operation *operation, ins_error *error) {
     struct quota_change *self = container_of(operation, struct quota_change, operation);
     ins_status status = self->begun ? INS_OK : change_begin(self, error);
@@ -369,6 +300,9 @@ static ins_status change_step(struct operation *operation, ins_error *error) {
         operation->call->lsn = self->inner.lsn;
         status = self->inner.status;
         *error = self->inner.error;
+    }
+    if (status == INS_OK) {
+        limit_memory(self);
     }
     return status;
 }

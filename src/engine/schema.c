@@ -7,7 +7,7 @@
 #include "base/json_write.h"
 #include "base/status.h"
 #include "engine/catalog.h"
-#include "engine/quotas.h"
+#include "engine/quota_text.h"
 #include "engine/schema_text.h"
 #include "engine/text.h"
 
@@ -113,7 +113,7 @@ static ins_status parse_schema(struct schema *schema, struct json_value root, in
         !json_get(root, "fields", &fields) || json_type_of(fields) != JSON_ARRAY) {
         return schema_damaged(error, "fields");
     }
-    schema->ttl_least = quotas_ttl_least(schema->settings);
+    quotas_sum(schema->settings, &schema->ttl_least, &schema->floor_bytes);
     char *strings = schema->text + schema->text_size;
     ins_status status = schema_parse_vectors(schema, root, text, &strings, error);
     if (status == INS_OK) {

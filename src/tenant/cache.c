@@ -31,120 +31,12 @@ ins_status cache_open(const ins_runtime *runtime, struct arena *arena, struct ca
     return INS_OK;
 }
 
-static void set_class(struct cache *cache, struct block *block, enum cache_class class) {
-    uint64_t size = block->key.size;
-    cache->kept_bytes -= block->class == CACHE_KEPT ? size : 0;
-    cache->kept_bytes += class == CACHE_KEPT ? size : 0;
-    block->class = (uint8_t) class;
-}
-
-static void block_free(struct cache *cache, struct block *block) {
-    set_class(cache, block, CACHE_RAW);
-    arena_free(cache->arena, INS_MEM_CACHE, block->data, block->key.size);
-    arena_free(cache->arena, INS_MEM_CACHE, block->error, sizeof(ins_error));
-    arena_free(cache->arena, INS_MEM_CACHE, block, sizeof(*block));
-}
-
-static void lru_remove(struct cache *cache, struct block *block) {
-    struct lru *lru = &cache->lru[block->class];
-    *(block->newer != NULL ? &block->newer->older : &lru->newest) = block->older;
-    *(block->older != NULL ? &block->older->newer : &lru->oldest) = block->newer;
-    block->newer = NULL;
-    block->older = NULL;
-}
-
-static void lru_add(struct cache *cache, struct block *block) {
-    struct lru *lru = &cache->lru[block->class];
-    block->used_at = cache->clock;
-    block->newer = NULL;
-    block->older = lru->newest;
-    *(lru->newest != NULL ? &lru->newest->newer : &lru->oldest) = block;
-    lru->newest = block;
-}
-
-/* ---- What leaves ---- */
-
-/* Kept blocks that nobody asked for while so many times the cache was read are no longer kept: a
- * merge has replaced their file, or the pin was taken away. */
-#define KEPT_ROUNDS 64u
-
-/* What is too much, or too old, of the kept takes its place among the others. */
-static void let_kept_go(struct cache *cache) {
-    struct block *block = cache->lru[CACHE_KEPT].oldest;
-    while (block != NULL && (cache->kept_bytes > cache_kept_limit(cache) ||
-                             cache->clock - block->used_at > KEPT_ROUNDS * cache->limit_bytes)) {
-        lru_remove(cache, block);
-        set_class(cache, block, CACHE_DATA);
-        lru_add(cache, block);
-        block = cache->lru[CACHE_KEPT].oldest;
-    }
-}
-
-/* The class whose oldest block is worth least: its age in bytes read since, times how soon the
- * class leaves. Raw vectors go a few times sooner than codes and graphs, and those than indexes of
- * id directories; but nothing stays for ever because of its class. Kept ones go when there is
- * nothing else. */
-static struct block *least_worth(const struct cache *cache, uint64_t *out_score) {
-    static const uint64_t weights[CACHE_CLASSES] = {
-        [CACHE_RAW] = 32, [CACHE_DATA] = 8, [CACHE_INDEX] = 1, [CACHE_KEPT] = 0};
-    struct block *least = NULL;
-    uint64_t highest = 0;
-    for (int class = CACHE_RAW; class < CACHE_KEPT; class ++) {
-        struct block *block = cache->lru[class].oldest;
-        uint64_t score = block == NULL ? 0 : (cache->clock - block->used_at + 1) * weights[class];
-        if (score > highest) {
-            highest = score;
-            least = block;
-        }
-    }
-    *out_score = highest;
-    return least != NULL ? least : cache->lru[CACHE_KEPT].oldest;
-}
-
-static void evict(struct cache *cache, struct block *block) {
-    lru_remove(cache, block);
-    table_remove(&cache->blocks, &block->node);
-    block_free(cache, block);
-    cache->stats.evictions++;
-}
-
-/* A layout, or a block. */
-static bool evict_one(struct cache *cache) {
-    let_kept_go(cache);
-    uint64_t score;
-    struct block *block = least_worth(cache, &score);
-    if (layouts_shed(cache, score)) {
-        return true;
-    }
-    if (block != NULL) {
-        evict(cache, block);
-    }
-    return block != NULL;
-}
-
-bool cache_evict_stale(struct cache *cache, uint64_t age) {
-    let_kept_go(cache);
-    uint64_t score;
-    struct block *block = least_worth(cache, &score);
-    bool stale =
-        block != NULL && block->class != CACHE_KEPT && cache->clock - block->used_at >= age;
-    if (stale) {
-        evict(cache, block);
-    }
-    return stale;
-}
-
 static void *alloc_evicting(struct cache *cache, size_t size) {
     void *memory = arena_alloc(cache->arena, INS_MEM_CACHE, size);
-    while (memory == NULL && evict_one(cache)) {
+    while (memory == NULL && cache_evict_one(cache)) {
         memory = arena_alloc(cache->arena, INS_MEM_CACHE, size);
     }
     return memory;
-}
-
-void cache_drop_all(struct cache *cache) {
-    while (evict_one(cache)) {
-    }
 }
 
 void cache_abandon(struct cache *cache) {
@@ -166,6 +58,7 @@ void cache_close(struct cache *cache) {
         INS_ASSERT(cache->blocks.count == 0);
         table_fini(&cache->blocks);
     }
+    owners_fini(cache);
     loads_fini(cache);
     arena_free(cache->arena, INS_MEM_CACHE, cache->heat, HEAT_SLOTS * sizeof(*cache->heat));
     arena_free(cache->arena, INS_MEM_CACHE, cache, sizeof(*cache));
@@ -270,10 +163,10 @@ void cache_block_loaded(struct cache *cache, struct block *block) {
     }
     if (block->status == INS_OK) {
         block->ready = true;
-        lru_add(cache, block);
+        cache_list_add(cache, block);
     } else {
         table_remove(&cache->blocks, &block->node);
-        block_free(cache, block);
+        cache_block_free(cache, block);
     }
     if (cache->starved != NULL) {
         starved_remove_all(cache);
@@ -292,21 +185,33 @@ static bool add_wait(struct cache *cache, struct block *block, struct cache_wait
 }
 
 static struct block *block_create(struct cache *cache, const struct block_key *key, uint64_t hash,
-                                  enum cache_class class) {
+                                  enum cache_class class, struct cache_owner *owner) {
+    if (owner != NULL) {
+        owner_make_room(cache, owner, key->size);
+    }
     struct block *block = alloc_evicting(cache, sizeof(*block));
     if (block == NULL) {
         return NULL;
     }
-    *block = (struct block){.cache = cache, .key = *key};
-    set_class(cache, block, class);
+    *block = (struct block){.cache = cache, .key = *key, .base = (uint8_t) class};
+    cache_set_class(cache, block, class);
+    owner_take(owner, block);
     block->node.hash = hash;
     block->error = alloc_evicting(cache, sizeof(ins_error));
     block->data = alloc_evicting(cache, key->size);
     if (block->error == NULL || block->data == NULL) {
-        block_free(cache, block);
+        cache_block_free(cache, block);
         return NULL;
     }
     return block;
+}
+
+/* A pinned tenant has asked for it. */
+static void keep(struct cache *cache, struct block *block) {
+    block->base = CACHE_KEPT;
+    if (block->class != CACHE_FLOOR && block->class != CACHE_KEPT) {
+        cache_set_class(cache, block, CACHE_KEPT);
+    }
 }
 
 ins_status cache_pin(struct cache *cache, const struct block_key *key, enum cache_class class,
@@ -324,12 +229,17 @@ ins_status cache_pin(struct cache *cache, const struct block_key *key, enum cach
     }
     uint64_t hash = key_hash(key);
     struct block *block = find(cache, key, hash);
+    struct cache_owner *owner = waiter != NULL && waiter->owns ? waiter->owner : NULL;
     if (block != NULL && block->ready) {
         if (block->pins++ == 0) {
-            lru_remove(cache, block);
+            cache_list_remove(cache, block);
+            owner_list_remove(block);
         }
-        if (class == CACHE_KEPT && block->class != CACHE_KEPT) {
-            set_class(cache, block, class);
+        if (class == CACHE_KEPT) {
+            keep(cache, block);
+        }
+        if (block->owner == NULL) {
+            owner_take(owner, block);
         }
         cache->stats.hits++;
         if (waiter != NULL) {
@@ -345,11 +255,11 @@ ins_status cache_pin(struct cache *cache, const struct block_key *key, enum cach
     }
     bool fresh = block == NULL;
     if (fresh) {
-        block = block_create(cache, key, hash, class);
+        block = block_create(cache, key, hash, class, owner);
     }
     if (block == NULL || !add_wait(cache, block, waiter)) {
         if (fresh && block != NULL) {
-            block_free(cache, block);
+            cache_block_free(cache, block);
         }
         starve(cache, waiter, key->size);
         return INS_AGAIN;
@@ -371,7 +281,13 @@ ins_status cache_pin(struct cache *cache, const struct block_key *key, enum cach
 void cache_unpin(struct cache *cache, struct block *block) {
     INS_ASSERT(block->pins > 0);
     if (--block->pins == 0) {
-        lru_add(cache, block);
+        if (block->owner != NULL) {
+            owner_let_go(cache, block);
+        }
+        cache_list_add(cache, block);
+        if (block->owner != NULL) {
+            owner_make_room(cache, block->owner, 0); /* the block may be gone then */
+        }
         if (cache->starved != NULL) {
             starved_remove_all(cache);
         }
@@ -415,15 +331,13 @@ bool cache_chunk_worth(struct cache *cache, const struct block_key *chunk, uint3
 
 /* ---- Lending ---- */
 
-#define RELIEF_BLOCKS 64u /* some 20 us of whoever asks */
-
 bool cache_lend(struct cache *cache, uint64_t bytes) {
     uint64_t most = cache->limit_bytes / 2; /* it may have come down below what is lent */
     if (most < cache->lent_bytes || bytes > most - cache->lent_bytes) {
         return false;
     }
     while (!arena_move_limit(cache->arena, INS_MEM_CACHE, INS_MEM_GRAPH, bytes)) {
-        if (!evict_one(cache)) {
+        if (!cache_evict_one(cache)) {
             return false;
         }
     }
@@ -459,33 +373,10 @@ void cache_set_limit(struct cache *cache, uint64_t bytes) {
     }
 }
 
-uint32_t cache_give_up(struct cache *cache, uint32_t blocks) {
-    uint32_t count = 0;
-    while (count < blocks && evict_one(cache)) {
-        count++;
-    }
-    return count;
-}
-
-uint32_t cache_fit(struct cache *cache, uint32_t blocks) {
-    uint32_t count = 0;
-    while (count < blocks && arena_is_over(cache->arena, INS_MEM_CACHE) && evict_one(cache)) {
-        count++;
-    }
-    return count;
-}
-
-void cache_relieve(struct cache *cache) {
-    for (uint32_t i = 0; i < RELIEF_BLOCKS && arena_is_short(cache->arena); i++) {
-        if (!evict_one(cache)) {
-            return;
-        }
-    }
-}
-
 void cache_get_stats(const struct cache *cache, struct cache_stats *out_stats) {
     *out_stats = cache->stats;
     out_stats->blocks = cache->blocks.count;
     out_stats->kept_bytes = cache->kept_bytes;
+    out_stats->floor_bytes = cache->floor_bytes;
     out_stats->timers = cache->starved_timer.armed;
 }

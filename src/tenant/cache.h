@@ -32,19 +32,22 @@ struct cache_waiter {
     uint64_t starved_until_ns;
     uint64_t loaded_bytes; /* that were not at hand, so far */
     bool keeps;            /* a pinned tenant's: what it reads of its own is of CACHE_KEPT */
-    struct trace *trace;   /* NULL: nobody asked */
+    bool owns;             /* what is asked for now is its tenant's own: set with each request */
+    struct cache_owner *owner; /* cache_owner.h; NULL: its bytes are not counted */
+    struct trace *trace;       /* NULL: nobody asked */
 };
 
 #define CACHE_WAIT_NS (10ull * 1000 * 1000 * 1000)
 
 /* In the order of leaving: raw vectors and payload; ids, codes, graphs, small extents; what says
- * where others lie; what pinned tenants read. */
+ * where others lie; what pinned tenants read. What is within a tenant's floor does not leave. */
 enum cache_class {
     CACHE_RAW = 0,
     CACHE_DATA = 1,
     CACHE_INDEX = 2,
     CACHE_KEPT = 3,
-    CACHE_CLASSES = 4
+    CACHE_FLOOR = 4, /* given by the cache alone (cache_owner.h) */
+    CACHE_CLASSES = 5
 };
 
 struct cache_stats {
@@ -52,6 +55,7 @@ struct cache_stats {
     uint64_t reads, read_bytes; /* of the store: near blocks together, whole pages */
     uint64_t timers;            /* armed now */
     uint64_t kept_bytes;        /* of CACHE_KEPT, now */
+    uint64_t floor_bytes;       /* of CACHE_FLOOR, now */
 };
 
 INS_MUST_USE ins_status cache_open(const ins_runtime *runtime, struct arena *arena,
@@ -87,6 +91,10 @@ uint64_t cache_limit(const struct cache *cache);
 /* Of that, what may be of CACHE_KEPT; what is more counts as CACHE_DATA, the oldest first. */
 static inline uint64_t cache_kept_limit(const struct cache *cache) {
     return cache_limit(cache) / 2;
+}
+/* What all floors may hold together. */
+static inline uint64_t cache_floor_limit(const struct cache *cache) {
+    return cache_limit(cache) / 4;
 }
 uint64_t cache_lent(const struct cache *cache);
 /* Another share, lent bytes included; the arena's limits say the same. It may be below what is

@@ -2,7 +2,7 @@
 #ifndef INS_TENANT_CACHE_PRIVATE_H
 #define INS_TENANT_CACHE_PRIVATE_H
 
-#include "tenant/cache.h"
+#include "tenant/cache_owner.h"
 #include "tenant/layouts.h"
 
 #define CACHE_BLOCK_BYTES_MAX (1u << 20)
@@ -21,18 +21,29 @@ struct block {
     struct cache *cache;
     struct block_key key;
     struct block *newer, *older; /* LRU list of its class; `newer` also the queue of loads */
+    struct cache_owner *owner;   /* NULL: nobody's */
+    struct block *owner_newer, *owner_older; /* while `listed`: in one of the owner's lists */
     struct block_wait *waits;
     uint8_t *data;
     uint64_t used_at; /* cache->clock when it was let go last */
     uint32_t pins;
-    uint8_t class;
+    uint8_t class, base; /* base: what it is of without its owner's floor */
     bool ready;
+    bool listed, held; /* in a list of its owner's; in which */
     ins_status status;
     ins_error *error; /* of a failed load; arena memory */
 };
 
 struct lru {
     struct block *newest, *oldest;
+};
+
+struct cache_owner {
+    struct table_node node; /* by id */
+    uint64_t id, floor, ceiling;
+    uint64_t bytes, held_bytes; /* of its blocks; of those that are of CACHE_FLOOR */
+    uint32_t blocks, uses;
+    struct lru lists[2]; /* blocks that nobody holds: beyond the floor, within it */
 };
 
 /* Blocks that are read together. The read lane's between the post and its return. */
@@ -87,6 +98,8 @@ struct cache {
     uint64_t clock;    /* bytes read so far */
     uint64_t limit_bytes, lent_bytes;
     uint64_t kept_bytes; /* of blocks of CACHE_KEPT, pinned ones too */
+    uint64_t floor_bytes;
+    struct table owners; /* made with the first */
     struct layouts layouts;
     struct cache_stats stats;
 };
@@ -103,6 +116,26 @@ static inline void cache_post(struct cache *cache, uint32_t lane, ins_task *task
 bool layouts_shed(struct cache *cache, uint64_t score);
 /* Gives up what is worth least if nobody used it while so many bytes were read. */
 INS_MUST_USE bool cache_evict_stale(struct cache *cache, uint64_t age);
+
+/* Between cache.c, cache_evict.c and cache_owner.c. */
+void cache_set_class(struct cache *cache, struct block *block, enum cache_class class);
+void cache_evict(struct cache *cache, struct block *block); /* one that nobody holds */
+/* The one that is worth least; false: none can go. */
+bool cache_evict_one(struct cache *cache);
+void cache_block_free(struct cache *cache, struct block *block); /* in no list or table */
+/* In the list of its class, as used last. */
+void cache_list_add(struct cache *cache, struct block *block);
+void cache_list_remove(struct cache *cache, struct block *block);
+/* Before a block of so many bytes is read for it: its oldest ones leave as its ceiling says. */
+void owner_make_room(struct cache *cache, struct cache_owner *owner, uint64_t bytes);
+void owner_take(struct cache_owner *owner, struct block *block);
+/* The block goes. It may be the last thing that was known of its owner. */
+void owner_lose(struct cache *cache, struct block *block);
+/* It was let go, and is in no list yet: the class that it is of from now on. */
+void owner_let_go(struct cache *cache, struct block *block);
+void owner_list_remove(struct block *block);
+void owner_demote(struct cache *cache, struct block *block); /* listed, of CACHE_FLOOR */
+void owners_fini(struct cache *cache);
 
 /* False: no memory. */
 INS_MUST_USE bool loads_init(struct cache *cache);

@@ -151,8 +151,8 @@ static ins_status load_header(struct reader *reader, struct reader_run *run, ins
     }
     const uint8_t *data = NULL;
     struct block *block;
-    ins_status status = cache_pin(reader->context->cache, &key, class_of(reader, SECTION_IDS),
-                                  reader->waiter, &block, &data, error);
+    ins_status status = reader_pin(reader, &key, class_of(reader, SECTION_IDS), reader->waiter,
+                                   &block, &data, error);
     if (status != INS_OK) {
         return status;
     }
@@ -241,8 +241,8 @@ static ins_status pin_chunk(struct reader *reader, uint32_t run_index, uint32_t 
     INS_ASSERT(section->chunks != NULL);
     if (section->chunks[chunk] == NULL) {
         struct block_key key = extent_chunk(&run->extent, slot, chunk);
-        status = cache_pin(reader->context->cache, &key, class_of_chunk(reader, &run->extent, slot),
-                           waiter, &section->blocks[chunk], &section->chunks[chunk], error);
+        status = reader_pin(reader, &key, class_of_chunk(reader, &run->extent, slot), waiter,
+                            &section->blocks[chunk], &section->chunks[chunk], error);
         if (status != INS_OK) {
             section->blocks[chunk] = NULL;
             section->chunks[chunk] = NULL;

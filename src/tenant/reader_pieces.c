@@ -117,7 +117,7 @@ static ins_status pin_piece(struct reader *reader, uint32_t run, const struct ex
         if (*out_whole) {
             return INS_AGAIN;
         }
-        status = cache_pin(cache, &key, class, reader->waiter, &piece.block, &piece.data, error);
+        status = reader_pin(reader, &key, class, reader->waiter, &piece.block, &piece.data, error);
     }
     if (status == INS_OK) {
         hold(reader, &piece);

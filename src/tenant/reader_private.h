@@ -4,12 +4,26 @@
 
 #include "tenant/reader.h"
 
-/* A pinned tenant reads its own islands, not those that it shares: their blocks are of CACHE_KEPT.
- */
-static inline bool reader_keeps(const struct reader *reader) {
+/* It reads an island of its tenant's, not one that several share. */
+static inline bool reader_owns(const struct reader *reader) {
     const struct island *island = reader->island;
-    return reader->waiter != NULL && reader->waiter->keeps &&
-           (island_is_tenant(island) || island->scope->directory == NULL);
+    return island_is_tenant(island) || island->scope->directory == NULL;
+}
+
+/* The blocks of a pinned tenant's own islands are of CACHE_KEPT. */
+static inline bool reader_keeps(const struct reader *reader) {
+    return reader->waiter != NULL && reader->waiter->keeps && reader_owns(reader);
+}
+
+/* cache_pin for what the reader reads: the waiter, which may be NULL, is told whose that is. */
+static inline ins_status reader_pin(const struct reader *reader, const struct block_key *key,
+                                    enum cache_class class, struct cache_waiter *waiter,
+                                    struct block **out_block, const uint8_t **out_data,
+                                    ins_error *error) {
+    if (waiter != NULL) {
+        waiter->owns = reader_owns(reader);
+    }
+    return cache_pin(reader->context->cache, key, class, waiter, out_block, out_data, error);
 }
 
 /* Of a section that every extent may have, as its chunks are held: on the way of every id that is

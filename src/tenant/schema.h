@@ -50,10 +50,10 @@ struct schema {
     uint32_t field_count;
     struct schema_field *fields; /* [field_count] */
     uint32_t text_size;
-    char *text;        /* canonical JSON: the key of interning; all else is parsed from it */
-    ins_text settings; /* slice of text */
-    uint64_t
-        ttl_least; /* seconds: of the tenants' times to live in the settings; 0 = none has one */
+    char *text;            /* canonical JSON: the key of interning; all else is parsed from it */
+    ins_text settings;     /* slice of text */
+    uint64_t ttl_least;    /* seconds, of the tenants' times to live; 0 = none has one. And */
+    uint64_t floor_bytes;  /* of their memory floors, in all: as the settings say */
     bool has_tenant_field; /* islands are formed by this path */
     bool tenant_is_uuid;
     ins_text tenant_text;            /* the path as it was given */

@@ -3,6 +3,7 @@
 #define INS_TENANT_TENANT_H
 
 #include "tenant/cache.h"
+#include "tenant/cache_owner.h"
 #include "tenant/directory.h"
 #include "tenant/island.h"
 #include "tenant/memtable.h"

@@ -146,7 +146,7 @@ class TenantTest(unittest.TestCase):
         return refused
 
     QUOTA = {"queries_per_second": None, "writes_per_second": None, "scan_bytes_per_second": None,
-             "stored_bytes": None, "ttl": None, "priority": "normal", "pin": False, "own": False}
+             "stored_bytes": None, "memory_floor": None, "memory_ceiling": None, "ttl": None, "priority": "normal", "pin": False, "own": False}
 
     def test_quota_kept(self):
         """Goal: a quota is what was put, whole, for one tenant or for all, and survives a restart;
@@ -398,13 +398,48 @@ class TenantTest(unittest.TestCase):
                            ({"stored_bytes": 10 ** 16}, "stored_bytes"),
                            ({"scan_bytes_per_second": "many"}, "scan_bytes_per_second"),
                            ({"priority": "highest"}, "priority"), ({"priority": 3}, "priority"),
-                           ({"pin": 3}, "pin"), ({"ttl": 0}, "ttl"), ({"ttl": 3153600001}, "ttl"), ({"ttl": "1d"}, "ttl"), ({"querys_per_second": 3}, "querys_per_second")):
+                           ({"pin": 3}, "pin"), ({"ttl": 0}, "ttl"), ({"memory_ceiling": 1 << 20}, "memory_ceiling"), ({"memory_floor": -1}, "memory_floor"), ({"ttl": 3153600001}, "ttl"), ({"ttl": "1d"}, "ttl"), ({"querys_per_second": 3}, "querys_per_second")):
             for path in ("/collections/c/quota", "/collections/c/tenants/anna/quota"):
                 code, answer, _ = self.client.call("PUT", path, body)
                 self.assertIn(code, (400, 422), body)
                 self.assertIn(part, answer["status"]["error"])
         self.assertEqual(self.client.ok("GET", "/collections/c/quota"), self.QUOTA)
         self.assertIsNone(self.client.ok("GET", "/collections/c/tenants/anna/usage")["activity"])
+
+    def test_memory_limits(self):
+        """Goal: a floor counts what its tenant read, of the tenant alone, until it is taken away; floors
+        beyond the share, of all tenants, or above the ceiling are refused. (What stays and what leaves:
+        unit, test_cache_owner.) Method: a tenant of some extents' bytes, warmed."""
+        self.collection("c")
+        self.collection("alone", tenants=False)
+        self.client.ok("PUT", "/collections/c/points?wait=true", {"points": [
+            {"id": i, "vector": wave(i, 4), "payload": {"who": "anna", "text": "x" * 200}} for i in range(5000)]})
+        self.fill("c", {"bela": 3}, first=10000)
+        self.client.ok("POST", "/insula/flush")
+        anna = "/collections/c/tenants/anna"
+        held = lambda: self.client.ok("GET", "/insula/stats")["floor_bytes"]
+        message = self.client.error(507, "PUT", anna + "/quota", {"memory_floor": 10 ** 14})
+        self.assertIn(str(10 ** 14), message)
+        limit = int(message.split("together they may have ")[1].split(",")[0])
+        self.assertIn("memory_floor", self.client.error(400, "PUT", "/collections/c/quota", {"memory_floor": 1}))
+        self.assertIn("ceiling", self.client.error(400, "PUT", anna + "/quota", {
+            "memory_floor": 17 << 20, "memory_ceiling": 16 << 20}))
+        self.client.ok("PUT", "/collections/alone/quota", {"memory_floor": limit - 500000})
+        self.assertIn(str(limit - 500000), self.client.error(507, "PUT", anna + "/quota", {"memory_floor": 500001}))
+        self.client.ok("PUT", anna + "/quota", {"memory_floor": 500000, "memory_ceiling": 16 << 20})
+        self.client.ok("PUT", anna + "/quota", {"memory_floor": 400000, "memory_ceiling": 16 << 20})
+        self.client.ok("PUT", "/collections/c/quota", {"memory_ceiling": 16 << 20})
+        self.restart()
+        self.assertEqual(self.client.ok("GET", anna + "/quota"), {
+            **self.QUOTA, "memory_floor": 400000, "memory_ceiling": 16 << 20, "own": True})
+        self.client.ok("POST", "/collections/c/tenants/bela/warm?wait=true")
+        self.assertEqual(held(), 0)
+        done = self.client.ok("POST", anna + "/warm?wait=true")
+        self.assertGreater(done["bytes"], 500000)
+        self.assertGreater(held(), 0)
+        self.assertLessEqual(held(), 400000)
+        self.client.ok("PUT", anna + "/quota", {"memory_floor": 100})
+        self.assertEqual(held(), 0)
 
     def test_expiry(self):
         """Goal: a time to live is told, for one tenant or for all, of tenants of a field alone; a
