@@ -131,6 +131,17 @@ ins_status account_read(struct operation *operation, const struct scopes *scopes
     return status;
 }
 
+ins_status account_read_begins(struct operation *operation, const struct account_name *name,
+                               ins_error *error) {
+    struct ins_db *db = operation->db;
+    account_enter(operation, account_open(db, name));
+    ins_status status = check_read(db, operation->account, name, error);
+    if (status == INS_OK) {
+        count_read(db, operation->account);
+    }
+    return status;
+}
+
 /* ---- Writes ---- */
 
 void tenant_sizes_add(struct tenant_sizes *sizes, const struct island *island) {

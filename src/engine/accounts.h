@@ -102,6 +102,9 @@ void account_leave(struct operation *operation);
  * used up a rate, or has too many waiting. */
 INS_MUST_USE ins_status account_read(struct operation *operation, const struct scopes *scopes,
                                      const ins_text *tenants, size_t count, ins_error *error);
+/* The same of a read of one tenant that begins, and goes on in calls that are not counted. */
+INS_MUST_USE ins_status account_read_begins(struct operation *operation,
+                                            const struct account_name *name, ins_error *error);
 /* Points of this tenant, whose account that is, are about to be written. `adds`: they take room.
  * INS_EXHAUSTED, or INS_FULL when it stores as much as it may. Nothing is charged. */
 INS_MUST_USE ins_status account_check_write(struct ins_db *db, struct account *account,

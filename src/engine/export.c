@@ -163,7 +163,14 @@ static ins_status export_begin(struct export_piece *self, ins_error *error) {
             self->shard = key;
         }
     }
-    account_enter(operation, account_open(operation->db, &self->name));
+    if (self->state.begun) {
+        account_enter(operation, account_open(operation->db, &self->name));
+    } else {
+        status = account_read_begins(operation, &self->name, error);
+        if (status != INS_OK) {
+            return status;
+        }
+    }
     self->schema = schema_hold(collection->schema);
     self->piece = pool_alloc(&operation->pool, PIECE_BYTES);
     if (self->piece == NULL) {
@@ -184,6 +191,7 @@ static void seal(struct export_piece *self, enum portable_kind kind) {
                                          (uint32_t)self->body.size, self->piece);
     self->state.chain = portable_chain(self->state.chain, hash);
     self->state.frames++;
+    account_charge_scan(&self->operation, self->taken, self->body.size);
     call->bytes = (ins_text){(const char *)self->piece, PORTABLE_FRAME_BYTES + self->body.size};
     call->found = kind != PORTABLE_END;
     *self->request->state = self->state;

@@ -359,6 +359,7 @@ ins_status recovery_run(struct ins_db *db, ins_error *error) {
     }
     db->flushed_lsn = db->manifest.flushed_lsn;
     db->landed_lsn = db->manifest.flushed_lsn;
+    db->tidy.erased_lsn = db->manifest.erased_lsn;
     db->reading.durable_lsn = db->manifest.flushed_lsn;
     status = open_log(db, error);
     for (struct change_row *row = db->catalog.changes; row != NULL && status == INS_OK;

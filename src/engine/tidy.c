@@ -90,12 +90,22 @@ static void renew_log(ins_task *task) {
     db_run(db, INS_LANE_REQUEST, &tidy->task);
 }
 
+/* Everything that was dead when the pass began was in its reach. */
+static bool pass_was_whole(const struct tidy *tidy) {
+    return tidy->missed == 0 && tidy->files_erased && tidy->log_renewed && tidy->log_forgotten;
+}
+
 /* Background lane. What fails here is tried again by the next pass. */
 static void forget_log(ins_task *task) {
     struct tidy *tidy = container_of(task, struct tidy, task);
     struct ins_db *db = container_of(tidy, struct ins_db, tidy);
     tidy->log_forgotten =
         wal_truncate(db->wal, db->manifest.flushed_lsn, NULL) == INS_OK && wal_forget(db->wal);
+    if (pass_was_whole(tidy)) {                      /* so that a restart knows it as well */
+        uint64_t flushed = db->manifest.flushed_lsn; /* above it are only rows of what is gone */
+        db->manifest.erased_lsn = tidy->lsn < flushed ? tidy->lsn : flushed;
+        tidy->noted = manifest_land(db, NULL, NULL, 0, 0, 0, &tidy->error);
+    }
     tidy->task.run = task_done;
     db_run(db, INS_LANE_REQUEST, &tidy->task);
 }
@@ -119,6 +129,7 @@ static void ring_erase(ins_timer *timer) {
     tidy->changes = changes(db);
     tidy->sweeps = 0;
     tidy->again = tidy->files_erased = tidy->log_renewed = tidy->log_forgotten = false;
+    tidy->noted = INS_OK;
     post(db, INS_LANE_LOG, renew_log);
 }
 
@@ -143,16 +154,12 @@ void tidy_erase_now(struct ins_db *db) {
     ring_erase(&tidy->erase_timer);
 }
 
-/* Everything that was dead when the pass began was in its reach. */
-static bool pass_was_whole(const struct ins_db *db) {
-    const struct tidy *tidy = &db->tidy;
-    return tidy->missed == 0 && tidy->files_erased && tidy->log_renewed && tidy->log_forgotten &&
-           !db->writes_stopped;
-}
-
 static void end_erasure(struct ins_db *db) {
     struct tidy *tidy = &db->tidy;
-    bool whole = pass_was_whole(db);
+    bool whole = pass_was_whole(tidy) && tidy->noted == INS_OK && !db->writes_stopped;
+    if (tidy->noted != INS_OK) {
+        jobs_failed(db, "a note of an erasure", &tidy->error);
+    }
     tidy->erased_lsn = whole ? tidy->lsn : tidy->erased_lsn;
     tidy->erased_changes = whole ? tidy->changes : tidy->erased_changes;
     tidy->erasing = false;

@@ -10,9 +10,10 @@
  * island with dead rows is merged and every file with dead extents cleaned, and log files that may
  * hold old records are deleted instead of used again. Writes go on meanwhile.
  *
- * When a pass has left nothing out, that is known of its LSN (erased_lsn) and told to whoever has a
- * receipt of a deletion (erasure.c). What it could not take (a view held a file, an island could
- * not be merged whole, a log file stayed) leaves the LSN where it was, and another pass is armed.
+ * When a pass has left nothing out, that is known of its LSN (erased_lsn) kept in the manifest,
+ * and told to whoever has a receipt of a deletion (erasure.c). What it could not take (a view held
+ * a file, an island could not be merged whole, a log file stayed) leaves the LSN where it was, and
+ * another pass is armed.
  *
  * The timers rest while there is nothing to do. */
 #ifndef INS_ENGINE_TIDY_H
@@ -64,6 +65,8 @@ struct tidy {
     bool files_erased;   /* no file of the pass has anything dead */
     bool log_renewed;    /* records go to a new file. Set on the log lane, as the next is */
     bool log_forgotten;  /* old log files are gone. Set on the background lane by the pass's task */
+    ins_status noted;    /* that the pass was whole, in the manifest. Set there too, and */
+    ins_error error;     /* why it was not */
     bool again;          /* another pass was asked for meanwhile */
     uint64_t erased_lsn; /* what was dead at this LSN is in no file; 0: not known of any */
 };

@@ -5,7 +5,7 @@
 
 #define MANIFEST_MAGIC 0x4e414d4c55534e49ull /* "INSULMAN" */
 #define MANIFEST_FORMAT 1u
-#define MANIFEST_HEADER_BYTES ((size_t)56)
+#define MANIFEST_HEADER_BYTES ((size_t)64)
 #define MANIFEST_FILE_BYTES ((size_t)48)
 #define MANIFEST_HASH_BYTES ((size_t)16)
 
@@ -28,6 +28,7 @@ void manifest_encode(const struct manifest *manifest, uint8_t *out) {
     store_u64(out + 32, manifest->flushed_lsn);
     store_u64(out + 40, manifest->next_file);
     store_u64(out + 48, manifest->log_lsn);
+    store_u64(out + 56, manifest->erased_lsn);
     uint8_t *at = out + MANIFEST_HEADER_BYTES;
     for (uint32_t i = 0; i < manifest->file_count; i++) {
         const struct segment_info *file = &manifest->files[i];
@@ -86,10 +87,16 @@ ins_status manifest_decode(const uint8_t *data, size_t size, struct segment_info
         .flushed_lsn = load_u64(data + 32),
         .next_file = load_u64(data + 40),
         .log_lsn = load_u64(data + 48),
+        .erased_lsn = load_u64(data + 56),
         .files = files,
         .file_count = load_u32(data + 12),
     };
     memcpy(manifest.database_id, data + 16, 16);
+    if (manifest.erased_lsn > manifest.flushed_lsn) {
+        return ins_fail(
+            error, INS_CORRUPT, "manifest: erased up to record %llu, flushed up to record %llu",
+            (unsigned long long)manifest.erased_lsn, (unsigned long long)manifest.flushed_lsn);
+    }
     if (manifest.file_count > capacity || manifest.file_count > INS_FILES_MAX ||
         size != manifest_size(&manifest)) {
         return ins_fail(error, INS_CORRUPT, "manifest: %u files do not match its %zu bytes",

@@ -347,6 +347,7 @@ struct manifest { /* decoded; files in ascending number */
     uint64_t flushed_lsn;       /* every record up to it lies in the files */
     uint64_t next_file;         /* file numbers from here on are free */
     uint64_t log_lsn;           /* the log was durable up to it when files were taken out */
+    uint64_t erased_lsn;        /* what was dead at it is in no file, nor in the log */
     struct segment_info *files; /* [file_count], the caller's memory */
     uint32_t file_count;
 };

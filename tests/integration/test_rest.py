@@ -68,7 +68,7 @@ class Client:
         if (response.headers.get("Content-Type") or "").startswith("application/json"):
             data = json.loads(data)
         else:
-            data = data.decode()
+            data = data.decode(errors="surrogateescape")
         return response.status, data, response
 
     def ok(self, method, path, body=None):

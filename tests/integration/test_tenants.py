@@ -212,6 +212,26 @@ class TenantTest(unittest.TestCase):
         self.client.ok("DELETE", path)
         self.assertEqual(self.refused(100, lambda: self.search("c", "anna")), 0)
 
+    def test_rate_of_exports(self):
+        """Goal: an export counts as a query and by its bytes, and is refused when it begins."""
+        self.collection("c")
+        self.fill("c", {"anna": 50, "bela": 3})
+        path = "/collections/c/tenants/anna"
+        self.client.ok("PUT", path + "/quota", {"queries_per_second": 1})
+        self.assertGreater(self.refused(20, lambda: self.client.call("GET", path + "/export")), 15)
+        self.assertEqual(self.search("c", "anna")[0], 429)
+        self.client.ok("PUT", path + "/quota", {"scan_bytes_per_second": 100})
+        activity = lambda: self.client.ok("GET", path + "/usage")["activity"]
+        before = activity()
+        code, _, headers = self.client.call("GET", path + "/export")
+        self.assertEqual(code, 200)
+        after = activity()
+        self.assertEqual(after["queries"] - before["queries"], 1)
+        self.assertGreaterEqual(after["rows_scanned"] - before["rows_scanned"], 50)
+        self.assertGreater(after["bytes_scanned"] - before["bytes_scanned"], 50 * 16)
+        self.assertEqual(self.search("c", "anna")[0], 429)
+        self.assertEqual(self.search("c", "bela")[0], 200)
+
     def test_rate_of_writes(self):
         """Goal: points that a tenant writes are counted, whatever the request; a refused write has
         changed nothing, also of the other tenants in it; deletes by filter are refused as well."""
@@ -553,6 +573,11 @@ class TenantTest(unittest.TestCase):
             time.sleep(0.01)
         self.assertFalse(self.found(b"secret of anna"))
         self.assertFalse(self.found(b'"anna"'))
+        self.server.stop(signal.SIGKILL)
+        self.server.process.stdout.close()
+        self.server.start()
+        self.client = Client(self.server)
+        self.assertEqual(self.client.ok("GET", path)["status"], "done")  # a restart knows it
         self.assertTrue(self.found(b"secret of bert"))
         self.fill("c", {"anna": 2}, first=5000)
         again = self.client.ok("GET", "/collections/c/tenants/anna")["incarnation"]

@@ -207,6 +207,19 @@ static void write_some(struct bed *bed) {
     call_and_wait(bed, ins_collection_delete, &drop);
 }
 
+/* After the power was cut as well. */
+static void expect_known(struct bed *bed, uint64_t seed, uint64_t lsn) {
+    ins_stats stats;
+    sim_drop_all(&bed->lanes);
+    ins_db_close(bed->db);
+    store_memory_crash(bed->store);
+    open_database(bed);
+    ins_db_stats(bed->db, &stats);
+    if (stats.lsn_erased != lsn) {
+        fail(seed, "what is erased is not known after a restart", 0);
+    }
+}
+
 static void live(uint64_t seed) {
     static struct bed bed;
     struct store_memory_options options = {.seed = seed};
@@ -241,6 +254,9 @@ static void live(uint64_t seed) {
         }
         if (stats.lsn_erased != stats.lsn_sequenced) {
             fail(seed, "what is erased is not known to be", 0);
+        }
+        if (sim_once_in(&bed.random, 2)) {
+            expect_known(&bed, seed, stats.lsn_erased);
         }
     }
     sim_drop_all(&bed.lanes);

@@ -27,14 +27,15 @@ def manifest(folder):
     require(data[:8] == b"INSULMAN" and u32(data, 8) == 1, "manifest", "magic or format")
     require(hash128(data[:-16]) == data[-16:], "manifest", "hash")
     count = u32(data, 12)
-    require(len(data) == 56 + 48 * count + 16, "manifest", "size")
+    require(len(data) == 64 + 48 * count + 16, "manifest", "size")
     files = []
-    for at in range(56, 56 + 48 * count, 48):
+    for at in range(64, 64 + 48 * count, 48):
         files.append({"number": u64(data, at), "id": data[at + 8:at + 24], "size": u64(data, at + 24),
                       "trailer_hash": u64(data, at + 32), "extents": u32(data, at + 40)})
         require(u32(data, at + 44) == 0 and files[-1]["number"] < u64(data, 40), "manifest", "a file")
     numbers = [one["number"] for one in files]
     require(numbers == sorted(set(numbers)), "manifest", "order of the files")
+    require(u64(data, 56) <= u64(data, 32), "manifest", "erased and flushed LSN")
     return {"flushed": u64(data, 32), "log": u64(data, 48), "files": files}
 
 

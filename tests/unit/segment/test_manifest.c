@@ -15,8 +15,12 @@
 static struct segment_info files[FILES];
 
 static struct manifest example(void) {
-    struct manifest manifest = {
-        .flushed_lsn = 77, .log_lsn = 78, .next_file = 1000, .files = files, .file_count = FILES};
+    struct manifest manifest = {.flushed_lsn = 77,
+                                .log_lsn = 78,
+                                .erased_lsn = 76,
+                                .next_file = 1000,
+                                .files = files,
+                                .file_count = FILES};
     memset(manifest.database_id, 0xab, 16);
     for (uint32_t i = 0; i < FILES; i++) {
         files[i] = (struct segment_info){.file = 3 + (uint64_t)i * 10,
@@ -50,6 +54,7 @@ static void test_round_trip(void **state) {
         assert_memory_equal(out.database_id, manifest.database_id, 16);
         assert_int_equal(out.flushed_lsn, 77);
         assert_int_equal(out.log_lsn, 78);
+        assert_int_equal(out.erased_lsn, 76);
         assert_int_equal(out.next_file, 1000);
         assert_int_equal(out.file_count, count);
         for (uint32_t i = 0; i < count; i++) {
@@ -107,13 +112,14 @@ static void test_invariants(void **state) {
     expect_refused(12, FILES - 1, 4, FILES, "do not match");
     expect_refused(12, UINT32_MAX, 4, FILES, "do not match");
     expect_refused(12, FILES, 4, FILES - 1, "do not match");
+    expect_refused(56, 78, 8, FILES, "erased up to record 78");
     expect_refused(40, 43, 8, FILES, "file numbers");     /* next_file == last file */
-    expect_refused(56 + 48, 3, 8, FILES, "file numbers"); /* equal to the one before */
-    expect_refused(56 + 24, 8193, 8, FILES, "impossible size");
-    expect_refused(56 + 24, 0, 8, FILES, "impossible size");
-    expect_refused(56 + 24, 1ull << 62, 8, FILES, "impossible size");
-    expect_refused(56 + 40, UINT32_MAX, 4, FILES, "counts or flags");
-    expect_refused(56 + 44, 1, 4, FILES, "counts or flags");
+    expect_refused(64 + 48, 3, 8, FILES, "file numbers"); /* equal to the one before */
+    expect_refused(64 + 24, 8193, 8, FILES, "impossible size");
+    expect_refused(64 + 24, 0, 8, FILES, "impossible size");
+    expect_refused(64 + 24, 1ull << 62, 8, FILES, "impossible size");
+    expect_refused(64 + 40, UINT32_MAX, 4, FILES, "counts or flags");
+    expect_refused(64 + 44, 1, 4, FILES, "counts or flags");
 }
 
 int main(void) {
