@@ -3,18 +3,14 @@
  * Path: copy_step -> HEAD (of the source) -> CHECK (may the target be written) -> NOTE (the copy in
  * the settings of the target's collection, in one record: from here on it cannot be lost) -> READ,
  * WRITE ... -> FORGET (the note goes).
- * Failure: what passes (memory, a rate) is tried again; else the copy ends with its reason and
+ * Failure: what passes (memory, a rate) is tried again, FORGET as well: a copy that was told to be
+ * done must not begin anew and write over what came since. Else the copy ends with its reason and
  * leaves what it has written. A process that ends in between leaves the note, and the next start
  * begins the copy anew: the points that are there are written again.
- * Format, in the settings: "copies": {16 hex digits of the hash of `to`: {"collection": text,
- * "from": text or null, "to": text or null, "incarnation": number}}.
  * Threads: the request lane. */
 #include "engine/copy.h"
 
-#include <stdio.h>
-
 #include "base/assert.h"
-#include "base/hash.h"
 #include "base/json_text.h"
 #include "base/status.h"
 #include "engine/catalog.h"
@@ -23,7 +19,6 @@
 #include "engine/text.h"
 
 #define COPY_PAUSE_NS 200000000ull /* until what was refused is tried again */
-#define KEY_BYTES 17u
 
 enum copy_stage { COPY_HEAD, COPY_CHECK, COPY_NOTE, COPY_READ, COPY_WRITE, COPY_FORGET };
 
@@ -33,6 +28,7 @@ struct tenant_copy {
     enum copy_stage stage;
     ins_text from_collection, from, to_collection, to; /* in the pool */
     bool no_wait, resumed, running, ended, starting;
+    bool forgets; /* `noting` has no note: made once, however often it is tried */
     ins_call inner;
     ins_call piece; /* what is being written; kept until it is */
     ins_export state;
@@ -70,42 +66,20 @@ static void begin(struct tenant_copy *self, ins_call *call, ins_start start, con
     self->starting = false;
 }
 
-static void write_optional(struct json_writer *writer, const char *key, ins_text text) {
-    json_write_key(writer, key);
-    if (text.data != NULL) {
-        json_write_text(writer, text);
-    } else {
-        json_write_null(writer);
-    }
-}
-
 /* The settings with the copy in them, or without it. */
 static bool make_note(struct tenant_copy *self, bool there) {
-    struct json_writer writer;
-    char key[KEY_BYTES];
-    (void)snprintf(key, sizeof(key), "%016llx",
-                   (unsigned long long)hash64(self->to.data, self->to.size));
-    text_writer(&writer, &self->operation.pool);
-    json_write_begin_object(&writer);
-    json_write_key(&writer, "copies");
-    json_write_begin_object(&writer);
-    json_write_key_text(&writer, text_of(key));
-    if (there) {
-        json_write_begin_object(&writer);
-        write_optional(&writer, "collection", self->from_collection);
-        write_optional(&writer, "from", self->from);
-        write_optional(&writer, "to", self->to);
-        json_write_key(&writer, "incarnation");
-        json_write_u64(&writer, self->state.incarnation);
-        json_write_end_object(&writer);
-    } else {
-        json_write_null(&writer);
+    if (self->forgets) {
+        return true;
     }
-    json_write_end_object(&writer);
-    json_write_end_object(&writer);
+    const ins_copy_request note = {.collection = self->from_collection,
+                                   .name = self->from,
+                                   .to = self->to,
+                                   .incarnation = self->state.incarnation};
     self->noting.collection = self->to_collection;
-    self->noting.settings = text_written(&writer);
-    return self->noting.settings.data != NULL;
+    self->noting.settings = copy_note_settings(&self->operation.pool, &note, there);
+    bool made = self->noting.settings.data != NULL;
+    self->forgets = made && !there;
+    return made;
 }
 
 /* ---- Stages ---- */
@@ -243,18 +217,39 @@ static ins_status go_on(struct tenant_copy *self, ins_error *error) {
     return INS_OK;
 }
 
+/* True: what failed so is tried again, after a while. */
+static bool tries_again(struct tenant_copy *self, ins_status status) {
+    bool noted = self->resumed || self->stage > COPY_NOTE;
+    bool again = noted && passes(status) && !ends_now(self);
+    if (again) {
+        pause_for(self);
+    }
+    return again;
+}
+
+static ins_status stopped(ins_error *error) {
+    return ins_fail(error, INS_UNAVAILABLE, "the copy was stopped; it goes on at the next start");
+}
+
+/* The note could not be taken away: its collection has gone, and the note with it; or writes have
+ * stopped, and the next start does all of it again. */
+static void end_noted(struct tenant_copy *self) {
+    if (self->status == INS_OK && ends_now(self)) {
+        self->status = stopped(&self->error);
+    }
+}
+
 /* INS_AGAIN: it is tried again after a while, or the note has to go. Else the copy ends so. */
 static ins_status after_failure(struct tenant_copy *self, ins_call *call, ins_error *error) {
     ins_status status = call->status;
     bool noted = self->resumed || self->stage > COPY_NOTE;
     *error = call->error;
     ins_call_release(call);
+    if (tries_again(self, status)) {
+        return INS_AGAIN;
+    }
     if (!noted || self->stage == COPY_FORGET || ends_now(self)) {
         return status;
-    }
-    if (passes(status)) {
-        pause_for(self);
-        return INS_AGAIN;
     }
     if (call == &self->inner && self->stage == COPY_WRITE) {
         ins_call_release(&self->piece);
@@ -267,16 +262,18 @@ static ins_status after_failure(struct tenant_copy *self, ins_call *call, ins_er
 static ins_status take_inner(struct tenant_copy *self, bool *out_end, ins_error *error) {
     bool reads = self->stage == COPY_HEAD || self->stage == COPY_READ;
     ins_call *call = reads ? &self->piece : &self->inner;
+    bool forgets = self->stage == COPY_FORGET;
     self->running = false;
-    *out_end = self->stage == COPY_FORGET;
     if (call->status == INS_OK) {
+        *out_end = forgets;
         return go_on(self, error);
     }
     ins_status status = after_failure(self, call, error);
-    if (*out_end) { /* the note stays: the next start finds nothing to do, or does it again */
-        return INS_OK;
+    *out_end = forgets && status != INS_AGAIN;
+    if (*out_end) {
+        end_noted(self);
     }
-    return status == INS_AGAIN ? INS_OK : status;
+    return *out_end || status == INS_AGAIN ? INS_OK : status;
 }
 
 static ins_status copy_end(struct tenant_copy *self, ins_error *error) {
@@ -299,11 +296,10 @@ static ins_status copy_step(struct operation *operation, ins_error *error) {
         } else if (self->running) {
             status = take_inner(self, &end, error);
         } else if (ends_now(self)) {
-            status = ins_fail(error, INS_UNAVAILABLE,
-                              "the copy was stopped; it goes on at the "
-                              "next start");
+            status = stopped(error);
         } else {
             status = start_stage(self, error);
+            status = status != INS_OK && tries_again(self, status) ? INS_OK : status;
         }
         if (end) {
             return copy_end(self, error);
@@ -371,39 +367,16 @@ void ins_tenant_copy(ins_db *db, const void *copy_request, ins_call *call) {
 
 /* ---- After a start ---- */
 
-/* Absent when it is null; false: it is neither that nor a text. */
-static bool note_text(ins_text note, const char *key, struct pool *pool, ins_text *out) {
-    ins_text value;
-    *out = (ins_text){0};
-    if (!json_text_get_last(note, text_of(key), &value)) {
-        return false;
-    }
-    if (json_text_type(value) == JSON_NULL) {
-        return true;
-    }
-    char *text = json_text_type(value) == JSON_STRING ? pool_alloc(pool, value.size) : NULL;
-    if (text == NULL) {
-        return false;
-    }
-    *out = (ins_text){text, json_text_decode(value, text)};
-    return true;
-}
-
 static void nobody(ins_call *call) {
-    (void)call;
+    ins_call_release(call); /* of a copy that could not begin */
 }
 
 /* What is no note of a copy is left alone. */
 static void resume(struct ins_db *db, const struct scope *scope, ins_text note) {
     struct pool pool;
-    ins_text number;
     ins_copy_request request = {.to_collection = scope_name(scope)};
     pool_init(&pool, db->arena, INS_MEM_QUERY, db->operation_bytes_max);
-    bool good = note_text(note, "collection", &pool, &request.collection) &&
-                note_text(note, "from", &pool, &request.name) &&
-                note_text(note, "to", &pool, &request.to) &&
-                json_text_get_last(note, text_of("incarnation"), &number) &&
-                json_text_unsigned(number, &request.incarnation);
+    bool good = copy_note_read(note, &pool, &request);
     ins_call call = {.done = nobody};
     struct tenant_copy *self = good ? copy_create(db, &request, &call) : NULL;
     if (self != NULL) {

@@ -100,7 +100,13 @@ static ins_status find_source(struct import *self, ins_error *error) {
         return INS_OK;
     }
     ins_error reason;
-    if (payload_path_parse_keys(field, &self->operation.pool, &self->source, &reason) != INS_OK) {
+    ins_status status =
+        payload_path_parse_keys(field, &self->operation.pool, &self->source, &reason);
+    if (status == INS_EXHAUSTED) {
+        *error = reason;
+        return status;
+    }
+    if (status != INS_OK) {
         return ins_fail(error, INS_INVALID,
                         "tenant file: block 0: its head lacks a valid \"tenant_field\"");
     }

@@ -30,12 +30,14 @@ ins_status import_payload(const struct import *self, ins_text payload, struct po
     if (self->has_source) {
         *out = payload_restore(pool, *out, &self->source, self->head.tenant);
     }
-    if (self->name.is_tenant && (out->data != NULL || out->size == 0)) {
+    bool restored = !self->has_source || out->data != NULL; /* else an empty one would go on */
+    if (restored && self->name.is_tenant) {
         *out = payload_restore(pool, *out, &self->schema->tenant_path, self->request->name);
+        restored = out->data != NULL;
     }
-    bool none = out->data == NULL && (self->has_source || self->name.is_tenant);
-    return none ? ins_fail(error, INS_FULL, "no memory for a payload of %zu bytes", payload.size)
-                : INS_OK;
+    return restored
+               ? INS_OK
+               : ins_fail(error, INS_FULL, "no memory for a payload of %zu bytes", payload.size);
 }
 
 static ins_status refuse_point(const struct import *self, const ins_id *id, const char *what,

@@ -28,23 +28,14 @@ static void write_vectors(struct json_writer *writer, const struct schema *schem
     json_write_end_array(writer);
 }
 
-static void write_text_or_null(struct json_writer *writer, const char *key, ins_text text) {
-    json_write_key(writer, key);
-    if (text.data != NULL) {
-        json_write_text(writer, text);
-    } else {
-        json_write_null(writer);
-    }
-}
-
 ins_text portable_head_text(struct pool *pool, const struct schema *schema,
                             const struct portable_head *head) {
     struct json_writer writer;
     text_writer(&writer, pool);
     json_write_begin_object(&writer);
-    write_text_or_null(&writer, "collection", head->collection);
-    write_text_or_null(&writer, "tenant", head->tenant);
-    write_text_or_null(&writer, "tenant_field", head->field);
+    text_write_or_null(&writer, "collection", head->collection);
+    text_write_or_null(&writer, "tenant", head->tenant);
+    text_write_or_null(&writer, "tenant_field", head->field);
     json_write_key(&writer, "incarnation");
     json_write_u64(&writer, head->incarnation);
     json_write_key(&writer, "lsn");
@@ -59,45 +50,55 @@ static ins_status wrong(ins_error *error, const char *member) {
                     member);
 }
 
-/* A text or null. */
-static bool read_text(struct json_value root, const char *key, struct pool *pool, ins_text *out) {
-    struct json_value value;
-    if (!json_get(root, key, &value) || json_type_of(value) == JSON_NULL) {
-        return true;
-    }
-    if (json_type_of(value) != JSON_STRING) {
-        return false;
-    }
-    *out = text_copy(pool, json_string(value));
-    return out->data != NULL;
+static ins_status no_memory(ins_error *error) {
+    return ins_fail(error, INS_FULL, "no memory for the head of a tenant's file");
 }
 
-/* What is wrong with it, or NULL. */
-static const char *read_vector(struct json_value value, struct pool *pool,
-                               struct portable_vector *out) {
+/* A text or null; `shown`: its name in an error. */
+static ins_status read_text(struct json_value root, const char *key, const char *shown,
+                            struct pool *pool, ins_text *out, ins_error *error) {
+    struct json_value value;
+    if (!json_get(root, key, &value) || json_type_of(value) == JSON_NULL) {
+        return INS_OK;
+    }
+    if (json_type_of(value) != JSON_STRING) {
+        return wrong(error, shown);
+    }
+    *out = text_copy(pool, json_string(value));
+    return out->data != NULL ? INS_OK : no_memory(error);
+}
+
+static ins_status read_vector(struct json_value value, struct pool *pool,
+                              struct portable_vector *out, ins_error *error) {
     struct json_value distance, datatype, multi;
     uint64_t size;
-    if (json_type_of(value) != JSON_OBJECT || !read_text(value, "name", pool, &out->name) ||
-        out->name.data == NULL || out->name.size > INS_VECTOR_NAME_BYTES_MAX) {
-        return "vectors[].name";
+    if (json_type_of(value) != JSON_OBJECT) {
+        return wrong(error, "vectors[].name");
+    }
+    ins_status status = read_text(value, "name", "vectors[].name", pool, &out->name, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    if (out->name.data == NULL || out->name.size > INS_VECTOR_NAME_BYTES_MAX) {
+        return wrong(error, "vectors[].name");
     }
     if (!json_get_u64(value, "size", &size) || size == 0 || size > INS_DIM_MAX) {
-        return "vectors[].size";
+        return wrong(error, "vectors[].size");
     }
     if (!json_get(value, "distance", &distance) || schema_distance_number(distance) == 0) {
-        return "vectors[].distance";
+        return wrong(error, "vectors[].distance");
     }
     if (!json_get(value, "datatype", &datatype) || schema_datatype_number(datatype) == 0) {
-        return "vectors[].datatype";
+        return wrong(error, "vectors[].datatype");
     }
     if (!json_get(value, "multi", &multi) || json_type_of(multi) != JSON_BOOL) {
-        return "vectors[].multi";
+        return wrong(error, "vectors[].multi");
     }
     out->shape = (struct vector_shape){.datatype = (uint8_t)schema_datatype_number(datatype),
                                        .multi = json_bool(multi),
                                        .dim = (uint32_t)size};
     out->distance = (ins_distance)schema_distance_number(distance);
-    return NULL;
+    return INS_OK;
 }
 
 static bool is_repeated(const struct portable_head *head, uint32_t index) {
@@ -118,16 +119,16 @@ static ins_status read_vectors(struct json_value root, struct pool *pool,
     }
     head->vectors = pool_alloc_zero(pool, (json_count(list) + 1) * sizeof(*head->vectors));
     if (head->vectors == NULL) {
-        return ins_fail(error, INS_FULL, "no memory for the head of a tenant's file");
+        return no_memory(error);
     }
     struct json_iterator iterator = json_begin(list);
     while (json_next(&iterator, &value)) {
-        const char *what = read_vector(value, pool, &head->vectors[head->vector_count]);
-        if (what == NULL && is_repeated(head, head->vector_count)) {
-            what = "vectors[].name";
+        ins_status status = read_vector(value, pool, &head->vectors[head->vector_count], error);
+        if (status != INS_OK) {
+            return status;
         }
-        if (what != NULL) {
-            return wrong(error, what);
+        if (is_repeated(head, head->vector_count)) {
+            return wrong(error, "vectors[].name");
         }
         head->vector_count++;
     }
@@ -139,21 +140,32 @@ ins_status portable_head_read(ins_text text, struct json_parser *parser, struct 
     struct json_value root;
     ins_error reason;
     *out = (struct portable_head){0};
-    if (json_parse(parser, text.data, text.size, &root, &reason) != INS_OK) {
+    ins_status status = json_parse(parser, text.data, text.size, &root, &reason);
+    if (status == INS_EXHAUSTED) {
+        *error = reason;
+        return status;
+    }
+    if (status != INS_OK) {
         return ins_fail(error, INS_INVALID, "tenant file: block 0: its head is not JSON: %.200s",
                         reason.message);
     }
     if (json_type_of(root) != JSON_OBJECT) {
         return ins_fail(error, INS_INVALID, "tenant file: block 0: its head is not an object");
     }
-    if (!read_text(root, "collection", pool, &out->collection)) {
-        return wrong(error, "collection");
+    status = read_text(root, "collection", "collection", pool, &out->collection, error);
+    if (status == INS_OK) {
+        status = read_text(root, "tenant", "tenant", pool, &out->tenant, error);
     }
-    if (!read_text(root, "tenant", pool, &out->tenant) || out->tenant.size > INS_TENANT_BYTES_MAX) {
+    if (status == INS_OK) {
+        status = read_text(root, "tenant_field", "tenant_field", pool, &out->field, error);
+    }
+    if (status != INS_OK) {
+        return status;
+    }
+    if (out->tenant.size > INS_TENANT_BYTES_MAX) {
         return wrong(error, "tenant");
     }
-    if (!read_text(root, "tenant_field", pool, &out->field) ||
-        (out->field.data != NULL && out->tenant.data == NULL)) {
+    if (out->field.data != NULL && out->tenant.data == NULL) {
         return wrong(error, "tenant_field");
     }
     if (!json_get_u64(root, "incarnation", &out->incarnation) ||

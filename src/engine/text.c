@@ -14,6 +14,15 @@ void text_writer(struct json_writer *writer, struct pool *pool) {
     json_write_init(writer, TEXT_MAX, pool, grow);
 }
 
+void text_write_or_null(struct json_writer *writer, const char *key, ins_text text) {
+    json_write_key(writer, key);
+    if (text.data != NULL) {
+        json_write_text(writer, text);
+    } else {
+        json_write_null(writer);
+    }
+}
+
 /* ---- Merging ---- */
 
 struct merge { /* the text being made: never longer than both inputs and a few bytes */

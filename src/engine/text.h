@@ -30,6 +30,8 @@ static inline ins_text text_copy(struct pool *pool, ins_text text) {
 
 /* A JSON writer whose text lies in the pool. */
 void text_writer(struct json_writer *writer, struct pool *pool);
+/* A member: the text, or null when it is absent. */
+void text_write_or_null(struct json_writer *writer, const char *key, ins_text text);
 /* What was written; NULL data when memory was out or the text passed TEXT_MAX. */
 static inline ins_text text_written(const struct json_writer *writer) {
     return (ins_text){.data = writer->failed ? NULL : writer->data,
