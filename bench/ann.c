@@ -2,13 +2,14 @@
  *
  *     insula-bench ann --base F --query F --truth F --metric l2|cos|ip --type f32|f16|u8
  *                      [--rounds N] [--limit K] [--rows N] [--effort N] [--alpha X] [--peer]
- *                      [--filters] [--threads N] [--json F]
+ *                      [--filters] [--threads N] [--turns] [--json F]
  *
  * Files: u32 count, u32 dimensions, then rows of the type; truth: u32 queries, u32 k, ids, f32
  * distances (l2 squared, cos = 1 - cosine, ip = -product). A result is right when its distance is
  * at most the k-th exact one * (1 + 1e-5).
  * Rounds alternate between all rivals and their efforts; a figure is the median over rounds of the
- * CPU time of this thread. */
+ * CPU time of this thread. With --turns each round waits for a line of the standard input, and says
+ * when it is done: other programs have theirs in between. */
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
@@ -162,6 +163,14 @@ static int write_json(const struct ann *ann, const struct curve *mine, const str
 
 /* ---- The whole ---- */
 
+/* Says that the last round, or the building, is done. */
+static bool wait_for_turn(void) {
+    char line[16];
+    (void)printf("turn\n");
+    (void)fflush(stdout);
+    return fgets(line, sizeof(line), stdin) != NULL;
+}
+
 static int measure(struct ann *ann) {
     static const uint32_t efforts[EFFORTS] = {10,  14,  20,  28,  40,  56,   80,
                                               112, 160, 240, 360, 640, 1200, 2400};
@@ -177,6 +186,9 @@ static int measure(struct ann *ann) {
     fast.count = ann->fast != NULL ? mine.count : 0;
     peer.count = ann->peer != NULL ? mine.count : 0;
     for (uint32_t round = 0; round < ann->rounds; round++) {
+        if (ann->turns && !wait_for_turn()) {
+            return ann_complain("no line for the next round", "--turns");
+        }
         for (uint32_t i = 0; i < mine.count; i++) {
             ours(ann, false, &mine.points[i], round);
             if (ann->fast != NULL) {
@@ -215,21 +227,15 @@ static int measure(struct ann *ann) {
 }
 
 int ann_main(int argc, char **argv) {
-    static const struct option options[] = {{"base", required_argument, NULL, 'b'},
-                                            {"query", required_argument, NULL, 'q'},
-                                            {"truth", required_argument, NULL, 't'},
-                                            {"metric", required_argument, NULL, 'm'},
-                                            {"type", required_argument, NULL, 'y'},
-                                            {"json", required_argument, NULL, 'j'},
-                                            {"rounds", required_argument, NULL, 'r'},
-                                            {"limit", required_argument, NULL, 'k'},
-                                            {"rows", required_argument, NULL, 'n'},
-                                            {"effort", required_argument, NULL, 'e'},
-                                            {"alpha", required_argument, NULL, 'a'},
-                                            {"peer", no_argument, NULL, 'p'},
-                                            {"filters", no_argument, NULL, 'f'},
-                                            {"threads", required_argument, NULL, 'w'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"base", required_argument, NULL, 'b'},   {"query", required_argument, NULL, 'q'},
+        {"truth", required_argument, NULL, 't'},  {"metric", required_argument, NULL, 'm'},
+        {"type", required_argument, NULL, 'y'},   {"json", required_argument, NULL, 'j'},
+        {"rounds", required_argument, NULL, 'r'}, {"limit", required_argument, NULL, 'k'},
+        {"rows", required_argument, NULL, 'n'},   {"effort", required_argument, NULL, 'e'},
+        {"alpha", required_argument, NULL, 'a'},  {"peer", no_argument, NULL, 'p'},
+        {"filters", no_argument, NULL, 'f'},      {"threads", required_argument, NULL, 'w'},
+        {"turns", no_argument, NULL, 'u'},        {NULL, 0, NULL, 0}};
     struct ann ann = {.limit = 10, .rounds = 7};
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -272,6 +278,9 @@ int ann_main(int argc, char **argv) {
             if (ann.threads < 2 || ann.threads > ANN_THREADS_MAX) {
                 return ann_complain("2 .. 64", "--threads");
             }
+            break;
+        case 'u':
+            ann.turns = true;
             break;
         case 'f':
             ann.filters = true;

@@ -1,4 +1,4 @@
-/* `insula-bench ann` and its peer. */
+/* `insula-bench ann`, its sets and its peer. */
 #ifndef INS_BENCH_ANN_H
 #define INS_BENCH_ANN_H
 
@@ -10,6 +10,7 @@ extern "C" {
 #endif
 
 int ann_main(int argc, char **argv);
+int ann_set_main(int argc, char **argv);
 
 /* hnswlib, M = 16, ef_construction = 200, f32; NULL when it was not there at build time. */
 void *ann_peer_build(const float *rows, uint32_t count, uint32_t dim, bool dot,

@@ -26,7 +26,7 @@ struct truth {
 struct ann {
     const char *base, *query, *truth_file, *json, *metric_name, *type_name;
     enum index_metric metric;
-    bool cosine, with_peer, filters;
+    bool cosine, with_peer, filters, turns;
     enum row_type type;
     uint32_t limit, rows, rounds, effort, threads;
     double alpha;

@@ -36,6 +36,7 @@ static const char help_text[] =
     "               (50,000 x 1,000,000 at 10,000/s); docs/scale.md\n"
     "  ann          the index on files of vectors: --base, --query, --truth, --metric l2|cos|ip,\n"
     "               --type f32|f16|u8, --json F; recall and CPU time a query, bytes a row\n"
+    "  ann-set DIR  files for it: the largest tenant of scale L (1,000,000 rows), with exact truth\n"
     "\n"
     "Workloads on a made world of tenants (scale S: 500 tenants, 100,000 points; M: 5,000 and\n"
     "1,000,000; L: 50,000 and 10,000,000); each loads it first when --data holds none\n"
@@ -310,6 +311,9 @@ static int usage(const char *reason, const char *what) {
 int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "ann") == 0) {
         return ann_main(argc - 1, argv + 1); /* files and options of its own */
+    }
+    if (argc > 1 && strcmp(argv[1], "ann-set") == 0) {
+        return ann_set_main(argc - 1, argv + 1);
     }
     struct bench_options options = {.sample = BENCH_SAMPLE,
                                     .tenants = 1,

@@ -106,6 +106,48 @@ def check_threads(folder):
     assert all(0.2 < float(line[-3].rstrip(",")) < 20 and float(line[-1]) > 0 for line in lines), lines
 
 
+def check_turns(folder):
+    """Goal: a round waits for its line; a peer that cannot build is a reason, not a failure of the run."""
+    import peers  # pylint: disable=import-outside-toplevel
+    command = [BENCH, "ann", "--base", folder / "base", "--query", folder / "query", "--truth", folder / "truth",
+               "--metric", "l2", "--type", "f32", "--rounds", "2", "--turns", "--json", folder / "json"]
+    done = subprocess.run(command, input="go\n", capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and "--turns" in done.stderr, done.stderr
+    (folder / "json").unlink()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
+        peers.take_turns(2, program, [], {})
+    assert program.returncode == 0
+    assert json.loads((folder / "json").read_text())["rounds"] == 2
+    try:
+        peers.Peer("none", sys.executable, ["l2", "f32", folder / "base", folder / "query", folder / "truth"], folder)
+        raise AssertionError("a peer that is not there was built")
+    except RuntimeError as error:
+        assert str(error), error
+
+
+def check_made_set(folder):
+    """Goal: the made tenant's files fit `ann`, and its truth is right. Method: some distances here, recall there."""
+    (folder / "made").mkdir()
+    done = subprocess.run([BENCH, "ann-set", folder / "made", "1000", "20"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    base, query, truth = ((folder / "made" / name).read_bytes() for name in ("base", "query", "truth"))
+    assert struct.unpack_from("<II", base) == (1000, 128) and struct.unpack_from("<II", truth) == (20, 100)
+    rows = [struct.unpack_from("<128f", base, 8 + 512 * row) for row in range(1000)]
+    asked = struct.unpack_from("<128f", query, 8)
+    near = sorted((1 - sum(a * b for a, b in zip(asked, row)), i) for i, row in enumerate(rows))[:10]
+    assert list(struct.unpack_from("<10I", truth, 8)) == [i for _, i in near]
+    told = struct.unpack_from("<10f", truth, 8 + 20 * 100 * 4)
+    assert all(abs(a - b) < 1e-6 for a, (b, _) in zip(told, near)), (told, near)
+    result = run(folder / "made", "cos", "f32")
+    assert result.returncode == 0, result.stderr
+    assert json.loads((folder / "made" / "json").read_text())["rivals"][0]["curve"][-1]["recall"] >= 0.99
+    for words in ((folder / "made", "99"), (folder / "made", "1000", "0"), ()):
+        done = subprocess.run([BENCH, "ann-set", *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 2 and "usage" in done.stderr, (words, done.stderr)
+    done = subprocess.run([BENCH, "ann-set", folder / "none", "100", "1"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "base" in done.stderr, done.stderr
+
+
 def check_refusals(folder):
     for options, says in (
             (("l2", "f32", "--threads", "1"), "--threads"),
@@ -173,6 +215,8 @@ def main():
         check_set(folder, "l2", "f32")
         check_filters(folder)
         check_threads(folder)
+        check_turns(folder)
+        check_made_set(folder)
         check_trace_reader(folder)
         if sys.argv[2:] == ["traced"]:  # not with sanitizers: they want the addresses
             check_traced(folder)

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from sets import DATA, SETS, append, missing, unpacked
+from sets import SETS, append, files_of, missing
 
 RECALL = 0.95
 SUBJECTS = {"compact": "insula-traced", "fast": "insula-traced", "hnswlib": "insula-traced-hnswlib"}
@@ -39,11 +39,12 @@ def trace(programs, program, image):
     return json.loads(reader.stdout), json.loads(answers.read_text())["answers"]
 
 
-def measure_one(programs, subject, name, folder):
-    metric, kind, base, query, truth = SETS[name]
+def measure_one(build, subject, name, folder):
+    programs = build / "bench"
+    metric, kind = SETS[name][:2]
     image = folder / subject
     made = subprocess.run([programs / SUBJECTS[subject], "make", subject, metric, kind,
-                           unpacked(base, folder), DATA / query, DATA / truth, str(RECALL), image],
+                           *files_of(name, build, folder), str(RECALL), image],
                           stdout=subprocess.PIPE, text=True, check=False)
     if made.returncode != 0:
         raise RuntimeError(f"{SUBJECTS[subject]} make failed with {made.returncode}")
@@ -58,7 +59,7 @@ def measure_one(programs, subject, name, folder):
 def measure(build, name):
     """Counts a query by subject."""
     with tempfile.TemporaryDirectory(dir=build) as folder:
-        return {subject: measure_one(Path(build) / "bench", subject, name, Path(folder))
+        return {subject: measure_one(Path(build), subject, name, Path(folder))
                 for subject in SUBJECTS}
 
 

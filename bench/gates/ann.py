@@ -22,7 +22,7 @@ def gate_3_5(setup):
     build = built_with_peers(setup)
     if shutil.which("valgrind") is None:
         raise Skip("no valgrind")
-    names = [name for name in sets.SETS if not sets.missing(name)]
+    names = [name for name in sets.DEFAULT if not sets.missing(name)]
     if not names:
         raise Skip("no sets in ../shared/data")
     for name in names[:1] if setup.quick else names:
