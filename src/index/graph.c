@@ -76,18 +76,17 @@ void graph_scratch_free(struct graph_scratch *scratch) {
 
 /* ---- Visited rows ---- */
 
-/* True when the row is met for the first time. */
+/* True when the row is met for the first time. No branch asks that: half of the links lead to rows
+ * that were met, and which do cannot be foretold. */
 static inline bool meet(struct graph_scratch *scratch, uint32_t row) {
-    uint64_t *word = &scratch->visited[row / 64], bit = 1ull << (row % 64);
-    if ((*word & bit) != 0) {
-        return false;
-    }
-    *word |= bit;
+    uint64_t *word = &scratch->visited[row / 64], old = *word;
+    bool first = (old >> (row % 64) & 1) == 0;
+    *word = old | 1ull << (row % 64);
     if (scratch->met_count < scratch->met_capacity) {
         scratch->met[scratch->met_count] = row;
     }
-    scratch->met_count++;
-    return true;
+    scratch->met_count += first;
+    return first;
 }
 
 static void forget(struct graph_scratch *scratch) {
@@ -112,7 +111,8 @@ void graph_prepare(const struct graph *graph, struct graph_scratch *scratch, con
 /* Estimated distances of at most GRAPH_DEGREE rows, but for a constant of the query. */
 static void estimate(const struct graph *graph, struct graph_scratch *scratch, const uint32_t *rows,
                      uint32_t count, float *out) {
-    const uint8_t *codes[GRAPH_DEGREE] = {NULL};
+    const uint8_t *codes[GRAPH_DEGREE];
+    codes[0] = NULL; /* where `count` is 0; to clear all of it at each hop would be felt */
     int32_t sums[GRAPH_DEGREE];
     for (uint32_t i = 0; i < count; i++) {
         codes[i] = row_at(&graph->codes, rows[i]);
@@ -157,16 +157,21 @@ static inline void beam_cut(struct beam *beam, uint32_t effort) {
     beam->next = beam->next < beam->count ? beam->next : beam->count;
 }
 
-static inline void beam_put(struct beam *beam, uint32_t effort, float distance, uint32_t id) {
-    uint32_t begin = 0, end = beam->count;
-    while (begin < end) {
-        uint32_t middle = (begin + end) / 2;
-        if (beam->entries[middle].distance <= distance) {
-            begin = middle + 1;
-        } else {
-            end = middle;
-        }
+/* How many entries are at most so far: by halves, without a branch that would be foretold wrongly
+ * every other time. */
+static inline uint32_t beam_place(const struct beam *beam, float distance) {
+    uint32_t begin = 0, left = beam->count;
+    while (left > 0) {
+        uint32_t half = (left + 1) / 2;
+        uint32_t skipped = beam->entries[begin + half - 1].distance <= distance ? half : 0;
+        begin += skipped;
+        left -= half;
     }
+    return begin;
+}
+
+static inline void beam_put(struct beam *beam, uint32_t effort, float distance, uint32_t id) {
+    uint32_t begin = beam_place(beam, distance);
     memmove(&beam->entries[begin + 1], &beam->entries[begin],
             (beam->count - begin) * sizeof(*beam->entries));
     beam->entries[begin] = (struct beam_entry){distance, id};
@@ -233,10 +238,9 @@ static uint32_t take_new(const struct graph *graph, struct graph_scratch *scratc
     uint32_t links[GRAPH_DEGREE], count = 0;
     links_load(links_of(graph, row), links);
     for (uint32_t i = 0; i < GRAPH_DEGREE && links[i] < graph->capacity; i++) {
-        if (meet(scratch, links[i])) {
-            prefetch_code(graph, links[i]);
-            out[count++] = links[i];
-        }
+        prefetch_code(graph, links[i]); /* of one that was met it is there, and costs little */
+        out[count] = links[i];
+        count += meet(scratch, links[i]);
     }
     return count;
 }
