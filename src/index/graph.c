@@ -4,14 +4,15 @@
 
 #include "base/assert.h"
 #include "base/status.h"
+#include "index/graph_filter.h"
 #include "index/graph_private.h"
 
 #define LINE_BYTES 64u
 #define AHEAD_LINES 8u /* of a row that is ranked soon; what follows is a stream of its own */
 #define AHEAD_ROWS 4u
-#define PASSING_STARTS 64u /* rows that pass a filter, where few do, among which a walk begins */
-#define PASSING_SEEN 32u   /* and that one step looks at, before it leaves the other links */
-#define FAR_ODDS 6u
+#define PASSING_SEEN                                                                               \
+    32u /* rows that pass a filter that one step looks at, before it leaves the                    \
+           other links */
 
 /* ---- Scratch ---- */
 
@@ -304,31 +305,14 @@ static void offer_starts(const struct graph *graph, struct graph_scratch *scratc
     }
 }
 
-/* Rows that pass, from all over: those that the sample has of a rare kind may lie apart. */
-static uint32_t find_passing(const struct graph *graph, const uint64_t *passing, uint32_t *out) {
-    uint32_t words = graph->capacity / 64 + (graph->capacity % 64 != 0), count = 0;
-    for (uint32_t part = 0; part < PASSING_STARTS; part++) {
-        uint32_t at = (uint32_t)((uint64_t)part * words / PASSING_STARTS);
-        uint32_t end = (uint32_t)(((uint64_t)part + 1) * words / PASSING_STARTS);
-        while (at < end && passing[at] == 0) {
-            at++;
-        }
-        if (at < end) {
-            out[count++] = 64 * at + (uint32_t)__builtin_ctzll(passing[at]);
-        }
-    }
-    return count;
-}
-
-/* Of the random rows `starts` those that pass, and others that do. Returns the effort: when of n
- * random rows that pass the nearest is farther than so many of the sample that chance would have it
- * once in e^FAR_ODDS, the query lies apart from what passes. */
+/* Of the random rows `starts` those that pass, and others that do. Returns the effort: another one
+ * where the query lies apart from what passes. */
 static uint32_t start_at_passing(const struct graph *graph, struct graph_scratch *scratch,
                                  const uint32_t *starts, uint32_t start_count, uint32_t effort,
                                  const struct graph_filter *filter) {
-    uint32_t own[GRAPH_SAMPLE_MAX + PASSING_STARTS];
-    float distances[GRAPH_SAMPLE_MAX];
-    uint32_t count = 0, nearer = 0;
+    uint32_t own[GRAPH_SAMPLE_MAX + GRAPH_FILTER_STARTS];
+    float distances[GRAPH_SAMPLE_MAX], nearest[GRAPH_FILTER_NEAREST];
+    uint32_t count = 0, found = 0;
     struct beam *beam = &scratch->beam;
     for (uint32_t at = 0; at < start_count; at += GRAPH_DEGREE) {
         uint32_t some = start_count - at < GRAPH_DEGREE ? start_count - at : GRAPH_DEGREE;
@@ -339,15 +323,12 @@ static uint32_t start_at_passing(const struct graph *graph, struct graph_scratch
             own[count++] = starts[i];
         }
     }
-    count += find_passing(graph, filter->passing, own + count);
+    count += graph_filter_starts(filter->passing, graph->capacity, own + count);
     offer_starts(graph, scratch, own, count, effort, filter);
-    if (beam->count == 0) {
-        return effort;
+    for (; found < beam->count && found < GRAPH_FILTER_NEAREST; found++) {
+        nearest[found] = beam->entries[found].distance;
     }
-    for (uint32_t i = 0; i < start_count; i++) {
-        nearer += distances[i] < beam->entries[0].distance;
-    }
-    scratch->far = (uint64_t)nearer * (count + 1) > (uint64_t)FAR_ODDS * start_count;
+    scratch->far = graph_filter_far(distances, start_count, nearest, found, count);
     if (scratch->far && filter->stop_far) {
         beam->count = beam->counted = 0;
     }

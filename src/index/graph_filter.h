@@ -31,4 +31,18 @@ struct graph_filter_plan {
 
 struct graph_filter_plan graph_filter_plan(const struct graph_filter_ask *ask);
 
+/* ---- Where a walk begins ---- */
+
+#define GRAPH_FILTER_STARTS 64u
+/* Rows that pass, from all over the bits: those that a sample of all rows has of a rare kind may
+ * lie apart. `out` [GRAPH_FILTER_STARTS]; returns how many. */
+uint32_t graph_filter_starts(const uint64_t *passing, uint32_t rows, uint32_t *out);
+
+#define GRAPH_FILTER_NEAREST 16u
+/* Whether what passes lies apart from the query: farther than chance would have it.
+ *   sample   [sample_count] distances of rows drawn from all
+ *   nearest  [nearest_count] those of the nearest, ascending, of `drawn` random rows that pass */
+bool graph_filter_far(const float *sample, uint32_t sample_count, const float *nearest,
+                      uint32_t nearest_count, uint32_t drawn);
+
 #endif

@@ -8,6 +8,10 @@
 
 #include <cmocka.h>
 
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
 #include "index/graph_filter.h"
 
 static struct graph_filter_ask usual(void) {
@@ -90,12 +94,68 @@ static void test_all_mixes(void **state) {
     }
 }
 
+/* Goal: rows that pass and are drawn like all others do not lie apart but by chance; those of which
+ * none, or too few, are among the near ones do. Method: distances 0 .. 1, evenly drawn; those that
+ * pass beyond a tenth, a quarter, or one in eight of them before a half. */
+static uint64_t drawn_so_far;
+
+static float draw(void) {
+    return (float)(hash_u64(++drawn_so_far) >> 40) * 0x1p-24f;
+}
+
+static int order_floats(const void *left, const void *right) {
+    float a = *(const float *)left, b = *(const float *)right;
+    return (a > b) - (a < b);
+}
+
+/* Times of 1,000 that 100 rows, each kept below `from` once in `every`, lie apart. */
+static uint32_t times_far(float from, uint32_t every) {
+    uint32_t times = 0;
+    for (uint32_t i = 0; i < 1000; i++) {
+        float sample[256], rows[100];
+        for (uint32_t row = 0; row < 256; row++) {
+            sample[row] = draw();
+        }
+        for (uint32_t row = 0; row < 100;) {
+            rows[row] = draw();
+            row += rows[row] >= from || (every > 0 && row % every == 0);
+        }
+        qsort(rows, 100, sizeof(float), order_floats);
+        times += graph_filter_far(sample, 256, rows, GRAPH_FILTER_NEAREST, 100);
+    }
+    return times;
+}
+
+static void test_what_lies_apart(void **state) {
+    (void)state;
+    assert_in_range(times_far(0, 0), 0, 60);
+    assert_in_range(times_far(0.1f, 0), 900, 1000);
+    assert_in_range(times_far(0.25f, 0), 995, 1000);
+    assert_in_range(times_far(0.5f, 8), 900, 1000);
+    assert_false(graph_filter_far(NULL, 0, NULL, 0, 0)); /* nothing is known */
+}
+
+static void test_starts(void **state) {
+    (void)state;
+    uint64_t bits[1000] = {0};
+    uint32_t rows[GRAPH_FILTER_STARTS];
+    assert_int_equal(graph_filter_starts(bits, 63990, rows), 0);
+    bits[999] = 1ull << 53;
+    assert_int_equal(graph_filter_starts(bits, 63990, rows), 1);
+    assert_int_equal(rows[0], 999 * 64 + 53);
+    memset(bits, 0xff, sizeof(bits));
+    assert_int_equal(graph_filter_starts(bits, 63990, rows), GRAPH_FILTER_STARTS);
+    assert_int_equal(graph_filter_starts(bits, 130, rows), 3);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_few_are_picked),
         cmocka_unit_test(test_rare_ones_need_width),
         cmocka_unit_test(test_far),
         cmocka_unit_test(test_all_mixes),
+        cmocka_unit_test(test_what_lies_apart),
+        cmocka_unit_test(test_starts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
