@@ -61,7 +61,7 @@ uint64_t fast_graph_hops(const struct fast_scratch *scratch);
 
 /* ---- Measuring (graph_fast_measure.c) ---- */
 
-/* How many times the effort of graph_search this graph takes, by searches near rows of its own: one
+/* How much more effort than graph_search this graph takes, by searches near rows of its own: one
  * query a step, so that others get their turn. */
 struct fast_measure;
 /* `effort`: usual for `limit` hits. INS_FULL. */
@@ -70,9 +70,12 @@ INS_MUST_USE ins_status fast_measure_begin(struct fast_graph *fast, uint32_t lim
 /* True: it is done. */
 bool fast_measure_step(struct fast_measure *measure);
 void fast_measure_free(struct fast_measure *measure); /* takes NULL */
-/* What it found; 0 = the widest walk that was tried is not enough. Before: FAST_WIDENING_LEAST. */
-#define FAST_WIDENING_LEAST 2u
-#define FAST_WIDENING_MOST 8u
+/* What it found, in FAST_WIDENING_ONEs; 0 = the widest walk that was tried is not enough. Before:
+ * FAST_WIDENING_USUAL. */
+#define FAST_WIDENING_ONE 2u
+#define FAST_WIDENING_LEAST (3 * FAST_WIDENING_ONE / 2)
+#define FAST_WIDENING_USUAL (2 * FAST_WIDENING_ONE)
+#define FAST_WIDENING_MOST (8 * FAST_WIDENING_ONE)
 uint32_t fast_graph_widening(const struct fast_graph *fast);
 
 #endif

@@ -106,7 +106,7 @@ ins_status fast_build_begin(const struct graph_head *head, enum row_type type, s
                                 .dim = head->dim,
                                 .count = head->count,
                                 .sample_count = head->sample_count,
-                                .widening = FAST_WIDENING_LEAST};
+                                .widening = FAST_WIDENING_USUAL};
     build->fast = fast;
     if (!allocate(build, stride_of(fast))) {
         fast_build_free(build);

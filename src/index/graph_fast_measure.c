@@ -6,11 +6,13 @@
 #include "base/status.h"
 #include "index/graph_fast_private.h"
 
-#define QUERIES 32u       /* right ones within 1 % or so, where ten are asked for */
-#define RIGHT_PARTS 1000u /* what is enough: of so many */
-#define RIGHT_LEAST 985u
+#define QUERIES 32u      /* right ones within 1 % or so, where ten are asked for */
+#define RIGHT_PARTS 100u /* what is enough: of so many */
+#define RIGHT_LEAST 99u
+#define ONE FAST_WIDENING_ONE
 
-static const uint32_t widths[] = {FAST_WIDENING_LEAST, 3, 4, 6, FAST_WIDENING_MOST};
+static const uint32_t widths[] = {
+    FAST_WIDENING_LEAST, FAST_WIDENING_USUAL, 3 * ONE, 4 * ONE, 6 * ONE, FAST_WIDENING_MOST};
 #define WIDTHS (sizeof(widths) / sizeof(widths[0]))
 #define TRUTH_TIMES 2u /* of the widest */
 
@@ -23,8 +25,8 @@ struct fast_measure {
     uint64_t wanted, right[WIDTHS];
 };
 
-static uint32_t effort_of(const struct fast_measure *measure, uint32_t times) {
-    uint64_t effort = (uint64_t)measure->effort * times;
+static uint32_t effort_of(const struct fast_measure *measure, uint32_t width) {
+    uint64_t effort = (uint64_t)measure->effort * width / ONE;
     effort = effort < measure->fast->count ? effort : measure->fast->count;
     return effort < measure->limit     ? measure->limit
            : effort > GRAPH_EFFORT_MAX ? GRAPH_EFFORT_MAX
@@ -76,10 +78,10 @@ void fast_measure_free(struct fast_measure *measure) {
     arena_free(arena, INS_MEM_QUERY, measure, sizeof(*measure));
 }
 
-static uint32_t search(struct fast_measure *measure, uint32_t row, uint32_t times,
+static uint32_t search(struct fast_measure *measure, uint32_t row, uint32_t width,
                        struct graph_hit *out) {
     return fast_search_row(measure->fast, measure->scratch, row, measure->values, measure->rotated,
-                           measure->limit, effort_of(measure, times), out);
+                           measure->limit, effort_of(measure, width), out);
 }
 
 static void one_query(struct fast_measure *measure) {

@@ -90,7 +90,8 @@ ins_status graph_fast_walk(struct search *search, bool *out_walked, ins_error *e
         return INS_OK;
     }
     struct fast_scratch *scratch;
-    uint64_t effort = (uint64_t)search->graph.effort * fast_graph_widening(fast);
+    uint64_t effort =
+        (uint64_t)search->graph.effort * fast_graph_widening(fast) / FAST_WIDENING_ONE;
     effort = effort < search->run_vector.count ? effort : search->run_vector.count;
     effort = effort > search->graph.effort ? effort : search->graph.effort;
     ins_status status = fast_scratch_make(fast, (uint32_t)effort, &scratch, error);

@@ -86,7 +86,7 @@ void layouts_note_useless(struct cache *cache, const struct layout_key *key) {
 
 bool layouts_useful(const struct fast_graph *graph, enum layout_wish wish) {
     uint32_t widening = fast_graph_widening(graph);
-    return widening != 0 && (wish == LAYOUT_ALWAYS || widening == FAST_WIDENING_LEAST);
+    return widening != 0 && (wish == LAYOUT_ALWAYS || widening <= FAST_WIDENING_USUAL);
 }
 
 /* ---- The list ---- */

@@ -399,7 +399,7 @@ static uint32_t widening_of(struct world *world, const struct graph_options *opt
     struct subject subject;
     struct fast_measure *measure;
     subject_open(&subject, world, options, 16, true);
-    assert_int_equal(fast_graph_widening(subject.fast), FAST_WIDENING_LEAST);
+    assert_int_equal(fast_graph_widening(subject.fast), FAST_WIDENING_USUAL);
     assert_int_equal(fast_measure_begin(subject.fast, LIMIT, effort, &measure, NULL), INS_OK);
     uint32_t steps = 1;
     while (!fast_measure_step(measure)) {
