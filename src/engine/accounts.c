@@ -141,10 +141,10 @@ void account_enter(struct operation *operation, struct account *account) {
     if (operation->account == NULL) {
         operation->account = account;
         operation->waiter.keeps = account->quota.pin;
-        if (account != &operation->db->accounts.others) {
-            operation->waiter.owner =
-                cache_owner_open(operation->db->cache, account->hash, account->quota.memory_floor,
-                                 account->quota.memory_ceiling);
+        const ins_quota *quota = &account->quota;
+        if (quota->memory_floor != 0 || quota->memory_ceiling != 0) {
+            operation->waiter.owner = cache_owner_open(operation->db->cache, account->hash,
+                                                       quota->memory_floor, quota->memory_ceiling);
         }
         account->uses++;
     }
