@@ -76,15 +76,18 @@ static const struct command commands[] = {
      "\n"
      "Sets nothing itself:  insula tune >tune.sh, read it, then as root  sh tune.sh\n"
      "and, to put back what was there,  sh tune.sh undo\n"},
-    {"tenant", cli_tenant, "take a tenant out of a running server as a file, or put it in",
+    {"tenant", cli_tenant, "a tenant of a running server: out as a file, in, shown, limited",
      "insula tenant export [--url http://HOST:PORT] COLLECTION [TENANT] FILE\n"
      "insula tenant import [--url http://HOST:PORT] [--merge] COLLECTION [TENANT] FILE\n"
+     "insula tenant show [--url http://HOST:PORT] COLLECTION [TENANT]\n"
+     "insula tenant quota [--url http://HOST:PORT] [--set JSON] COLLECTION [TENANT]\n"
      "\n"
      "Without TENANT: of a collection that has neither a field with is_tenant nor shard keys.\n"
      "An import looks at the whole file before it sends anything, and keeps ids.\n"
      "\n"
      "  --url URL  the server (http://127.0.0.1:6333)\n"
-     "  --merge    also when the tenant has points: those of the same ids are replaced\n"},
+     "  --merge    also when the tenant has points: those of the same ids are replaced\n"
+     "  --set JSON replaces the quota: {\"ttl\": 86400, \"memory_floor\": 50000000}, say\n"},
     {"top", cli_top, "watch a running server: requests, tenants, log, cache, memory",
      "insula top [--once] [--seconds N] [http://HOST:PORT]\n"
      "\n"

@@ -1,4 +1,5 @@
-/* insula tenant export|import: a tenant as a file, over a running server's REST. */
+/* insula tenant export|import: a tenant as a file; show, quota: what it is and what it may. Over a
+ * running server's REST. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 
 struct options {
     const char *url, *collection, *tenant, *file;
+    const char *set; /* quota: the next one, as JSON */
     bool merge;
 };
 
@@ -69,9 +71,10 @@ static void show_progress(const char *what, uint64_t bytes, bool last) {
 
 /* ---- Arguments ---- */
 
-static int parse(int argc, char **argv, struct options *options) {
+static int parse(int argc, char **argv, bool wants_file, struct options *options) {
     static const struct option known[] = {{"url", required_argument, NULL, 'u'},
                                           {"merge", no_argument, NULL, 'm'},
+                                          {"set", required_argument, NULL, 's'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
     int option;
@@ -84,17 +87,20 @@ static int parse(int argc, char **argv, struct options *options) {
             options->url = optarg;
         } else if (option == 'm') {
             options->merge = true;
+        } else if (option == 's') {
+            options->set = optarg;
         } else {
             return cli_usage("tenant", "see above");
         }
     }
-    int left = argc - optind;
-    if (left != 2 && left != 3) {
-        return cli_usage("tenant", "COLLECTION, perhaps TENANT, and FILE are wanted");
+    int names = argc - optind - wants_file;
+    if (names != 1 && names != 2) {
+        return cli_usage("tenant", "COLLECTION, perhaps TENANT,%s are wanted",
+                         wants_file ? " and FILE" : "");
     }
     options->collection = argv[optind];
-    options->tenant = left == 3 ? argv[optind + 1] : NULL;
-    options->file = argv[argc - 1];
+    options->tenant = names == 2 ? argv[optind + 1] : NULL;
+    options->file = wants_file ? argv[argc - 1] : NULL;
     return CLI_OK;
 }
 
@@ -125,7 +131,7 @@ static void path_of(const struct options *options, const char *verb, const char 
         at = append("/tenants/", out, at);
         at = escape(options->tenant, out, at);
     }
-    at = append("/", out, at);
+    at = append(verb[0] == '\0' ? "" : "/", out, at);
     at = append(verb, out, at);
     out[append(query, out, at)] = '\0';
 }
@@ -360,26 +366,74 @@ static int import_tenant(struct client *client, const struct options *options) {
     return code;
 }
 
+/* ---- What it is, and what it may ---- */
+
+/* The answer as the server gave it. */
+static int ask(struct client *client, const char *method, const char *path, const char *body) {
+    if (!client_call(client, method, path, body, body == NULL ? 0 : strlen(body))) {
+        return say(client->error);
+    }
+    if (client->http != 200) {
+        return say_answer(client);
+    }
+    if (body == NULL) {
+        (void)printf("%.*s\n", (int)client->answer_size, client->answer);
+    }
+    return CLI_OK;
+}
+
+static int show_tenant(struct client *client, const struct options *options) {
+    char path[PATH_MAX_BYTES];
+    path_of(options, options->tenant == NULL ? "tenants" : "", "", path);
+    int code = ask(client, "GET", path, NULL);
+    if (code == CLI_OK) {
+        path_of(options, "usage", "", path);
+        code = ask(client, "GET", path, NULL);
+    }
+    return code;
+}
+
+static int limit_tenant(struct client *client, const struct options *options) {
+    char path[PATH_MAX_BYTES];
+    path_of(options, "quota", "", path);
+    int code = options->set == NULL ? CLI_OK : ask(client, "PUT", path, options->set);
+    return code == CLI_OK ? ask(client, "GET", path, NULL) : code;
+}
+
+static const struct verb {
+    const char *name;
+    bool wants_file;
+    int (*run)(struct client *client, const struct options *options);
+} verbs[] = {{"export", true, export_tenant},
+             {"import", true, import_tenant},
+             {"show", false, show_tenant},
+             {"quota", false, limit_tenant}};
+
+static const struct verb *verb_of(const char *name) {
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+        if (strcmp(verbs[i].name, name) == 0) {
+            return &verbs[i];
+        }
+    }
+    return NULL;
+}
+
 int cli_tenant(int argc, char **argv) {
     struct options options = {.url = URL_DEFAULT};
     struct client client;
-    const char *verb = argc > 1 ? argv[1] : "";
-    if (strcmp(verb, "--help") == 0) {
+    const char *name = argc > 1 ? argv[1] : "";
+    if (strcmp(name, "--help") == 0) {
         return cli_print_help("tenant") ? CLI_OK : CLI_FAILED;
     }
-    bool exports = strcmp(verb, "export") == 0;
-    if (!exports && strcmp(verb, "import") != 0) {
-        return cli_usage("tenant", "\"%s\" is neither export nor import", verb);
+    const struct verb *verb = verb_of(name);
+    if (verb == NULL) {
+        return cli_usage("tenant", "\"%s\" is none of export, import, show, quota", name);
     }
-    int code = parse(argc - 1, argv + 1, &options);
+    int code = parse(argc - 1, argv + 1, verb->wants_file, &options);
     if (code != CLI_OK) {
         return code == -1 ? CLI_OK : code;
     }
-    if (!client_open(&client, options.url)) {
-        code = say(client.error);
-    } else {
-        code = exports ? export_tenant(&client, &options) : import_tenant(&client, &options);
-    }
+    code = client_open(&client, options.url) ? verb->run(&client, &options) : say(client.error);
     client_close(&client);
     return code;
 }

@@ -3,8 +3,10 @@
 
 Run:  test_tenants.py PATH-OF-INSULA [name of a test ...]
 """
+import json
 import os
 import signal
+import subprocess
 import threading
 import time
 import unittest
@@ -460,6 +462,30 @@ class TenantTest(unittest.TestCase):
         self.assertLessEqual(held(), 400000)
         self.client.ok("PUT", anna + "/quota", {"memory_floor": 100})
         self.assertEqual(held(), 0)
+
+    def test_command(self):
+        """Goal: `insula tenant show` and `quota` say what the server does, and set what it takes."""
+        self.collection("c")
+        self.fill("c", {"a b": 3})
+
+        def tenant(verb, *arguments):
+            done = subprocess.run([test_rest.PROGRAM, "tenant", verb, "--url",
+                                   f"http://127.0.0.1:{self.server.port}", *arguments],
+                                  capture_output=True, text=True, timeout=60)
+            answers = [json.loads(line)["result"] for line in done.stdout.splitlines()] if done.returncode == 0 else []
+            return done.returncode, answers, done.stderr
+        code, answers, _ = tenant("show", "c", "a b")
+        self.assertEqual((code, answers[0]["tenant"], answers[1]["points"]), (0, "a b", 3))
+        code, answers, _ = tenant("show", "c")
+        self.assertEqual((code, len(answers[0]["tenants"]), answers[1]["points"]), (0, 1, 3))
+        code, answers, _ = tenant("quota", "--set", '{"ttl": 5000, "priority": "low"}', "c", "a b")
+        self.assertEqual((code, answers), (0, [{**self.QUOTA, "ttl": 5000, "priority": "low", "own": True}]))
+        self.assertEqual(tenant("quota", "c")[1], [self.QUOTA])
+        for arguments, says in ((("quota", "--set", '{"ttl": 0}', "c"), "ttl"), (("show", "c", "nobody"), "nobody"),
+                                (("show",), "COLLECTION"), (("look", "c"), "none of")):
+            code, _, message = tenant(*arguments)
+            self.assertNotEqual(code, 0)
+            self.assertIn(says, message)
 
     def test_expiry(self):
         """Goal: a time to live is told, for one tenant or for all, of tenants of a field alone; a
