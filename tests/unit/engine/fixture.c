@@ -59,6 +59,23 @@ void do_ok(struct fixture *fixture, ins_start start, const void *request) {
     ins_call_release(&call);
 }
 
+ins_stats stats_of(struct fixture *fixture) {
+    ins_stats stats;
+    ins_stats_request request = {.out_stats = &stats};
+    do_ok(fixture, ins_stats_read, &request);
+    return stats;
+}
+
+/* A pass may be under way, which began before; the second did not. */
+void erase(struct fixture *fixture) {
+    for (int pass = 0; pass < 2; pass++) {
+        uint64_t erasures = stats_of(fixture).erasures;
+        do_ok(fixture, ins_erase, NULL);
+        while (stats_of(fixture).erasures == erasures) {
+        }
+    }
+}
+
 void create(struct fixture *fixture, const char *name, bool tenants) {
     ins_collection_request request = {
         .collection = text(name), .dim = 4, .distance = INS_DISTANCE_DOT};

@@ -28,6 +28,9 @@ void fixture_close(struct fixture *fixture);
 void fixture_restart(struct fixture *fixture);
 ins_status run(struct fixture *fixture, ins_start start, const void *request, ins_call *call);
 void do_ok(struct fixture *fixture, ins_start start, const void *request);
+ins_stats stats_of(struct fixture *fixture);
+/* What is garbage now is in no file behind it. */
+void erase(struct fixture *fixture);
 void create(struct fixture *fixture, const char *name, bool tenants);
 void upsert(struct fixture *fixture, const char *name, uint64_t id, float value,
             const char *payload);

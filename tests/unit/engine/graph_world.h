@@ -81,13 +81,6 @@ static inline void fill(struct fixture *fixture, uint64_t first, uint64_t end, u
     free(points);
 }
 
-static inline ins_stats stats_of(struct fixture *fixture) {
-    ins_stats stats;
-    ins_stats_request request = {.out_stats = &stats};
-    do_ok(fixture, ins_stats_read, &request);
-    return stats;
-}
-
 /* Until no island waits for a graph any more; how many values lie in one. */
 static inline uint64_t settle(struct fixture *fixture) {
     ins_collection_request request = {.collection = text("c")};

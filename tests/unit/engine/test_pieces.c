@@ -62,13 +62,6 @@ static void forget(struct fixture *fixture) {
     begin(fixture);
 }
 
-static ins_stats stats_of(struct fixture *fixture) {
-    ins_stats stats;
-    ins_stats_request request = {.out_stats = &stats};
-    do_ok(fixture, ins_stats_read, &request);
-    return stats;
-}
-
 /* Nearest to point `id`'s vector; *out_bytes: what that read. */
 static ins_status ask(struct fixture *fixture, uint64_t id, uint64_t *out_ids,
                       uint64_t *out_bytes) {

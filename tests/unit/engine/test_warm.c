@@ -66,13 +66,6 @@ static void forget(struct fixture *fixture) {
     begin(fixture);
 }
 
-static ins_stats stats_of(struct fixture *fixture) {
-    ins_stats stats;
-    ins_stats_request request = {.out_stats = &stats};
-    do_ok(fixture, ins_stats_read, &request);
-    return stats;
-}
-
 static const ins_tenants_request all = {.collection = {.data = "c", .size = 1}};
 
 static ins_status warm(struct fixture *fixture, ins_warmed *out) {
