@@ -71,8 +71,9 @@ typedef struct ins_copy_request {
 /* Copies a tenant's points, as an export that an import takes: within one database, or to another
  * name. From its first record on it goes on after a restart, from the beginning; readers see points
  * as they come. call->tenants [1], call->count: the target, and what was written (not with
- * no_wait). INS_NOT_FOUND, INS_EXISTS, INS_INVALID as those; INS_EXHAUSTED: as many are under way
- * as may be. A source or target that is deleted meanwhile ends it, and what was written stays. */
+ * no_wait). INS_NOT_FOUND, INS_EXISTS, INS_INVALID as those; INS_EXISTS also: another copy to the
+ * same target is under way; INS_EXHAUSTED: as many are as may be. A source or target that is
+ * deleted meanwhile ends it, and what was written stays. */
 INS_API void ins_tenant_copy(ins_db *db, const void *copy_request, ins_call *call);
 
 #ifdef __cplusplus

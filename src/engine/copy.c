@@ -24,6 +24,7 @@ enum copy_stage { COPY_HEAD, COPY_CHECK, COPY_NOTE, COPY_READ, COPY_WRITE, COPY_
 
 struct tenant_copy {
     struct operation operation;
+    struct tenant_copy *next; /* in db->copying */
     ins_call own_call;
     enum copy_stage stage;
     ins_text from_collection, from, to_collection, to; /* in the pool */
@@ -143,8 +144,38 @@ static ins_status check_apart(const struct tenant_copy *self, ins_error *error) 
     return status;
 }
 
+static bool has_target(const struct tenant_copy *self, const struct scope *collection,
+                       ins_text to) {
+    struct scope *scope = NULL;
+    ins_error unused;
+    return (self->to.data == NULL) == (to.data == NULL) && text_equal(self->to, to) &&
+           names_find_scope(self->operation.db, self->to_collection, true, &scope, &unused) ==
+               INS_OK &&
+           scope == collection;
+}
+
+/* Two sources would be mixed in the target, which has points of neither yet; and a target has one
+ * note. */
+static ins_status check_alone(const struct tenant_copy *self, ins_error *error) {
+    struct ins_db *db = self->operation.db;
+    struct scope *collection = NULL;
+    ins_status status = names_find_scope(db, self->to_collection, true, &collection, error);
+    for (struct tenant_copy *other = db->copying; status == INS_OK && other != NULL;
+         other = other->next) {
+        bool counts = other != self && (other->resumed || other->stage >= COPY_CHECK);
+        if (counts && has_target(other, collection, self->to)) {
+            ins_text name = self->to.data != NULL ? self->to : self->to_collection;
+            status =
+                ins_fail(error, INS_EXISTS, "Conflict: another copy to Tenant `%.*s` is under way",
+                         (int)name.size, name.data);
+        }
+    }
+    return status;
+}
+
 static ins_status start_check(struct tenant_copy *self, ins_error *error) {
     ins_status status = self->resumed ? INS_OK : check_apart(self, error);
+    status = status == INS_OK && !self->resumed ? check_alone(self, error) : status;
     if (status == INS_OK) {
         start_write(self, (ins_text){"", 0});
     }
@@ -313,6 +344,11 @@ static void copy_close(struct operation *operation) {
     if (self->stage == COPY_WRITE) {
         ins_call_release(&self->piece);
     }
+    struct tenant_copy **link = &operation->db->copying;
+    while (*link != self) {
+        link = &(*link)->next;
+    }
+    *link = self->next;
     operation->db->copies--;
 }
 
@@ -336,6 +372,8 @@ static struct tenant_copy *copy_create(struct ins_db *db, const ins_copy_request
     }
     ins_error error;
     db->copies++;
+    self->next = db->copying;
+    db->copying = self;
     ins_text target =
         request->to_collection.data != NULL ? request->to_collection : request->collection;
     bool kept = keep_text(self, request->collection, &self->from_collection) &&

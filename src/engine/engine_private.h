@@ -67,6 +67,7 @@ struct ins_db {
     uint64_t directory_finds;
     struct move *move; /* the one that is under way (move.h) */
     uint32_t copies;   /* of tenants, under way (copy.h) */
+    struct tenant_copy *copying; /* those, in any order */
 
     /* Background work, one job at a time but for a flush in the middle of another job; a job's own
      * fields belong to the background lane meanwhile. */

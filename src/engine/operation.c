@@ -116,6 +116,7 @@ void operation_detach(struct operation *operation, ins_call *own) {
     ins_call *call = operation->call;
     *own = (ins_call){.done = detached_done, .owner = operation, .lsn = call->lsn};
     operation->call = own;
+    operation->waiter.deadline_ns = 0; /* was the caller's */
     call->owner = NULL;
     call_end(operation->db, call, INS_OK, NULL);
 }

@@ -137,7 +137,47 @@ static bool live(struct life *life, uint64_t seed, uint64_t end, bool power_cut)
     return going;
 }
 
+/* Two copies to one target begin before either has written: one of them is refused. */
+static void two_at_once(void) {
+    struct world world = {.seed = 7, .what = "two copies"};
+    ins_point point = {.id = {.low = 100}, .payload = world_text("{\"who\":\"z\",\"v\":1}")};
+    ins_points_request put = {.collection = world_text("c"), .points = &point, .point_count = 1};
+    ins_call calls[2];
+    bool done[2] = {false, false};
+    world_init(&world);
+    world.options.change_points = 3;
+    world_open(&world);
+    load(&world);
+    world_run_ok(&world, ins_points_upsert, &put);
+    ins_copy_request copies[2];
+    for (int i = 0; i < 2; i++) {
+        copies[i] = (ins_copy_request){.collection = world_text("c"),
+                                       .name = world_text(i == 0 ? "a" : "z"),
+                                       .to_collection = world_text("d"),
+                                       .to = world_text("b")};
+        calls[i] = (ins_call){.done = world_call_done, .user = &done[i], .lane = INS_LANE_REQUEST};
+        ins_tenant_copy(world.db, &copies[i], &calls[i]);
+    }
+    for (uint64_t steps = 0; !done[0] || !done[1]; steps++) {
+        if ((!sim_step(&world.lanes) && !sim_run_timer(&world.lanes)) || steps > 1000000) {
+            world_fail(&world, "the copies do not end");
+        }
+    }
+    int first = calls[0].status == INS_OK ? 0 : 1;
+    if (calls[first].status != INS_OK || calls[1 - first].status != INS_EXISTS) {
+        world_fail(&world, "not one of two copies to the same target is refused");
+    }
+    if (count(&world, "d", 'b') != (first == 0 ? POINTS : 1) || is_noted(&world)) {
+        world_fail(&world, "copies are mixed, or a note is left");
+    }
+    for (int i = 0; i < 2; i++) {
+        ins_call_release(&calls[i]);
+    }
+    world_fini(&world);
+}
+
 int main(void) {
+    two_at_once();
     static struct life life;
     uint64_t lives = 0;
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
