@@ -65,8 +65,8 @@ struct ins_db {
     uint32_t directory_view_next; /* the one that gives way */
     uint32_t changes;             /* by filter and of many records: at most INS_CHANGES_MAX */
     uint64_t directory_finds;
-    struct move *move; /* the one that is under way (move.h) */
-    uint32_t copies;   /* of tenants, under way (copy.h) */
+    struct move *move;           /* the one that is under way (move.h) */
+    uint32_t copies;             /* of tenants, under way (copy.h) */
     struct tenant_copy *copying; /* those, in any order */
 
     /* Background work, one job at a time but for a flush in the middle of another job; a job's own
