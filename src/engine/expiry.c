@@ -206,7 +206,9 @@ static bool look_at_next(struct sweep *self) {
     struct island *island =
         islands_walk_lost(&self->walk) ? NULL : islands_walk_next(&self->walk, &filter, &path);
     if (island != NULL && island_due(self, island)) {
-        memcpy(self->name, island->name, island->name_size);
+        if (island->name_size > 0) {
+            memcpy(self->name, island->name, island->name_size);
+        }
         try_tenant(self, island->name_size);
     }
     return island != NULL;
