@@ -132,7 +132,7 @@ static void settle(struct bed *bed) {
     }
 }
 
-static ins_stats stats_of(struct bed *bed) {
+static ins_stats bed_stats(struct bed *bed) {
     ins_stats stats;
     ins_stats_request request = {.out_stats = &stats};
     do_ok(&bed->fixture, ins_stats_read, &request);
@@ -266,7 +266,7 @@ static void shape_works(const struct shape *shape, double floor, double floor_al
     fill(&bed, 0, 1, 0);
     settle(&bed);
     recall_is(&bed, "fresh", floor);
-    ins_stats stats = stats_of(&bed);
+    ins_stats stats = bed_stats(&bed);
     if (shape->kind == BY_CODES) {
         assert_true(stats.code_scans >= QUERIES);
         assert_true(stats.code_rows_exact < stats.code_rows);
@@ -364,7 +364,7 @@ static void test_manhattan(void **state) {
     fill(&bed, 0, 1, 0);
     settle(&bed);
     recall_is(&bed, "fresh", 1);
-    assert_int_equal(stats_of(&bed).code_scans, 0);
+    assert_int_equal(bed_stats(&bed).code_scans, 0);
     fixture_close(&bed.fixture);
 }
 
