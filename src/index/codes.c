@@ -166,7 +166,8 @@ void code_rest_decode(const uint8_t *code, const uint8_t *rest, uint32_t padded,
             uint32_t i = at + j;
             int level = j < half ? levels[j] & 15 : levels[j - half] >> 4;
             int own = high[i] << 2 | (low[i / 4] >> i % 4 * 2 & 3);
-            float value = (float)(level * REST_STEPS + own - LEVELS / 2 * REST_STEPS) + 0.5f;
+            int steps = (level - LEVELS / 2) * REST_STEPS + own;
+            float value = (float)steps + 0.5f;
             float above = value - kept, below = value + kept;
             float beyond = above > 0 ? above : below < 0 ? below : 0;
             out[i] = value * scale.step + beyond * scale.reach;
