@@ -78,9 +78,9 @@ typedef struct ins_stats {
     uint64_t kept_bytes; /* of the cache, read by pinned tenants; within floors */
     uint64_t floor_bytes;
     uint64_t device_reads, device_bytes; /* for them: neighbours are read together, in pages */
-    /* Graphs: written; not made for lack of memory or since reading failed; searches that walked
-     * one; and that could not and scanned instead. */
-    uint64_t graphs_built, graphs_refused, graph_searches, graph_fallbacks;
+    /* Graphs: written; of them begun with the links of an older one; not made for lack of memory or
+     * since reading failed; searches that walked one; and that could not and scanned instead. */
+    uint64_t graphs_built, graphs_inherited, graphs_refused, graph_searches, graph_fallbacks;
     /* Fast layouts of graphs in memory: now; so far; useless: their walks would be too wide;
      * dropped: for room. */
     uint64_t layouts, layout_bytes;

@@ -47,6 +47,8 @@ static void work_metrics(struct json_writer *metrics, const ins_stats *stats) {
     metric(metrics, "insula_merges_total", "counter", "merges that landed", stats->merges);
     metric(metrics, "insula_graphs_built_total", "counter", "extents written with graphs",
            stats->graphs_built);
+    metric(metrics, "insula_graphs_inherited_total", "counter",
+           "graphs that began with the links of an older one", stats->graphs_inherited);
     metric(metrics, "insula_graphs_refused_total", "counter",
            "extents that got no graph: no memory, or unreadable", stats->graphs_refused);
     metric(metrics, "insula_graph_searches_total", "counter", "walks over graphs",

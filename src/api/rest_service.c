@@ -116,6 +116,7 @@ static void encode_stats(struct job *job, struct json_writer *writer) {
     write_count(writer, "flushes", stats->flushes);
     write_count(writer, "merges", stats->merges);
     write_count(writer, "graphs_built", stats->graphs_built);
+    write_count(writer, "graphs_inherited", stats->graphs_inherited);
     write_count(writer, "graphs_refused", stats->graphs_refused);
     write_count(writer, "graph_searches", stats->graph_searches);
     write_count(writer, "graph_fallbacks", stats->graph_fallbacks);

@@ -146,6 +146,7 @@ void ins_db_stats(ins_db *db, ins_stats *out_stats) {
         .filtered_reads = db->reading.filtered_reads,
         .filtered_rows = db->reading.filtered_rows,
         .graphs_built = db->graphs.built,
+        .graphs_inherited = db->graphs.inherited,
         .graphs_refused = db->graphs.refused,
         .graph_searches = db->reading.graphs.searches,
         .graph_fallbacks = db->reading.graphs.fallbacks,

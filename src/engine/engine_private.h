@@ -6,6 +6,7 @@
 #include "engine/accounts.h"
 #include "engine/budget.h"
 #include "engine/catalog.h"
+#include "engine/elders.h"
 #include "engine/expiry.h"
 #include "engine/graph_queue.h"
 #include "engine/heavy.h"
@@ -79,10 +80,11 @@ struct ins_db {
     struct removal *removal;
     struct graph_job *graph_job; /* beside the others (graph_job.h) */
     struct graph_queue graph_queue;
+    struct elders elders;          /* runs whose graphs theirs go on from */
     struct layout_job *layout_job; /* likewise (layout_job.h) */
     uint64_t layouts_looked; /* islands.runs_gone when those of runs that went were forgotten */
     struct {
-        uint64_t built, refused, renewed;
+        uint64_t built, refused, renewed, inherited;
     } graphs;
     bool merge_turn;   /* a flush was the last job: a merge may go before the next one, and */
     bool remove_turn;  /* then a removal, and */

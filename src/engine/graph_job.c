@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "engine/directory_view.h"
 #include "engine/field_columns.h"
+#include "engine/heritage.h"
 #include "engine/jobs.h"
 #include "engine/merge_private.h"
 #include "engine/work.h"
@@ -16,7 +17,7 @@
 #define HALF_LEAST 1e-3f /* rows whose largest number lies between these lose little as halves */
 #define HALF_MOST 3e4f
 
-enum graph_stage { GRAPH_OPEN, GRAPH_MEASURE, GRAPH_LOAD, GRAPH_BUILD, GRAPH_WRITE };
+enum graph_stage { GRAPH_OPEN, GRAPH_MEASURE, GRAPH_LOAD, GRAPH_INHERIT, GRAPH_BUILD, GRAPH_WRITE };
 
 struct graph_job {
     ins_task task;
@@ -39,8 +40,10 @@ struct graph_job {
     uint32_t vector; /* of rows.shapes, whose graph is made */
     float *values;   /* [dim] of a row */
     float most;      /* largest absolute value of the vector's rows */
-    uint32_t count;
+    uint32_t count, loaded;
+    struct heritage heritage;
     struct graph_builder *builder;
+    uint32_t inherited; /* graphs that began with an elder's links */
     struct graph *built[INS_VECTORS_MAX];
     struct extent_graph graphs[INS_VECTORS_MAX]; /* the same for the writer */
     uint32_t graph_count;
@@ -80,10 +83,11 @@ void graph_load_row(const struct schema_vector *vector, const void *stored, floa
 }
 
 static void take_row(struct graph_job *job, const struct schema_vector *vector,
-                     const void *stored) {
-    graph_load_row(vector, stored, job->values);
+                     const struct extent_row *row) {
+    graph_load_row(vector, row->vector, job->values);
     if (job->stage == GRAPH_LOAD) {
         graph_build_add(job->builder, job->values);
+        heritage_row(&job->heritage, &row->id, row->vector, job->loaded++);
         return;
     }
     for (uint32_t i = 0; i < vector->shape.dim; i++) {
@@ -101,7 +105,7 @@ static ins_status read_slice(struct graph_job *job, bool *out_end) {
         struct extent_row row;
         status = merge_rows_next(&job->rows, &row, out_end, &job->error);
         if (status == INS_OK && !*out_end && !row.tombstone && row.vector != NULL) {
-            take_row(job, vector, row.vector);
+            take_row(job, vector, &row);
         }
     }
     return status;
@@ -124,6 +128,11 @@ static ins_status open_rows(struct graph_job *job) {
     ins_status status = merge_rows_open(&job->rows, item, item->window, &job->error);
     job->rows.keep_tombstones = true; /* the run stays what it is */
     return status;
+}
+
+static void open_heritage(struct graph_job *job) {
+    heritage_open(&job->heritage, job->db->runtime->store, job->db->arena, job->item.incarnation,
+                  job->rows.shapes, job->rows.shape_count);
 }
 
 /* Rows of the run that have the vector. */
@@ -157,6 +166,7 @@ static ins_status begin_vector(struct graph_job *job) {
     }
     job->stage = GRAPH_WRITE;
     merge_rows_close(&job->rows);
+    heritage_close(&job->heritage);
     return INS_OK;
 }
 
@@ -165,7 +175,21 @@ static ins_status begin_load(struct graph_job *job) {
     options.seed = job->item.incarnation * 0x9e3779b97f4a7c15ull + job->rows.version_high;
     ins_status status = graph_build_begin(&options, job->count, job->db->arena, INS_MEM_GRAPH,
                                           &job->builder, &job->error);
-    return status == INS_OK ? begin_pass(job, GRAPH_LOAD) : status;
+    if (status != INS_OK) {
+        return status;
+    }
+    heritage_begin(&job->heritage, job->rows.shapes, job->vector, &options);
+    job->loaded = 0;
+    return begin_pass(job, GRAPH_LOAD);
+}
+
+static void end_inheriting(struct graph_job *job) {
+    struct graph_elder *elder = heritage_take(&job->heritage);
+    if (elder != NULL) {
+        job->inherited += graph_elder_worth(elder, job->count);
+        graph_build_elder(job->builder, elder);
+    }
+    job->stage = GRAPH_BUILD;
 }
 
 static ins_status end_vector(struct graph_job *job) {
@@ -243,24 +267,10 @@ static void free_graphs(struct graph_job *job) {
 
 /* ---- Landing (request lane) ---- */
 
-/* Where the run stands now; UINT32_MAX: it is gone, or a cleaning has moved it. */
-static uint32_t find_run(const struct island *island, const struct run *run) {
-    if ((island->flags & ISLAND_DROPPED) != 0) {
-        return UINT32_MAX;
-    }
-    for (uint32_t i = 0; i < island->run_count; i++) {
-        if (island->runs[i].file_slot == run->file_slot &&
-            island->runs[i].offset_64 == run->offset_64) {
-            return i;
-        }
-    }
-    return UINT32_MAX;
-}
-
 static ins_status land(struct graph_job *job) {
     struct ins_db *db = job->db;
     struct merge_item *item = &job->item;
-    uint32_t slot, at = find_run(item->island, &job->run);
+    uint32_t slot, at = elders_find_run(item->island, &job->run);
     directory_views_close(db);
     ins_status status = files_add(&db->files, &job->info, &slot, &job->error);
     if (status != INS_OK) {
@@ -275,6 +285,7 @@ static ins_status land(struct graph_job *job) {
         island_replace_runs(&db->islands, item->island, at, 1, &item->merged);
         db->graphs.built += (item->merged.flags & RUN_GRAPH) != 0;
         db->graphs.renewed += job->wish == GRAPH_RENEW;
+        db->graphs.inherited += job->inherited;
     }
     db->files.garbage = true;
     return INS_OK;
@@ -295,7 +306,7 @@ static void job_landed(ins_task *task) {
     struct graph_job *job = container_of(task, struct graph_job, task);
     struct ins_db *db = job->db;
     struct island *island = job->item.island;
-    uint32_t at = find_run(island, &job->run);
+    uint32_t at = elders_find_run(island, &job->run);
     bool written = job->status == INS_OK && job->info.file != 0;
     work_charge(db, &job->work, island, 1, 1, written ? run_bytes(&job->item.merged) : 0);
     if (written) {
@@ -309,6 +320,9 @@ static void job_landed(ins_task *task) {
     }
     cache_take_back(db->cache, job->lent);
     files_unpin(&db->files, job->run.file_slot);
+    if (job->heritage.run.size_64 != 0) {
+        files_unpin(&db->files, job->heritage.run.file_slot);
+    }
     schema_release(&db->catalog, job->item.schema);
     island->runs_held = 0;
     db->graph_job = NULL;
@@ -329,8 +343,12 @@ static ins_status job_slice(struct graph_job *job, bool *out_done) {
     switch (job->stage) {
     case GRAPH_OPEN:
         status = open_rows(job);
-        if (status != INS_OK || job->wish != GRAPH_LOOK) {
-            return status == INS_OK ? begin_vector(job) : status;
+        if (status != INS_OK) {
+            return status;
+        }
+        if (job->wish != GRAPH_LOOK) {
+            open_heritage(job);
+            return begin_vector(job);
         }
         *out_done = true;
         return look(job);
@@ -343,8 +361,13 @@ static ins_status job_slice(struct graph_job *job, bool *out_done) {
         return status == INS_OK && end ? begin_load(job) : status;
     case GRAPH_LOAD:
         status = read_slice(job, &end);
-        job->stage = end ? GRAPH_BUILD : GRAPH_LOAD;
+        job->stage = end ? GRAPH_INHERIT : GRAPH_LOAD;
         return status;
+    case GRAPH_INHERIT:
+        if (heritage_links(&job->heritage, READ_SLICE)) {
+            end_inheriting(job);
+        }
+        return INS_OK;
     case GRAPH_BUILD:
         return graph_build_step(job->builder, BUILD_SLICE) ? end_vector(job) : INS_OK;
     case GRAPH_WRITE:
@@ -371,6 +394,7 @@ static void job_run(ins_task *task) {
         free_values(job, vector_of(job));
     }
     merge_rows_close(&job->rows);
+    heritage_close(&job->heritage);
     graph_build_free(job->builder);
     free_graphs(job);
     read_ahead_fini(&job->ahead);
@@ -384,7 +408,8 @@ static void job_run(ins_task *task) {
 static uint64_t bytes_wanted(const struct ins_db *db, const struct island *island,
                              const struct run *run) {
     const struct schema *schema = island->scope->schema;
-    uint64_t bytes = 1 * INS_MIB;
+    const struct run *elder = elders_of(db, island, run);
+    uint64_t bytes = 1 * INS_MIB + (elder == NULL ? 0 : graph_elder_bytes(elder->rows));
     for (uint32_t i = 0; i < schema->vector_count; i++) {
         const struct schema_vector *vector = &schema->vectors[i];
         if (graph_is_due(db, island_is_tenant(island), vector, run->rows)) {
@@ -417,6 +442,13 @@ static void job_start(struct ins_db *db, struct island *island, uint32_t at, uin
     struct file_slot *file = files_at(&db->files, job->run.file_slot);
     item->files[at] = file->info.file;
     file->pins++;
+    const struct run *elder = elders_of(db, island, &job->run);
+    if (elder != NULL && job->wish != GRAPH_LOOK) {
+        struct file_slot *kept = files_at(&db->files, elder->file_slot);
+        job->heritage.run = *elder;
+        job->heritage.file = kept->info.file;
+        kept->pins++;
+    }
     island->runs_held = (uint8_t)(at + 1);
     read_ahead_init(&job->ahead, db->runtime->store, db->arena);
     job->rows = (struct merge_rows){.db = db, .ahead = &job->ahead};
@@ -454,8 +486,10 @@ void graph_job_cancel(struct ins_db *db) {
 
 void graph_job_kick(struct ins_db *db) {
     bool stop = db->stopping || db->writes_stopped || db->tidy.erasing;
+    elders_sweep(db);
     if (stop) {
         graph_job_cancel(db);
+        elders_drop_all(db);
     }
     while (db->graph_job == NULL && !stop && db_schemas_durable(db) &&
            db->graph_queue.first != NULL) {

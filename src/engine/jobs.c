@@ -42,6 +42,7 @@ bool jobs_put_off(struct ins_db *db, ins_status status, const ins_error *error) 
     if ((status != INS_FULL && status != INS_EXHAUSTED) || db->stopping) {
         return false;
     }
+    elders_drop_all(db); /* their files are room */
     db->put_off = *error;
     db->put_off.status = status;
     db->put_off_until_ns = db_now(db) + (PUT_OFF_NS << db->put_offs);

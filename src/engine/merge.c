@@ -211,6 +211,7 @@ static ins_status land(struct merge *merge) {
             item->merged.file_slot = slot;
             island_replace_runs(&db->islands, item->island, item->window.first, item->window.count,
                                 &item->merged);
+            elders_note(db, item);
         }
         island_note_dead(item->island,
                          0); /* a tombstone counts twice in a bound: no more than all */

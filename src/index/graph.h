@@ -56,6 +56,7 @@ struct graph {
     struct row_blocks links;   /* links.h */
     uint32_t sample[GRAPH_SAMPLE_MAX];
     uint32_t sample_count;
+    uint32_t turns; /* graphs that some links came through before (graph_elder.h) */
 };
 
 struct graph_hit {
@@ -72,6 +73,8 @@ struct graph_builder;
 INS_MUST_USE ins_status graph_build_begin(const struct graph_options *options, uint32_t count,
                                           struct arena *arena, enum ins_mem_purpose purpose,
                                           struct graph_builder **out_builder, ins_error *error);
+/* The beam of an insertion. */
+uint32_t graph_build_effort(const struct graph_options *options);
 /* What graph_build_begin takes for each row, about: to refuse before it is tried. */
 uint64_t graph_build_bytes(const struct graph_options *options, uint64_t count);
 void graph_build_add(struct graph_builder *builder, const float *row);
@@ -101,6 +104,7 @@ uint64_t graph_bytes(const struct graph *graph);
 struct graph_head {
     uint32_t dim, count, sample_count;
     enum index_metric metric;
+    uint32_t turns, build_effort; /* of the graph that was made */
     uint64_t seed;
     const float *centre;    /* [dim] */
     const uint32_t *sample; /* [sample_count], rows */

@@ -1,4 +1,5 @@
-/* Building a graph: rows are kept, encoded, then inserted one by one in random order.
+/* Building a graph: rows are kept, encoded, then inserted one by one in random order. Those whose
+ * neighbours an older graph tells stand before them (graph_elder.h).
  *
  * Path: graph_build_add; encode; insert: walk to the row, rank what was met exactly, keep those
  * that are not nearer to a kept one (prune), link back; where a list is full it is pruned. Lists
@@ -13,29 +14,38 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/status.h"
+#include "index/graph_elder_private.h"
 #include "index/graph_private.h"
 
 #define EFFORT_DEFAULT 96u
 #define ALPHA_DEFAULT 1.04f
 #define FILLED                                                                                     \
     (GRAPH_DEGREE * 3 / 4) /* lists are filled up so far with the nearest that pruning left */
-#define SLACK 2u           /* lists hold so many times the degree while they grow */
-#define GROWING (SLACK * GRAPH_DEGREE)
-#define STARTS 64u        /* rows among which an insertion looks for its beginning */
-#define CENTRE_ROWS 4096u /* rows that the centre is made of */
-#define LIGHT_ROWS 16u    /* rows that are encoded, or pruned, in the time of an insertion */
+#define STARTS 64u         /* rows among which an insertion looks for its beginning */
+#define CENTRE_ROWS 4096u  /* rows that the centre is made of */
+#define LIGHT_ROWS 16u     /* rows that are encoded, or pruned, in the time of an insertion */
 
 struct growing { /* a list under construction */
     uint32_t count;
     uint32_t ids[GROWING];
 };
 
-enum build_stage { BUILD_ADD, BUILD_NORMS, BUILD_ENCODE, BUILD_INSERT, BUILD_FINISH, BUILD_DONE };
+enum build_stage {
+    BUILD_ADD,
+    BUILD_INHERIT,
+    BUILD_NORMS,
+    BUILD_ENCODE,
+    BUILD_INSERT,
+    BUILD_FINISH,
+    BUILD_DONE
+};
 
 struct graph_builder {
     struct graph *graph;
     enum build_stage stage;
     uint32_t next;             /* row, or number of the order, that the stage comes to */
+    uint32_t linked;           /* rows that have their links of the elder: first of the order */
+    struct graph_elder *elder; /* until its links are taken, or NULL */
     struct row_blocks lists;   /* struct growing */
     struct row_blocks augment; /* float, for dot products; else empty */
     struct row_blocks order;   /* uint32_t: rows as they are inserted */
@@ -59,6 +69,10 @@ static size_t row_stride(const struct graph_options *options) {
 
 static size_t rest_stride(const struct graph_options *options) {
     return options->type == ROW_REST ? code_rest_bytes(padded_dim(options->dim)) : 0;
+}
+
+uint32_t graph_build_effort(const struct graph_options *options) {
+    return options->build_effort == 0 ? EFFORT_DEFAULT : options->build_effort;
 }
 
 uint64_t graph_build_bytes(const struct graph_options *options, uint64_t count) {
@@ -279,7 +293,7 @@ static void publish_list(const struct graph_builder *build, uint32_t row) {
     links_store(links_of(build->graph, row), list->ids + first, list->count - first);
 }
 
-static void link_back(struct graph_builder *build, uint32_t from, uint32_t to) {
+static void add_link(struct graph_builder *build, uint32_t from, uint32_t to) {
     struct growing *list = list_of(build, from);
     for (uint32_t i = 0; i < list->count; i++) {
         if (list->ids[i] == to) {
@@ -290,7 +304,6 @@ static void link_back(struct graph_builder *build, uint32_t from, uint32_t to) {
         prune_list(build, from);
     }
     list->ids[list->count++] = to;
-    publish_list(build, from);
 }
 
 /* ---- Inserting ---- */
@@ -317,12 +330,13 @@ static void insert(struct graph_builder *build, uint32_t number) {
         }
         count = prune(build, build->candidates, count, kept);
     }
-    struct growing *list = list_of(build, row);
-    list->count = count;
-    memcpy(list->ids, kept, count * sizeof(uint32_t));
+    for (uint32_t i = 0; i < count; i++) {
+        add_link(build, row, kept[i]); /* beside rows that were linked to it before it came */
+    }
     publish_list(build, row);
     for (uint32_t i = 0; i < count; i++) {
-        link_back(build, kept[i], row);
+        add_link(build, kept[i], row);
+        publish_list(build, kept[i]);
     }
 }
 
@@ -340,6 +354,32 @@ static void shuffle(struct graph_builder *build) {
         uint32_t swapped = *ordered(build, i - 1);
         *ordered(build, i - 1) = *ordered(build, j);
         *ordered(build, j) = swapped;
+    }
+}
+
+/* Rows that are linked come first; each part stays in random order. The others are met by walks
+ * over links to them before they have any. */
+static void order_linked(struct graph_builder *build) {
+    uint32_t first = 0;
+    for (uint32_t i = 0; i < build->graph->capacity; i++) {
+        uint32_t row = *ordered(build, i);
+        if (list_of(build, row)->count > 0) {
+            *ordered(build, i) = *ordered(build, first);
+            *ordered(build, first++) = row;
+        } else {
+            publish_list(build, row);
+        }
+    }
+}
+
+/* Row `old` of the elder. */
+static void inherit(struct graph_builder *build, uint32_t old) {
+    uint32_t row = elder_row(build->elder, old);
+    if (row != GRAPH_NONE) {
+        struct growing *list = list_of(build, row);
+        list->count = elder_list(build->elder, old, list->ids);
+        build->linked += list->count > 0;
+        publish_list(build, row);
     }
 }
 
@@ -375,7 +415,10 @@ static void finish(struct graph_builder *build) {
     struct graph *graph = build->graph;
     graph->count = graph->capacity;
     graph->sample_count = graph->count < GRAPH_SAMPLE_MAX ? graph->count : GRAPH_SAMPLE_MAX;
-    memcpy(graph->sample, ordered(build, 0), graph->sample_count * sizeof(uint32_t));
+    for (uint32_t i = 0; i < graph->sample_count; i++) { /* linked rows and others alike */
+        uint64_t number = (uint64_t)i * graph->count / graph->sample_count;
+        graph->sample[i] = *ordered(build, (uint32_t)number);
+    }
     if (build->rests.blocks != NULL) {
         row_blocks_free(graph->arena, graph->purpose, &graph->rows);
         graph->rows = build->rests;
@@ -442,6 +485,7 @@ static void give_back(struct graph_builder *build, const struct graph *graph) {
 void graph_build_free(struct graph_builder *build) {
     if (build != NULL) {
         struct graph *graph = build->graph;
+        graph_elder_free(build->elder);
         give_back(build, graph);
         graph_free(graph);
     }
@@ -462,9 +506,7 @@ ins_status graph_build_begin(const struct graph_options *options, uint32_t count
                         options->dim);
     }
     build->graph = graph;
-    if (graph->options.build_effort == 0) {
-        graph->options.build_effort = EFFORT_DEFAULT;
-    }
+    graph->options.build_effort = graph_build_effort(options);
     float alpha = options->alpha == 0 ? ALPHA_DEFAULT : options->alpha;
     build->alpha_squared = alpha * alpha;
     ins_status status = begin_memory(build, error);
@@ -482,14 +524,38 @@ void graph_build_add(struct graph_builder *build, const float *row) {
     store_row(build->graph, build->next++, row);
 }
 
+void graph_build_elder(struct graph_builder *build, struct graph_elder *elder) {
+    INS_ASSERT(build->stage == BUILD_ADD);
+    INS_ASSERT(build->elder == NULL);
+    build->elder = elder;
+}
+
+/* Whether there is anything to inherit. */
+static bool is_worth(const struct graph_builder *build) {
+    return build->elder != NULL && graph_elder_worth(build->elder, build->graph->capacity);
+}
+
+static void end_inheriting(struct graph_builder *build) {
+    if (build->linked > 0) {
+        bool same = build->linked == build->graph->capacity;
+        build->graph->turns = build->elder->turns + !same;
+        order_linked(build);
+    }
+    graph_elder_free(build->elder);
+    build->elder = NULL;
+}
+
 static void begin_stage(struct graph_builder *build, enum build_stage stage) {
     build->stage = stage;
-    build->next = 0;
+    build->next = stage == BUILD_INSERT ? build->linked : 0;
 }
 
 /* One row of the stage. */
 static void build_row(struct graph_builder *build, uint32_t row) {
     switch (build->stage) {
+    case BUILD_INHERIT:
+        inherit(build, row);
+        return;
     case BUILD_NORMS:
         take_norm(build, row);
         return;
@@ -512,6 +578,10 @@ static void end_stage(struct graph_builder *build) {
     switch (build->stage) {
     case BUILD_ADD:
         make_centre(build);
+        begin_stage(build, BUILD_INHERIT);
+        return;
+    case BUILD_INHERIT:
+        end_inheriting(build);
         begin_stage(build, build->augment.blocks != NULL ? BUILD_NORMS : BUILD_ENCODE);
         return;
     case BUILD_NORMS:
@@ -533,12 +603,18 @@ static void end_stage(struct graph_builder *build) {
     }
 }
 
+static uint32_t stage_rows(const struct graph_builder *build) {
+    if (build->stage == BUILD_INHERIT) {
+        return is_worth(build) ? build->elder->count : 0;
+    }
+    return build->graph->capacity;
+}
+
 bool graph_build_step(struct graph_builder *build, uint32_t rows) {
-    uint32_t count = build->graph->capacity;
     uint64_t budget = (uint64_t)rows * LIGHT_ROWS;
-    INS_ASSERT(build->stage != BUILD_ADD || build->next == count);
+    INS_ASSERT(build->stage != BUILD_ADD || build->next == build->graph->capacity);
     while (build->stage != BUILD_DONE && budget > 0) {
-        if (build->next == count) {
+        if (build->next == stage_rows(build)) {
             end_stage(build);
             continue;
         }

@@ -10,6 +10,8 @@ void graph_head_of(const struct graph *graph, struct graph_head *out) {
                                .count = graph->count,
                                .sample_count = graph->sample_count,
                                .metric = graph->options.metric,
+                               .turns = graph->turns,
+                               .build_effort = graph->options.build_effort,
                                .seed = graph->options.seed,
                                .centre = graph->centre,
                                .sample = graph->sample};

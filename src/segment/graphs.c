@@ -1,6 +1,7 @@
 /* Writing and finding the sections of graphs. */
 #include "segment/graphs.h"
 
+#include "index/graph_elder.h"
 #include "segment/segment_private.h"
 
 #define PUT_BYTES (64u << 10)
@@ -23,7 +24,8 @@ static ins_status write_head(struct segment_writer *to, uint64_t extent_start, u
     store_u32(bytes + 12, GRAPH_DEGREE);
     store_u64(bytes + 16, head.seed);
     store_u32(bytes + 24, head.sample_count);
-    store_u16(bytes + 28, (uint16_t)graph->options.type);
+    bytes[28] = (uint8_t)graph->options.type;
+    bytes[29] = (uint8_t)head.turns;
     store_u16(bytes + 30, (uint16_t)graph->options.build_effort);
     ins_status status = stream_begin(&stream, to, extent_start, &section,
                                      graph_head_bytes(head.dim, head.sample_count), error);
@@ -109,11 +111,12 @@ bool graph_head_parse(struct slice bytes, uint32_t dim, uint32_t count, struct g
     if (bytes.size < GRAPH_HEAD_BYTES) {
         return false;
     }
-    uint32_t sample = load_u32(bytes.data + 24), type = load_u16(bytes.data + 28);
+    uint32_t sample = load_u32(bytes.data + 24), type = bytes.data[28];
     uint32_t metric = load_u32(bytes.data + 8);
     if (load_u32(bytes.data) != dim || load_u32(bytes.data + 4) != count ||
         load_u32(bytes.data + 12) != GRAPH_DEGREE || sample == 0 || sample > GRAPH_SAMPLE_MAX ||
-        type > ROW_U8 || (metric != INDEX_DOT && metric != INDEX_L2) ||
+        type > ROW_U8 || bytes.data[29] > GRAPH_TURNS_MAX ||
+        (metric != INDEX_DOT && metric != INDEX_L2) ||
         bytes.size != graph_head_bytes(dim, sample)) {
         return false;
     }
@@ -122,6 +125,8 @@ bool graph_head_parse(struct slice bytes, uint32_t dim, uint32_t count, struct g
                                .count = count,
                                .sample_count = sample,
                                .metric = (enum index_metric)metric,
+                               .turns = bytes.data[29],
+                               .build_effort = load_u16(bytes.data + 30),
                                .seed = load_u64(bytes.data + 16),
                                .centre = numbers,
                                .sample = (const uint32_t *)numbers + dim};

@@ -22,6 +22,8 @@ struct row_stream {
     size_t first_bytes;
     struct window windows[SECTION_SLOTS]; /* by kind; of the pass' vector: dense */
     struct window vector_rows;
+    struct window plain; /* of row_stream_bytes, */
+    uint32_t plain_slot; /* of this section */
     /* vectors */
     const struct vector_shape *vectors; /* [vector_count], as asked for */
     uint32_t vector_count;
@@ -118,6 +120,7 @@ static void windows_close(struct row_stream *stream) {
         window_close(stream, &stream->windows[kind]);
     }
     window_close(stream, &stream->vector_rows);
+    window_close(stream, &stream->plain);
 }
 
 void row_stream_close(struct row_stream *stream) {
@@ -189,6 +192,20 @@ static ins_status window_at(struct row_stream *stream, struct window *window, ui
     *out = window->bytes + in_chunk;
     *out_left = (uint32_t)(key.size - in_chunk);
     return INS_OK;
+}
+
+ins_status row_stream_bytes(struct row_stream *stream, uint32_t slot, uint64_t offset,
+                            struct slice *out, ins_error *error) {
+    struct section section = extent_slot_section(&stream->extent, slot);
+    uint32_t left = 0;
+    if (stream->plain_slot != slot) {
+        window_close(stream, &stream->plain);
+        stream->plain_slot = slot;
+    }
+    ins_status status = window_at(stream, &stream->plain, slot, offset, &out->data, &left, error);
+    uint64_t rest = section.size - offset;
+    out->size = left < rest ? left : (size_t)rest;
+    return status;
 }
 
 /* Of a section that an extent has once. */

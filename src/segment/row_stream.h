@@ -25,6 +25,10 @@ void row_stream_rewind(struct row_stream *stream, enum extent_need need, uint32_
 /* Next row; *out_end behind the last. What `out` points to lives until the next call. */
 INS_MUST_USE ins_status row_stream_next(struct row_stream *stream, struct extent_row *out,
                                         bool *out_end, ins_error *error);
+/* Bytes of a section as they lie, from `offset` to the end of their chunk; they live until the next
+ * call or pass. */
+INS_MUST_USE ins_status row_stream_bytes(struct row_stream *stream, uint32_t slot, uint64_t offset,
+                                         struct slice *out, ins_error *error);
 const struct extent *row_stream_extent(const struct row_stream *stream);
 
 #endif

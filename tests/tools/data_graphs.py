@@ -28,6 +28,7 @@ def verify(parts, dim, values, place):
     count, sample_count, seed = u32(head, 4), u32(head, 24), u64(head, 16)
     padded = (dim + 15) // 16 * 16
     require(u32(head, 0) == dim and u32(head, 12) == DEGREE and u32(head, 8) in (0, 1), place, "head")
+    require(head[28] <= 2 and head[29] <= 6, place, "type of its rows, or turns")
     require(0 < sample_count <= 256 and len(head) == 32 + 4 * (dim + sample_count), place, "size of its head")
     for kind, stride in ((CODES, padded // 2), (FACTORS, 8), (LINKS, 3 * DEGREE)):
         chunk, data = parts[kind]
@@ -41,7 +42,7 @@ def verify(parts, dim, values, place):
     dot = u32(head, 8) == 0
     for row in range(0, count, max(1, count // 4)):
         code = parts[CODES][1][row * padded // 2:(row + 1) * padded // 2]
-        code_of(code, factors[2 * row:2 * row + 2], values(row, u16(head, 28)), centre, seed, dot,
+        code_of(code, factors[2 * row:2 * row + 2], values(row, head[28]), centre, seed, dot,
                 f"{place} row {row}")
     return count
 
