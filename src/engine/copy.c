@@ -3,7 +3,7 @@
  * Path: copy_step -> HEAD (of the source) -> CHECK (may the target be written) -> NOTE (the copy in
  * the settings of the target's collection, in one record: from here on it cannot be lost) -> READ,
  * WRITE ... -> FORGET (the note goes).
- * Failure: what passes (memory, a rate) is tried again, FORGET as well: a copy that was told to be
+ * Failure: what passes (memory, a rate) is tried again for a while, FORGET however long: a copy that was told to be
  * done must not begin anew and write over what came since. Else the copy ends with its reason and
  * leaves what it has written. A process that ends in between leaves the note, and the next start
  * begins the copy anew: the points that are there are written again.
@@ -11,14 +11,15 @@
 #include "engine/copy.h"
 
 #include "base/assert.h"
-#include "base/json_text.h"
 #include "base/status.h"
 #include "engine/catalog.h"
 #include "engine/names.h"
 #include "engine/operation.h"
 #include "engine/text.h"
 
-#define COPY_PAUSE_NS 200000000ull /* until what was refused is tried again */
+#define COPY_PAUSE_NS 200000000ull    /* until what was refused is tried again, */
+#define COPY_STALL_NS 120000000000ull /* for so long: a rate is even again in half of it */
+_Static_assert(COPY_STALL_NS >= 2 * ACCOUNT_DEBT_NS, "a rate that is overdrawn ends no copy");
 
 enum copy_stage { COPY_HEAD, COPY_CHECK, COPY_NOTE, COPY_READ, COPY_WRITE, COPY_FORGET };
 
@@ -29,7 +30,9 @@ struct tenant_copy {
     enum copy_stage stage;
     ins_text from_collection, from, to_collection, to; /* in the pool */
     bool no_wait, resumed, running, ended, starting;
-    bool forgets; /* `noting` has no note: made once, however often it is tried */
+    bool stalls;           /* it was refused last time, and first at: */
+    uint64_t stalls_since; /* ns */
+    bool forgets;          /* `noting` has no note: made once, however often it is tried */
     ins_call inner;
     ins_call piece; /* what is being written; kept until it is */
     ins_export state;
@@ -207,6 +210,8 @@ static ins_status start_stage(struct tenant_copy *self, ins_error *error) {
 /* A call within has ended well: what it brought, and what comes next. */
 static ins_status go_on(struct tenant_copy *self, ins_error *error) {
     struct operation *operation = &self->operation;
+    self->stalls =
+        self->stalls && self->stage == COPY_READ; /* only a piece that is written counts */
     switch (self->stage) {
     case COPY_HEAD:
         self->head = text_copy(&operation->pool, self->piece.bytes);
@@ -248,10 +253,19 @@ static ins_status go_on(struct tenant_copy *self, ins_error *error) {
     return INS_OK;
 }
 
-/* True: what failed so is tried again, after a while. */
+/* Refused for so long it will not pass by itself: its target stores as much as it may. */
+static bool has_stalled(struct tenant_copy *self) {
+    uint64_t now = db_now(self->operation.db);
+    self->stalls_since = self->stalls ? self->stalls_since : now;
+    self->stalls = true;
+    return now - self->stalls_since >= COPY_STALL_NS;
+}
+
+/* True: what failed so is tried again, after a while. The note goes in the end, however long. */
 static bool tries_again(struct tenant_copy *self, ins_status status) {
     bool noted = self->resumed || self->stage > COPY_NOTE;
-    bool again = noted && passes(status) && !ends_now(self);
+    bool again = noted && passes(status) && !ends_now(self) &&
+                 (self->stage == COPY_FORGET || !has_stalled(self));
     if (again) {
         pause_for(self);
     }
@@ -285,6 +299,14 @@ static ins_status after_failure(struct tenant_copy *self, ins_call *call, ins_er
     if (call == &self->inner && self->stage == COPY_WRITE) {
         ins_call_release(&self->piece);
     }
+    if (passes(status)) {
+        ins_error reason = *error;
+        status = ins_fail_retry(
+            error, status, reason.retry_after_s,
+            "the copy ended, with %llu points written: for %llu s it was refused: "
+            "%.360s",
+            (unsigned long long)self->points, COPY_STALL_NS / 1000000000ull, reason.message);
+    }
     give_up(self, status, error);
     return INS_AGAIN;
 }
@@ -309,6 +331,9 @@ static ins_status take_inner(struct tenant_copy *self, bool *out_end, ins_error 
 
 static ins_status copy_end(struct tenant_copy *self, ins_error *error) {
     ins_call *call = self->operation.call;
+    if (self->status != INS_OK && (self->no_wait || self->resumed)) {
+        copy_tell(self->operation.db, &self->reading, self->to_collection, &self->error);
+    }
     self->tenant = (ins_tenant){.name = self->to, .incarnation = self->incarnation};
     call->tenants = &self->tenant;
     call->tenant_count = 1;
@@ -403,14 +428,11 @@ void ins_tenant_copy(ins_db *db, const void *copy_request, ins_call *call) {
     }
 }
 
-/* ---- After a start ---- */
-
 static void nobody(ins_call *call) {
     ins_call_release(call); /* of a copy that could not begin */
 }
 
-/* What is no note of a copy is left alone. */
-static void resume(struct ins_db *db, const struct scope *scope, ins_text note) {
+void copy_resume(struct ins_db *db, const struct scope *scope, ins_text note) {
     struct pool pool;
     ins_copy_request request = {.to_collection = scope_name(scope)};
     pool_init(&pool, db->arena, INS_MEM_QUERY, db->operation_bytes_max);
@@ -423,27 +445,4 @@ static void resume(struct ins_db *db, const struct scope *scope, ins_text note) 
         db_run(db, INS_LANE_REQUEST, &self->operation.waiter.task);
     }
     pool_fini(&pool);
-}
-
-static void resume_all(struct ins_db *db, const struct scope *scope) {
-    ins_text copies, key, note;
-    if (scope->schema == NULL || scope->drop_lsn != 0 || scope->collection != NULL ||
-        scope->schema->settings.data == NULL ||
-        !json_text_get_last(scope->schema->settings, text_of("copies"), &copies)) {
-        return;
-    }
-    struct json_text_iterator notes = json_text_begin(copies);
-    while (json_text_next_member(&notes, &key, &note)) {
-        resume(db, scope, note);
-    }
-}
-
-void copies_resume(struct ins_db *db) {
-    const struct table *scopes = &db->catalog.by_key;
-    for (uint64_t bucket = 0; bucket < scopes->bucket_count; bucket++) {
-        struct table_node *node = table_bucket(scopes, bucket);
-        for (; node != NULL; node = node->next) {
-            resume_all(db, (const struct scope *)(const void *)node); /* its first member */
-        }
-    }
 }

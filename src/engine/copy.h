@@ -9,7 +9,14 @@
 /* At the end of a recovery: copies that were under way begin anew. */
 void copies_resume(struct ins_db *db);
 
+/* One that a start found noted: begins. What is no note of a copy is left alone. */
+void copy_resume(struct ins_db *db, const struct scope *scope, ins_text note);
+
 /* ---- copy_note.c ---- */
+
+/* Says so in the log: it failed, and nobody waits for its answer. */
+void copy_tell(const struct ins_db *db, const ins_export_request *from, ins_text to_collection,
+               const ins_error *error);
 
 /* The change of settings that brings the note of the copy from `collection`, `name` to `to`, or
  * takes it away; in the pool, NULL data when memory is out. */

@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/json_text.h"
+#include "engine/catalog.h"
 #include "engine/copy.h"
 #include "engine/text.h"
 
@@ -60,4 +61,41 @@ bool copy_note_read(ins_text note, struct pool *pool, ins_copy_request *out) {
            note_text(note, "from", pool, &out->name) && note_text(note, "to", pool, &out->to) &&
            json_text_get_last(note, text_of("incarnation"), &number) &&
            json_text_unsigned(number, &out->incarnation);
+}
+
+void copy_tell(const struct ins_db *db, const ins_export_request *from, ins_text to_collection,
+               const ins_error *error) {
+    ins_text name = from->name.data != NULL ? from->name : from->collection;
+    char text[INS_ERROR_MESSAGE_MAX + INS_TENANT_BYTES_MAX + INS_NAME_BYTES_MAX + 64];
+    if (db->options.warn != NULL) {
+        (void)snprintf(text, sizeof(text), "copy of tenant `%.*s` to collection `%.*s`: %s",
+                       (int)name.size, name.data, (int)to_collection.size, to_collection.data,
+                       error->message);
+        db->options.warn(db->options.warn_context, text);
+    }
+}
+
+/* ---- After a start ---- */
+
+static void resume_all(struct ins_db *db, const struct scope *scope) {
+    ins_text copies, key, note;
+    if (scope->schema == NULL || scope->drop_lsn != 0 || scope->collection != NULL ||
+        scope->schema->settings.data == NULL ||
+        !json_text_get_last(scope->schema->settings, text_of("copies"), &copies)) {
+        return;
+    }
+    struct json_text_iterator notes = json_text_begin(copies);
+    while (json_text_next_member(&notes, &key, &note)) {
+        copy_resume(db, scope, note);
+    }
+}
+
+void copies_resume(struct ins_db *db) {
+    const struct table *scopes = &db->catalog.by_key;
+    for (uint64_t bucket = 0; bucket < scopes->bucket_count; bucket++) {
+        struct table_node *node = table_bucket(scopes, bucket);
+        for (; node != NULL; node = node->next) {
+            resume_all(db, (const struct scope *)(const void *)node); /* its first member */
+        }
+    }
 }

@@ -80,14 +80,16 @@ static struct scope *scope_behind(const struct export_piece *self, struct scope 
     return next;
 }
 
-static uint64_t incarnation_now(const struct export_piece *self) {
-    uint64_t highest = 0;
+static struct tenant_span span_now(const struct export_piece *self) {
+    struct tenant_span span = {0};
     for (struct scope *scope = scope_behind(self, NULL); scope != NULL;
          scope = scope_behind(self, scope)) {
         const struct island *island = island_of(self, scope);
-        highest = island != NULL && island->incarnation > highest ? island->incarnation : highest;
+        if (island != NULL) {
+            tenant_span_add(&span, island);
+        }
     }
-    return highest;
+    return span;
 }
 
 /* The name as it is shown: of a collection that is a tenant its own. */
@@ -119,7 +121,8 @@ static ins_status check_shape(struct export_piece *self, ins_error *error) {
 
 static ins_status check_meant(struct export_piece *self, ins_error *error) {
     ins_text name = shown_name(self);
-    uint64_t now = incarnation_now(self);
+    struct tenant_span span = span_now(self);
+    uint64_t now = span.highest;
     uint64_t meant = self->state.begun ? self->state.incarnation : self->request->incarnation;
     if (now == 0) {
         return meant != 0
@@ -127,7 +130,8 @@ static ins_status check_meant(struct export_piece *self, ins_error *error) {
                    : ins_fail(error, INS_NOT_FOUND, "Not found: Tenant `%.*s` has no points!",
                               (int)name.size, name.data);
     }
-    if (meant != 0 && (self->state.begun ? now > meant : now != meant)) {
+    bool same = self->state.begun ? span.lowest <= meant : tenant_span_has(&span, meant);
+    if (meant != 0 && !same) {
         return tenants_other(name, now, meant, error);
     }
     if (!self->state.begun) {

@@ -28,12 +28,17 @@ static void import_close(struct operation *operation) {
 
 /* ---- Whose ---- */
 
-static uint64_t incarnation_now(const struct import *self) {
+static struct tenant_span span_now(const struct import *self) {
+    struct tenant_span span = {0};
     if (self->name.is_tenant) {
-        return tenants_incarnation(&self->operation.db->islands, self->collection,
-                                   self->name.tenant);
+        return tenants_span(&self->operation.db->islands, self->collection, self->name.tenant);
     }
-    return self->scope->common->incarnation;
+    tenant_span_add(&span, self->scope->common);
+    return span;
+}
+
+static uint64_t incarnation_now(const struct import *self) {
+    return span_now(self).highest;
 }
 
 /* As writers see it. */
@@ -77,8 +82,9 @@ static ins_status find_target(struct import *self, ins_error *error) {
 static ins_status check_meant(struct import *self, ins_error *error) {
     const ins_import_request *request = self->request;
     ins_text name = request->name.data != NULL ? request->name : request->collection;
-    uint64_t now = incarnation_now(self), meant = request->incarnation;
-    if (meant != 0 && now != meant) {
+    struct tenant_span span = span_now(self);
+    uint64_t now = span.highest, meant = request->incarnation;
+    if (meant != 0 && !tenant_span_has(&span, meant)) {
         return now == 0 ? tenants_gone(name, meant, error) : tenants_other(name, now, meant, error);
     }
     if (meant == 0 && !request->merge && has_points(self)) {

@@ -136,17 +136,24 @@ ins_status tenants_unnamed(ins_error *error) {
         "Wrong input: incarnation: the write names no tenant that it could be meant for");
 }
 
-uint64_t tenants_incarnation(const struct islands *islands, const struct scope *collection,
-                             ins_text name) {
-    uint64_t highest = 0;
+struct tenant_span tenants_span(const struct islands *islands, const struct scope *collection,
+                                ins_text name) {
+    struct tenant_span span = {0};
     const struct scope *scope = collection->sharded ? collection->keys : collection;
     while (scope != NULL) {
         const struct island *island =
             scope_dropped(scope) ? NULL : islands_find_newest(islands, scope, name);
-        highest = island != NULL && island->incarnation > highest ? island->incarnation : highest;
+        if (island != NULL) {
+            tenant_span_add(&span, island);
+        }
         scope = collection->sharded ? scope->key_next : NULL;
     }
-    return highest;
+    return span;
+}
+
+uint64_t tenants_incarnation(const struct islands *islands, const struct scope *collection,
+                             ins_text name) {
+    return tenants_span(islands, collection, name).highest;
 }
 
 /* ---- The steps ---- */

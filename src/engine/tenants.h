@@ -20,4 +20,21 @@ ins_status tenants_gone(ins_text name, uint64_t meant, ins_error *error);
 uint64_t tenants_incarnation(const struct islands *islands, const struct scope *collection,
                              ins_text name);
 
+/* Of a tenant's islands in the scopes of a collection. */
+struct tenant_span {
+    uint64_t lowest, highest; /* 0: it has none */
+};
+static inline void tenant_span_add(struct tenant_span *span, const struct island *island) {
+    uint64_t own = island->incarnation;
+    span->lowest = span->lowest == 0 || own < span->lowest ? own : span->lowest;
+    span->highest = own > span->highest ? own : span->highest;
+}
+/* It was known by `meant`, the highest at that time. First points in another shard key add an
+ * island above that; a deletion takes all, and whoever is made behind it has none up to there. */
+static inline bool tenant_span_has(const struct tenant_span *span, uint64_t meant) {
+    return span->lowest <= meant && meant <= span->highest;
+}
+struct tenant_span tenants_span(const struct islands *islands, const struct scope *collection,
+                                ins_text name);
+
 #endif

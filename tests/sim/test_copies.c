@@ -176,8 +176,80 @@ static void two_at_once(void) {
     world_fini(&world);
 }
 
+enum { MORE = 400, MORE_AT_ONCE = 20 };
+
+static void set_quota(struct world *world, uint64_t stored_bytes) {
+    ins_tenants_request request = {.collection = world_text("d"), .name = world_text("b")};
+    request.quota.stored_bytes = stored_bytes;
+    world_run_ok(world, ins_tenant_quota_set, &request);
+}
+
+static void step(struct world *world) {
+    if (!sim_step(&world->lanes) && !sim_run_timer(&world->lanes)) {
+        world_fail(world, "the copy stands still");
+    }
+}
+
+/* Goal: a copy that passes its target's stored_bytes in the middle waits for room, and ends with
+ * the reason when there is none for long. Method: a flush, which makes bytes count, while it goes
+ * on; a quota that is raised after a minute, or not. */
+static void over_quota(bool raised) {
+    struct world world = {.seed = 9, .what = raised ? "raised quota" : "quota"};
+    static ins_point points[MORE];
+    for (uint32_t i = 0; i < MORE; i++) {
+        points[i] =
+            (ins_point){.id = {.low = 100 + i}, .payload = world_text("{\"who\":\"a\",\"v\":1}")};
+    }
+    ins_points_request put = {
+        .collection = world_text("c"), .points = points, .point_count = MORE_AT_ONCE};
+    world_init(&world);
+    world.options.change_points = 3;
+    world_open(&world);
+    load(&world);
+    for (; put.points < points + MORE; put.points += MORE_AT_ONCE) {
+        world_run_ok(&world, ins_points_upsert, &put);
+    }
+    set_quota(&world, 1);
+    ins_copy_request copy = {.collection = world_text("c"),
+                             .name = world_text("a"),
+                             .to_collection = world_text("d"),
+                             .to = world_text("b")};
+    bool done = false;
+    ins_call call = {.done = world_call_done, .user = &done, .lane = INS_LANE_REQUEST};
+    ins_tenant_copy(world.db, &copy, &call);
+    while (count(&world, "d", 'b') == 0) {
+        step(&world);
+    }
+    world_run_ok(&world, ins_flush, NULL);
+    uint64_t from_ns = world.lanes.now_ns;
+    while (!done && world.lanes.now_ns - from_ns < 60000000000ull) {
+        step(&world);
+    }
+    if (done || !is_noted(&world)) {
+        world_fail(&world, "it did not wait");
+    }
+    if (raised) {
+        set_quota(&world, 1u << 30);
+    }
+    while (!done && world.lanes.now_ns - from_ns < 300000000000ull) {
+        step(&world);
+    }
+    bool said = strstr(call.error.message, "stored_bytes is 1") != NULL;
+    if (!done || call.status != (raised ? INS_OK : INS_EXHAUSTED) || (!raised && !said)) {
+        world_fail(&world, done ? call.error.message : "it waits without an end");
+    }
+    uint32_t copied = count(&world, "d", 'b');
+    if (is_noted(&world) || (raised ? copied != POINTS + MORE : copied >= POINTS + MORE)) {
+        world_fail(&world, "a note, or what should not be there");
+    }
+    ins_call_release(&call);
+    world_fini(&world);
+}
+
 int main(void) {
     two_at_once();
+    over_quota(true);
+    over_quota(false);
     static struct life life;
     uint64_t lives = 0;
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {

@@ -263,6 +263,87 @@ static void test_incarnations(void **state) {
     fixture_close(&fixture);
 }
 
+static ins_points_request point_in(const ins_shard_key *key, ins_point *point, uint64_t id) {
+    *point = (ins_point){.id = {.low = id}, .payload = text("{\"who\":\"anna\"}")};
+    return (ins_points_request){.collection = text("s"),
+                                .points = point,
+                                .point_count = 1,
+                                .shard_keys = key,
+                                .shard_key_count = 1};
+}
+
+static uint64_t points_in(const ins_call *call) {
+    return *(const uint32_t *)(const void *)(call->bytes.data + PORTABLE_FRAME_BYTES);
+}
+
+/* Goal: a tenant that gets its first points in another shard key, while it is exported or imported,
+ * stays the same one; deleted everywhere and made again it is another one. */
+static void test_shard_keys(void **state) {
+    (void)state;
+    struct fixture fixture;
+    const ins_shard_key keys[2] = {{.text = text("x")}, {.text = text("y")}};
+    fixture_open(&fixture);
+    ins_collection_request make_it = {
+        .collection = text("s"), .dim = 4, .distance = INS_DISTANCE_DOT, .sharded = true};
+    do_ok(&fixture, ins_collection_create, &make_it);
+    make_it.field = text("who");
+    make_it.schema = text("{\"type\":\"keyword\",\"is_tenant\":true}");
+    make_it.is_tenant = true;
+    do_ok(&fixture, ins_index_create, &make_it);
+    for (int i = 0; i < 2; i++) {
+        make_it.shard_key = keys[i];
+        do_ok(&fixture, ins_shard_key_create, &make_it);
+    }
+    ins_point point;
+    ins_points_request put = point_in(&keys[0], &point, 1);
+    do_ok(&fixture, ins_points_upsert, &put);
+    ins_export position = {0};
+    ins_export_request request = {
+        .collection = text("s"), .name = text("anna"), .state = &position};
+    ins_call call;
+    assert_int_equal(run(&fixture, ins_tenant_export, &request, &call), INS_OK);
+    ins_call_release(&call);
+    ins_export behind_head = position;
+    put = point_in(&keys[1], &point, 2);
+    do_ok(&fixture, ins_points_upsert, &put);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(run(&fixture, ins_tenant_export, &request, &call), INS_OK);
+        assert_true(call.found);
+        assert_int_equal(points_in(&call), 1);
+        ins_call_release(&call);
+    }
+    assert_int_equal(run(&fixture, ins_tenant_export, &request, &call), INS_OK);
+    assert_false(call.found);
+    ins_call_release(&call);
+    /* Whoever knew it by its first island may still ask for it, and bring it parts. */
+    struct file file = export_tenant(&fixture, "s", "anna");
+    ins_export fresh = {0};
+    request.state = &fresh;
+    request.incarnation = position.incarnation;
+    do_ok(&fixture, ins_tenant_export, &request);
+    ins_import_request part = {.collection = text("s"),
+                               .name = text("anna"),
+                               .bytes = {file.bytes, file.size},
+                               .part = true,
+                               .incarnation = position.incarnation};
+    do_ok(&fixture, ins_tenant_import, &part);
+    part.incarnation += 1000; /* nobody's yet */
+    assert_int_equal(run(&fixture, ins_tenant_import, &part, &call), INS_EXISTS);
+    ins_call_release(&call);
+    part.incarnation = position.incarnation;
+    ins_tenants_request tenant = {.collection = text("s"), .name = text("anna")};
+    do_ok(&fixture, ins_tenant_delete, &tenant);
+    do_ok(&fixture, ins_points_upsert, &put);
+    position = behind_head;
+    request.state = &position;
+    assert_int_equal(run(&fixture, ins_tenant_export, &request, &call), INS_EXISTS);
+    ins_call_release(&call);
+    assert_int_equal(run(&fixture, ins_tenant_import, &part, &call), INS_EXISTS);
+    ins_call_release(&call);
+    free(file.bytes);
+    fixture_close(&fixture);
+}
+
 /* Goal: a copy is what was copied, under another name, in the same collection or another one; what
  * cannot be says so and leaves no note; a restart finds nothing to do. */
 static void test_copy(void **state) {
@@ -310,7 +391,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip), cmocka_unit_test(test_damage),
         cmocka_unit_test(test_schema),     cmocka_unit_test(test_incarnations),
-        cmocka_unit_test(test_copy),
+        cmocka_unit_test(test_copy),       cmocka_unit_test(test_shard_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
