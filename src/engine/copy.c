@@ -3,11 +3,11 @@
  * Path: copy_step -> HEAD (of the source) -> CHECK (may the target be written) -> NOTE (the copy in
  * the settings of the target's collection, in one record: from here on it cannot be lost) -> READ,
  * WRITE ... -> FORGET (the note goes).
- * Failure: what passes (memory, a rate) is tried again for a while, FORGET however long: a copy that was told to be
- * done must not begin anew and write over what came since. Else the copy ends with its reason and
- * leaves what it has written. A process that ends in between leaves the note, and the next start
- * begins the copy anew: the points that are there are written again.
- * Threads: the request lane. */
+ * Failure: what passes (memory, a rate) is tried again for a while, FORGET however long: a copy
+ * that was told to be done must not begin anew and write over what came since. Else the copy ends
+ * with its reason and leaves what it has written. A process that ends in between leaves the note,
+ * and the next start begins the copy anew: the points that are there are written again. Threads:
+ * the request lane. */
 #include "engine/copy.h"
 
 #include "base/assert.h"
