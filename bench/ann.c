@@ -26,7 +26,8 @@ static uint32_t search(struct ann *ann, bool fast, const float *query, uint32_t 
                        struct graph_hit *hits) {
     return fast ? fast_graph_search(ann->fast, ann->fast_scratch, query, ann->limit, effort, NULL,
                                     hits)
-                : graph_search(ann->graph, ann->scratch, query, ann->limit, effort, 0, hits);
+                : graph_search(ann->graph, ann->scratch, query, ann->limit, effort,
+                               (uint32_t)graph_rerank(ann->limit), hits);
 }
 
 static void ours(struct ann *ann, bool fast, struct point_of_curve *point, uint32_t round) {

@@ -288,7 +288,7 @@ static uint32_t search(const struct ann *ann, uint32_t query, uint32_t effort) {
     struct graph_hit hits[LIMIT_MAX];
     uint32_t ids[LIMIT_MAX];
     uint32_t count = graph_search(ann->graph, ann->scratch, row_at_of(&ann->queries, query),
-                                  ann->limit, effort, 0, hits);
+                                  ann->limit, effort, (uint32_t)graph_rerank(ann->limit), hits);
     for (uint32_t i = 0; i < count; i++) {
         ids[i] = hits[i].id;
     }

@@ -37,7 +37,8 @@ static void ask(struct worker *worker, uint32_t number) {
     const float *query = ann->queries.values + (size_t)number * ann->queries.dim;
     switch (worker->rival) {
     case COMPACT:
-        (void)graph_search(ann->graph, worker->scratch, query, ann->limit, EFFORT, 0, hits);
+        (void)graph_search(ann->graph, worker->scratch, query, ann->limit, EFFORT,
+                           (uint32_t)graph_rerank(ann->limit), hits);
         return;
     case FAST:
         (void)fast_graph_search(ann->fast, worker->fast_scratch, query, ann->limit, EFFORT, NULL,

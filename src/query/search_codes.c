@@ -42,10 +42,6 @@ _Static_assert(ROW_GROUP % CODE1_ROWS == 0, "a group has whole blocks of codes")
 
 /* ---- Deciding ---- */
 
-uint64_t codes_rows_a_place(const struct search *search) {
-    return 1 + 32768u / (search->vector->shape.dim + 32);
-}
-
 uint64_t codes_cost(const struct search *search) {
     return search->run_vector.count / COST_PARTS + COST_BASE;
 }

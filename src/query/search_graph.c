@@ -16,6 +16,9 @@
 /* A walk looks at some rows for each one that it keeps in view, here and there, which takes longer
  * than one behind the other: below so many rows for each the run is scanned. */
 #define ROWS_A_PLACE 16u
+/* The same in rows whose codes are scanned: sure ones, and rough ones (decision 0042). */
+#define CODES_A_PLACE 180u
+#define CODES_A_PLACE_ROUGH 350u
 /* Of the cache's share the chunks of one graph may take while it is walked. */
 #define CACHE_PARTS 4u
 /* Places kept in view when the request does not say: recall of some 0.98 for the nearest 10. */
@@ -39,6 +42,21 @@ static uint64_t effort_for(const struct search *search) {
     return effort < wanted ? wanted : effort;
 }
 
+/* Rows of the extent that are scanned in the time of a walk. Codes are scanned with less certainty
+ * where that makes the difference: it still finds more than the walk would. */
+static bool is_scanned(struct search *search, uint64_t effort) {
+    uint64_t rows = search->run_vector.count;
+    bool asked = search->vector->graph.layout == LAYOUT_ALWAYS; /* its walks take half the time */
+    if (search->graph_always) {
+        return false;
+    }
+    if (!search->codes.on || asked) {
+        return rows < effort * (search->codes.on ? CODES_A_PLACE : ROWS_A_PLACE);
+    }
+    search->graph.rough = rows >= effort * CODES_A_PLACE && rows < effort * CODES_A_PLACE_ROUGH;
+    return rows < effort * CODES_A_PLACE_ROUGH;
+}
+
 /* NULL: by the graph, whose slots are set. */
 static const char *why_not(struct search *search, uint64_t effort) {
     const struct extent *extent = &search->reader->runs[search->run].extent;
@@ -58,8 +76,7 @@ static const char *why_not(struct search *search, uint64_t effort) {
     if (effort > EFFORT_WALK_MAX) {
         return "a walk for so many hits takes longer than a scan";
     }
-    uint64_t rows_a_place = search->codes.on ? codes_rows_a_place(search) : ROWS_A_PLACE;
-    if (effort * rows_a_place > search->run_vector.count && !search->graph_always) {
+    if (is_scanned(search, effort)) {
         return "for so few rows a walk takes longer than a scan";
     }
     uint64_t room = cache_limit(search->reader->context->cache) / CACHE_PARTS;
@@ -182,6 +199,25 @@ void graph_sort_candidates(struct search *search) {
     qsort(search->candidates, search->graph.count, sizeof(uint32_t), order_rows);
 }
 
+uint32_t graph_ranked(const struct search *search, uint64_t wanted) {
+    const struct search_graph *graph = &search->graph;
+    double preselected = search->oversampling * (double)search->topk.capacity;
+    if ((double)wanted < preselected) {
+        wanted = preselected < GRAPH_EFFORT_MAX ? (uint64_t)preselected : GRAPH_EFFORT_MAX;
+    }
+    bool doubtful = graph->filtered && graph->may_count != graph->sure_count;
+    uint32_t all = graph->effort > graph->effort_far ? graph->effort : graph->effort_far;
+    return doubtful || wanted > all ? all : (uint32_t)wanted;
+}
+
+/* Of what the walk found, nearest first. */
+static void keep_nearest(struct search *search) {
+    uint32_t most = graph_ranked(search, graph_rerank(search->topk.capacity));
+    struct search_graph *graph = &search->graph;
+    graph->count = graph->count < most ? graph->count : most;
+    graph_sort_candidates(search);
+}
+
 static ins_status walk_view(struct search *search, const struct graph *view, ins_error *error) {
     struct search_graph *graph = &search->graph;
     struct graph_scratch *scratch;
@@ -205,7 +241,6 @@ static ins_status walk_view(struct search *search, const struct graph *view, ins
         TRACE_COUNT(reader_trace(search->reader), walked, graph_cost(scratch));
         graph_fast_note(search, graph_cost(scratch));
         graph_scratch_free(scratch);
-        graph_sort_candidates(search);
     }
     return status;
 }
@@ -260,6 +295,8 @@ static ins_status find_candidates(struct search *search, uint64_t *budget, ins_e
             scan_instead(search, "what passes the filter lies apart from the query");
         } else if (graph_filter_short(search)) {
             scan_instead(search, "a walk met too few rows that pass the filter");
+        } else if (!walked) {
+            keep_nearest(search);
         }
         search->reader->context->graphs.searches++;
         budget_charge(budget, search->rows_scanned - before);

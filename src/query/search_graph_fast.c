@@ -28,19 +28,6 @@ void graph_fast_note(struct search *search, uint64_t looked_at) {
     }
 }
 
-/* How many of the nearest are ranked. Where only payloads decide whether some pass: all in view. */
-static uint32_t ranked(const struct search *search, uint32_t effort) {
-    const struct search_graph *graph = &search->graph;
-    uint64_t wanted = search->topk.capacity;
-    double preselected = search->oversampling * (double)wanted;
-    wanted += wanted / RANKED_PARTS + RANKED_MORE;
-    if ((double)wanted < preselected) {
-        wanted = preselected < (double)effort ? (uint64_t)preselected : effort;
-    }
-    bool doubtful = graph->filtered && graph->may_count != graph->sure_count;
-    return doubtful || wanted > graph->effort ? graph->effort : (uint32_t)wanted;
-}
-
 static bool suits(const struct search *search) {
     const struct search_graph *graph = &search->graph;
     return !graph->filtered ||
@@ -60,7 +47,9 @@ static ins_status walk(struct search *search, const struct fast_graph *fast,
                        ins_error *error) {
     struct alive alive = graph_alive(search);
     const struct graph_filter filter = {.accept = graph_row_counts, .context = &alive};
-    uint32_t limit = ranked(search, effort);
+    uint64_t wanted = search->topk.capacity;
+    uint32_t limit = graph_ranked(search, wanted + wanted / RANKED_PARTS + RANKED_MORE);
+    limit = limit < effort ? limit : effort;
     const float *query = search_float_query(search);
     struct graph_hit *hits = pool_alloc(search->pool, limit * sizeof(*hits));
     if (query == NULL || hits == NULL || !search_candidate_room(search, limit)) {

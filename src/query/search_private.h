@@ -75,9 +75,7 @@ void codes_enter(struct search *search);
 /* Goes on with it. search->codes.on false when it is done, or when the rest of the run, from
  * search->position on, must be scanned row by row. */
 INS_MUST_USE ins_status codes_run(struct search *search, uint64_t *budget, ins_error *error);
-/* Rows of the run whose codes are scanned in the time that a walk takes for one place. */
-uint64_t codes_rows_a_place(const struct search *search);
-/* The same in rows that are picked and compared: what scanning all codes costs. */
+/* What scanning all codes costs, in rows that are picked and compared. */
 uint64_t codes_cost(const struct search *search);
 
 /* ---- Graphs (search_graph.c) ---- */
@@ -102,6 +100,9 @@ bool graph_row_counts(void *context, uint32_t position);
 static inline bool graph_all_count(const struct alive *alive) {
     return !alive->check && !alive->search->graph.filtered;
 }
+/* How many of the nearest by estimate are ranked by their values, `wanted` of them if nothing asks
+ * for more; where only payloads decide whether some pass: all in view. */
+uint32_t graph_ranked(const struct search *search, uint64_t wanted);
 /* Values that lie together are looked at together. */
 void graph_sort_candidates(struct search *search);
 
