@@ -13,6 +13,15 @@
 #define COLD_LIMIT 10u
 #define COLD_WARMUP 20u /* queries to the largest tenant: of the server, not of tenants */
 
+/* By how many points the tenant has at least; small ones are one block, others several. */
+static const struct {
+    uint32_t points;
+    const char *key, *label;
+} sizes[] = {{0, "cold_p50_us_1", "cold query: p50, us, tenants of 1 to 99 points"},
+             {100, "cold_p50_us_100", "cold query: p50, us, tenants of 100 to 999 points"},
+             {1000, "cold_p50_us_1000", "cold query: p50, us, tenants of 1,000 to 10,000 points"}};
+#define COLD_SIZES (sizeof(sizes) / sizeof(sizes[0]))
+
 struct cold_tenant {
     uint32_t tenant;
     uint64_t incarnation;
@@ -24,7 +33,7 @@ struct cold {
     struct cold_tenant tenants[COLD_TENANTS_MAX];
     uint32_t count, at, warmup;
     struct http_load load;
-    struct latency query, direct;
+    struct latency query, direct, by_size[COLD_SIZES];
     uint64_t reads, bytes; /* direct */
     float vector[BENCH_DIM];
     struct wire_query asked;
@@ -102,6 +111,16 @@ static size_t next_query(void *context, uint32_t connection, char *out) {
     return size;
 }
 
+static void count_size(struct cold *cold, uint64_t latency_ns) {
+    uint32_t tenant = cold->tenants[cold->at].tenant;
+    uint32_t live = tenant_live(&cold->suite->world.tenants[tenant]);
+    size_t size = COLD_SIZES - 1;
+    while (live < sizes[size].points) {
+        size--;
+    }
+    latency_add(&cold->by_size[size], latency_ns);
+}
+
 static void query_done(void *context, uint32_t connection, const struct http_answer *answer) {
     struct cold *cold = context;
     struct hits hits;
@@ -113,6 +132,7 @@ static void query_done(void *context, uint32_t connection, const struct http_ans
         cold->warmup++;
     } else {
         latency_add(&cold->query, answer->latency_ns);
+        count_size(cold, answer->latency_ns);
         if (cold->at % 2 == 1) {
             read_direct(cold, &cold->tenants[cold->at]);
         }
@@ -144,6 +164,10 @@ static void report_cold(const struct cold *cold, struct report *report, const ch
                   (double)latency_quantile(&cold->query, 0.5) * us);
     report_number(report, "cold_p99_us", "cold query: p99, us",
                   (double)latency_quantile(&cold->query, 0.99) * us);
+    for (size_t i = 0; i < COLD_SIZES; i++) {
+        report_number(report, sizes[i].key, sizes[i].label,
+                      (double)latency_quantile(&cold->by_size[i], 0.5) * us);
+    }
     report_number(report, "direct_p50_us", "direct read of its extents: p50, us",
                   (double)latency_quantile(&cold->direct, 0.5) * us);
     report_number(report, "direct_p99_us", "direct read of its extents: p99, us",

@@ -149,7 +149,7 @@ void cache_block_loaded(struct cache *cache, struct block *block) {
     while (wait != NULL) {
         struct block_wait *next = wait->next;
         struct cache_waiter *waiter = wait->waiter;
-        if (block->status != INS_OK && waiter->status == INS_OK) {
+        if (block->status != INS_OK && waiter->status == INS_OK && !wait->unasked) {
             waiter->status = block->status;
             waiter->error = *block->error;
         }
@@ -173,12 +173,13 @@ void cache_block_loaded(struct cache *cache, struct block *block) {
     }
 }
 
-static bool add_wait(struct cache *cache, struct block *block, struct cache_waiter *waiter) {
+static bool add_wait(struct cache *cache, struct block *block, struct cache_waiter *waiter,
+                     bool unasked) {
     struct block_wait *wait = alloc_evicting(cache, sizeof(*wait));
     if (wait == NULL) {
         return false;
     }
-    *wait = (struct block_wait){.next = block->waits, .waiter = waiter};
+    *wait = (struct block_wait){.next = block->waits, .waiter = waiter, .unasked = unasked};
     block->waits = wait;
     waiter->pending++;
     return true;
@@ -204,6 +205,43 @@ static struct block *block_create(struct cache *cache, const struct block_key *k
         return NULL;
     }
     return block;
+}
+
+/* A block with its first wait goes to the read lane. */
+static void load(struct cache *cache, struct block *block, struct cache_waiter *waiter) {
+    uint32_t size = block->key.size;
+    TRACE_ADD(waiter->trace, cold_reads, 1);
+    TRACE_ADD(waiter->trace, cold_bytes, size);
+    waiter->loaded_bytes += size;
+    table_insert(&cache->blocks, &block->node);
+    cache->stats.loads++;
+    cache->stats.load_bytes += size;
+    cache->clock += size;
+    loads_add(cache, block);
+}
+
+bool cache_bring(struct cache *cache, const struct block_key *key, enum cache_class class,
+                 struct cache_waiter *waiter) {
+    INS_ASSERT(key->size > 0);
+    INS_ASSERT(key->size <= CACHE_BLOCK_BYTES_MAX);
+    uint64_t hash = key_hash(key);
+    if (find(cache, key, hash) != NULL) {
+        return false;
+    }
+    struct block *block =
+        block_create(cache, key, hash, class, waiter->owns ? waiter->owner : NULL);
+    if (block == NULL || !add_wait(cache, block, waiter, true)) {
+        if (block != NULL) {
+            cache_block_free(cache, block);
+        }
+        return false;
+    }
+    load(cache, block, waiter);
+    return true;
+}
+
+bool cache_is_short(const struct cache *cache) {
+    return arena_room(cache->arena, INS_MEM_CACHE) <= cache_limit(cache) / 8;
 }
 
 /* A pinned tenant has asked for it. */
@@ -257,7 +295,7 @@ ins_status cache_pin(struct cache *cache, const struct block_key *key, enum cach
     if (fresh) {
         block = block_create(cache, key, hash, class, owner);
     }
-    if (block == NULL || !add_wait(cache, block, waiter)) {
+    if (block == NULL || !add_wait(cache, block, waiter, false)) {
         if (fresh && block != NULL) {
             cache_block_free(cache, block);
         }
@@ -266,14 +304,7 @@ ins_status cache_pin(struct cache *cache, const struct block_key *key, enum cach
     }
     TRACE_ADD(waiter->trace, shared_reads, !fresh);
     if (fresh) {
-        TRACE_ADD(waiter->trace, cold_reads, 1);
-        TRACE_ADD(waiter->trace, cold_bytes, key->size);
-        waiter->loaded_bytes += key->size;
-        table_insert(&cache->blocks, &block->node);
-        cache->stats.loads++;
-        cache->stats.load_bytes += key->size;
-        cache->clock += key->size;
-        loads_add(cache, block);
+        load(cache, block, waiter);
     }
     return INS_AGAIN;
 }
@@ -321,8 +352,7 @@ bool cache_chunk_worth(struct cache *cache, const struct block_key *chunk, uint3
     if (sum < HEAT_READS) {
         return false;
     }
-    bool room = arena_room(cache->arena, INS_MEM_CACHE) > cache_limit(cache) / 8;
-    if (sum < (room ? HEAT_READS : HEAT_READS_SHORT)) {
+    if (sum < (cache_is_short(cache) ? HEAT_READS_SHORT : HEAT_READS)) {
         return false;
     }
     heat->pieces = 0; /* it is at hand now; when it goes it begins anew */

@@ -70,6 +70,14 @@ INS_MUST_USE ins_status cache_pin(struct cache *cache, const struct block_key *k
                                   enum cache_class class, struct cache_waiter *waiter,
                                   struct block **out_block, const uint8_t **out_data,
                                   ins_error *error);
+/* Asks for a block that nobody needs yet, since it lies beside what somebody waits for. True: it
+ * was not at hand, and waiter->pending rose, so its operation has to wait; should the block turn
+ * out unreadable, nobody is told before somebody pins it. False: it is here, on its way, or has no
+ * room. */
+INS_MUST_USE bool cache_bring(struct cache *cache, const struct block_key *key,
+                              enum cache_class class, struct cache_waiter *waiter);
+/* Less than an eighth of its share is free. */
+bool cache_is_short(const struct cache *cache);
 /* `pieces` of a chunk that is not at hand are wanted. True when the whole chunk is to be asked for
  * instead: it is on its way, or they, and those of late, would take longer to read. */
 INS_MUST_USE bool cache_chunk_worth(struct cache *cache, const struct block_key *chunk,

@@ -14,6 +14,7 @@
 struct block_wait {
     struct block_wait *next;
     struct cache_waiter *waiter;
+    bool unasked; /* cache_bring(): a failure is nobody's */
 };
 
 struct block {

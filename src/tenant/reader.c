@@ -114,31 +114,6 @@ void reader_close(struct reader *reader) {
 
 /* ---- Bringing bytes ---- */
 
-static enum cache_class class_of(const struct reader *reader, uint32_t slot) {
-    if (reader_keeps(reader)) {
-        return CACHE_KEPT;
-    }
-    bool index = (reader->island->flags & ISLAND_DIRECTORY) != 0 && slot != SECTION_DIRECTORY;
-    return index ? CACHE_INDEX : CACHE_DATA;
-}
-
-/* Of a large extent, whose raw values and payload are many times its codes. */
-static enum cache_class class_of_chunk(const struct reader *reader, const struct extent *extent,
-                                       uint32_t slot) {
-    if (reader_keeps(reader)) {
-        return CACHE_KEPT;
-    }
-    switch (extent_slot_section(extent, slot).kind) {
-    case SECTION_DENSE:
-    case SECTION_PAYLOAD:
-        return CACHE_RAW;
-    case SECTION_PIECES:
-        return CACHE_INDEX;
-    default:
-        return class_of(reader, slot);
-    }
-}
-
 static uint64_t file_number(const struct reader *reader, const struct run *run) {
     return files_at(reader->context->islands->files, run->file_slot)->info.file;
 }
@@ -151,8 +126,9 @@ static ins_status load_header(struct reader *reader, struct reader_run *run, ins
     }
     const uint8_t *data = NULL;
     struct block *block;
-    ins_status status = reader_pin(reader, &key, class_of(reader, SECTION_IDS), reader->waiter,
+    ins_status status = reader_pin(reader, &key, reader_class(reader, SECTION_IDS), reader->waiter,
                                    &block, &data, error);
+    run->cold |= status == INS_AGAIN;
     if (status != INS_OK) {
         return status;
     }
@@ -163,8 +139,9 @@ static ins_status load_header(struct reader *reader, struct reader_run *run, ins
     if (status != INS_OK) {
         cache_unpin(reader->context->cache, block);
         run->first = NULL;
+        return status;
     }
-    return status;
+    return run->cold && reader_bring_rest(reader, &run->extent) ? INS_AGAIN : INS_OK;
 }
 
 /* Goes over all runs even when one has to wait, so that one wait brings them all. */
@@ -241,7 +218,7 @@ static ins_status pin_chunk(struct reader *reader, uint32_t run_index, uint32_t 
     INS_ASSERT(section->chunks != NULL);
     if (section->chunks[chunk] == NULL) {
         struct block_key key = extent_chunk(&run->extent, slot, chunk);
-        status = reader_pin(reader, &key, class_of_chunk(reader, &run->extent, slot), waiter,
+        status = reader_pin(reader, &key, reader_chunk_class(reader, &run->extent, slot), waiter,
                             &section->blocks[chunk], &section->chunks[chunk], error);
         if (status != INS_OK) {
             section->blocks[chunk] = NULL;

@@ -61,6 +61,7 @@ struct reader_run {
     struct run run;
     struct block *first;
     bool loaded; /* extent is parsed */
+    bool cold;   /* its header had to be waited for */
     bool overlaps_known;
     bool no_pieces;    /* their hashes could not be read: chunks have their own */
     uint32_t overlaps; /* bit i: runs[i], which is newer, may have ids of this run */

@@ -26,6 +26,15 @@ static inline ins_status reader_pin(const struct reader *reader, const struct bl
     return cache_pin(reader->context->cache, key, class, waiter, out_block, out_data, error);
 }
 
+/* Of headers, small extents and directories; of a chunk of a large extent, whose raw values and
+ * payload are many times its codes. */
+enum cache_class reader_class(const struct reader *reader, uint32_t slot);
+enum cache_class reader_chunk_class(const struct reader *reader, const struct extent *extent,
+                                    uint32_t slot);
+/* Asks for the other blocks of a large extent of few bytes whose header has just come, but for
+ * payloads only where there is room. True: some are on their way. */
+INS_MUST_USE bool reader_bring_rest(struct reader *reader, const struct extent *extent);
+
 /* Of a section that every extent may have, as its chunks are held: on the way of every id that is
  * looked up, hence inline. Others: reader_slot_chunks. */
 static inline struct chunks section_chunks(const struct reader_run *run, enum section_kind kind) {
