@@ -18,6 +18,7 @@ static void serve(struct conn *conn, const struct head *head, ins_text text, uin
     struct body *body = conn->body;
     conn->body = NULL;
     outbox_pass(front, now_ns);
+    front->door.heavy = front->door.heavy || text.size >= DOOR_HEAVY_BYTES;
     conn_dispatch(conn, head, text, now_ns, waited_ns);
     body_free(front, body);
 }
@@ -88,7 +89,9 @@ static void door_run(ins_task *task) {
     uint64_t start_ns = system_now_ns(NULL);
     uint64_t now_ns = start_ns;
     door->posted = false;
-    while (now_ns - start_ns <= DOOR_ROUND_NS && !api_engine_is_behind(door->front->api)) {
+    door->heavy = false;
+    while (now_ns - start_ns <= DOOR_ROUND_NS && !door->heavy &&
+           !api_engine_is_behind(door->front->api)) {
         enum queue_verdict verdict;
         struct waiting *waiting = queue_take(&door->queue, now_ns, &verdict);
         if (waiting == NULL) {
@@ -110,8 +113,8 @@ static void door_run(ins_task *task) {
 /* ---- Coming in --------------------------------------------------------------------------- */
 
 static bool is_open(const struct door *door, uint64_t now_ns) {
-    return now_ns - door->front->loop->round_ns <= DOOR_ROUND_NS && queue_is_empty(&door->queue) &&
-           !api_engine_is_behind(door->front->api);
+    return now_ns - door->front->loop->round_ns <= DOOR_ROUND_NS && !door->heavy &&
+           queue_is_empty(&door->queue) && !api_engine_is_behind(door->front->api);
 }
 
 static void stand_in_line(struct conn *conn, const struct head *head, ins_text text,
@@ -138,6 +141,7 @@ void door_enter(struct conn *conn, const struct head *head, ins_text text) {
     uint64_t now_ns = system_now_ns(NULL), scope = 0;
     if (front->loop->round_ns == 0) {
         front->loop->round_ns = now_ns;
+        front->door.heavy = false;
     }
     if (is_open(&front->door, now_ns)) {
         serve(conn, head, text, now_ns, 0);

@@ -18,6 +18,9 @@
 #include "api/api.h"
 #include "server/queue.h"
 
+/* Decoding a body of so many bytes takes as long as some ten searches: one of them is served as it
+ * comes and one in the queue's turn, then the sockets have theirs. */
+#define DOOR_HEAVY_BYTES (32u << 10)
 #define DOOR_ROUND_NS 2000000ull /* of inline work, and of the queue's, before others' turn */
 #define DOOR_RETRY_S 1u          /* Retry-After of a refusal: far above any queue's length */
 #define DOOR_CHECK_MS 1u         /* how soon a queue that waits for the engine's lane looks again */
@@ -32,6 +35,7 @@ struct door {
     ins_task task;
     uv_timer_t timer;
     bool posted; /* the task is on its way */
+    bool heavy;  /* a large body was served in this round, or in this turn of the queue */
 };
 
 void door_init(struct door *door, struct front *front);
