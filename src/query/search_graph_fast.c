@@ -18,20 +18,23 @@ static struct layout_key key_of(const struct search *search) {
         .file = extent->file, .offset = extent->offset, .vector = search->vector->shape.id};
 }
 
+static bool suits(const struct search *search) {
+    const struct search_graph *graph = &search->graph;
+    return !graph->filtered ||
+           (uint64_t)graph->may_count * PASSING_PARTS >= search->run_vector.count;
+}
+
 void graph_fast_note(struct search *search, uint64_t looked_at) {
     struct read_context *context = search->reader->context;
     struct layout_key key = key_of(search);
+    if (!suits(search)) {
+        return; /* a layout would not have spared it */
+    }
     if (layouts_note_walk(context->cache, &key, search->vector->graph.layout,
                           search->run_vector.count, looked_at) &&
         context->layouts.wanted != NULL) {
         context->layouts.wanted(context->layouts.context, search->reader->island, &key);
     }
-}
-
-static bool suits(const struct search *search) {
-    const struct search_graph *graph = &search->graph;
-    return !graph->filtered ||
-           (uint64_t)graph->may_count * PASSING_PARTS >= search->run_vector.count;
 }
 
 static void take_hits(struct search *search, const struct graph_hit *hits, uint32_t count) {

@@ -112,7 +112,8 @@ void graph_sort_candidates(struct search *search);
  * graph need not have been read. *out_walked false: the other layout is to be walked over.
  * INS_FULL. */
 INS_MUST_USE ins_status graph_fast_walk(struct search *search, bool *out_walked, ins_error *error);
-/* The other layout was walked over, looking at so many rows. */
+/* The other layout was walked over, looking at so many rows: where the fast one would have suited,
+ * but is not there, it may be made. */
 void graph_fast_note(struct search *search, uint64_t looked_at);
 
 /* ---- Filters of graphs (search_graph_filter.c) ---- */

@@ -31,6 +31,15 @@ static bool same(const struct layout_key *a, const struct layout_key *b) {
     return a->file == b->file && a->offset == b->offset && a->vector == b->vector;
 }
 
+/* The link that leads to the key's layout, or to the end of the list. */
+static struct layout **link_of(struct cache *cache, const struct layout_key *key) {
+    struct layout **link = &cache->layouts.first;
+    while (*link != NULL && !same(&(*link)->key, key)) {
+        link = &(*link)->next;
+    }
+    return link;
+}
+
 /* ---- Heat ---- */
 
 static uint64_t hash_of(const struct layout_key *key) {
@@ -56,8 +65,8 @@ static struct layout_heat *heat_of(struct cache *cache, const struct layout_key 
 bool layouts_note_walk(struct cache *cache, const struct layout_key *key, enum layout_wish wish,
                        uint64_t rows, uint64_t looked_at) {
     struct layout_heat *heat = wish == LAYOUT_NEVER ? NULL : heat_of(cache, key);
-    if (heat == NULL || heat->useless) {
-        return false;
+    if (heat == NULL || heat->useless || *link_of(cache, key) != NULL) {
+        return false; /* or it is there, and did not suit the walk */
     }
     heat->looked_at += looked_at;
     if (wish == LAYOUT_ALWAYS) {
@@ -102,10 +111,7 @@ static void drop(struct cache *cache, struct layout **link) {
 
 const struct fast_graph *layouts_find(struct cache *cache, const struct layout_key *key,
                                       enum layout_wish wish) {
-    struct layout **link = &cache->layouts.first;
-    while (*link != NULL && !same(&(*link)->key, key)) {
-        link = &(*link)->next;
-    }
+    struct layout **link = link_of(cache, key);
     if (*link == NULL) {
         return NULL;
     }
@@ -126,6 +132,7 @@ ins_status layouts_add(struct cache *cache, const struct layout_key *key, enum l
     if (cache->layouts.stats.count < LAYOUTS_MAX) {
         layout = arena_alloc(cache->arena, INS_MEM_CACHE, sizeof(*layout));
     }
+    INS_ASSERT(*link_of(cache, key) == NULL);
     note_tried(cache, key, false);
     if (layout == NULL) {
         fast_graph_free(graph);

@@ -29,7 +29,8 @@ struct layouts_stats {
  * does something else. */
 const struct fast_graph *layouts_find(struct cache *cache, const struct layout_key *key,
                                       enum layout_wish wish);
-/* A walk over the graph of `rows` rows has looked at so many. True: its layout is to be made. */
+/* A walk over the graph of `rows` rows has looked at so many. True: its layout is to be made; there
+ * is none. */
 INS_MUST_USE bool layouts_note_walk(struct cache *cache, const struct layout_key *key,
                                     enum layout_wish wish, uint64_t rows, uint64_t looked_at);
 /* Before one of so many bytes is made: there is room now. False: there is not, or not yet; where
@@ -38,8 +39,8 @@ INS_MUST_USE bool layouts_make_room(struct cache *cache, const struct layout_key
                                     enum layout_wish wish, uint64_t bytes);
 /* Whether a layout is worth having: its walks are not much wider than others. */
 bool layouts_useful(const struct fast_graph *graph, enum layout_wish wish);
-/* Takes the graph, of INS_MEM_CACHE; `island`: the incarnation whose run it is of. INS_FULL: it is
- * freed. */
+/* Takes the graph, of INS_MEM_CACHE, the key's only one; `island`: the incarnation whose run it is
+ * of. INS_FULL: it is freed. */
 INS_MUST_USE ins_status layouts_add(struct cache *cache, const struct layout_key *key,
                                     enum layout_wish wish, uint64_t island,
                                     struct fast_graph *graph, ins_error *error);

@@ -4,7 +4,8 @@
  * Method: the database of test_graphs.c; answers against exact ones; what explain tells. */
 #include "tests/unit/engine/graph_world.h"
 
-#define ASKS_MAX 100000u /* until a layout is there */
+#define ASKS_MAX 100000u    /* until a layout is there */
+#define UNSUITED_ASKS 2000u /* some hundred of them would pay for a layout that is asked for */
 
 static enum ins_look look_of(struct fixture *fixture, const ins_filter *filter) {
     static ins_explain explain;
@@ -144,12 +145,36 @@ static void test_filters(void **state) {
     fixture_close(&fixture);
 }
 
+/* Goal: walks through a filter that a layout does not suit ask for none, and beside one that is
+ * there for no second one. */
+static void test_unsuited(void **state) {
+    (void)state;
+    struct fixture fixture;
+    struct answer answer;
+    begin(&fixture);
+    create_with(&fixture, INS_DISTANCE_EUCLID, ALWAYS);
+    create_groups(&fixture);
+    assert_int_equal(settle(&fixture), COUNT);
+    for (uint32_t made = 0; made < 2; made++) {
+        uint64_t walks = stats_of(&fixture).graph_searches;
+        for (uint32_t i = 0; i < UNSUITED_ASKS; i++) {
+            ask_below(&fixture, 5000000 + i % QUERIES, 20, false, &answer);
+        }
+        assert_int_equal(stats_of(&fixture).graph_searches, walks + UNSUITED_ASKS);
+        assert_int_equal(stats_of(&fixture).layouts_made, made);
+        if (made == 0) {
+            (void)ask_until_made(&fixture, 1);
+        }
+    }
+    assert_int_equal(stats_of(&fixture).layouts, 1);
+    fixture_close(&fixture);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_distances),
-        cmocka_unit_test(test_settings),
-        cmocka_unit_test(test_run_gone),
-        cmocka_unit_test(test_filters),
+        cmocka_unit_test(test_distances), cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_run_gone),  cmocka_unit_test(test_filters),
+        cmocka_unit_test(test_unsuited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -84,7 +84,9 @@ static void test_heat(void **state) {
     assert_true(
         layouts_note_walk(world.cache, &key, LAYOUT_BY_USE, ROWS, 1)); /* until it is made */
     add(&world, &key, LAYOUT_BY_USE);
-    uint64_t again = walks_until_wanted(&world, &key, LAYOUT_ALWAYS); /* as if it had gone */
+    assert_int_equal(walks_until_wanted(&world, &key, LAYOUT_ALWAYS), 10000); /* it is there */
+    assert_null(layouts_find(world.cache, &key, LAYOUT_NEVER));
+    uint64_t again = walks_until_wanted(&world, &key, LAYOUT_ALWAYS); /* it has gone */
     assert_true(again > 1);
     assert_true(again < paid);
     layouts_note_failed(world.cache, &key);
