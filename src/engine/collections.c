@@ -245,6 +245,7 @@ static ins_status delete_step(struct operation *operation, ins_error *error) {
     }
     collection_end_schema(&db->catalog, scope->schema);
     scope_drop(&db->catalog, scope, lsn);
+    expiry_kick(db); /* perhaps nothing is left that expires */
     return INS_OK;
 }
 

