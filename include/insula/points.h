@@ -41,6 +41,10 @@ typedef struct ins_points_request {
     /* get; delete and changes of payload or vectors by ids */
     const ins_id *ids;
     size_t id_count;
+    /* Whose ids these are, in a collection whose ids are within tenants (docs/tenants.md): get, and
+     * writes by ids, which INS_INVALID refuses without it there, and with it elsewhere. Of an
+     * upsert it may be absent; else its points have to be this tenant's. */
+    ins_text tenant;
     /* changes of payload */
     ins_text change;      /* set, overwrite: a JSON object */
     ins_text change_path; /* set: of the object that takes the members; absent = the payload */

@@ -123,6 +123,22 @@ static ins_status job_params(struct job *job, const struct path *path, ins_error
     return INS_OK;
 }
 
+/* In the other requests that name tenants the filter or the path does. */
+static ins_status take_tenant(struct job *job, ins_error *error) {
+    ins_text raw = job->query.tenant;
+    if (!route_takes_tenant(job->route)) {
+        return ins_fail(error, INS_INVALID,
+                        "Wrong input: tenant: this request does not take it; reads and writes of "
+                        "points by ids, upserts and batches of them do");
+    }
+    char *decoded = job_alloc_aligned(job, raw.size + 1, 1);
+    if (decoded == NULL) {
+        return job_no_memory(error);
+    }
+    job->tenant.data = decoded;
+    return percent_decode(raw, true, decoded, &job->tenant.size, error);
+}
+
 /* The parser grew with a large body: give that memory back. */
 static void api_trim(struct api *api) {
     if (api->parser != NULL && json_parser_bytes(api->parser) > PARSER_KEEP_BYTES) {
@@ -154,6 +170,9 @@ static void api_start(struct api *api, const struct api_request *request, const 
             &error, INS_INVALID,
             "Wrong input: incarnation: this request does not take it; writes of points "
             "but batches do, and GET, DELETE, rename, copy, export and import of a tenant");
+    }
+    if (status == INS_OK && job->query.tenant.data != NULL) {
+        status = take_tenant(job, &error);
     }
     if (status == INS_OK) {
         status = job_params(job, path, &error);

@@ -48,6 +48,8 @@ struct route {
     route_start start; /* both NULL: this operation is not there yet */
 };
 
+/* It gives ?tenant= a meaning. */
+bool route_takes_tenant(const struct route *route);
 /* It gives ?incarnation= a meaning. */
 bool route_takes_incarnation(const struct route *route);
 
@@ -93,6 +95,7 @@ struct query_params {
     uint32_t timeout_s;
     uint64_t incarnation; /* of a tenant; 0: any */
     bool merge, part;     /* of an import */
+    ins_text tenant;      /* as it was sent, percent-encoded: whose ids are meant; or data NULL */
 };
 
 /* Digits, at most 18. */
@@ -126,6 +129,7 @@ struct job {
     struct api_trace trace;
     struct query_params query;
     ins_text params[PATH_PARAMS_MAX]; /* decoded */
+    ins_text tenant;                  /* of ?tenant=, decoded; or data NULL */
     ins_text body;                    /* until the handler returns */
     ins_call call;
     ins_collection_request collection;

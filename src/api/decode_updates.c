@@ -164,7 +164,9 @@ static const struct {
 ins_status decode_update(struct job *job, enum update_kind kind, struct json_value body,
                          ins_text text, ins_update *out, ins_error *error) {
     *out = (ins_update){.start = kinds[kind].start,
-                        .request = {.collection = job->params[0], .no_wait = !job->query.wait}};
+                        .request = {.collection = job->params[0],
+                                    .tenant = job->tenant,
+                                    .no_wait = !job->query.wait}};
     return kinds[kind].decode(job, body, text, &out->request, error);
 }
 

@@ -151,6 +151,9 @@ static void write_config(const ins_collection_info *info, struct json_writer *wr
     if (text_get(info->settings, "strict_mode_config", &value)) {
         write_given("strict_mode_config", value, true, writer);
     }
+    if (text_get(info->settings, "insula", &value)) {
+        write_given("insula", value, true, writer);
+    }
     if (info->metadata.data != NULL) {
         write_given("metadata", info->metadata, true, writer);
     }

@@ -26,6 +26,7 @@ ins_status point_get(struct job *job, const struct api_request *request, ins_err
                         (int)(text.size < 64 ? text.size : 0), text.data);
     }
     job->points.collection = job->params[0];
+    job->points.tenant = job->tenant;
     job->points.ids = id;
     job->points.id_count = 1;
     job->points.payload.kind = INS_SELECT_ALL;
@@ -53,6 +54,7 @@ ins_status points_get(struct job *job, const struct api_request *request, ins_er
     }
     if (status == INS_OK) {
         job->points.collection = job->params[0];
+        job->points.tenant = job->tenant;
         job_start(job, ins_points_get, &job->points, encode_records);
     }
     return status;

@@ -33,6 +33,7 @@ ins_status points_upsert(struct job *job, const struct api_request *request, ins
     }
     if (status == INS_OK) {
         job->points.collection = job->params[0];
+        job->points.tenant = job->tenant;
         job->points.incarnation_max = job->query.incarnation;
         upsert_count(job);
         job_start(job, ins_points_upsert, &job->points, encode_update);

@@ -274,6 +274,19 @@ ins_text route_param(const struct route *route, const struct path *path, size_t 
     return (ins_text){NULL, 0};
 }
 
+bool route_takes_tenant(const struct route *route) {
+    static const route_start takes[] = {point_get,      points_get,    points_batch,
+                                        points_upsert,  points_delete, vectors_update,
+                                        vectors_delete, payload_set,   payload_overwrite,
+                                        payload_delete, payload_clear};
+    for (size_t i = 0; i < sizeof(takes) / sizeof(takes[0]); i++) {
+        if (route->start == takes[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool route_takes_incarnation(const struct route *route) {
     static const route_start takes[] = {
         tenant_copy,   tenant_export,     tenant_import,  tenant_get,     tenant_delete,

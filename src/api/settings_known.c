@@ -14,6 +14,13 @@ static const char *const sharding_words[] = {"auto", "custom", NULL, NULL, NULL}
 static const char *const datatype_words[] = {"float32", "float16", "uint8", NULL,
                                              "turbo4",  NULL,      NULL};
 
+static const char *const point_ids_words[] = {"tenant", "collection", NULL, NULL, NULL};
+
+static const struct setting insula_settings[] = {
+    {"point_ids", SETTING_TEXT, 0, 0, point_ids_words, NULL},
+    {NULL, SETTING_BOOL, 0, 0, NULL, NULL},
+};
+
 static const struct setting hnsw_settings[] = {
     {"m", SETTING_COUNT, 0, UINT64_MAX, NULL, NULL},
     {"ef_construct", SETTING_COUNT, 4, UINT64_MAX, NULL, NULL},
@@ -105,6 +112,7 @@ const struct setting collection_settings[] = {
     {"optimizers_config", SETTING_OBJECT, 0, 0, NULL, optimizer_settings},
     {"quantization_config", SETTING_QUANTIZATION, 0, 0, NULL, NULL},
     {"strict_mode_config", SETTING_OBJECT, 0, 0, NULL, NULL},
+    {"insula", SETTING_OBJECT, 0, 0, NULL, insula_settings},
     {NULL, SETTING_BOOL, 0, 0, NULL, NULL},
 };
 

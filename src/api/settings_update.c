@@ -160,6 +160,15 @@ static ins_status settings_patch(struct job *job, struct json_value body, ins_er
     return status;
 }
 
+/* What a collection keeps from its creation on. */
+static ins_status fixed_check(struct json_value body, ins_error *error) {
+    struct json_value own;
+    return field_get(body, "insula", &own)
+               ? ins_fail(error, INS_INVALID,
+                          "Wrong input: insula: a collection keeps the point_ids it was made with")
+               : INS_OK;
+}
+
 ins_status decode_collection_update(struct job *job, struct json_value body, ins_error *error) {
     ins_status status = sparse_check(body, error);
     if (status == INS_OK) {
@@ -167,6 +176,9 @@ ins_status decode_collection_update(struct job *job, struct json_value body, ins
     }
     if (status == INS_OK) {
         status = strict_mode_check(body, error);
+    }
+    if (status == INS_OK) {
+        status = fixed_check(body, error);
     }
     if (status == INS_OK) {
         status = metadata_decode(job, body, error);

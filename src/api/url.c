@@ -213,7 +213,9 @@ ins_status query_params_parse(ins_text query, struct query_params *out_params, i
         raw.size = (size_t)(stop - raw.data);
         char decoded[QUERY_PIECE_MAX] = "";
         ins_text value = raw;
-        if (raw.size <= sizeof(decoded)) {
+        if (text_is(name, "tenant")) {
+            params.tenant = raw; /* longer than what the others may be */
+        } else if (raw.size <= sizeof(decoded)) {
             ins_status status = percent_decode(raw, true, decoded, &value.size, error);
             if (status != INS_OK) {
                 return status;

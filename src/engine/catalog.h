@@ -40,6 +40,14 @@ struct catalog {
     uint64_t frozen_garbage_rows; /* before it: they are in files when the flush has landed */
 };
 
+/* It has islands of tenants: the id directory says in which one an id lies, or ids are within
+ * tenants. */
+static inline bool scope_has_islands(const struct scope *scope) {
+    const struct schema *schema = scope->schema;
+    return scope->directory != NULL ||
+           (schema != NULL && schema->ids_by_tenant && schema->has_tenant_field);
+}
+
 #define CATALOG_KEY_FIRST 16u /* below it: the system's own */
 #define CATALOG_KEY_STEP                                                                           \
     32768u /* above INS_BATCH_POINTS_MAX: one request raises the mark at most once */

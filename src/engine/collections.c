@@ -10,6 +10,7 @@
 #include "engine/jobs.h"
 #include "engine/move.h"
 #include "engine/names.h"
+#include "engine/points_own.h"
 #include "engine/text.h"
 
 #define CHANGE_BYTES 8192u /* about, of a changed collection's rows in the memtable */
@@ -111,7 +112,10 @@ static ins_status make_scope(struct collection_write *self, ins_error *error) {
     if (status != INS_OK) {
         return status;
     }
-    status = write_schema(&self->write, schema, &self->schema_key, error);
+    status = own_check_settings(NULL, request->sharded, schema, error);
+    if (status == INS_OK) {
+        status = write_schema(&self->write, schema, &self->schema_key, error);
+    }
     if (status == INS_OK) {
         status = write_keys(&self->write, 2, &key, error);
     }
@@ -362,7 +366,7 @@ static ins_status write_change(struct collection_write *self, bool forms, ins_er
     if (status == INS_OK) {
         status = write_schema(write, self->schema, &self->schema_key, error);
     }
-    if (status == INS_OK && forms && directory == 0) {
+    if (status == INS_OK && forms && directory == 0 && !self->schema->ids_by_tenant) {
         status = make_directories(self, &directory, error);
     }
     if (status == INS_OK) {
@@ -399,6 +403,9 @@ ins_status collection_change(struct operation *operation, collection_draft draft
     }
     if (status == INS_OK) {
         status = next_schema(self, draft, &forms, error);
+    }
+    if (status == INS_OK) {
+        status = own_check_settings(self->scope->schema, false, self->schema, error);
     }
     if (status != INS_OK) {
         return status;

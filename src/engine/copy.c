@@ -141,7 +141,8 @@ static ins_status check_apart(const struct tenant_copy *self, ins_error *error) 
     if (status == INS_OK && from == to && from->directory != NULL) {
         return ins_fail(error, INS_INVALID,
                         "Wrong input: ids are unique within a collection: a tenant is copied to "
-                        "another collection than `%.*s`",
+                        "another collection than `%.*s`, or within one made with "
+                        "insula.point_ids `tenant`",
                         (int)self->from_collection.size, self->from_collection.data);
     }
     return status;

@@ -156,7 +156,7 @@ static ins_status export_begin(struct export_piece *self, ins_error *error) {
         return status;
     }
     const struct scope *collection = self->scopes.collection;
-    if (request->name.data == NULL && (collection->sharded || collection->directory != NULL)) {
+    if (request->name.data == NULL && (collection->sharded || scope_has_islands(collection))) {
         return ins_fail(error, INS_INVALID,
                         "Wrong input: collection `%.*s` has tenants: name one of them",
                         (int)request->collection.size, request->collection.data);

@@ -59,7 +59,7 @@ static ins_status find_target(struct import *self, ins_error *error) {
     if (status != INS_OK) {
         return status;
     }
-    if (request->name.data == NULL && (collection->sharded || collection->directory != NULL)) {
+    if (request->name.data == NULL && (collection->sharded || scope_has_islands(collection))) {
         return ins_fail(error, INS_INVALID,
                         "Wrong input: collection `%.*s` has tenants: name one of them",
                         (int)request->collection.size, request->collection.data);

@@ -33,8 +33,9 @@ struct points_context {
     struct island *const *drops;
     size_t drop_count;
     struct points_intent *intent; /* NULL: this write is all there is */
-    bool own_only;  /* an id that another tenant has is not taken from it: INS_EXISTS */
-    bool as_stored; /* its vectors are stored ones: bit for bit, those of a cosine normalised */
+    uint64_t island; /* where ids are within tenants: of all points; 0: as the request says */
+    bool own_only;   /* an id that another tenant has is not taken from it: INS_EXISTS */
+    bool as_stored;  /* its vectors are stored ones: bit for bit, those of a cosine normalised */
     /* Runs once when the write has its place behind those before it: its rows are in the memtable,
      * or it found nothing to write. Not when it fails. May be NULL. */
     void (*ordered)(void *user);

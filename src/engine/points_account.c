@@ -7,7 +7,7 @@ static struct account_name target_account(const struct points_write *self,
                                           const struct target *target) {
     const struct scope *scope = self->scope;
     const struct scope *collection = scope->collection != NULL ? scope->collection : scope;
-    if (scope->directory == NULL) {
+    if (!scope_has_islands(scope)) {
         return account_name_of(collection, scope);
     }
     if (target->fate == TARGET_PUT && target->payload.has_tenant) {

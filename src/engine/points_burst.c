@@ -6,7 +6,7 @@
 /* ---- Steps of the look-ups, each for what the one before has brought ---- */
 
 static bool has_home(const struct points_write *self) {
-    return self->scope->directory != NULL && self->targets[0].payload.has_tenant;
+    return scope_has_islands(self->scope) && self->targets[0].payload.has_tenant;
 }
 
 static void fetch_bucket(struct points_write *self) {

@@ -15,6 +15,7 @@
 #include "engine/points_filter.h"
 #include "base/status.h"
 #include "engine/names.h"
+#include "engine/points_own.h"
 #include "engine/tenants.h"
 #include "tenant/page.h"
 
@@ -79,9 +80,18 @@ static ins_status filter_begin(struct points_filter *self, ins_error *error) {
         return status;
     }
     self->scope->pins++;
+    if (self->request->tenant.data != NULL) {
+        return ins_fail(error, INS_INVALID,
+                        "Wrong input: tenant: a change by filter has it in the filter");
+    }
     status = filter_take_memory(self, error);
     if (status == INS_OK) {
         status = filter_walk_begin(self, error);
+    }
+    if (status == INS_OK && self->kind != POINTS_DELETE && self->kind != POINTS_DELETE_VECTORS) {
+        /* A payload that must not lose its tenant: refused by all of its points, or by none. */
+        ins_text tenant;
+        status = own_check_walk(&self->walk, &tenant, error);
     }
     for (size_t i = 0; status == INS_OK && i < self->walk.value_count; i++) {
         struct account_name name =
@@ -203,6 +213,7 @@ static void begin_inner(struct points_filter *self, enum inner_call kind) {
                                          .ticket = self->gate.ticket,
                                          .drops = self->drops,
                                          .drop_count = self->drop_count,
+                                         .island = self->chunk_island,
                                          .intent = self->is_long ? &self->intent : NULL};
         self->intent.ends = (self->all_seen && self->sent + self->piece == self->id_count) ||
                             self->failure != INS_OK;

@@ -37,6 +37,7 @@ struct points_filter {
     /* The chunk, written piece by piece: all of it, unless that is too large. */
     ins_id *ids; /* [FILTER_CHUNK] */
     size_t id_count, sent, piece;
+    uint64_t chunk_island; /* where ids are within tenants all of them lie here */
     bool gathered;
     bool all_seen; /* no island is left */
     enum inner_call inner_kind;

@@ -45,6 +45,7 @@ static ins_status look(struct points_filter *self, const struct place *place, in
     reader_trim(&self->reader, place);
     if (match) {
         self->ids[self->id_count++] = id;
+        self->chunk_island = self->scope->schema->ids_by_tenant ? self->island->incarnation : 0;
     }
     self->island_end = !id_after(&id, &self->from);
     return INS_OK;
@@ -92,6 +93,9 @@ ins_status filter_gather(struct points_filter *self, ins_error *error) {
                 break;
             }
             enter_island(self, island);
+            if (self->id_count > 0 && self->scope->schema->ids_by_tenant) {
+                return INS_OK; /* a chunk is of one tenant: this one's is the next */
+            }
         }
         ins_status status = gather_island(self, error);
         if (status != INS_OK) {

@@ -31,7 +31,7 @@ static ins_status sort_targets(struct points_write *self, ins_error *error) {
     for (size_t i = 0; i < count; i++) {
         self->by_island[i] = &self->targets[i];
     }
-    if (self->scope->directory != NULL) {
+    if (scope_has_islands(self->scope)) {
         qsort(self->by_island, count, sizeof(struct target *), order_islands);
     }
     return INS_OK;
@@ -39,7 +39,7 @@ static ins_status sort_targets(struct points_write *self, ins_error *error) {
 
 /* The island that may hold the target's point, or NULL. */
 static struct island *island_of(const struct points_write *self, const struct target *target) {
-    if (self->scope->directory == NULL) {
+    if (!scope_has_islands(self->scope)) {
         return self->scope->common;
     }
     return islands_find_undropped(&self->write.operation.db->islands, target->candidate);

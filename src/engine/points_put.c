@@ -4,7 +4,7 @@
 #include "base/assert.h"
 #include "base/status.h"
 #include "engine/move.h"
-#include "engine/points_write.h"
+#include "engine/points_own.h"
 #include "engine/tenants.h"
 
 uint64_t points_cost(const struct points_write *self) {
@@ -47,7 +47,7 @@ static uint64_t record_floor(const struct points_write *self) {
 static ins_status home_of(struct points_write *self, struct target *target,
                           struct island **out_island, ins_error *error) {
     struct scope *scope = self->scope;
-    if (scope->directory == NULL || !target->payload.has_tenant) {
+    if (!scope_has_islands(scope) || !target->payload.has_tenant) {
         *out_island = scope->common;
         return INS_OK;
     }
@@ -73,7 +73,7 @@ static ins_status put_point(struct points_write *self, const struct target *targ
 /* Where the id is now, or NULL. Mostly at home: then nothing is looked up. */
 static struct island *old_of(const struct points_write *self, const struct target *target,
                              struct island *home) {
-    if (self->scope->directory == NULL) {
+    if (!scope_has_islands(self->scope)) {
         return self->scope->common;
     }
     return home != NULL && target->candidate == home->incarnation
@@ -108,6 +108,9 @@ static ins_status put_target(struct points_write *self, struct target *target, i
     struct island *old = old_of(self, target, home);
     if (status == INS_OK) {
         status = check_meant(self, target->fate == TARGET_PUT ? home : old, error);
+    }
+    if (status == INS_OK && target->fate == TARGET_PUT) {
+        status = own_check_home(self, target, old, home, error);
     }
     if (target->fate == TARGET_PUT) {
         if (status == INS_OK && target->patch && home != old) {

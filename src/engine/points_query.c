@@ -7,7 +7,7 @@
 #include "engine/graph_job.h"
 #include "engine/merge_queue.h"
 #include "engine/names.h"
-#include "engine/walk.h"
+#include "engine/points_own.h"
 
 #define STEP_BYTES (4u << 20) /* of vectors that one step reads */
 #define REPEATS_MAX 3u        /* of a search that points moved under */
@@ -18,6 +18,7 @@ struct points_query {
     struct scopes scopes;
     struct scope_cursor locating; /* where the query's point is looked for */
     struct islands_walk walk;
+    ins_text tenant; /* where ids are within tenants: of the filter */
     struct reader reader, directory;
     struct search search;
     ins_points_request wide; /* asks for more hits than the request */
@@ -110,9 +111,10 @@ static ins_status query_begin(struct points_query *self, ins_error *error) {
     }
     status = request->by_id ? INS_OK : take_query_vector(self, error);
     self->stage = request->by_id ? QUERY_LOCATE : QUERY_ISLAND;
-    return status == INS_OK
-               ? islands_walk_init(&self->walk, operation, &self->scopes, request->filter, error)
-               : status;
+    if (status == INS_OK) {
+        status = islands_walk_init(&self->walk, operation, &self->scopes, request->filter, error);
+    }
+    return status == INS_OK ? own_check_walk(&self->walk, &self->tenant, error) : status;
 }
 
 static ins_status not_found(const ins_id *id, ins_error *error) {
@@ -150,7 +152,7 @@ static ins_status query_locate(struct points_query *self, ins_error *error) {
         }
         INS_ASSERT(status != INS_OK || self->locating.current != NULL);
         if (status == INS_OK && !self->locating.current->unlinked) {
-            status = locate(operation, self->locating.current, &self->directory, lsn,
+            status = locate(operation, self->locating.current, self->tenant, &self->directory, lsn,
                             &self->request->query_id, &island, error);
         }
         if (status == INS_OK) {

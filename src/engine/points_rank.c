@@ -17,6 +17,7 @@
 #include "base/status.h"
 #include "engine/field_columns.h"
 #include "engine/names.h"
+#include "engine/points_own.h"
 
 static struct points_rank *of(struct operation *operation) {
     return container_of(operation, struct points_rank, operation);
@@ -102,6 +103,9 @@ static ins_status rank_begin(struct points_rank *self, ins_error *error) {
         status = islands_walk_init(&self->over.walk, operation, &self->scopes,
                                    request->points.filter, error);
     }
+    if (status == INS_OK && request->kind != INS_RANK_FACET) {
+        status = own_check_walk(&self->over.walk, &self->tenant, error);
+    }
     init_order(self);
     self->uuid_key = request->kind == INS_RANK_FACET && key_is_uuid(self);
     self->stage = RANK_EXAMPLES;
@@ -130,6 +134,7 @@ static ins_status inner_get(struct points_rank *self) {
     self->inner_busy = true;
     operation->parked = true;
     self->starting = true;
+    self->inner_request.tenant = self->tenant;
     points_get_start(operation->db, &self->inner_request, self->fetch_scopes, &self->inner);
     self->starting = false;
     trace_turn(operation->waiter.trace, self->inner_busy ? TRACE_NO_STAGE : INS_STAGE_RANK);

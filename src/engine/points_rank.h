@@ -12,6 +12,7 @@ struct points_rank {
     const ins_rank_request *request;
     struct scopes scopes;
     struct schema *schema;              /* held */
+    ins_text tenant;                    /* where ids are within tenants: of the filter */
     const struct schema_vector *vector; /* NULL: the kind asks for none */
     struct walk_sweep over;
     enum { RANK_BEGIN, RANK_EXAMPLES, RANK_SWEEP, RANK_PICK, RANK_FETCH, RANK_END } stage;

@@ -5,7 +5,7 @@
 #include "base/id.h"
 #include "base/status.h"
 #include "engine/names.h"
-#include "engine/points.h"
+#include "engine/points_own.h"
 #include "engine/walk_sweep.h"
 
 struct points_read {
@@ -17,6 +17,7 @@ struct points_read {
     struct point_fields fields;
     struct walk_sweep over; /* get: its reader alone */
     struct reader directory;
+    ins_text tenant; /* get: of the ids, where they are within tenants */
     uint64_t lsn;
     /* get */
     ins_point *points;
@@ -75,8 +76,8 @@ static bool wanted_in(const struct points_read *self, const struct scope *scope)
 static ins_status get_open(struct points_read *self, bool *out_has_island, ins_error *error) {
     struct operation *operation = &self->operation;
     struct island *island;
-    ins_status status = locate(operation, self->cursor.current, &self->directory, self->lsn,
-                               &self->request->ids[self->next], &island, error);
+    ins_status status = locate(operation, self->cursor.current, self->tenant, &self->directory,
+                               self->lsn, &self->request->ids[self->next], &island, error);
     if (status != INS_OK) {
         return status;
     }
@@ -175,6 +176,16 @@ static ins_status get_one(struct points_read *self, ins_error *error) {
     return INS_OK;
 }
 
+/* Of a ranking's points: that of its filter, where it matters. */
+static ins_status get_tenant(struct points_read *self, ins_error *error) {
+    const struct scope *collection = self->scopes.collection;
+    ins_text name = self->request->tenant;
+    bool ignored = self->operation.within && !collection->schema->ids_by_tenant;
+    return ignored || self->request->id_count == 0
+               ? INS_OK
+               : own_name(collection, &self->operation.pool, name, &self->tenant, error);
+}
+
 static ins_status get_step(struct operation *operation, ins_error *error) {
     struct points_read *self = container_of(operation, struct points_read, operation);
     if (self->schema == NULL) {
@@ -185,6 +196,10 @@ static ins_status get_step(struct operation *operation, ins_error *error) {
         if (self->request->id_count > INS_BATCH_POINTS_MAX) {
             return ins_fail(error, INS_INVALID, "ids: %zu in one request, the limit is %u",
                             self->request->id_count, INS_BATCH_POINTS_MAX);
+        }
+        status = get_tenant(self, error);
+        if (status != INS_OK) {
+            return status;
         }
     }
     if (self->points == NULL && self->request->id_count > 0) {

@@ -10,7 +10,7 @@
 #include "base/id.h"
 #include "base/status.h"
 #include "engine/names.h"
-#include "engine/walk.h"
+#include "engine/points_own.h"
 
 #define SCROLL_STEP 1024u /* points and islands looked at; then others get the lane */
 #define SCROLL_ROWS_A_POINT (STEP_ROWS / SCROLL_STEP) /* one point looked at costs as much */
@@ -70,6 +70,10 @@ static ins_status scroll_begin(struct points_scroll *self, ins_error *error) {
     status = point_fields_init(&self->fields, self->schema, request, &operation->pool, error);
     if (status == INS_OK) {
         status = islands_walk_init(&self->walk, operation, &self->scopes, request->filter, error);
+    }
+    ins_text tenant; /* the next page begins at an id */
+    if (status == INS_OK) {
+        status = own_check_walk(&self->walk, &tenant, error);
     }
     if (status != INS_OK) {
         return status;

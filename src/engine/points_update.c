@@ -240,8 +240,9 @@ ins_status points_row_vectors(const struct points_write *self, const struct targ
 /* The new row goes to the island of the old one. */
 static bool stays(const struct points_write *self, const struct target *target,
                   const struct old_point *old) {
-    if (self->scope->directory == NULL || !target->payload.has_tenant) {
-        return self->scope->directory == NULL || old->tenant_path == NULL;
+    bool islands = scope_has_islands(self->scope);
+    if (!islands || !target->payload.has_tenant) {
+        return !islands || old->tenant_path == NULL;
     }
     ins_text tenant = target->payload.tenant;
     return old->tenant_path != NULL && tenant.size == old->tenant.size &&
@@ -314,7 +315,9 @@ static ins_status refuse_taken(const struct target *target, const struct old_poi
     char id[ID_TEXT_MAX];
     (void)id_format(&target->id, id);
     return ins_fail(error, INS_EXISTS,
-                    "Conflict: point %s is there, of %s%.*s%s: ids are unique within a collection",
+                    "Conflict: point %s is there, of %s%.*s%s: ids are unique within a collection: "
+                    "delete that one, give this one another id, or take a collection made with "
+                    "insula.point_ids `tenant`",
                     id, old->tenant_path != NULL ? "tenant `" : "no tenant", (int)old->tenant.size,
                     old->tenant_path != NULL ? old->tenant.data : "",
                     old->tenant_path != NULL ? "`" : "");

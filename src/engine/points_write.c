@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "engine/directory_view.h"
 #include "engine/names.h"
+#include "engine/points_own.h"
 #include "engine/points_write.h"
 
 static void points_write_close(struct operation *operation) {
@@ -100,10 +101,12 @@ static ins_status drop_repeated(struct points_write *self, ins_error *error) {
     if (ids_ascend(targets, self->target_count)) {
         return INS_OK;
     }
-    qsort(targets, self->target_count, sizeof(*targets), order_targets);
+    bool own = self->scope->schema->ids_by_tenant;
+    qsort(targets, self->target_count, sizeof(*targets), own ? own_order : order_targets);
     for (size_t i = 0, first = 0; i < self->target_count && status == INS_OK; i++) {
         targets[i].repeated =
-            i + 1 < self->target_count && id_equal(&targets[i].id, &targets[i + 1].id);
+            i + 1 < self->target_count && (own ? own_same(&targets[i], &targets[i + 1])
+                                               : id_equal(&targets[i].id, &targets[i + 1].id));
         if (!targets[i].repeated) {
             status = keep_earlier(self, &targets[i], i - first, error);
             first = i + 1;
@@ -168,6 +171,9 @@ static ins_status validate(struct points_write *self, ins_error *error) {
         if (status == INS_OK && self->kind == POINTS_UPSERT) {
             status = check_payload(self, &self->targets[i], error);
         }
+    }
+    if (status == INS_OK) {
+        status = own_check(self, error);
     }
     if (status == INS_OK) {
         status = points_check_change(self, error);
@@ -270,7 +276,7 @@ static struct gate *gate_in_the_way(const struct points_write *self) {
     struct gate *gate = NULL;
     for (size_t i = 0; db->gates != NULL && gate == NULL && i < self->target_count; i++) {
         const struct island *island =
-            self->scope->directory == NULL
+            !scope_has_islands(self->scope)
                 ? self->scope->common
                 : islands_find_undropped(&db->islands, self->targets[i].candidate);
         gate = island == NULL ? NULL : gate_for_point(db, island, &self->holds);
@@ -284,6 +290,8 @@ static ins_status look(struct points_write *self, ins_error *error) {
     ins_status status = need_old ? write_check_open(self->write.operation.db, error) : INS_OK;
     if (status == INS_OK && self->scope->directory != NULL) {
         status = ask_directory(self, error);
+    } else if (status == INS_OK && scope_has_islands(self->scope)) {
+        own_locate(self);
     }
     self->gate = status == INS_OK && need_old ? gate_in_the_way(self) : NULL;
     if (self->gate != NULL) {

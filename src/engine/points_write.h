@@ -40,6 +40,7 @@ struct points_write {
     enum points_kind kind;
     struct points_context context;
     struct scope *scope; /* pinned */
+    ins_text tenant;     /* request->tenant, as points hold it */
     struct target *targets;
     size_t target_count;
     struct holds holds;

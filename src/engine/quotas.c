@@ -79,7 +79,7 @@ ins_status quota_name(struct ins_db *db, const ins_tenants_request *request, boo
     if (name.data == NULL) {
         return INS_OK;
     }
-    if (scope->directory != NULL) {
+    if (scope_has_islands(scope)) {
         if (name.size > INS_TENANT_BYTES_MAX) {
             return ins_fail(error, INS_INVALID, "Wrong input: tenant: %zu bytes, the limit is %u",
                             name.size, INS_TENANT_BYTES_MAX);

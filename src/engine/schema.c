@@ -104,6 +104,13 @@ static ins_status parse_tenant(struct schema *schema, struct json_value root, ch
     return payload_path_parse_keys(schema->tenant_text, NULL, &schema->tenant_path, error);
 }
 
+static bool has_tenant_ids(ins_text settings) {
+    ins_text own, ids;
+    return json_text_get_last(settings, text_of("insula"), &own) &&
+           json_text_get_last(own, text_of("point_ids"), &ids) &&
+           text_equal(ids, text_of("\"tenant\""));
+}
+
 static ins_status parse_schema(struct schema *schema, struct json_value root, ins_error *error) {
     ins_text text = {.data = schema->text, .size = schema->text_size};
     struct json_value fields;
@@ -113,6 +120,7 @@ static ins_status parse_schema(struct schema *schema, struct json_value root, in
         !json_get(root, "fields", &fields) || json_type_of(fields) != JSON_ARRAY) {
         return schema_damaged(error, "fields");
     }
+    schema->ids_by_tenant = has_tenant_ids(schema->settings);
     quotas_sum(schema->settings, &schema->ttl_least, &schema->floor_bytes);
     char *strings = schema->text + schema->text_size;
     ins_status status = schema_parse_vectors(schema, root, text, &strings, error);

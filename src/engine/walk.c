@@ -157,7 +157,7 @@ bool islands_walk_single(struct islands_walk *walk) {
         walk->common_done = walk->common_done || (single && walk->value_count == 1);
         return single;
     }
-    return scope->directory == NULL;
+    return !scope_has_islands(scope);
 }
 
 bool islands_walk_lost(const struct islands_walk *walk) {
@@ -169,9 +169,14 @@ void islands_walk_close(struct islands_walk *walk) {
     scope_cursor_close(&walk->cursor);
 }
 
-ins_status locate(struct operation *operation, struct scope *scope, struct reader *directory,
-                  uint64_t lsn, const ins_id *id, struct island **out_island, ins_error *error) {
+ins_status locate(struct operation *operation, struct scope *scope, ins_text tenant,
+                  struct reader *directory, uint64_t lsn, const ins_id *id,
+                  struct island **out_island, ins_error *error) {
     struct ins_db *db = operation->db;
+    if (scope->directory == NULL && scope_has_islands(scope)) {
+        *out_island = tenant.data == NULL ? NULL : islands_find_tenant(&db->islands, scope, tenant);
+        return INS_OK;
+    }
     if (scope->directory == NULL) {
         *out_island = scope->common;
         return INS_OK;

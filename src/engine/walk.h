@@ -42,8 +42,9 @@ static inline bool island_has_rows(const struct island *island) {
     return island->run_count > 0 || island->mem[0] != NULL || island->mem[1] != NULL;
 }
 
-/* Which island may hold an id: the common one, or what the id directory says; NULL for none. */
-INS_MUST_USE ins_status locate(struct operation *operation, struct scope *scope,
+/* Which island may hold an id: the common one, what the id directory says, or, where ids are within
+ * tenants, that of `tenant`; NULL for none. */
+INS_MUST_USE ins_status locate(struct operation *operation, struct scope *scope, ins_text tenant,
                                struct reader *directory, uint64_t lsn, const ins_id *id,
                                struct island **out_island, ins_error *error);
 

@@ -56,6 +56,7 @@ struct schema {
     uint64_t floor_bytes;  /* of their memory floors, in all: as the settings say */
     bool has_tenant_field; /* islands are formed by this path */
     bool tenant_is_uuid;
+    bool ids_by_tenant;              /* points are known by tenant and id: no id directory */
     ins_text tenant_text;            /* the path as it was given */
     struct payload_path tenant_path; /* slices of text */
 };

@@ -361,6 +361,65 @@ class TransferTest(unittest.TestCase):
         self.assertEqual(self.put("d", "berta", self.export("c", "anna"))[0], 409)
         self.assertEqual(self.points("d"), before)
 
+    def test_point_ids(self):
+        """Goal: with point_ids `tenant` an id is one point in each tenant, over REST, a restart and `insula check`;
+        who does not say whose ids are meant is told how to."""
+        path = "/collections/c"
+        self.client.ok("PUT", path, {"vectors": {"size": 4, "distance": "Dot"}, "insula": {"point_ids": "tenant"}})
+        self.assertEqual(self.client.ok("GET", path)["config"]["insula"], {"point_ids": "tenant"})
+        self.client.ok("PUT", f"{path}/index?wait=true", {
+            "field_name": "who", "field_schema": {"type": "keyword", "is_tenant": True}})
+        names = ("anna", "b&rt/a")
+        for i, who in enumerate(names):
+            self.client.ok("PUT", f"{path}/points?wait=true", {"points": [
+                {"id": n, "vector": wave(n + 100 * i), "payload": {"who": who, "n": n + 100 * i}} for n in range(20)]})
+        only = {who: {"filter": {"must": [{"key": "who", "match": {"value": who}}]}} for who in names}
+        odd = quote(names[1], safe="")
+        self.client.ok("POST", f"{path}/points/delete?wait=true&tenant=anna", {"points": [3]})
+        self.client.ok("POST", f"{path}/points/payload?wait=true&tenant={odd}", {"points": [4], "payload": {"n": 7}})
+        self.client.ok("POST", f"{path}/points/batch?wait=true&tenant={odd}", {"operations": [
+            {"delete": {"points": [5]}},
+            {"update_vectors": {"points": [{"id": 6, "vector": [1, 2, 3, 4]}]}}]})
+        code, result = self.copy("c/tenants/anna", {"to": "dora"})
+        self.assertEqual((code, result["points"]), (200, 19))
+        self.assertEqual(self.put("c", "emil", self.export("c", "anna"))[0], 200)
+        for _ in range(2):
+            for who, gone in (("anna", 3), (names[1], 5), ("dora", 3), ("emil", 3)):
+                body = {"filter": {"must": [{"key": "who", "match": {"value": who}}]}}
+                page = self.client.ok("POST", f"{path}/points/scroll", {**body, "limit": 100})["points"]
+                self.assertEqual([point["id"] for point in page], [n for n in range(20) if n != gone])
+                base = 100 if who == names[1] else 0
+                self.assertEqual([point["payload"]["n"] for point in page if point["id"] not in (4, 5)],
+                                 [n + base for n in range(20) if n not in (4, 5, gone)])
+                self.assertEqual({point["payload"]["who"] for point in page}, {who})
+                hits = self.client.ok("POST", f"{path}/points/query", {**body, "query": 8, "limit": 3})["points"]
+                self.assertEqual(len(hits), 3)
+            self.assertEqual(self.client.ok("GET", f"{path}/points/4?tenant={odd}")["payload"]["n"], 7)
+            self.assertEqual(self.client.ok("GET", f"{path}/points/4?tenant=anna")["payload"]["n"], 4)
+            self.assertEqual(len(self.client.ok("POST", f"{path}/points?tenant=anna", {"ids": [3, 4, 5]})), 2)
+            self.assertEqual(self.client.ok("POST", f"{path}/points/count", {})["count"], 4 * 19)
+            self.server.stop()
+            check = subprocess.run([test_rest.PROGRAM, "check", self.server.directory], capture_output=True, text=True)
+            self.assertEqual(check.returncode, 0, check.stdout)
+            self.server.start()
+            self.client = Client(self.server)
+        for method, where, body, words in (
+                ("GET", "points/4", None, "?tenant="),
+                ("POST", "points", {"ids": [4]}, "?tenant="),
+                ("POST", "points/delete?wait=true", {"points": [4]}, "?tenant="),
+                ("POST", "points/delete?tenant=anna", only["anna"], "in the filter"),
+                ("POST", "points/scroll", {}, "name one"),
+                ("POST", "points/query", {"query": [1, 2, 3, 4]}, "name one"),
+                ("POST", "points/count?tenant=anna", {}, "does not take it"),
+                ("PUT", "points?tenant=anna", {"points": [{"id": 1, "vector": [1, 2, 3, 4], "payload": {"who": "x"}}]},
+                 "is not ?tenant=anna"),
+                ("PUT", "points", {"points": [{"id": 1, "vector": [1, 2, 3, 4]}]}, "forms no tenant"),
+                ("PATCH", "", {"insula": {"point_ids": "collection"}}, "point_ids")):
+            self.assertIn(words, self.client.error(400, method, f"{path}/{where}".rstrip("/"), body), where)
+        self.assertEqual(self.client.ok("POST", f"{path}/points/count", {})["count"], 4 * 19)
+        self.assertIn("point_ids", self.client.error(400, "PUT", "/collections/e", {
+            "vectors": {"size": 4, "distance": "Dot"}, "insula": {"point_ids": "all"}}))
+
     def test_kill_copy(self):
         """Goal: a copy that was acknowledged is whole after kill -9, by itself. Method: killed after a while that
         grows, three times."""
