@@ -24,7 +24,9 @@ typedef struct ins_collection_request {
     ins_distance distance;
     const ins_vector_params *vectors; /* names differ */
     size_t vector_count;
-    ins_text settings, metadata; /* JSON objects or absent */
+    /* JSON objects or absent. Settings with {"insula": {"point_ids": "tenant"}}: ids are within
+     * tenants, from the creation on. */
+    ins_text settings, metadata;
     bool sharded;                /* create: its points lie under shard keys */
     bool with_shards;            /* get */
     ins_shard_key shard_key;     /* shard key create and delete */

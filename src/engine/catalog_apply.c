@@ -83,6 +83,9 @@ static ins_status apply_scope(struct catalog *catalog, uint64_t key, struct json
     if (schema == NULL) {
         return row_damaged(key, "s", error);
     }
+    if (schema->ids_by_tenant && directory != 0) {
+        return row_damaged(key, "d", error);
+    }
     schema = schema_hold(schema);
     struct scope *scope = catalog_find_key(catalog, key);
     if (scope == NULL) {

@@ -380,6 +380,10 @@ class TransferTest(unittest.TestCase):
         self.client.ok("POST", f"{path}/points/batch?wait=true&tenant={odd}", {"operations": [
             {"delete": {"points": [5]}},
             {"update_vectors": {"points": [{"id": 6, "vector": [1, 2, 3, 4]}]}}]})
+        some = {"filter": {"must": [*only[names[1]]["filter"]["must"], {"has_id": [8, 9, 3]}]}}
+        self.client.ok("POST", f"{path}/points/payload?wait=true", {**some, "payload": {"by": "filter"}})
+        page = self.client.ok("POST", f"{path}/points/scroll", some)["points"]
+        self.assertEqual([(point["id"], point["payload"]["by"]) for point in page], [(n, "filter") for n in (3, 8, 9)])
         code, result = self.copy("c/tenants/anna", {"to": "dora"})
         self.assertEqual((code, result["points"]), (200, 19))
         self.assertEqual(self.put("c", "emil", self.export("c", "anna"))[0], 200)

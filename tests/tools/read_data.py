@@ -166,7 +166,10 @@ class Database:
         for incarnation, (scope, tenant) in tenants.items():
             name, schema, _, directory = scopes[scope]
             names = {one["id"]: one["name"] for one in schema["vectors"]}
+            own = schema["settings"].get("insula", {}).get("point_ids") == "tenant"
+            require(not own or directory == 0, f"catalog: {name}", "ids within tenants, and an id directory")
             for id, (version, vectors, payload) in self.island(incarnation).live().items():
+                require(not own or tenant is not None, f"point of {name}", f"{id_text(id)} is of no tenant")
                 if directory != 0:
                     known = self.island(directory).candidates(id)
                     require(incarnation in known, f"id directory of {name}",

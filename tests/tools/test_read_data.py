@@ -25,6 +25,7 @@ import data_scans
 import read_data
 from data_base import Damage, id_text
 
+OWN_TENANTS = 3
 FLIPS = 3  # of each fourth directory
 
 
@@ -174,13 +175,20 @@ def packed(vectors):
     return {name: struct.pack(f"<{len(one)}f", *one) for name, one in floats.items()}
 
 
-def scroll(server):
+def own_points(tenant, count):
+    """Ids within tenants: those of each begin at 0."""
+    return [{"id": i, "vector": [float(i + tenant), 1.0], "payload": {"who": f"w{tenant}"}} for i in range(count)]
+
+
+def scroll(server, collection="large", tenant=None):
     found, start = [], None
     while True:
         body = {"limit": 1000, "with_vector": True, "with_payload": True}
+        if tenant is not None:
+            body["filter"] = {"must": [{"key": "who", "match": {"value": tenant}}]}
         if start is not None:
             body["offset"] = start
-        page = server.ask("POST", "/collections/large/points/scroll", body)["result"]
+        page = server.ask("POST", f"/collections/{collection}/points/scroll", body)["result"]
         found += [(str(one["id"]), packed(one["vector"]), one["payload"]) for one in page["points"]]
         start = page["next_page_offset"]
         if start is None:
@@ -196,19 +204,31 @@ def large(insula, folder):
             "rows": {"size": 64, "distance": "Dot", "multivector_config": {"comparator": "max_sim"}}}})
         server.ask("PUT", "/collections/large/index", {
             "field_name": "of.tenant", "field_schema": {"type": "keyword", "is_tenant": True}})
+        server.ask("PUT", "/collections/own", {"vectors": {"size": 2, "distance": "Dot"},
+                                               "insula": {"point_ids": "tenant"}})
+        server.ask("PUT", "/collections/own/index", {
+            "field_name": "who", "field_schema": {"type": "keyword", "is_tenant": True}})
+        for tenant in range(OWN_TENANTS):
+            server.ask("PUT", "/collections/own/points?wait=true", {"points": own_points(tenant, 40 + tenant)})
         for at in range(0, len(points), 1000):
             server.ask("PUT", "/collections/large/points?wait=true", {"points": points[at:at + 1000]})
     with Server(insula, data) as server:  # what was flushed by the stop, and a log behind it
         server.ask("PUT", "/collections/large/points?wait=true", {"points": points[:50]})
+        server.ask("POST", "/collections/own/points/delete?wait=true&tenant=w1", {"points": [0, 7]})
         expected = scroll(server)
+        own = [one for tenant in range(OWN_TENANTS) for one in scroll(server, "own", f"w{tenant}")]
         server.process.kill()
     try:
-        found = sorted(((id_text(id), vectors, json.loads(payload)) for _, id, _, vectors, payload
-                        in read_data.Database(data).points()), key=lambda one: one[0])
+        found = sorted(((id_text(id), vectors, json.loads(payload)) for name, id, _, vectors, payload
+                        in read_data.Database(data).points() if name == "large"), key=lambda one: one[0])
+        found_own = [(id_text(id), vectors, json.loads(payload)) for name, id, _, vectors, payload
+                     in read_data.Database(data).points() if name == "own"]
     except Damage as damage:
         fail(f"large: {damage}")
     if check(insula, data).returncode != 0 or found != expected or len(found) != len(points):
         fail(f"large: the reader finds {len(found)} points, the server {len(expected)}")
+    if sorted(found_own, key=str) != sorted(own, key=str) or len(own) != sum(range(40, 40 + OWN_TENANTS)) - 2:
+        fail(f"own: the reader finds {len(found_own)} points, the server {len(own)}")
     if data_scans.verified == 0:
         fail("large: no extent has codes to scan")
     if data_pieces.verified == 0:
