@@ -27,9 +27,9 @@ typedef struct ins_collection_request {
     /* JSON objects or absent. Settings with {"insula": {"point_ids": "tenant"}}: ids are within
      * tenants, from the creation on. */
     ins_text settings, metadata;
-    bool sharded;                /* create: its points lie under shard keys */
-    bool with_shards;            /* get */
-    ins_shard_key shard_key;     /* shard key create and delete */
+    bool sharded;            /* create: its points lie under shard keys */
+    bool with_shards;        /* get */
+    ins_shard_key shard_key; /* shard key create and delete */
     /* index create and delete */
     ins_text field;
     ins_text schema; /* JSON */

@@ -38,6 +38,22 @@ static void read_close(struct operation *operation) {
     schema_release(&operation->db->catalog, self->schema);
 }
 
+/* Whose ids, and so on whose account. Of a ranking's points: that of its filter, where it matters.
+ */
+static ins_status take_tenant(struct points_read *self, ins_error *error) {
+    struct operation *operation = &self->operation;
+    const struct scope *collection = self->scopes.collection;
+    bool ignored = operation->within && !collection->schema->ids_by_tenant;
+    if (self->request->id_count == 0 || ignored) {
+        return INS_OK;
+    }
+    ins_status status =
+        own_name(collection, &operation->pool, self->request->tenant, &self->tenant, error);
+    return status == INS_OK && self->tenant.data != NULL
+               ? account_read(operation, &self->scopes, &self->tenant, 1, error)
+               : status;
+}
+
 static ins_status read_begin(struct points_read *self, ins_error *error) {
     struct operation *operation = &self->operation;
     ins_status status = scopes_open(&self->scopes, operation, self->request, error);
@@ -47,6 +63,9 @@ static ins_status read_begin(struct points_read *self, ins_error *error) {
     self->schema = schema_hold(self->scopes.collection->schema);
     self->lsn = operation->db->reading.durable_lsn;
     status = point_fields_init(&self->fields, self->schema, self->request, &operation->pool, error);
+    if (status == INS_OK) {
+        status = take_tenant(self, error);
+    }
     return status == INS_OK ? islands_walk_init(&self->over.walk, operation, &self->scopes,
                                                 self->request->filter, error)
                             : status;
@@ -176,16 +195,6 @@ static ins_status get_one(struct points_read *self, ins_error *error) {
     return INS_OK;
 }
 
-/* Of a ranking's points: that of its filter, where it matters. */
-static ins_status get_tenant(struct points_read *self, ins_error *error) {
-    const struct scope *collection = self->scopes.collection;
-    ins_text name = self->request->tenant;
-    bool ignored = self->operation.within && !collection->schema->ids_by_tenant;
-    return ignored || self->request->id_count == 0
-               ? INS_OK
-               : own_name(collection, &self->operation.pool, name, &self->tenant, error);
-}
-
 static ins_status get_step(struct operation *operation, ins_error *error) {
     struct points_read *self = container_of(operation, struct points_read, operation);
     if (self->schema == NULL) {
@@ -196,10 +205,6 @@ static ins_status get_step(struct operation *operation, ins_error *error) {
         if (self->request->id_count > INS_BATCH_POINTS_MAX) {
             return ins_fail(error, INS_INVALID, "ids: %zu in one request, the limit is %u",
                             self->request->id_count, INS_BATCH_POINTS_MAX);
-        }
-        status = get_tenant(self, error);
-        if (status != INS_OK) {
-            return status;
         }
     }
     if (self->points == NULL && self->request->id_count > 0) {

@@ -22,6 +22,7 @@ struct tenants_read {
     struct scopes scopes;
     struct islands_walk walk;
     uint32_t limit;
+    bool by_shard;    /* a shard key is a tenant: without a tenant field */
     ins_tenant *best; /* [limit + 1], the first `count` ascending by name */
     size_t count;
     bool more;
@@ -44,10 +45,14 @@ static bool begins_with(ins_text name, ins_text prefix) {
            (prefix.size == 0 || memcmp(name.data, prefix.data, prefix.size) == 0);
 }
 
+static ins_text name_of(const struct tenants_read *self, const struct island *island) {
+    return self->by_shard ? scope_name(island->scope) : island_name(island);
+}
+
 static bool is_wanted(const struct tenants_read *self, const struct island *island) {
     const ins_tenants_request *request = self->request;
-    ins_text name = island_name(island);
-    if (!island_is_tenant(island) || (island->flags & ISLAND_DROPPING) != 0) {
+    ins_text name = name_of(self, island);
+    if (island_is_tenant(island) == self->by_shard || (island->flags & ISLAND_DROPPING) != 0) {
         return false;
     }
     if (request->name.data != NULL) {
@@ -83,7 +88,7 @@ static void add_sizes(ins_tenant *tenant, const struct island *island) {
 }
 
 static ins_status take(struct tenants_read *self, const struct island *island, ins_error *error) {
-    ins_text name = island_name(island);
+    ins_text name = name_of(self, island);
     size_t place = place_of(self, name);
     if (place < self->count && text_equal(self->best[place].name, name)) {
         add_sizes(&self->best[place], island); /* under another shard key */
@@ -168,9 +173,11 @@ const struct schema_field *tenants_field(const struct schema *schema) {
 }
 
 ins_status tenants_none(ins_text collection, ins_error *error) {
-    return ins_fail(error, INS_INVALID,
-                    "Wrong input: collection `%.*s` has no field with is_tenant that forms tenants",
-                    (int)collection.size, collection.data);
+    return ins_fail(
+        error, INS_INVALID,
+        "Wrong input: collection `%.*s` has no field with is_tenant that forms tenants (a "
+        "shard key goes with POST .../shards/delete)",
+        (int)collection.size, collection.data);
 }
 
 static ins_status tenants_begin(struct tenants_read *self, ins_error *error) {
@@ -187,7 +194,9 @@ static ins_status tenants_begin(struct tenants_read *self, ins_error *error) {
     if (status != INS_OK) {
         return status;
     }
-    if (tenants_field(self->scopes.collection->schema) == NULL) {
+    const struct scope *collection = self->scopes.collection;
+    self->by_shard = collection->sharded && !collection->schema->has_tenant_field;
+    if (!self->by_shard && tenants_field(collection->schema) == NULL) {
         return tenants_none(request->collection, error);
     }
     self->best = pool_alloc(&operation->pool, (self->limit + 1) * sizeof(self->best[0]));
@@ -208,7 +217,7 @@ static ins_status tenants_end(struct tenants_read *self, ins_error *error) {
     if (meant != 0 && self->best[0].incarnation != meant) {
         return tenants_other(name, self->best[0].incarnation, meant, error);
     }
-    if (name.data != NULL) {
+    if (name.data != NULL && !self->by_shard) {
         self->best[0].expires = expiry_left(self->operation.db, self->scopes.collection,
                                             self->best[0].name, &self->best[0].expires_in_s);
     }

@@ -361,6 +361,11 @@ class TenantTest(unittest.TestCase):
         self.assertEqual(self.client.ok("GET", "/collections/s/tenants/x/usage")["points"], 4)
         self.assertEqual(self.client.ok("GET", "/collections/s/usage")["points"], 8)
         self.assertIn("nokey", self.client.error(404, "GET", "/collections/s/tenants/nokey/quota"))
+        self.assertEqual(self.pages("s", 1), ["5", "x"])
+        self.assertEqual(self.client.ok("GET", "/collections/s/tenants/x")["points_max"], 4)
+        self.assertIn("has no points", self.client.error(404, "GET", "/collections/s/tenants/nokey"))
+        self.assertIn("shards/delete", self.client.error(400, "DELETE", "/collections/s/tenants/x"))
+        self.assertIn("is_tenant", self.client.error(400, "GET", "/collections/alone/tenants"))
 
     def stats(self):
         return self.client.ok("GET", "/insula/stats")

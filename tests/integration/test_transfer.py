@@ -407,6 +407,11 @@ class TransferTest(unittest.TestCase):
             self.assertEqual(check.returncode, 0, check.stdout)
             self.server.start()
             self.client = Client(self.server)
+        self.client.ok("PUT", f"{path}/tenants/anna/quota", {"queries_per_second": 1})
+        for who, limited in (("anna", True), (odd, False)):
+            codes = {self.client.call("GET", f"{path}/points/4?tenant={who}")[0] for _ in range(30)}
+            self.assertEqual(429 in codes, limited)
+        self.client.ok("DELETE", f"{path}/tenants/anna/quota")
         for method, where, body, words in (
                 ("GET", "points/4", None, "?tenant="),
                 ("POST", "points", {"ids": [4]}, "?tenant="),
