@@ -170,6 +170,16 @@ INS_API uint64_t ins_resident_bytes(void);
 INS_API void *ins_db_alloc(ins_db *db, size_t size);
 INS_API void ins_db_free(ins_db *db, void *memory, size_t size);
 
+/* Memory that the caller takes from the system itself for requests: larger pieces, a parser's. It
+ * counts in the budget, and the cache gives way to it as far as it can. False: with it more than
+ * ins_db_hold_max() would be held. Any thread; on the request lane ins_db_make_room() has the cache
+ * give way now rather than in a few milliseconds. */
+INS_API INS_MUST_USE bool ins_db_hold(ins_db *db, uint64_t bytes);
+INS_API void ins_db_let_go(ins_db *db, uint64_t bytes);
+INS_API void ins_db_make_room(ins_db *db);
+INS_API uint64_t ins_db_held(const ins_db *db);
+INS_API uint64_t ins_db_hold_max(const ins_db *db);
+
 /* Verifies every checksum and invariant of a database that is not open; changes nothing.
  * Calls `report(context, is_damage, text)` for each finding. INS_CORRUPT when any is damage. */
 typedef void (*ins_check_report)(void *context, bool is_damage, const char *text);

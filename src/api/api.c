@@ -145,6 +145,10 @@ static void api_trim(struct api *api) {
         json_parser_destroy(api->parser);
         api->parser = NULL;
     }
+    if (api->parser_held != 0) {
+        ins_db_let_go(api->db, api->parser_held);
+        api->parser_held = 0;
+    }
 }
 
 static void api_start(struct api *api, const struct api_request *request, const struct route *route,

@@ -212,6 +212,7 @@ struct api {
     uint32_t lane;
     void (*respond)(void *user, struct api_response *response);
     struct json_parser *parser; /* NULL until needed and after a large body */
+    size_t parser_held;         /* of the budget, while it has a large body */
     char *scratch;              /* [SCRATCH_BYTES] the answer being written */
     struct job *idle_jobs;
     struct job *timed; /* under way with a timeout of the request's own */

@@ -31,10 +31,45 @@ ins_status refuse_duplicates(struct json_value object, ins_error *error) {
     return INS_OK;
 }
 
+/* What the parser may need beyond what every loop has is counted in the budget before it is
+ * touched; the body itself is counted already. */
+static ins_status hold_parser(struct api *api, ins_text body, ins_error *error) {
+    size_t most = (size_t)ins_db_hold_max(api->db);
+    if (body.size * 16 <= PARSER_KEEP_BYTES) {
+        return INS_OK; /* even with a number in every other byte */
+    }
+    size_t needed = json_parse_bytes_max(body.data, body.size);
+    if (needed <= PARSER_KEEP_BYTES) {
+        return INS_OK;
+    }
+    if (needed + body.size > most) {
+        return ins_fail(error, INS_TOO_LARGE,
+                        "Payload too large: a body of %zu bytes like this one takes %zu to be "
+                        "read, and this memory budget allows %zu; send less at once",
+                        body.size, needed + body.size, most);
+    }
+    INS_ASSERT(api->parser_held == 0);
+    if (!ins_db_hold(api->db, needed)) {
+        return ins_fail_retry(error, INS_EXHAUSTED, 1,
+                              "Rate limiting exceeded: reading this body takes %zu bytes, and of "
+                              "the %zu for large bodies and answers others hold %llu now",
+                              needed, most, (unsigned long long)ins_db_held(api->db));
+    }
+    api->parser_held = needed;
+    if (api->lane == INS_LANE_REQUEST) {
+        ins_db_make_room(api->db);
+    }
+    return INS_OK;
+}
+
 ins_status body_parse(struct job *job, const struct api_request *request,
                       struct json_value *out_root, ins_error *error) {
     struct api *api = job->api;
     job->body = request->body;
+    ins_status held = hold_parser(api, job->body, error);
+    if (held != INS_OK) {
+        return held;
+    }
     if (api->parser == NULL) {
         api->parser = json_parser_create(API_BODY_BYTES_MAX, INS_JSON_DEPTH_MAX);
         if (api->parser == NULL) {

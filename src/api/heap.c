@@ -18,12 +18,13 @@ size_t heap_large_max(const struct heap *heap) {
 static void *heap_alloc_large(struct heap *heap, size_t size) {
     size_t most = heap_large_max(heap);
     size_t used = atomic_fetch_add_explicit(&heap->large_used, size, memory_order_relaxed);
-    if (used > most || size > most - used) {
+    if (used > most || size > most - used || !ins_db_hold(heap->db, size)) {
         (void)atomic_fetch_sub_explicit(&heap->large_used, size, memory_order_relaxed);
         return NULL;
     }
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
+        ins_db_let_go(heap->db, size);
         (void)atomic_fetch_sub_explicit(&heap->large_used, size, memory_order_relaxed);
         return NULL;
     }
@@ -46,6 +47,7 @@ void heap_free(struct heap *heap, void *memory, size_t size) {
     size_t used = atomic_fetch_sub_explicit(&heap->large_used, size, memory_order_relaxed);
     INS_ASSERT(used >= size);
     INS_ASSERT(munmap(memory, size) == 0);
+    ins_db_let_go(heap->db, size);
 }
 
 void *heap_grow(struct heap *heap, void *old, size_t old_size, size_t used, size_t new_size) {

@@ -1,6 +1,6 @@
 /* Memory of the request path. Up to 2 MiB comes from the database's arena (ins_db_alloc), so that
  * it is charged to the budget; larger pieces (bodies and answers that must be contiguous) are
- * mapped one by one and their sum is capped.
+ * mapped one by one, counted in the budget, too (ins_db_hold), and their sum is capped.
  * Threads: any. */
 #ifndef INS_API_HEAP_H
 #define INS_API_HEAP_H

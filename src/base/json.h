@@ -21,6 +21,8 @@ struct json_parser;
  * when memory is out. */
 struct json_parser *json_parser_create(size_t size_max, uint32_t depth_max);
 void json_parser_destroy(struct json_parser *parser); /* takes NULL */
+/* What parsing `text` makes a fresh parser hold at most; a few bytes a clock cycle. */
+size_t json_parse_bytes_max(const char *text, size_t size);
 /* Bytes that the parser holds now. */
 size_t json_parser_bytes(const struct json_parser *parser);
 

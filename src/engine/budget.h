@@ -32,7 +32,11 @@ struct budget {
     uint64_t step_ns;
     ins_timer step_timer, look_timer;
     ins_task look;
-    uint64_t look_bytes; /* what it saw */
+    uint64_t look_bytes;      /* what it saw */
+    _Atomic uint64_t held;    /* budget_held.c; any thread */
+    _Atomic bool held_posted; /* `held_task` is on its way to the request lane */
+    ins_task held_task;
+    uint64_t held_seen; /* what the shares leave to it; whole pages */
     bool looking; /* `look` is under way: the background lane has it, or the request lane's queue */
 };
 
@@ -42,6 +46,12 @@ INS_MUST_USE ins_status budget_open(struct ins_db *db, ins_error *error);
 void budget_start(struct ins_db *db);
 /* A shutdown: no more timers. False: a look is under way, and kicks the jobs when it has ended. */
 bool budget_stop(struct ins_db *db);
+/* Divides the budget in force once more, less what is held, and takes the first step. */
+void budget_divide_again(struct ins_db *db);
+/* Takes another step now, if the budget is not settled. */
+void budget_step(struct ins_db *db);
+/* Takes off the cache's share, and the arena's, what is held, as far as the cache can pay. */
+void budget_leave_held(struct budget_shares *shares, uint64_t held);
 /* The smallest budget that what is there allows. */
 uint64_t budget_least(struct ins_db *db);
 uint32_t budget_timers(const struct ins_db *db);

@@ -230,14 +230,26 @@ static void change(struct ins_db *db, uint64_t bytes) {
     if (bytes == ins_db_memory_budget(db)) {
         return;
     }
-    budget_divide(bytes, db->options.generation_bytes, &budget->shares);
     atomic_store_explicit(&budget->bytes, bytes, memory_order_relaxed);
+    budget_divide_again(db);
+}
+
+void budget_divide_again(struct ins_db *db) {
+    struct budget *budget = &db->budget;
+    budget_divide(ins_db_memory_budget(db), db->options.generation_bytes, &budget->shares);
+    budget_leave_held(&budget->shares, budget->held_seen);
     take_shares(db);
     wal_set_pending_max(db->wal, budget->shares.purpose[INS_MEM_LOG] / 2);
     budget->settling = true;
-    db->runtime->timer_stop(db->runtime->context, INS_LANE_REQUEST, &budget->step_timer);
     budget->step_ns = BUDGET_STEP_NS;
-    step(db);
+    budget_step(db);
+}
+
+void budget_step(struct ins_db *db) {
+    if (db->budget.settling) {
+        db->runtime->timer_stop(db->runtime->context, INS_LANE_REQUEST, &db->budget.step_timer);
+        step(db);
+    }
 }
 
 /* Half of what the machine has, unless somebody asked for a number; that number holds unless the

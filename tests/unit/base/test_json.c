@@ -267,11 +267,46 @@ static void test_size(void **state) {
     assert_true(json_floats(root, last, 1, &count));
     assert_int_equal(count, size / 2 - 1);
     assert_true(json_parser_bytes(large) > size * 9);
+    assert_in_range(json_parse_bytes_max(text, size), size * 13 - 64, size * 13 + 4096);
     assert_int_equal(json_parse(large, "[1]", 3, &root, &error), INS_OK);
     assert_true(json_parser_bytes(large) < 16384); /* given back */
     free(text);
     json_parser_destroy(large);
     json_parser_destroy(NULL);
+}
+
+/* Goal: what a text takes to be read is never more than was foretold, and of vectors not much less.
+ * Method: texts of every kind, repeated; what the parser says without its allowance for strings. */
+static void test_bytes_max(void **state) {
+    (void)state;
+    static const char *const parts[] = {"0.123456789,", "1 ,\n", "{\"a\":\"b c\",\"d\":[]},",
+                                        "[[[]]],",      "\"\",", "true,null,"};
+    size_t size_max = (size_t)1 << 18;
+    char *text = malloc(size_max + 64);
+    assert_non_null(text);
+    for (size_t kind = 0; kind < sizeof(parts) / sizeof(parts[0]); kind++) {
+        size_t size = 1;
+        text[0] = '[';
+        while (size < size_max) {
+            memcpy(text + size, parts[kind], strlen(parts[kind]));
+            size += strlen(parts[kind]);
+        }
+        memcpy(text + size, "0]", 2);
+        size += 2;
+        struct json_parser *fresh = json_parser_create((size_t)1 << 20, DEPTH_MAX_TEST);
+        assert_non_null(fresh);
+        size_t before = json_parser_bytes(fresh);
+        struct json_value root;
+        assert_int_equal(json_parse(fresh, text, size, &root, NULL), INS_OK);
+        size_t strings = size / 3 * 5 + 16 * (size_t)DEPTH_MAX_TEST;
+        size_t held = json_parser_bytes(fresh) - before - strings, most;
+        most = json_parse_bytes_max(text, size);
+        assert_true(held <= most);
+        assert_true(kind > 1 || most <= held + 4096);
+        json_parser_destroy(fresh);
+    }
+    free(text);
+    assert_true(json_parse_bytes_max("", 0) < 256);
 }
 
 /* Goal: floats of all number kinds come out; capacity is kept; a wrong element is named. */
@@ -382,6 +417,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_bad_texts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_after_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(test_depth, setup, teardown),
+        cmocka_unit_test(test_bytes_max),
         cmocka_unit_test_setup_teardown(test_size, setup, teardown),
         cmocka_unit_test_setup_teardown(test_floats, setup, teardown),
         cmocka_unit_test_setup_teardown(test_format, setup, teardown),

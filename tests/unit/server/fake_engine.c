@@ -294,6 +294,32 @@ uint64_t ins_machine_bytes(void *unused) {
     return 4ull << 30;
 }
 
+static _Atomic uint64_t held;
+
+bool ins_db_hold(ins_db *db, uint64_t bytes) {
+    bool fits = bytes <= ins_db_hold_max(db) && held <= ins_db_hold_max(db) - bytes;
+    held += fits ? bytes : 0;
+    return fits;
+}
+
+void ins_db_let_go(ins_db *db, uint64_t bytes) {
+    (void)db;
+    held -= bytes;
+}
+
+void ins_db_make_room(ins_db *db) {
+    (void)db;
+}
+
+uint64_t ins_db_held(const ins_db *db) {
+    (void)db;
+    return held;
+}
+
+uint64_t ins_db_hold_max(const ins_db *db) {
+    return ins_db_memory_budget(db) / 8;
+}
+
 void *ins_db_alloc(ins_db *db, size_t size) {
     (void)db;
     void *memory = NULL;
