@@ -216,6 +216,7 @@ static void step(struct ins_db *db) {
         graph_job_cancel(db);
     }
     fit_memtable(db);
+    graph_want_denied(db);
     budget->settling = budget->above > 0 || !limits_settled(db, &usage);
     if (budget->settling && !db->stopping) {
         arm_step(db, progress);

@@ -80,6 +80,7 @@ struct ins_db {
     struct removal *removal;
     struct graph_job *graph_job; /* beside the others (graph_job.h) */
     struct graph_queue graph_queue;
+    struct graph_denied graph_denied;
     struct elders elders;          /* runs whose graphs theirs go on from */
     struct layout_job *layout_job; /* likewise (layout_job.h) */
     uint64_t layouts_looked; /* islands.runs_gone when those of runs that went were forgotten */

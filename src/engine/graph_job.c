@@ -326,6 +326,7 @@ static void job_landed(ins_task *task) {
     schema_release(&db->catalog, job->item.schema);
     island->runs_held = 0;
     db->graph_job = NULL;
+    graph_want_denied(db);
     merge_want(db, island, MERGE_NONE); /* what it would not look at before */
     tidy_want(db);
     graph_want(db, island);
@@ -470,6 +471,7 @@ static bool try_island(struct ins_db *db, struct island *island) {
     if (!cache_lend(db->cache, bytes)) {
         island->runs[at].flags |= wish == GRAPH_MAKE ? RUN_NO_GRAPH : RUN_NO_RENEW;
         db->graphs.refused++;
+        graph_note_denied(db, island, &island->runs[at], bytes);
         graph_want(db, island);
         island_unpin(&db->islands, island);
         return false;

@@ -10,7 +10,8 @@
  * Whether a run lacks field indexes only its extent tells: where a collection has some that were
  * made when it had files, a job of its own looks, once for each large run and start.
  * Memory: what building takes is lent by the cache (INS_MEM_GRAPH), at most half of it; a run that
- * would take more stays as it is, is scanned, and is counted as refused.
+ * would take more stays as it is, is scanned, and is counted as refused;
+ * it is tried again when the cache's share has grown (graph_want_denied).
  * A job ends early, with nothing done, when the database stops, its island is gone, or the deadline
  * of an erasure wants the run merged. */
 #ifndef INS_ENGINE_GRAPH_JOB_H
@@ -37,6 +38,12 @@ bool run_may_be_late(const struct schema *schema, const struct run *run);
 void graph_want(struct ins_db *db, struct island *island);
 /* The same for every island: after recovery. */
 void graph_want_all(struct ins_db *db);
+/* The cache would not lend a job of the run `bytes`. */
+void graph_note_denied(struct ins_db *db, const struct island *island, const struct run *run,
+                       uint64_t bytes);
+/* Queues those again if the cache may lend more now: after each job, and when the budget has
+ * changed. */
+void graph_want_denied(struct ins_db *db);
 /* After the schema of a collection has changed: what was refused is tried again. */
 void graph_want_scope(struct ins_db *db, struct scope *scope);
 /* As read_context.damage.found: warns, and has the run written anew. */

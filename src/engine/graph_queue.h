@@ -9,6 +9,18 @@ struct graph_queue {
     struct island *first, *last; /* by graph_next */
 };
 
+/* Runs for whose jobs the cache lent no memory. */
+#define GRAPH_DENIED_MAX 256u /* they are the largest there are: few */
+struct denied_run {
+    uint64_t incarnation; /* of its island */
+    uint32_t slot, offset;
+};
+struct graph_denied {
+    struct denied_run runs[GRAPH_DENIED_MAX];
+    uint32_t count;
+    uint64_t helps; /* bytes of the cache's share from which on all may be tried again */
+};
+
 #define GRAPH_QUEUE_LOOK 1024u /* islands that are looked at for one that is asked for */
 
 /* It is not queued. */

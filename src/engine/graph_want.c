@@ -106,6 +106,47 @@ void graph_want_all(struct ins_db *db) {
     }
 }
 
+/* Lent bytes included. */
+static uint64_t limit_of_cache(const struct ins_db *db) {
+    return cache_limit(db->cache) + cache_lent(db->cache);
+}
+
+/* Half of the share may be lent: where more was wanted only a larger share helps; where less was,
+ * too much of it was held at that moment. */
+void graph_note_denied(struct ins_db *db, const struct island *island, const struct run *run,
+                       uint64_t bytes) {
+    struct graph_denied *denied = &db->graph_denied;
+    uint64_t limit = limit_of_cache(db), helps = bytes > limit / 2 ? limit + 1 : 1;
+    if (denied->count < GRAPH_DENIED_MAX) { /* beyond that, a merge makes another run */
+        denied->runs[denied->count++] = (struct denied_run){
+            .incarnation = island->incarnation, .slot = run->file_slot, .offset = run->offset_64};
+    }
+    denied->helps = denied->helps > helps ? denied->helps : helps;
+}
+
+static void want_denied_run(struct ins_db *db, const struct denied_run *denied) {
+    struct island *island = islands_find(&db->islands, denied->incarnation);
+    for (uint32_t i = 0; island != NULL && i < island->run_count; i++) {
+        struct run *run = &island->runs[i];
+        if (run->file_slot == denied->slot && run->offset_64 == denied->offset) {
+            run->flags &= ~(uint32_t)(RUN_NO_GRAPH | RUN_NO_RENEW);
+            graph_want(db, island);
+        }
+    }
+}
+
+void graph_want_denied(struct ins_db *db) {
+    struct graph_denied *denied = &db->graph_denied;
+    if (denied->count == 0 || limit_of_cache(db) < denied->helps || db->stopping) {
+        return;
+    }
+    for (uint32_t i = 0; i < denied->count; i++) {
+        want_denied_run(db, &denied->runs[i]);
+    }
+    denied->count = 0;
+    denied->helps = 0;
+}
+
 void graph_note_damage(void *context, struct island *island, const char *what) {
     struct ins_db *db = context;
     if (db->options.warn != NULL) {

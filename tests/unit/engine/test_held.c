@@ -49,10 +49,54 @@ static void test_budget(void **state) {
     fixture_close(&fixture);
 }
 
+#define DIM 512u
+#define ROWS 20000u /* 40 MB of values; building takes some 10 MB */
+#define BATCH 500u
+
+static void fill(struct fixture *fixture) {
+    static float values[BATCH][DIM];
+    static ins_point points[BATCH];
+    uint32_t random = 1;
+    ins_collection_request request = {
+        .collection = text("c"), .dim = DIM, .distance = INS_DISTANCE_EUCLID};
+    do_ok(fixture, ins_collection_create, &request);
+    for (uint32_t first = 0; first < ROWS; first += BATCH) {
+        for (uint32_t i = 0; i < BATCH; i++) {
+            for (uint32_t at = 0; at < DIM; at++) {
+                random = random * 1664525u + 1013904223u;
+                values[i][at] = (float)(random >> 16);
+            }
+            points[i] = (ins_point){.id = {.low = first + i}, .vector = values[i], .dim = DIM};
+        }
+        ins_points_request put = {.collection = text("c"), .points = points, .point_count = BATCH};
+        do_ok(fixture, ins_points_upsert, &put);
+    }
+    do_ok(fixture, ins_flush, NULL);
+}
+
+/* Goal: a graph that was denied memory while others held it is made when they let it go. */
+static void test_graph(void **state) {
+    (void)state;
+    struct fixture fixture = {0};
+    fixture_open(&fixture);
+    uint64_t most = ins_db_hold_max(fixture.db);
+    assert_true(ins_db_hold(fixture.db, most));
+    fill(&fixture);
+    do {
+        do_ok(&fixture, ins_flush, NULL);
+    } while (stats_of(&fixture).graphs_refused == 0);
+    uint64_t built = stats_of(&fixture).graphs_built;
+    ins_db_let_go(fixture.db, most);
+    while (stats_of(&fixture).graphs_built == built) {
+    }
+    fixture_close(&fixture);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_held),
         cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_graph),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
