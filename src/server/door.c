@@ -6,8 +6,21 @@
 #include "base/lane.h"
 #include "server/server_private.h"
 
-static struct conn *conn_of(struct waiting *waiting) {
-    return ((struct body *)(void *)((char *)waiting - offsetof(struct body, waiting)))->conn;
+static const struct body *body_of(const struct waiting *waiting) {
+    return (const void *)((const char *)waiting - offsetof(struct body, waiting));
+}
+
+static struct conn *conn_of(const struct waiting *waiting) {
+    return body_of(waiting)->conn;
+}
+
+static bool is_bulk(const struct waiting *waiting) {
+    return body_of(waiting)->size > DOOR_BULK_BYTES;
+}
+
+static void forget(struct door *door, const struct waiting *waiting) {
+    INS_ASSERT(!is_bulk(waiting) || door->bulk_waiting != 0);
+    door->bulk_waiting -= is_bulk(waiting);
 }
 
 /* The API has copied what it keeps when conn_dispatch() returns; the connection may then be at its
@@ -18,7 +31,6 @@ static void serve(struct conn *conn, const struct head *head, ins_text text, uin
     struct body *body = conn->body;
     conn->body = NULL;
     outbox_pass(front, now_ns);
-    front->door.heavy = front->door.heavy || text.size >= DOOR_HEAVY_BYTES;
     conn_dispatch(conn, head, text, now_ns, waited_ns);
     body_free(front, body);
 }
@@ -64,6 +76,12 @@ static void post(struct door *door) {
     }
 }
 
+/* A large body is next, and this round has had one. */
+static bool bulk_must_wait(const struct door *door) {
+    const struct waiting *next = queue_next(&door->queue);
+    return next != NULL && door->bulk_round == door->front->loop->rounds && is_bulk(next);
+}
+
 static void on_check(uv_timer_t *timer) {
     post(timer->data);
 }
@@ -72,6 +90,7 @@ static void take_turn(struct door *door, struct waiting *waiting, enum queue_ver
                       uint64_t now_ns) {
     struct conn *conn = conn_of(waiting);
     struct body *body = conn->body;
+    forget(door, waiting);
     if (verdict == QUEUE_LATE) {
         refuse_late(conn, now_ns - waiting->since_ns);
     } else if (verdict == QUEUE_LOST) {
@@ -79,6 +98,9 @@ static void take_turn(struct door *door, struct waiting *waiting, enum queue_ver
     } else {
         uint32_t line = waiting->line;
         uint64_t waited_ns = now_ns > waiting->since_ns ? now_ns - waiting->since_ns : 0;
+        if (is_bulk(waiting)) {
+            door->bulk_round = door->front->loop->rounds;
+        }
         serve(conn, &body->head, (ins_text){body->data, body->size}, now_ns, waited_ns);
         queue_charge(&door->queue, line, system_now_ns(NULL) - now_ns);
     }
@@ -89,8 +111,7 @@ static void door_run(ins_task *task) {
     uint64_t start_ns = system_now_ns(NULL);
     uint64_t now_ns = start_ns;
     door->posted = false;
-    door->heavy = false;
-    while (now_ns - start_ns <= DOOR_ROUND_NS && !door->heavy &&
+    while (now_ns - start_ns <= DOOR_ROUND_NS && !bulk_must_wait(door) &&
            !api_engine_is_behind(door->front->api)) {
         enum queue_verdict verdict;
         struct waiting *waiting = queue_take(&door->queue, now_ns, &verdict);
@@ -112,9 +133,14 @@ static void door_run(ins_task *task) {
 
 /* ---- Coming in --------------------------------------------------------------------------- */
 
-static bool is_open(const struct door *door, uint64_t now_ns) {
-    return now_ns - door->front->loop->round_ns <= DOOR_ROUND_NS && !door->heavy &&
-           queue_is_empty(&door->queue) && !api_engine_is_behind(door->front->api);
+/* Large bodies always wait, and others do not wait behind them: what else the round brings goes
+ * first, and stays as fast as it is without them. */
+static bool is_open(const struct door *door, size_t size, uint64_t now_ns) {
+    const struct queue *queue = &door->queue;
+    bool others_wait = queue->lost.count != 0 || queue->count != door->bulk_waiting;
+    return size <= DOOR_BULK_BYTES && !others_wait &&
+           now_ns - door->front->loop->round_ns <= DOOR_ROUND_NS &&
+           !api_engine_is_behind(door->front->api);
 }
 
 static void stand_in_line(struct conn *conn, const struct head *head, ins_text text,
@@ -132,6 +158,7 @@ static void stand_in_line(struct conn *conn, const struct head *head, ins_text t
         refuse_place(conn, &conn->body->head);
         return;
     }
+    door->bulk_waiting += is_bulk(&conn->body->waiting);
     conn_enter(conn, CONN_WAIT);
     post(door);
 }
@@ -141,9 +168,8 @@ void door_enter(struct conn *conn, const struct head *head, ins_text text) {
     uint64_t now_ns = system_now_ns(NULL), scope = 0;
     if (front->loop->round_ns == 0) {
         front->loop->round_ns = now_ns;
-        front->door.heavy = false;
     }
-    if (is_open(&front->door, now_ns)) {
+    if (is_open(&front->door, text.size, now_ns)) {
         serve(conn, head, text, now_ns, 0);
         return;
     }
@@ -156,6 +182,7 @@ void door_enter(struct conn *conn, const struct head *head, ins_text text) {
 }
 
 void door_leave(struct conn *conn) {
+    forget(&conn->front->door, &conn->body->waiting);
     queue_leave(&conn->front->door.queue, &conn->body->waiting);
 }
 

@@ -3,7 +3,8 @@
  * Path: a request is whole -> door_enter(). While the loop's round is young and nobody waits it is
  * handed to the API there and then; else it waits in the queue with its bytes, not yet looked into.
  * A task of the loop's own lane serves the queue, some time each round, so that sockets are read,
- * completions run and long searches go on in between.
+ * completions run and long searches go on in between. Large bodies, which are writes of many
+ * points, are served one a round: whoever writes at full speed is asked to wait, not who searches.
  * Failure: who has waited for too long, or finds no place, gets 429 with Retry-After before the
  * body is looked into; the connection stays usable. What tells about the server itself (/healthz,
  * /metrics) is never held up.
@@ -18,12 +19,12 @@
 #include "api/api.h"
 #include "server/queue.h"
 
-/* Decoding a body of so many bytes takes as long as some ten searches: one of them is served as it
- * comes and one in the queue's turn, then the sockets have theirs. */
-#define DOOR_HEAVY_BYTES (32u << 10)
 #define DOOR_ROUND_NS 2000000ull /* of inline work, and of the queue's, before others' turn */
-#define DOOR_RETRY_S 1u          /* Retry-After of a refusal: far above any queue's length */
-#define DOOR_CHECK_MS 1u         /* how soon a queue that waits for the engine's lane looks again */
+/* A request of so many bytes takes a good part of a millisecond to decode and to write. Between two
+ * looks at the sockets one of them is served, so that a search waits for one and not for a line. */
+#define DOOR_BULK_BYTES ((size_t)32 << 10)
+#define DOOR_RETRY_S 1u  /* Retry-After of a refusal: far above any queue's length */
+#define DOOR_CHECK_MS 1u /* how soon a queue that waits for the engine's lane looks again */
 
 struct conn;
 struct front;
@@ -34,8 +35,9 @@ struct door {
     struct queue queue;
     ins_task task;
     uv_timer_t timer;
-    bool posted; /* the task is on its way */
-    bool heavy;  /* a large body was served in this round, or in this turn of the queue */
+    uint32_t bulk_waiting; /* large bodies in the queue */
+    uint64_t bulk_round;   /* of the loop, in which one was served */
+    bool posted;           /* the task is on its way */
 };
 
 void door_init(struct door *door, struct front *front);

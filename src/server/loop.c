@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/lane.h"
 #include "base/status.h"
+#include "base/urgency.h"
 
 #define NS_PER_MS 1000000ull
 
@@ -89,6 +90,7 @@ static void before_sleep(uv_prepare_t *prepare) {
     end_round(loop);
     wake_deferred(loop);
     loop->round_ns = 0;
+    loop->rounds++;
     atomic_store(&loop->asleep, true);
     if (atomic_load(&loop->posted) == NULL) {
         (void)uv_idle_stop(&loop->idle);
@@ -179,6 +181,7 @@ ins_status loop_init(struct loop *loop, uint32_t index, ins_error *error) {
         return ins_fail(error, INS_EXHAUSTED, "the system gives no event loop");
     }
     loop->index = index;
+    loop->rounds = 1;
     atomic_store_explicit(&loop->thread, pthread_self(), memory_order_relaxed);
     loop->async.data = loop->prepare.data = loop->check.data = loop;
     loop->idle.data = loop->timer.data = loop;
@@ -198,6 +201,7 @@ ins_status loop_init(struct loop *loop, uint32_t index, ins_error *error) {
 void loop_run(struct loop *loop) {
     atomic_store_explicit(&loop->thread, pthread_self(), memory_order_relaxed);
     current = loop;
+    urgency_set(URGENCY_PROMPT);
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
     wake_deferred(loop);
     current = NULL;

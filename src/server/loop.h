@@ -28,6 +28,7 @@ struct loop {
     uv_idle_t idle; /* active: there are tasks, do not sleep */
     uv_timer_t timer;
     uint64_t round_ns;             /* when its first request came; 0 = none came in this round */
+    uint64_t rounds;               /* how often it has looked at its sockets, from 1 on */
     ins_timer *timers;             /* ascending due_ns */
     struct loop *waked[LOOPS_MAX]; /* others to wake at the end of the round, by index */
     uint32_t wakes;
@@ -43,7 +44,7 @@ struct loop {
 /* The calling thread is the loop's until loop_run(). INS_EXHAUSTED when the system gives no loop.
  */
 INS_MUST_USE ins_status loop_init(struct loop *loop, uint32_t index, ins_error *error);
-/* Runs until loop_stop(). */
+/* Runs until loop_stop(); the calling thread is a prompt one from then on (base/urgency.h). */
 void loop_run(struct loop *loop);
 /* On its own thread. */
 void loop_stop(struct loop *loop);

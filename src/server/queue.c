@@ -110,6 +110,11 @@ static bool is_late(const struct queue *queue, const struct waiting *waiting, ui
     return now_ns - waiting->since_ns > (filled_ns > burst_ns ? standing_ns : burst_ns);
 }
 
+const struct waiting *queue_next(const struct queue *queue) {
+    uint32_t line = queue->lost.first == NULL ? next_line(queue) : QUEUE_LINES;
+    return line == QUEUE_LINES ? NULL : queue->lines[line].first;
+}
+
 struct waiting *queue_take(struct queue *queue, uint64_t now_ns, enum queue_verdict *out_verdict) {
     struct waiting *waiting = queue->lost.first;
     if (waiting != NULL) {

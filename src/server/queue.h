@@ -62,6 +62,8 @@ uint32_t queue_line_of(uint64_t scope, bool is_write);
 /* Gives `waiting` a place at the end of `line`; if need be that of the newest of a longer line,
  * which is then the next to be taken. False: there is no place for it. */
 bool queue_put(struct queue *queue, struct waiting *waiting, uint32_t line, uint64_t since_ns);
+/* Whom queue_take() would give a turn; NULL: nobody, or one that lost its place. */
+const struct waiting *queue_next(const struct queue *queue);
 /* The next one, which has no place any more; NULL: none. Only QUEUE_SERVE is to be served. */
 struct waiting *queue_take(struct queue *queue, uint64_t now_ns, enum queue_verdict *out_verdict);
 /* Time that a request of `line` took. */

@@ -14,6 +14,15 @@ void fake_hold(bool hold);
 void fake_unhold(void);
 /* Each call keeps its lane busy for so long. */
 void fake_burn(uint64_t ns);
+/* Each call on a collection is kept in its lane until the test lets it go on: fake_gate_wait()
+ * waits for the next one. The trail has the first letters of the collections in the order of calls.
+ */
+void fake_gate_open(void);
+void fake_gate_wait(void);
+void fake_gate_pass(void);
+/* From now on calls pass. */
+void fake_gate_close(void);
+const char *fake_trail(void);
 /* The next call fails so, once. */
 void fake_fail_next(ins_status status, uint32_t retry_after_s, const char *message);
 /* ins_db_alloc number `countdown` from now fails, once (1 = the next). 0 = off. */

@@ -543,6 +543,60 @@ static void test_flood(void **state) {
     assert_int_equal(fake_alloc_bytes(), 0);
 }
 
+/* Goal: of large bodies one is served between two looks at the sockets, and what is small goes
+ * first, so that it never waits for more than the one under way. Method: while a call is kept in
+ * the lane eight large ones come and a small one; a second small one comes while the next is kept.
+ */
+static void test_bulk(void **state) {
+    (void)state;
+    enum { BULKS = 8, SIZE = 40000 };
+    static struct running running;
+    static struct answer_read answer;
+    struct server_options options = {.loops = 1};
+    char *text = malloc(SIZE + 200);
+    int bulks[BULKS], smalls[3];
+    INS_ASSERT(text != NULL);
+    (void)snprintf(text, SIZE + 200,
+                   "POST /collections/bulk/points/count HTTP/1.1\r\nContent-Length: %d\r\n\r\n"
+                   "{%*s}",
+                   SIZE + 2, SIZE, "");
+    running_start(&running, &options);
+    for (int i = 0; i < BULKS; i++) {
+        bulks[i] = client_connect(&running);
+    }
+    for (int i = 0; i < 3; i++) {
+        smalls[i] = client_connect(&running);
+    }
+    fake_gate_open();
+    client_send_text(smalls[0], "GET /collections/first/exists HTTP/1.1\r\n\r\n");
+    fake_gate_wait();
+    for (int i = 0; i < BULKS; i++) {
+        client_send_text(bulks[i], text);
+    }
+    client_send_text(smalls[1], "GET /collections/small/exists HTTP/1.1\r\n\r\n");
+    fake_gate_pass();
+    fake_gate_wait();
+    client_send_text(smalls[2], "GET /collections/third/exists HTTP/1.1\r\n\r\n");
+    for (int i = 0; i < 2; i++) {
+        fake_gate_pass();
+        fake_gate_wait();
+    }
+    assert_true(strcmp(fake_trail(), "fsbt") == 0 || strcmp(fake_trail(), "fbst") == 0);
+    fake_gate_close();
+    for (int i = 0; i < 3; i++) {
+        expect(smalls[i], 200, "false");
+        (void)close(smalls[i]);
+    }
+    for (int i = 0; i < BULKS; i++) {
+        client_read(bulks[i], &answer);
+        assert_int_equal(answer.http, 404);
+        (void)close(bulks[i]);
+    }
+    free(text);
+    running_stop(&running);
+    assert_int_equal(fake_alloc_bytes(), 0);
+}
+
 /* Goal: places are bounded, and a flood of one collection loses its own. Method: places for 4, a
  * flood of one collection, one request of another; an engine that takes 5 ms a call, so that nobody
  * waits for too long. */
@@ -790,6 +844,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_gone, setup, teardown),
         cmocka_unit_test(test_flood),
         cmocka_unit_test(test_places),
+        cmocka_unit_test(test_bulk),
         cmocka_unit_test(test_flood_ends),
         cmocka_unit_test_setup_teardown(test_gzip, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gzip_no_memory, setup, teardown),
