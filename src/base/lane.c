@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -88,7 +89,9 @@ static void lane_sleep(struct lane_thread *lane) {
 static void *lane_main(void *argument) {
     struct lane_thread *lane = argument;
     (void)pthread_setname_np(pthread_self(), lane->name);
-    urgency_set(lane->urgency);
+    if (lane->nice != 0) { /* of this thread alone: Linux keeps nice values per thread */
+        (void)setpriority(PRIO_PROCESS, (id_t)gettid(), lane->nice);
+    }
     lane_lock(lane);
     while (!lane->stopping) {
         if (!lane->woken) {
@@ -106,12 +109,13 @@ static void *lane_main(void *argument) {
     return NULL;
 }
 
-ins_status lane_thread_start(struct lane_thread *lane, const char *name, enum urgency urgency,
+ins_status lane_thread_start(struct lane_thread *lane, const char *name, int nice,
                              ins_error *error) {
     INS_ASSERT(lane != NULL);
     INS_ASSERT(name != NULL && strlen(name) <= LANE_NAME_MAX);
+    INS_ASSERT(nice >= 0 && nice <= 19);
 
-    *lane = (struct lane_thread){.urgency = urgency};
+    *lane = (struct lane_thread){.nice = nice};
     (void)snprintf(lane->name, sizeof(lane->name), "%s", name);
     lane->last = &lane->first;
     pthread_condattr_t attributes;

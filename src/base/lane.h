@@ -11,7 +11,6 @@
 
 #include <pthread.h>
 
-#include "base/urgency.h"
 #include "insula.h"
 
 #define LANE_NAME_MAX 15 /* the kernel's limit for names of threads */
@@ -20,7 +19,7 @@ struct lane_thread {
     /* immutable between start and stop */
     pthread_t thread;
     char name[LANE_NAME_MAX + 1];
-    enum urgency urgency;
+    int nice;
     /* under lock */
     pthread_mutex_t lock;
     pthread_cond_t wakeup;
@@ -29,10 +28,10 @@ struct lane_thread {
     bool woken, stopping;
 };
 
-/* Starts the thread. `name` is what top and gdb show, at most 15 bytes.
+/* Starts the thread. `name` is what top and gdb show, at most 15 bytes; `nice` 0 .. 19.
  * INS_EXHAUSTED when the system gives no thread. */
-INS_MUST_USE ins_status lane_thread_start(struct lane_thread *lane, const char *name,
-                                          enum urgency urgency, ins_error *error);
+INS_MUST_USE ins_status lane_thread_start(struct lane_thread *lane, const char *name, int nice,
+                                          ins_error *error);
 /* Ends the thread after the task under way. Tasks and timers that are left are forgotten, and so is
  * what is posted later. */
 void lane_stop(struct lane_thread *lane);

@@ -73,10 +73,8 @@
 #define INS_FILES_MAX 16384u /* named by a manifest */
 
 /* Threads. The background lane has no lower priority: a flush that waits for the CPU ends in
- * refused writes (decision 0009). It is patient instead (base/urgency.h). Slices of lanes that
- * requests wait for: longer than nearly all requests take, shorter than the 1.4 to 3 ms that other
- * threads have by default; Linux takes 0.1 to 100 ms. */
-#define INS_PROMPT_SLICE_NS 500000ull
+ * refused writes (decision 0009). */
+#define INS_BACKGROUND_NICE 0
 
 _Static_assert(INS_DIM_MAX * sizeof(float) <= INS_CHUNK_BYTES, "a row fits a chunk");
 _Static_assert(INS_VECTOR_BYTES_MAX + INS_PAYLOAD_BYTES_MAX < INS_BLOCK_BYTES_MAX - (64u << 10),

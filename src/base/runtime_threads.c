@@ -41,12 +41,7 @@ static void threads_timer_stop(void *context, uint32_t lane, ins_timer *timer) {
     lane_timer_stop(lane_of(context, lane), timer);
 }
 
-static const enum urgency lane_urgency[INS_LANE_COUNT] = {
-    [INS_LANE_LOG] = URGENCY_PROMPT,
-    [INS_LANE_READ] = URGENCY_PROMPT,
-    [INS_LANE_BACKGROUND] = URGENCY_PATIENT,
-    [INS_LANE_REQUEST] = URGENCY_PROMPT,
-};
+static const int lane_nice[INS_LANE_COUNT] = {[INS_LANE_BACKGROUND] = INS_BACKGROUND_NICE};
 
 ins_status ins_runtime_open_threads(ins_store *store, ins_runtime **out_runtime, ins_error *error) {
     INS_ASSERT(store != NULL);
@@ -68,7 +63,7 @@ ins_status ins_runtime_open_threads(ins_store *store, ins_runtime **out_runtime,
     };
     for (uint32_t lane = 0; lane < INS_LANE_COUNT; lane++) {
         ins_status status =
-            lane_thread_start(&threads->lanes[lane], lane_names[lane], lane_urgency[lane], error);
+            lane_thread_start(&threads->lanes[lane], lane_names[lane], lane_nice[lane], error);
         if (status != INS_OK) {
             ins_runtime_close_threads(&threads->runtime);
             return status;

@@ -55,14 +55,10 @@ static ins_status threads_start(struct lanes *lanes, ins_error *error) {
         [INS_LANE_READ] = "insula-read",
         [INS_LANE_BACKGROUND] = "insula-back",
     };
-    static const enum urgency urgency[LANE_THREADS] = {
-        [INS_LANE_LOG] = URGENCY_PROMPT,
-        [INS_LANE_READ] = URGENCY_PROMPT,
-        [INS_LANE_BACKGROUND] = URGENCY_PATIENT,
-    };
+    static const int nice[LANE_THREADS] = {[INS_LANE_BACKGROUND] = INS_BACKGROUND_NICE};
     for (uint32_t lane = 0; lane < LANE_THREADS; lane++) {
         ins_status status =
-            lane_thread_start(&lanes->threads[lane], names[lane], urgency[lane], error);
+            lane_thread_start(&lanes->threads[lane], names[lane], nice[lane], error);
         if (status != INS_OK) {
             return status;
         }

@@ -5,7 +5,6 @@
 #include "base/assert.h"
 #include "base/lane.h"
 #include "base/status.h"
-#include "base/urgency.h"
 
 #define NS_PER_MS 1000000ull
 
@@ -201,7 +200,6 @@ ins_status loop_init(struct loop *loop, uint32_t index, ins_error *error) {
 void loop_run(struct loop *loop) {
     atomic_store_explicit(&loop->thread, pthread_self(), memory_order_relaxed);
     current = loop;
-    urgency_set(URGENCY_PROMPT);
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
     wake_deferred(loop);
     current = NULL;

@@ -44,7 +44,7 @@ struct loop {
 /* The calling thread is the loop's until loop_run(). INS_EXHAUSTED when the system gives no loop.
  */
 INS_MUST_USE ins_status loop_init(struct loop *loop, uint32_t index, ins_error *error);
-/* Runs until loop_stop(); the calling thread is a prompt one from then on (base/urgency.h). */
+/* Runs until loop_stop(). */
 void loop_run(struct loop *loop);
 /* On its own thread. */
 void loop_stop(struct loop *loop);
