@@ -41,9 +41,10 @@ ins_status graph_elder_make(uint32_t count, uint32_t turns, struct arena *arena,
         graph_elder_free(elder);
         return ins_fail(error, INS_FULL, "no memory for the links of %u rows", count);
     }
+    const uint32_t nobody = GRAPH_NONE;
     for (uint32_t old = 0; old < count; old++) {
         *(uint32_t *)row_at(&elder->rows, old) = GRAPH_NONE;
-        links_store(row_at(&elder->links, old), NULL, 0);
+        links_store(row_at(&elder->links, old), &nobody, 0);
     }
     *out_elder = elder;
     return INS_OK;

@@ -10,6 +10,7 @@
 /* Rows that are ranked by their values: those that are wanted, and such as lie at the edge. */
 #define RANKED_MORE 8u
 #define RANKED_PARTS 4u
+#define EFFORT_FAST_MAX (2 * EFFORT_WALK_MAX) /* its places take half the time */
 #define HOP_COST 4u /* rows of a step's budget: a list of codes, and one row */
 
 static struct layout_key key_of(const struct search *search) {
@@ -86,6 +87,9 @@ ins_status graph_fast_walk(struct search *search, bool *out_walked, ins_error *e
         (uint64_t)search->graph.effort * fast_graph_widening(fast) / FAST_WIDENING_ONE;
     effort = effort < search->run_vector.count ? effort : search->run_vector.count;
     effort = effort > search->graph.effort ? effort : search->graph.effort;
+    if (effort > EFFORT_FAST_MAX) {
+        return INS_OK;
+    }
     ins_status status = fast_scratch_make(fast, (uint32_t)effort, &scratch, error);
     if (status == INS_OK) {
         status = walk(search, fast, scratch, (uint32_t)effort, out_walked, error);
