@@ -56,7 +56,7 @@ class Server:
         self.clock, self.output = os.path.join(folder, "clock"), os.path.join(folder, "output")
         try:
             self.cage = cage.Cage(self.disk.data, GROUP_BYTES, descriptors)
-            self.program, self.library = (shutil.copy(path, folder) for path in (program, clock_library))
+            self.program, self.preload = (shutil.copy(path, folder) for path in (program, clock_library))
             self.set_clock(0)
         except BaseException:
             self.remove()
@@ -67,7 +67,7 @@ class Server:
             file.write(struct.pack("=q", difference_s))
 
     def spawn(self, budget):
-        environment = {"LD_PRELOAD": self.library, "INSULA_CLOCK": self.clock, "PATH": "/usr/bin:/bin"}
+        environment = {"LD_PRELOAD": self.preload, "INSULA_CLOCK": self.clock, "PATH": "/usr/bin:/bin"}
         with open(self.output, "wb") as output:
             try:
                 self.process = subprocess.Popen(
