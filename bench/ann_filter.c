@@ -5,10 +5,12 @@
  *
  * Filters are bits a row: across the clusters (rows drawn by hash), with them (the rows nearest to
  * one of them, and queries near it) and against them (the same rows, queries far away). Truth is
- * the comparison of all rows that pass. Times are CPU of this thread, of each query the median of
- * ROUNDS; the queries of a case follow each other, as those without a filter do. What ranks is
- * floats. A case is `ok` when its recall is at most RECALL_LESS below that without a filter, and
- * its 99th percentile at most TIMES_MORE that (gate 3.6). */
+ * the comparison of all rows that pass, as floats. Times are CPU of this thread, of each query the
+ * median of ROUNDS; the queries of a case follow each other, and take turns with the same ones
+ * without a filter (`plain`). What a walk finds is ranked by the graph's rows, with a filter and
+ * without, other rows as they were given. A case is `ok` when its recall is at most RECALL_LESS
+ * below that of all queries without a filter, and its 99th percentile at most TIMES_MORE that of
+ * its own queries (gate 3.6). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +23,6 @@
 #define GROUP 20u  /* queries that follow each other */
 #define QUERIES (ANCHORS * GROUP)
 #define ROUNDS 3u
-#define RANK_MAX 256u /* rows compared in one call */
 #define ROW_SKEW 1e-5f
 #define CERTAINTY 3.0f /* of a search's scan, and of one in place of a walk */
 #define CERTAINTY_FAR 2.0f
@@ -30,11 +31,11 @@
 #define RECALL_LESS 0.02
 #define TIMES_MORE 3.0
 
-enum way { WALK, SCAN, PICK, TAKEN, WAYS };
+enum way { PLAIN, WALK, SCAN, PICK, TAKEN, WAYS };
 enum kind { ACROSS, WITH, AGAINST, KINDS };
 static const char *const kind_names[] = {"across", "with", "against"};
 static const char *const way_names[] = {
-    [WALK] = "walk", [SCAN] = "scan", [PICK] = "pick", [TAKEN] = "taken"};
+    [PLAIN] = "plain", [WALK] = "walk", [SCAN] = "scan", [PICK] = "pick", [TAKEN] = "taken"};
 static const double shares[] = {1, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 0.003, 0.001};
 
 struct nearness {
@@ -46,11 +47,11 @@ struct filters {
     const struct ann *ann;
     uint64_t *bits;
     uint32_t passing;
-    uint32_t effort; /* of a walk without a filter: its recall, and 99th percentile */
-    double recall, us;
+    uint32_t effort; /* of a walk without a filter, and its recall */
+    double recall;
     struct graph_filter_plan plan;
-    struct nearness *rows, *queries, *found;
-    uint32_t *ids; /* [GRAPH_EFFORT_MAX], then of all rows */
+    struct nearness *rows, *queries;
+    uint32_t *ids; /* of all rows */
 };
 
 /* Of a way in a case. */
@@ -67,39 +68,6 @@ static int order_nearness(const void *left, const void *right) {
 
 static const float *row_at_of(const struct matrix *matrix, uint32_t row) {
     return matrix->values + (size_t)row * matrix->dim;
-}
-
-/* The nearest `limit` of the rows, ascending, into filters->found; returns how many. */
-static uint32_t rank(const struct filters *filters, const float *query, const uint32_t *ids,
-                     uint32_t count) {
-    const struct ann *ann = filters->ann;
-    bool dot = ann->metric == INDEX_DOT;
-    const void *rows[RANK_MAX];
-    float distances[RANK_MAX];
-    struct topk_hit hits[LIMIT_MAX], evicted;
-    struct topk topk;
-    bool was_full;
-    topk_init(&topk, hits, ann->limit);
-    for (uint32_t at = 0; at < count; at += RANK_MAX) {
-        uint32_t some = count - at < RANK_MAX ? count - at : RANK_MAX;
-        for (uint32_t i = 0; i < some; i++) {
-            rows[i] = row_at_of(&ann->rows_in, ids[at + i]);
-        }
-        kernels_get()->f32_gather[dot ? KERNEL_DOT : KERNEL_L2](query, rows, some, ann->rows_in.dim,
-                                                                distances);
-        for (uint32_t i = 0; i < some; i++) {
-            float distance = dot ? -distances[i] : distances[i];
-            struct topk_hit hit = {.distance = distance, .slot = ids[at + i], .key = ids[at + i]};
-            if (distance <= topk_bound(&topk)) {
-                (void)topk_offer(&topk, hit, &evicted, &was_full);
-            }
-        }
-    }
-    topk_sort(&topk);
-    for (uint32_t i = 0; i < topk.count; i++) {
-        filters->found[i] = (struct nearness){hits[i].distance, hits[i].slot};
-    }
-    return topk.count;
 }
 
 static bool passes(void *context, uint32_t row) {
@@ -131,52 +99,77 @@ static void plan(struct filters *filters) {
     filters->plan = graph_filter_plan(&ask);
 }
 
+static uint32_t ids_of(const struct graph_hit *hits, uint32_t count, uint32_t *out) {
+    for (uint32_t i = 0; i < count; i++) {
+        out[i] = hits[i].id;
+    }
+    return count;
+}
+
 /* *out_far: what passes lies apart, and `stop_far` ended it. */
 static uint32_t walk(const struct filters *filters, const float *query, bool stop_far,
-                     bool *out_far) {
+                     bool *out_far, uint32_t *out) {
     const struct ann *ann = filters->ann;
     bool planned = filters->plan.walk;
     uint32_t effort = planned ? filters->plan.effort : filters->effort;
+    struct graph_hit hits[LIMIT_MAX];
     struct graph_filter filter = {.accept = passes,
                                   .context = filters->bits,
                                   .passing = filters->bits,
                                   .effort_far = planned ? filters->plan.effort_far : effort,
                                   .stop_far = stop_far};
-    uint32_t count =
-        graph_candidates(ann->graph, ann->scratch, query, effort, &filter, filters->ids);
+    uint32_t count = graph_search(ann->graph, ann->scratch, query, ann->limit, effort,
+                                  (uint32_t)graph_rerank(ann->limit), &filter, hits);
     *out_far = stop_far && graph_was_far(ann->scratch);
-    return count;
+    return ids_of(hits, count, out);
+}
+
+static uint32_t walk_plain(const struct ann *ann, const float *query, uint32_t effort,
+                           uint32_t *out) {
+    struct graph_hit hits[LIMIT_MAX];
+    uint32_t count = graph_search(ann->graph, ann->scratch, query, ann->limit, effort,
+                                  (uint32_t)graph_rerank(ann->limit), NULL, hits);
+    return ids_of(hits, count, out);
+}
+
+static uint32_t compare(const struct filters *filters, const float *query, uint32_t *out) {
+    return ann_scan_rank(filters->ann, query, filters->ids, pick(filters, filters->ids), out);
 }
 
 /* Where few pass they are picked, as in a scan over codes. */
-static uint32_t look_at_all(const struct filters *filters, const float *query, bool far) {
+static uint32_t look_at_all(const struct filters *filters, const float *query, bool far,
+                            uint32_t *out) {
     return filters->passing * PICK_PARTS <= filters->ann->rows_in.count
-               ? pick(filters, filters->ids)
+               ? compare(filters, query, out)
                : ann_scan_filtered(filters->ann, query, filters->bits,
-                                   far ? CERTAINTY_FAR : CERTAINTY, filters->ids);
+                                   far ? CERTAINTY_FAR : CERTAINTY, out);
 }
 
+/* The nearest that pass: `found` [limit]; returns how many. */
 static uint32_t find(const struct filters *filters, enum way way, const float *query,
-                     struct outcome *out) {
+                     struct outcome *out, uint32_t *found) {
     uint32_t count = 0;
     bool far = false;
     switch (way) {
+    case PLAIN:
+        count = walk_plain(filters->ann, query, filters->effort, found);
+        break;
     case WALK:
-        count = walk(filters, query, false, &far);
+        count = walk(filters, query, false, &far, found);
         break;
     case SCAN:
-        count = ann_scan_filtered(filters->ann, query, filters->bits, CERTAINTY, filters->ids);
+        count = ann_scan_filtered(filters->ann, query, filters->bits, CERTAINTY, found);
         break;
     case TAKEN:
-        count = filters->plan.walk ? walk(filters, query, filters->plan.scan_far, &far) : 0;
+        count = filters->plan.walk ? walk(filters, query, filters->plan.scan_far, &far, found) : 0;
         if (far || !filters->plan.walk) {
-            count = look_at_all(filters, query, far);
+            count = look_at_all(filters, query, far, found);
             out->scans++;
         }
         break;
     case PICK:
     case WAYS:
-        count = pick(filters, filters->ids);
+        count = compare(filters, query, found);
         break;
     }
     return count;
@@ -192,34 +185,59 @@ static double median_us(double *us) {
     return us[ROUNDS / 2];
 }
 
+static float distance_to(const struct ann *ann, const float *query, uint32_t row) {
+    bool dot = ann->metric == INDEX_DOT;
+    float distance;
+    kernels_get()->f32_rows[dot ? KERNEL_DOT : KERNEL_L2](
+        query, row_at_of(&ann->rows_in, row), ann->rows_in.dim, 1, ann->rows_in.dim, &distance);
+    return dot ? -distance : distance;
+}
+
 /* The worst of the right answers to the query, found by comparing all. */
-static float truth(const struct filters *filters, uint32_t query_id, struct outcome *out) {
-    const float *query = row_at_of(&filters->ann->queries, query_id);
-    double begin = ann_cpu_s();
-    uint32_t count = find(filters, PICK, query, out);
-    count = rank(filters, query, filters->ids, count);
-    out->us[out->count++] = (ann_cpu_s() - begin) * 1e6;
-    float last = filters->found[count - 1].distance;
+static float truth(const struct filters *filters, uint32_t query_id) {
+    const struct ann *ann = filters->ann;
+    const float *query = row_at_of(&ann->queries, query_id);
+    struct topk_hit hits[LIMIT_MAX], evicted;
+    struct topk topk;
+    bool was_full;
+    topk_init(&topk, hits, ann->limit);
+    for (uint32_t i = 0, count = pick(filters, filters->ids); i < count; i++) {
+        uint32_t row = filters->ids[i];
+        struct topk_hit hit = {.distance = distance_to(ann, query, row), .slot = row, .key = row};
+        (void)topk_offer(&topk, hit, &evicted, &was_full);
+    }
+    topk_sort(&topk);
+    float last = hits[topk.count - 1].distance;
     return last + fabsf(last) * ROW_SKEW;
+}
+
+static void judge(const struct filters *filters, enum way way, uint32_t query, float bound,
+                  const uint32_t *found, uint32_t count, struct outcome *out) {
+    const struct ann *ann = filters->ann;
+    if (way == PLAIN) {
+        out->right += ann_right_ones(ann, query, found, count);
+        out->wanted += ann->limit;
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        out->right += distance_to(ann, row_at_of(&ann->queries, query), found[i]) <= bound;
+    }
+    out->wanted += filters->passing < ann->limit ? filters->passing : ann->limit;
 }
 
 /* The first queries in turn, again in each round: as rows of each have to be fetched anew. */
 static void run(const struct filters *filters, enum way way, const float *bounds, uint32_t each,
                 struct outcome *out) {
-    uint32_t limit = filters->ann->limit;
-    uint32_t wanted = filters->passing < limit ? filters->passing : limit;
     double us[GROUP][ROUNDS];
     for (uint32_t at = 0; at < each * ROUNDS; at++) {
-        uint32_t q = at % each;
-        const float *query = row_at_of(&filters->ann->queries, filters->queries[q].id);
+        uint32_t q = at % each, id = filters->queries[q].id, found[LIMIT_MAX];
+        const float *query = row_at_of(&filters->ann->queries, id);
         double begin = ann_cpu_s();
-        uint32_t count = find(filters, way, query, out);
-        count = rank(filters, query, filters->ids, count);
+        uint32_t count = find(filters, way, query, out, found);
         us[q][at / each] = (ann_cpu_s() - begin) * 1e6;
-        for (uint32_t i = 0; i < count && i < wanted; i++) {
-            out->right += filters->found[i].distance <= bounds[q];
+        if (at < each) {
+            judge(filters, way, id, bounds[q], found, count, out);
         }
-        out->wanted += wanted;
     }
     for (uint32_t q = 0; q < each; q++) {
         out->us[out->count++] = median_us(us[q]);
@@ -284,70 +302,41 @@ static double percentile(double *us, uint32_t count, double *out_mean) {
     return us[(count * 99 + 99) / 100 - 1];
 }
 
-static uint32_t search(const struct ann *ann, uint32_t query, uint32_t effort) {
-    struct graph_hit hits[LIMIT_MAX];
-    uint32_t ids[LIMIT_MAX];
-    uint32_t count = graph_search(ann->graph, ann->scratch, row_at_of(&ann->queries, query),
-                                  ann->limit, effort, (uint32_t)graph_rerank(ann->limit), hits);
-    for (uint32_t i = 0; i < count; i++) {
-        ids[i] = hits[i].id;
-    }
-    return ann_right_ones(ann, query, ids, count);
-}
-
 static double recall_at(const struct ann *ann, uint32_t effort) {
     uint64_t right = 0;
     for (uint32_t q = 0; q < ann->queries.count; q++) {
-        right += search(ann, q, effort);
+        uint32_t found[LIMIT_MAX];
+        uint32_t count = walk_plain(ann, row_at_of(&ann->queries, q), effort, found);
+        right += ann_right_ones(ann, q, found, count);
     }
     return (double)right / ((double)ann->queries.count * ann->limit);
 }
 
-/* As a case is timed. */
-static void time_plain(const struct ann *ann, uint32_t effort, struct outcome *out) {
-    uint32_t most = ann->queries.count < QUERIES ? ann->queries.count : QUERIES;
-    for (uint32_t first = 0; first < most; first += GROUP) {
-        uint32_t each = most - first < GROUP ? most - first : GROUP;
-        double us[GROUP][ROUNDS];
-        for (uint32_t at = 0; at < each * ROUNDS; at++) {
-            double begin = ann_cpu_s();
-            (void)search(ann, first + at % each, effort);
-            us[at % each][at / each] = (ann_cpu_s() - begin) * 1e6;
-        }
-        for (uint32_t q = 0; q < each; q++) {
-            out->us[out->count++] = median_us(us[q]);
-        }
-    }
-}
-
 /* The smallest effort that gives the recall, about. */
 static void find_effort(struct filters *filters, double wanted) {
-    static struct outcome outcome;
     const struct ann *ann = filters->ann;
     uint32_t effort = ann->limit;
     while (effort < EFFORT_MOST && recall_at(ann, effort) < wanted) {
         effort += effort / 8 + 1;
     }
-    double mean;
     filters->effort = effort;
     filters->recall = recall_at(ann, effort);
-    outcome.count = 0;
-    time_plain(ann, effort, &outcome);
-    filters->us = percentile(outcome.us, outcome.count, &mean);
-    (void)printf("no filter: effort %u, recall %.4f, %.0f us, p99 %.0f us\n", effort,
-                 filters->recall, mean, filters->us);
+    (void)printf("no filter: effort %u, recall %.4f\n", effort, filters->recall);
 }
 
 /* ---- The whole ---- */
 
-static void print(const struct filters *filters, enum way way, struct outcome *outcome) {
+static void print(const struct filters *filters, enum way way, struct outcome *outcomes) {
+    struct outcome *outcome = &outcomes[way];
     double mean, last = percentile(outcome->us, outcome->count, &mean);
     double recall = outcome->wanted == 0 ? 1.0 : (double)outcome->right / outcome->wanted;
     (void)printf("  %s %.4f %.0f/%.0f us", way_names[way], recall, mean, last);
-    if (way == TAKEN) {
+    if (way == TAKEN) { /* the last one */
+        double plain = percentile(outcomes[PLAIN].us, outcomes[PLAIN].count, &mean);
         bool right = recall >= filters->recall - RECALL_LESS;
-        bool soon = last <= filters->us * TIMES_MORE;
-        (void)printf(" %3u %% not walked %s", 100 * outcome->scans / (ROUNDS * outcome->count),
+        bool soon = last <= plain * TIMES_MORE;
+        (void)printf(" %3u %% not walked, %.2f times %s",
+                     100 * outcome->scans / (ROUNDS * outcome->count), last / plain,
                      !right ? "MISSES"
                      : soon ? "ok"
                             : "SLOW");
@@ -367,13 +356,11 @@ static void one_case(struct filters *filters, enum kind kind, double share) {
         }
         plan(filters);
         for (uint32_t i = 0; i < each; i++) {
-            bounds[i] = truth(filters, filters->queries[i].id, &outcomes[PICK]);
+            bounds[i] = truth(filters, filters->queries[i].id);
         }
         for (uint32_t at = 0; at < WAYS; at++) { /* none is always the first */
             enum way way = (enum way)((at + anchor) % WAYS);
-            if (way != PICK) {
-                run(filters, way, bounds, each, &outcomes[way]);
-            }
+            run(filters, way, bounds, each, &outcomes[way]);
         }
     }
     if (outcomes[PICK].count == 0) {
@@ -381,7 +368,7 @@ static void one_case(struct filters *filters, enum kind kind, double share) {
     }
     (void)printf("effort %4u %-7s %5.1f %%", filters->effort, kind_names[kind], share * 100);
     for (uint32_t way = 0; way < WAYS; way++) {
-        print(filters, (enum way)way, &outcomes[way]);
+        print(filters, (enum way)way, outcomes);
     }
     (void)printf("\n");
     (void)fflush(stdout);
@@ -390,15 +377,13 @@ static void one_case(struct filters *filters, enum kind kind, double share) {
 int ann_filters(const struct ann *ann) {
     static const double recalls[] = {0.95, 0.99};
     uint32_t rows = ann->rows_in.count;
-    uint32_t room = rows > GRAPH_EFFORT_MAX ? rows : GRAPH_EFFORT_MAX;
     struct filters filters = {.ann = ann,
                               .bits = calloc(rows / 64 + 1, sizeof(uint64_t)),
                               .rows = calloc(rows, sizeof(struct nearness)),
                               .queries = calloc(ann->queries.count, sizeof(struct nearness)),
-                              .found = calloc(room, sizeof(struct nearness)),
-                              .ids = calloc(room, sizeof(uint32_t))};
+                              .ids = calloc(rows, sizeof(uint32_t))};
     bool room_made = filters.bits != NULL && filters.rows != NULL && filters.queries != NULL &&
-                     filters.found != NULL && filters.ids != NULL;
+                     filters.ids != NULL;
     for (size_t i = 0; i < sizeof(recalls) / sizeof(recalls[0]) && room_made; i++) {
         find_effort(&filters, recalls[i]);
         for (uint32_t kind = 0; kind < KINDS; kind++) {
@@ -410,7 +395,6 @@ int ann_filters(const struct ann *ann) {
     free(filters.bits);
     free(filters.rows);
     free(filters.queries);
-    free(filters.found);
     free(filters.ids);
     return room_made ? 0 : ann_complain("no memory", "--filters");
 }

@@ -81,6 +81,9 @@ void ann_scan_round(struct ann *ann, uint32_t round);
 /* One query, with a bit a row that passes; `out_ids` [limit], ascending. Returns how many. */
 uint32_t ann_scan_filtered(const struct ann *ann, const float *query, const uint64_t *allowed,
                            float certainty, uint32_t *out_ids);
+/* The same among `count` rows, by comparing all. */
+uint32_t ann_scan_rank(const struct ann *ann, const float *query, const uint32_t *rows,
+                       uint32_t count, uint32_t *out_ids);
 void ann_scan_print(const struct ann *ann);
 void ann_scan_write(FILE *out, const struct ann *ann);
 

@@ -116,6 +116,36 @@ uint32_t ann_scan_filtered(const struct ann *ann, const float *query, const uint
     return count;
 }
 
+uint32_t ann_scan_rank(const struct ann *ann, const float *query, const uint32_t *rows,
+                       uint32_t count, uint32_t *out_ids) {
+    struct topk_hit hits[LIMIT_MAX], evicted;
+    struct topk topk;
+    struct ranking ranking = {.ann = ann, .bytes = malloc(ann->queries.dim)};
+    topk_init(&topk, hits, ann->limit);
+    if (ranking.bytes != NULL) {
+        ready(&ranking, 0, query);
+    }
+    for (uint32_t at = 0; ranking.bytes != NULL && at < count; at += SCAN_RANK_MAX) {
+        uint32_t some = count - at < SCAN_RANK_MAX ? count - at : SCAN_RANK_MAX;
+        float distances[SCAN_RANK_MAX];
+        rank(&ranking, 0, rows + at, some, distances);
+        for (uint32_t i = 0; i < some; i++) {
+            struct topk_hit hit = {
+                .distance = distances[i], .slot = rows[at + i], .key = rows[at + i]};
+            bool was_full;
+            if (distances[i] <= topk_bound(&topk)) {
+                (void)topk_offer(&topk, hit, &evicted, &was_full);
+            }
+        }
+    }
+    topk_sort(&topk);
+    for (uint32_t i = 0; i < topk.count; i++) {
+        out_ids[i] = hits[i].slot;
+    }
+    free(ranking.bytes);
+    return topk.count;
+}
+
 /* All queries, `batch` in a pass. */
 static void search(struct ann *ann, struct curve *curve, uint32_t at, uint32_t batch,
                    uint32_t round) {

@@ -197,7 +197,7 @@ uint32_t subject_search(const float *query, uint32_t limit, uint32_t effort, uin
     uint32_t count =
         image.fast != NULL
             ? fast_graph_search(image.fast, image.fast_scratch, query, limit, effort, NULL, hits)
-            : graph_search(image.graph, image.scratch, query, limit, effort, 0, hits);
+            : graph_search(image.graph, image.scratch, query, limit, effort, 0, NULL, hits);
     for (uint32_t i = 0; i < count; i++) {
         ids[i] = hits[i].id;
     }

@@ -90,3 +90,43 @@ void code1_query_make(const float *rotated, uint32_t padded, float certainty, ui
                                 .offset = -step * (float)all,
                                 .slack = certainty * (float)sqrt(norm + ROUNDED_WEIGHT * lost)};
 }
+
+static bool any_allowed(const uint64_t *allowed, uint32_t row) {
+    return (allowed[row / 64] >> (row % 64) & 0xffff) != 0;
+}
+
+/* How many of `count` blocks, of which `row` is the first row, are as the first of them: have a row
+ * that is allowed, or have none. */
+static uint32_t alike(const uint64_t *allowed, uint32_t row, uint32_t count, bool *out_any) {
+    uint32_t same = 1;
+    *out_any = any_allowed(allowed, row);
+    while (same < count && any_allowed(allowed, row + same * CODE1_ROWS) == *out_any) {
+        same++;
+    }
+    return same;
+}
+
+void code1_bounds_allowed(const struct kernels *kernels, const struct code1_query *query,
+                          const void *blocks, uint32_t block_count, size_t words,
+                          const uint64_t *allowed, uint32_t first, float *out) {
+    INS_ASSERT(first % CODE1_ROWS == 0);
+    if (allowed == NULL) {
+        kernels->code1_bounds(query, blocks, block_count, words, out);
+        return;
+    }
+    size_t stride = code1_block_bytes(words);
+    for (uint32_t done = 0, some; done < block_count; done += some) {
+        uint32_t at = done * CODE1_ROWS;
+        bool any;
+        some = alike(allowed, first + at, block_count - done, &any);
+        if (any) {
+            kernels->code1_bounds(query, (const char *)blocks + done * stride, some, words,
+                                  out + at);
+            kernels->mask_f32(out + at, some * CODE1_ROWS, allowed, first + at);
+        } else {
+            for (uint32_t i = at; i < at + some * CODE1_ROWS; i++) {
+                out[i] = INFINITY;
+            }
+        }
+    }
+}

@@ -1,5 +1,4 @@
 /* Searching a graph. Built by graph_build.c. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -9,7 +8,7 @@
 
 #define LINE_BYTES 64u
 #define AHEAD_LINES 8u /* of a row that is ranked soon; what follows is a stream of its own */
-#define AHEAD_ROWS 4u
+#define AHEAD_LISTS 4u
 #define PASSING_SEEN                                                                               \
     32u /* rows that pass a filter that one step looks at, before it leaves the                    \
            other links */
@@ -141,18 +140,14 @@ static inline float beam_bound(const struct beam *beam, uint32_t effort) {
     return full ? beam->entries[beam->count - 1].distance : __builtin_inff();
 }
 
-static inline bool counts(const struct beam_entry *entry) {
-    return (entry->id & PASSED) == 0;
-}
-
 /* Takes out the last ones while there are too many, and those behind the last that counts when
  * enough do: they are farther than everything that will be found. */
 static inline void beam_cut(struct beam *beam, uint32_t effort) {
     while (beam->counted > effort || beam->count > beam->capacity) {
         beam->count--;
-        beam->counted -= counts(&beam->entries[beam->count]);
+        beam->counted -= beam_counts(&beam->entries[beam->count]);
     }
-    while (beam->counted == effort && !counts(&beam->entries[beam->count - 1])) {
+    while (beam->counted == effort && !beam_counts(&beam->entries[beam->count - 1])) {
         beam->count--;
     }
     beam->next = beam->next < beam->count ? beam->next : beam->count;
@@ -246,38 +241,48 @@ static uint32_t take_new(const struct graph *graph, struct graph_scratch *scratc
     return count;
 }
 
+/* Of `count` links those to rows that pass; no branch asks which. */
+static inline uint32_t keep_passing(const struct graph *graph, const uint64_t *passing,
+                                    const uint32_t links[static GRAPH_DEGREE], uint32_t *out) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < GRAPH_DEGREE && links[i] < graph->capacity; i++) {
+        out[count] = links[i];
+        count += passes(passing, links[i]);
+    }
+    return count;
+}
+
 /* The same of rows with their bit set; where a link leads to another one, of that one's links. */
 static uint32_t take_passing(const struct graph *graph, struct graph_scratch *scratch,
                              const uint64_t *passing, uint32_t row, uint32_t *out) {
-    uint32_t links[GRAPH_DEGREE], second[GRAPH_DEGREE], over[GRAPH_DEGREE];
+    uint32_t links[GRAPH_DEGREE], near[GRAPH_DEGREE], over[GRAPH_DEGREE];
     uint32_t over_count = 0, count = 0, seen = 0;
     links_load(links_of(graph, row), links);
     for (uint32_t i = 0; i < GRAPH_DEGREE && links[i] < graph->capacity; i++) {
-        bool pass = passes(passing, links[i]);
+        bool pass = passes(passing, links[i]), first = meet(scratch, links[i]);
+        out[count] = over[over_count] = links[i];
+        count += first && pass;
+        over_count += first && !pass;
         seen += pass;
-        if (!meet(scratch, links[i])) {
-            continue;
-        }
-        if (pass) {
-            prefetch_code(graph, links[i]);
-            out[count++] = links[i];
-        } else {
-            prefetch_lines(links_of(graph, links[i]), LINKS_BYTES);
-            over[over_count++] = links[i];
-        }
+    }
+    for (uint32_t i = 0; i < over_count && i < AHEAD_LISTS && seen < PASSING_SEEN; i++) {
+        prefetch_lines(links_of(graph, over[i]), LINKS_BYTES);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        prefetch_code(graph, out[i]);
     }
     for (uint32_t i = 0; i < over_count && seen < PASSING_SEEN; i++) {
-        links_load(links_of(graph, over[i]), second);
-        for (uint32_t j = 0; j < GRAPH_DEGREE && second[j] < graph->capacity; j++) {
-            if (!passes(passing, second[j])) {
-                continue;
-            }
-            seen++;
-            if (count < GRAPH_DEGREE && meet(scratch, second[j])) {
-                prefetch_code(graph, second[j]);
-                out[count++] = second[j];
-            }
+        if (i + AHEAD_LISTS < over_count) {
+            prefetch_lines(links_of(graph, over[i + AHEAD_LISTS]), LINKS_BYTES);
         }
+        links_load(links_of(graph, over[i]), links);
+        uint32_t near_count = keep_passing(graph, passing, links, near);
+        for (uint32_t j = 0; j < near_count && count < GRAPH_DEGREE; j++) {
+            prefetch_code(graph, near[j]);
+            out[count] = near[j];
+            count += meet(scratch, near[j]);
+        }
+        seen += near_count;
     }
     return count;
 }
@@ -310,25 +315,28 @@ static void offer_starts(const struct graph *graph, struct graph_scratch *scratc
 static uint32_t start_at_passing(const struct graph *graph, struct graph_scratch *scratch,
                                  const uint32_t *starts, uint32_t start_count, uint32_t effort,
                                  const struct graph_filter *filter) {
-    uint32_t own[GRAPH_SAMPLE_MAX + GRAPH_FILTER_STARTS];
+    uint32_t own[GRAPH_FILTER_STARTS], own_count, count = 0, found = 0;
     float distances[GRAPH_SAMPLE_MAX], nearest[GRAPH_FILTER_NEAREST];
-    uint32_t count = 0, found = 0;
     struct beam *beam = &scratch->beam;
+    own_count = graph_filter_starts(filter->passing, graph->capacity, own);
+    for (uint32_t i = 0; i < own_count; i++) {
+        prefetch_code(graph, own[i]);
+    }
     for (uint32_t at = 0; at < start_count; at += GRAPH_DEGREE) {
         uint32_t some = start_count - at < GRAPH_DEGREE ? start_count - at : GRAPH_DEGREE;
         estimate(graph, scratch, starts + at, some, distances + at);
     }
     for (uint32_t i = 0; i < start_count; i++) {
-        if (passes(filter->passing, starts[i])) {
-            own[count++] = starts[i];
+        if (passes(filter->passing, starts[i]) && meet(scratch, starts[i])) {
+            offer(beam, effort, filter, &starts[i], &distances[i], 1);
+            count++;
         }
     }
-    count += graph_filter_starts(filter->passing, graph->capacity, own + count);
-    offer_starts(graph, scratch, own, count, effort, filter);
+    offer_starts(graph, scratch, own, own_count, effort, filter);
     for (; found < beam->count && found < GRAPH_FILTER_NEAREST; found++) {
         nearest[found] = beam->entries[found].distance;
     }
-    scratch->far = graph_filter_far(distances, start_count, nearest, found, count);
+    scratch->far = graph_filter_far(distances, start_count, nearest, found, count + own_count);
     if (scratch->far && filter->stop_far) {
         beam->count = beam->counted = 0;
     }
@@ -358,75 +366,7 @@ void graph_walk(const struct graph *graph, struct graph_scratch *scratch, const 
     forget(scratch);
 }
 
-/* ---- The last word ---- */
-
-static int order_hits(const void *left, const void *right) {
-    const struct graph_hit *a = left, *b = right;
-    if (a->distance != b->distance) {
-        return a->distance < b->distance ? -1 : 1;
-    }
-    return (a->id > b->id) - (a->id < b->id);
-}
-
-static void prefetch_exact(const struct graph *graph, const struct beam *beam, uint32_t at,
-                           uint32_t count) {
-    if (at < count) {
-        size_t bytes = graph->rows.stride;
-        prefetch_lines(row_at(&graph->rows, beam->entries[at].id & BEAM_ID),
-                       bytes < AHEAD_LINES * LINE_BYTES ? bytes : AHEAD_LINES * LINE_BYTES);
-    }
-}
-
-/* What is added to the distance of a row that is a rest: such rows, and for products the query too,
- * are moved by the centre. */
-static float rest_offset(const struct graph *graph, const float *query) {
-    return graph->options.metric == INDEX_L2
-               ? 0
-               : -graph->kernels->dot_f32(graph->centre, query, graph->options.dim);
-}
-
-static float rest_distance(const struct graph *graph, const struct graph_scratch *scratch,
-                           uint32_t row) {
-    bool dot = graph->options.metric == INDEX_DOT;
-    float distance = graph->kernels->code_rest[dot ? KERNEL_DOT : KERNEL_L2](
-        scratch->rotated, row_at(&graph->codes, row), row_at(&graph->rows, row),
-        graph->rotation.padded);
-    return dot ? -distance : distance;
-}
-
-uint32_t graph_search(const struct graph *graph, struct graph_scratch *scratch, const float *query,
-                      uint32_t limit, uint32_t effort, uint32_t rerank, struct graph_hit *out) {
-    INS_ASSERT(effort >= limit);
-    INS_ASSERT(effort <= scratch->effort_max);
-    if (graph->count == 0 || limit == 0) {
-        return 0;
-    }
-    graph_prepare(graph, scratch, query);
-    graph_walk(graph, scratch, graph->sample, graph->sample_count, effort, NULL);
-    const void *exact = query;
-    if (graph->options.type == ROW_U8) {
-        kernel_u8_from_f32(query, graph->options.dim, scratch->bytes);
-        exact = scratch->bytes;
-    }
-    bool rests = graph->options.type == ROW_REST;
-    float offset = rests ? rest_offset(graph, query) : 0;
-    const struct beam *beam = &scratch->beam;
-    uint32_t count = rerank == 0 || rerank > beam->count ? beam->count : rerank;
-    for (uint32_t i = 0; i < AHEAD_ROWS; i++) {
-        prefetch_exact(graph, beam, i, count);
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        prefetch_exact(graph, beam, i + AHEAD_ROWS, count);
-        uint32_t id = beam->entries[i].id & BEAM_ID;
-        float distance = rests ? rest_distance(graph, scratch, id) + offset
-                               : row_distance(graph, graph->options.metric, exact, id);
-        scratch->hits[i] = (struct graph_hit){.distance = distance, .id = id};
-    }
-    qsort(scratch->hits, count, sizeof(*scratch->hits), order_hits);
-    count = count < limit ? count : limit;
-    memcpy(out, scratch->hits, count * sizeof(*out));
-    return count;
-}
+/* ---- The whole ---- */
 
 uint32_t graph_candidates(const struct graph *graph, struct graph_scratch *scratch,
                           const float *query, uint32_t effort, const struct graph_filter *filter,
@@ -439,7 +379,7 @@ uint32_t graph_candidates(const struct graph *graph, struct graph_scratch *scrat
     graph_walk(graph, scratch, graph->sample, graph->sample_count, effort, filter);
     const struct beam *beam = &scratch->beam;
     for (uint32_t i = 0; i < beam->count; i++) {
-        if (counts(&beam->entries[i])) {
+        if (beam_counts(&beam->entries[i])) {
             out[found++] = beam->entries[i].id & BEAM_ID;
         }
     }

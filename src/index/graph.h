@@ -127,11 +127,6 @@ struct graph_scratch;
 INS_MUST_USE ins_status graph_scratch_make(const struct graph *graph, uint32_t effort_max,
                                            struct graph_scratch **out_scratch, ins_error *error);
 void graph_scratch_free(struct graph_scratch *scratch);
-/* The `limit` nearest rows, ascending, into out; returns how many. `effort`: width of the beam,
- * limit .. effort_max; `rerank`: how many of it are ranked exactly, 0 = all. */
-uint32_t graph_search(const struct graph *graph, struct graph_scratch *scratch, const float *query,
-                      uint32_t limit, uint32_t effort, uint32_t rerank, struct graph_hit *out);
-
 /* Of the beam's rows so many are worth ranking exactly for `limit` hits: with more of them nothing
  * is found that estimates of 4 bits a dimension put behind (decision 0042). */
 static inline uint64_t graph_rerank(uint64_t limit) {
@@ -151,6 +146,13 @@ struct graph_filter {
     uint32_t effort_far;
     bool stop_far; /* with `passing`: such a walk ends before its first step, with none */
 };
+/* The `limit` nearest rows, ascending, into out; returns how many. `effort`: width of the beam,
+ * limit .. effort_max; `rerank`: how many of it are ranked exactly, 0 = all; `filter`: NULL when
+ * all rows count. */
+uint32_t graph_search(const struct graph *graph, struct graph_scratch *scratch, const float *query,
+                      uint32_t limit, uint32_t effort, uint32_t rerank,
+                      const struct graph_filter *filter, struct graph_hit *out);
+
 /* The rows that count which the walk found nearest, ascending by estimate: out[effort, or
  * effort_far] and how many. `filter` NULL: all count. Where hardly any does the walk ends early,
  * with few or none: it has a bound, GRAPH_BEAM_MAX rows near the query. */

@@ -15,6 +15,10 @@ struct beam_entry {
     uint32_t id;
 };
 
+static inline bool beam_counts(const struct beam_entry *entry) {
+    return (entry->id & PASSED) == 0;
+}
+
 /* The nearest rows met so far, ascending by estimated distance. */
 struct beam {
     struct beam_entry *entries; /* [capacity + 1] */

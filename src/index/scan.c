@@ -166,20 +166,6 @@ struct tile {
     uint32_t first, count; /* rows; first is a multiple of SCAN_TILE */
 };
 
-static bool any_allowed(const uint64_t *allowed, uint32_t first, uint32_t count) {
-    uint64_t any = 0;
-    for (uint32_t row = first; row < first + count; row += 16) {
-        any |= allowed[row / 64] >> (row % 64) & 0xffff; /* first is a multiple of 16 */
-    }
-    return any != 0;
-}
-
-static void fill(float *values, uint32_t count, float with) {
-    for (uint32_t i = 0; i < count; i++) {
-        values[i] = with;
-    }
-}
-
 /* Bounds of the tile's rows for all queries, a part of the codes after the other. */
 static void bound_tile(const struct scan *scan, struct scan_scratch *scratch,
                        const struct scan_ask *ask, struct tile tile) {
@@ -191,27 +177,11 @@ static void bound_tile(const struct scan *scan, struct scan_scratch *scratch,
         uint32_t in_memory = (1u << scan->codes.shift) - (block & ((1u << scan->codes.shift) - 1));
         count = end - row < part ? end - row : part;
         count = count > in_memory * CODE1_ROWS ? in_memory * CODE1_ROWS : count;
-        bool skipped = ask->allowed != NULL && !any_allowed(ask->allowed, row, count);
         for (uint32_t q = 0; q < ask->query_count; q++) {
             struct scan_state *state = &scratch->states[q];
-            float *bounds = state->bounds + (row - tile.first);
-            if (skipped) {
-                fill(bounds, count, INFINITY);
-            } else {
-                scan->kernels->code1_bounds(&state->code, row_at(&scan->codes, block),
-                                            (count + CODE1_ROWS - 1) / CODE1_ROWS, words, bounds);
-            }
-        }
-    }
-}
-
-static void leave_out(const struct scan_ask *ask, struct tile tile, float *bounds) {
-    for (uint32_t i = 0; i < tile.count; i += 64) {
-        uint32_t count = tile.count - i < 64 ? tile.count - i : 64;
-        uint64_t out = ~ask->allowed[(tile.first + i) / 64];
-        out &= count == 64 ? ~0ull : (1ull << count) - 1;
-        for (; out != 0; out &= out - 1) {
-            bounds[i + (uint32_t)__builtin_ctzll(out)] = INFINITY;
+            code1_bounds_allowed(scan->kernels, &state->code, row_at(&scan->codes, block),
+                                 (count + CODE1_ROWS - 1) / CODE1_ROWS, words, ask->allowed, row,
+                                 state->bounds + (row - tile.first));
         }
     }
 }
@@ -329,9 +299,6 @@ void scan_search(const struct scan *scan, struct scan_scratch *scratch,
                             scan->count - first < SCAN_TILE ? scan->count - first : SCAN_TILE};
         bound_tile(scan, scratch, ask, tile);
         for (uint32_t q = 0; q < ask->query_count; q++) {
-            if (ask->allowed != NULL) {
-                leave_out(ask, tile, scratch->states[q].bounds);
-            }
             rank_tile(scan, scratch, ask, q, tile);
         }
     }

@@ -32,8 +32,9 @@ bool scan_query_make(const struct scan_head *head, const float *values, float ce
 }
 
 void scan_query_bounds(const struct scan_query *query, const void *blocks, uint32_t block_count,
-                       float *out) {
-    query->kernels->code1_bounds(&query->code, blocks, block_count, query->words, out);
+                       const uint64_t *allowed, uint32_t first, float *out) {
+    code1_bounds_allowed(query->kernels, &query->code, blocks, block_count, query->words, allowed,
+                         first, out);
 }
 
 float scan_query_to_beat(const struct scan_query *query, float distance) {

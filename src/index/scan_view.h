@@ -28,11 +28,11 @@ size_t scan_query_bytes(uint32_t dim);
  * large for bounds in floats: the rows must be compared themselves. */
 bool scan_query_make(const struct scan_head *head, const float *values, float certainty,
                      void *memory, struct scan_query *out);
-/* `blocks`: of CODE1_ROWS rows each, one behind the other. out [block_count * CODE1_ROWS]: a lower
- * bound, but for chance, of each row's distance (squared Euclidean, or the negated product) less
- * `shift`. */
+/* `blocks`: of CODE1_ROWS rows each, one behind the other; `allowed`, `first`: as of
+ * code1_bounds_allowed. out [block_count * CODE1_ROWS]: a lower bound, but for chance, of each
+ * row's distance (squared Euclidean, or the negated product) less `shift`. */
 void scan_query_bounds(const struct scan_query *query, const void *blocks, uint32_t block_count,
-                       float *out);
+                       const uint64_t *allowed, uint32_t first, float *out);
 /* What a bound has to be at most, for the distance to be at most that. Never infinity. */
 float scan_query_to_beat(const struct scan_query *query, float distance);
 

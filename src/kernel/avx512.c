@@ -213,9 +213,20 @@ static uint32_t kernel_select_f32_avx512(const float *values, uint32_t count, fl
     return found;
 }
 
+static void kernel_mask_f32_avx512(float *values, uint32_t count, const uint64_t *kept,
+                                   uint32_t first) {
+    const __m512 infinity = _mm512_set1_ps(__builtin_inff());
+    for (uint32_t at = 0; at < count; at += WIDTH) {
+        __mmask16 here = tail_mask(count - at < WIDTH ? count - at : WIDTH);
+        __mmask16 out = (__mmask16)(here & ~(kept[(first + at) / 64] >> ((first + at) % 64)));
+        _mm512_mask_storeu_ps(values + at, out, infinity);
+    }
+}
+
 const struct kernels kernels_avx512 = {
     .isa = "avx512",
     .select_f32 = kernel_select_f32_avx512,
+    .mask_f32 = kernel_mask_f32_avx512,
     .code4_dots = kernel_code4_dots_avx512,
     .code1_bounds = kernel_code1_bounds_avx512,
     .code_rest = {kernel_rest_dot_avx512, kernel_rest_l2_avx512},
@@ -228,6 +239,7 @@ const struct kernels kernels_avx512 = {
 const struct kernels kernels_avx512vnni = {
     .isa = "avx512vnni",
     .select_f32 = kernel_select_f32_avx512,
+    .mask_f32 = kernel_mask_f32_avx512,
     .code4_dots = kernel_code4_dots_avx512vnni,
     .code1_bounds = kernel_code1_bounds_avx512vnni,
     .code_rest = {kernel_rest_dot_avx512, kernel_rest_l2_avx512},

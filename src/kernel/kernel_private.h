@@ -2,6 +2,7 @@
 #ifndef INS_KERNEL_KERNEL_PRIVATE_H
 #define INS_KERNEL_KERNEL_PRIVATE_H
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "kernel/kernel.h"

@@ -136,15 +136,6 @@ static void put_verdict(struct search *search, uint32_t at) {
     memcpy(tile->is_sure + at / 64, search->plan.verdict.sure.words, bytes);
 }
 
-static void leave_out(struct codes_tile *tile, uint32_t at, uint32_t count) {
-    for (uint32_t i = at; i < at + count; i += CODE1_ROWS) {
-        uint32_t out = (uint32_t)(~tile->may_pass[i / 64] >> (i % 64)) & 0xffff;
-        for (; out != 0; out &= out - 1) {
-            tile->bounds[i + (uint32_t)__builtin_ctz(out)] = INFINITY;
-        }
-    }
-}
-
 static void fill(float *bounds, uint32_t count, float with) {
     for (uint32_t i = 0; i < count; i++) {
         bounds[i] = with;
@@ -158,6 +149,7 @@ static ins_status bound_piece(struct search *search, uint32_t at, uint32_t count
     struct search_codes *codes = &search->codes;
     float *bounds = search->tile->bounds + at;
     uint32_t row = codes->first + at, chunk = row / codes->chunk_rows;
+    const uint64_t *allowed = search->plan.useful ? search->tile->may_pass : NULL;
     const uint8_t *data;
     ins_status status = codes->damaged ? INS_CORRUPT
                                        : reader_chunk(search->reader, search->run,
@@ -167,7 +159,7 @@ static ins_status bound_piece(struct search *search, uint32_t at, uint32_t count
         uint32_t block = row % codes->chunk_rows / CODE1_ROWS;
         scan_query_bounds(&codes->query,
                           data + (size_t)block * scan_block_bytes(search->vector->shape.dim),
-                          (count + CODE1_ROWS - 1) / CODE1_ROWS, bounds);
+                          (count + CODE1_ROWS - 1) / CODE1_ROWS, allowed, at, bounds);
     } else if (status == INS_CORRUPT || status == INS_IO) {
         search->reader->context->codes.fallbacks += !codes->damaged;
         if (status == INS_CORRUPT && !codes->damaged) {
@@ -175,11 +167,11 @@ static ins_status bound_piece(struct search *search, uint32_t at, uint32_t count
         }
         codes->damaged = true;
         fill(bounds, count, -FLT_MAX); /* every row is compared */
+        if (allowed != NULL) {
+            search->flat.kernels->mask_f32(bounds, count, allowed, at);
+        }
     } else {
         return status;
-    }
-    if (search->plan.useful) {
-        leave_out(search->tile, at, count);
     }
     return INS_OK;
 }

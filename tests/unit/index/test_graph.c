@@ -122,10 +122,10 @@ static void subject_open(struct subject *subject, struct world *world,
 
 static uint32_t subject_search(const struct subject *subject, const float *query, uint32_t effort,
                                struct graph_hit *hits) {
-    return subject->fast != NULL
-               ? fast_graph_search(subject->fast, subject->fast_scratch, query, LIMIT, effort, NULL,
-                                   hits)
-               : graph_search(subject->graph, subject->scratch, query, LIMIT, effort, 0, hits);
+    return subject->fast != NULL ? fast_graph_search(subject->fast, subject->fast_scratch, query,
+                                                     LIMIT, effort, NULL, hits)
+                                 : graph_search(subject->graph, subject->scratch, query, LIMIT,
+                                                effort, 0, NULL, hits);
 }
 
 static void subject_close(struct subject *subject) {
@@ -387,8 +387,8 @@ static void test_fast_all(void **state) {
     struct graph_hit others[300];
     assert_int_equal(graph_scratch_make(subject.graph, 300, &scratch, NULL), INS_OK);
     assert_true(found > 200);
-    assert_int_equal(found,
-                     graph_search(subject.graph, scratch, world.queries, 300, 300, 0, others));
+    assert_int_equal(
+        found, graph_search(subject.graph, scratch, world.queries, 300, 300, 0, NULL, others));
     graph_scratch_free(scratch);
     subject_close(&subject);
     world_close(&world);

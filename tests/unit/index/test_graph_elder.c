@@ -115,7 +115,7 @@ static double recall_of(struct set *set, struct graph *graph) {
         struct graph_hit hits[LIMIT];
         draw(1000000 + q, query);
         float bound = bound_of(set, query, all);
-        assert_int_equal(graph_search(graph, scratch, query, LIMIT, EFFORT, 0, hits), LIMIT);
+        assert_int_equal(graph_search(graph, scratch, query, LIMIT, EFFORT, 0, NULL, hits), LIMIT);
         for (uint32_t i = 0; i < LIMIT; i++) {
             right += hits[i].distance <= bound + fabsf(bound) * 2e-3f;
         }

@@ -380,6 +380,40 @@ static void test_steps(void **state) {
     view_close(&copies, view);
 }
 
+/* Goal: what a walk with a filter found is ranked by the rows, as without one. Method: the first
+ * ones of what it found, ordered by their true distances. */
+static void test_ranked(void **state) {
+    struct world *world = *state;
+    struct graph_scratch *scratch;
+    static struct kind kind;
+    make_kind(world, &kind, 3, false);
+    kind.dead_every = 4;
+    const struct graph_filter filter = {.accept = asked, .context = &kind, .passing = kind.bits};
+    assert_int_equal(graph_scratch_make(world->graph, EFFORT, &scratch, NULL), INS_OK);
+    for (uint32_t q = 0; q < QUERIES; q++) {
+        const float *query = world->queries + (size_t)q * DIM;
+        struct graph_hit hits[LIMIT];
+        uint32_t found[EFFORT], nearer = 0;
+        uint32_t count = graph_candidates(world->graph, scratch, query, EFFORT, &filter, found);
+        assert_in_range(count, 2 * LIMIT, EFFORT);
+        assert_int_equal(
+            graph_search(world->graph, scratch, query, LIMIT, EFFORT, 2 * LIMIT, &filter, hits),
+            LIMIT);
+        for (uint32_t i = 0; i < LIMIT; i++) {
+            assert_true(in_kind(&kind, hits[i].id));
+            assert_true(is_alive(&kind, hits[i].id));
+            assert_true(i == 0 || hits[i - 1].distance <= hits[i].distance);
+            float difference = hits[i].distance - distance_to(world, query, hits[i].id);
+            assert_true(difference * difference < 1e-6f);
+        }
+        for (uint32_t i = 0; i < 2 * LIMIT; i++) { /* only these are ranked */
+            nearer += distance_to(world, query, found[i]) < hits[LIMIT - 1].distance;
+        }
+        assert_in_range(nearer, LIMIT - 2, LIMIT);
+    }
+    graph_scratch_free(scratch);
+}
+
 static void test_any_bytes(void **state) {
     struct world *world = *state;
     uint64_t thirds[COUNT / 64 + 1];
@@ -446,6 +480,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_given_up, open_world, close_world),
         cmocka_unit_test_setup_teardown(test_view, open_world, close_world),
         cmocka_unit_test_setup_teardown(test_steps, open_world, close_world),
+        cmocka_unit_test_setup_teardown(test_ranked, open_world, close_world),
         cmocka_unit_test_setup_teardown(test_any_bytes, open_world, close_world),
         cmocka_unit_test_setup_teardown(test_wrong_head, open_world, close_world),
     };

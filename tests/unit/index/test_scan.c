@@ -249,6 +249,53 @@ static void test_filter(void **state) {
     world_close(&world);
 }
 
+/* Goal: bounds of rows that are allowed are those of all rows, others are infinite, and blocks
+ * without a row that is allowed are not read. Method: runs of blocks of every kind, beginning in
+ * each quarter of a word; such blocks hold what is not a number. */
+static void test_allowed_blocks(void **state) {
+    (void)state;
+    enum { BLOCKS = 40, ROWS = BLOCKS * CODE1_ROWS };
+    struct world world;
+    world_open(&world, ROWS, 72, INDEX_L2);
+    world_scan(&world, NULL);
+    const struct kernels *kernels = kernels_get();
+    static _Alignas(64) float all[ROWS], bounds[ROWS];
+    uint64_t planes[2 * CODE1_PLANES], seed = 5;
+    struct code1_query query;
+    size_t words = code1_words(padded_dim(72));
+    float rotated[128] = {0};
+    memcpy(rotated, world.queries, 72 * sizeof(float));
+    code1_query_make(rotated, padded_dim(72), 2, planes, &query);
+    size_t stride = code1_block_bytes(words);
+    uint8_t *blocks = aligned_alloc(64, BLOCKS * stride);
+    assert_non_null(blocks);
+    for (uint32_t round = 0; round < 64; round++) {
+        uint64_t allowed[ROWS / 64 + 1] = {0};
+        uint32_t first = CODE1_ROWS * (round % 4);
+        for (uint32_t b = 0; b < BLOCKS; b++) {
+            uint32_t kind = (uint32_t)(uniform(&seed) * 3), row = first + b * CODE1_ROWS;
+            uint64_t some = (uint64_t)(uniform(&seed) * 0xffff) + 1;
+            allowed[row / 64] |= (kind == 0 ? 0 : kind == 1 ? 0xffff : some) << row % 64;
+            memcpy(blocks + b * stride, row_at(&world.scan->codes, b), stride);
+        }
+        kernels->code1_bounds(&query, blocks, BLOCKS, words, all);
+        for (uint32_t b = 0; b < BLOCKS; b++) {
+            uint32_t row = first + b * CODE1_ROWS;
+            if ((allowed[row / 64] >> row % 64 & 0xffff) == 0) {
+                memset(blocks + b * stride, 0xff, stride); /* not a number, were it read */
+            }
+        }
+        code1_bounds_allowed(kernels, &query, blocks, BLOCKS, words, allowed, first, bounds);
+        for (uint32_t i = 0; i < ROWS; i++) {
+            bool in = (allowed[(first + i) / 64] >> (first + i) % 64 & 1) != 0;
+            assert_true(bounds[i] == (in ? all[i] : INFINITY));
+        }
+    }
+    code1_bounds_allowed(kernels, &query, blocks, 1, words, NULL, 0, bounds);
+    free(blocks);
+    world_close(&world);
+}
+
 static void test_equal_and_zero(void **state) {
     (void)state;
     struct world world;
@@ -335,7 +382,7 @@ int main(void) {
         cmocka_unit_test(test_recall),         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_tiles),          cmocka_unit_test(test_filter),
         cmocka_unit_test(test_equal_and_zero), cmocka_unit_test(test_certainty),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_allowed_blocks), cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
  * without access, so that a read past the end is a crash; NaN, infinity, denormals, strides. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -343,6 +344,30 @@ static void test_select(void **state) {
     for_each_isa(check_select);
 }
 
+static void check_mask(const struct kernels *kernels) {
+    for (uint32_t count = 0; count <= 300; count++) {
+        float values[301];
+        uint64_t kept[7];
+        uint32_t first = 16 * (count % 7);
+        for (uint32_t i = 0; i < 7; i++) {
+            kept[i] = 0x9e3779b97f4a7c15ull * (count + 7 * i + 1);
+        }
+        for (uint32_t i = 0; i <= 300; i++) {
+            values[i] = (float)i;
+        }
+        kernels->mask_f32(values, count, kept, first);
+        for (uint32_t i = 0; i <= 300; i++) {
+            bool out = i < count && (kept[(first + i) / 64] >> ((first + i) % 64) & 1) == 0;
+            assert_true(out ? isinf(values[i]) && values[i] > 0 : values[i] == (float)i);
+        }
+    }
+}
+
+static void test_mask(void **state) {
+    (void)state; /* Goal: what has no bit is infinite. Method: every count; what is behind stays. */
+    for_each_isa(check_mask);
+}
+
 /* Goal: the environment lowers the choice, and nothing else changes it. Method: what this process
  * was started with; the tests run once with each value. */
 static void test_choice(void **state) {
@@ -364,7 +389,8 @@ int main(void) {
         cmocka_unit_test(test_lengths),    cmocka_unit_test(test_bias),
         cmocka_unit_test(test_rows),       cmocka_unit_test(test_rows_are_like_pairs),
         cmocka_unit_test(test_odd_values), cmocka_unit_test(test_denormals),
-        cmocka_unit_test(test_select),     cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_select),     cmocka_unit_test(test_mask),
+        cmocka_unit_test(test_choice),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
