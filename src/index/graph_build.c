@@ -2,63 +2,25 @@
  * neighbours an older graph tells stand before them (graph_elder.h).
  *
  * Path: graph_build_add; encode; insert: walk to the row, rank what was met exactly, keep those
- * that are not nearer to a kept one (prune), link back; where a list is full it is pruned. Lists
+ * that graph_prune.c chooses, link back; where a list is full it is pruned. Lists
  * have twice the degree while they grow, so that one pruning serves many insertions; the end prunes
  * all to the degree. Building for dot products adds a dimension that makes all rows equally long,
  * so that nearest means largest product (Bachrach et al., RecSys 2014). Everything is taken at the
  * beginning; what only building needs goes at the end. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/status.h"
+#include "index/graph_build_private.h"
 #include "index/graph_elder_private.h"
-#include "index/graph_private.h"
 
 #define EFFORT_DEFAULT 96u
-#define ALPHA_DEFAULT 1.04f
-#define FILLED                                                                                     \
-    (GRAPH_DEGREE * 3 / 4) /* lists are filled up so far with the nearest that pruning left */
+#define ALPHA_DEFAULT 1.0f /* strict: lists are filled anyway */
 #define STARTS 64u         /* rows among which an insertion looks for its beginning */
 #define CENTRE_ROWS 4096u  /* rows that the centre is made of */
 #define LIGHT_ROWS 16u     /* rows that are encoded, or pruned, in the time of an insertion */
-
-struct growing { /* a list under construction */
-    uint32_t count;
-    uint32_t ids[GROWING];
-};
-
-enum build_stage {
-    BUILD_ADD,
-    BUILD_INHERIT,
-    BUILD_NORMS,
-    BUILD_ENCODE,
-    BUILD_INSERT,
-    BUILD_FINISH,
-    BUILD_DONE
-};
-
-struct graph_builder {
-    struct graph *graph;
-    enum build_stage stage;
-    uint32_t next;             /* row, or number of the order, that the stage comes to */
-    uint32_t linked;           /* rows that have their links of the elder: first of the order */
-    struct graph_elder *elder; /* until its links are taken, or NULL */
-    struct row_blocks lists;   /* struct growing */
-    struct row_blocks augment; /* float, for dot products; else empty */
-    struct row_blocks order;   /* uint32_t: rows as they are inserted */
-    struct row_blocks rests;   /* the graph's rows in the end, where they are to be rests */
-    struct graph_scratch *scratch;
-    float *centre; /* the graph's */
-    struct graph_hit *candidates;
-    uint32_t candidate_max;
-    float *decoded;            /* [dim] of the row being inserted or pruned */
-    float *kept[GRAPH_DEGREE]; /* [dim] each: of the neighbours kept so far */
-    float alpha_squared;
-    float norm_most; /* of all rows, squared */
-};
 
 /* ---- Memory ---- */
 
@@ -160,7 +122,7 @@ static void store_row(const struct graph *graph, uint32_t row, const float *valu
     }
 }
 
-static void load_row(const struct graph *graph, uint32_t row, float *out) {
+void graph_stored_row(const struct graph *graph, uint32_t row, float *out) {
     const void *stored = row_at(&graph->rows, row);
     uint32_t dim = graph->options.dim;
     switch (build_type(&graph->options)) {
@@ -184,7 +146,7 @@ static void make_centre(struct graph_builder *build) {
     uint32_t dim = graph->options.dim, count = graph->capacity;
     uint32_t used = count < CENTRE_ROWS ? count : CENTRE_ROWS;
     for (uint32_t i = 0; i < used; i++) {
-        load_row(graph, (uint32_t)((uint64_t)i * count / used), build->decoded);
+        graph_stored_row(graph, (uint32_t)((uint64_t)i * count / used), build->decoded);
         for (uint32_t d = 0; d < dim; d++) {
             graph->own_centre[d] += build->decoded[d] / (float)used;
         }
@@ -193,7 +155,7 @@ static void make_centre(struct graph_builder *build) {
 
 static void take_norm(struct graph_builder *build, uint32_t row) {
     const struct graph *graph = build->graph;
-    load_row(graph, row, build->decoded);
+    graph_stored_row(graph, row, build->decoded);
     float norm = graph->kernels->dot_f32(build->decoded, build->decoded, graph->options.dim);
     *(float *)row_at(&build->augment, row) = norm;
     build->norm_most = norm > build->norm_most ? norm : build->norm_most;
@@ -203,7 +165,7 @@ static void encode(struct graph_builder *build, uint32_t row) {
     const struct graph *graph = build->graph;
     float *rotated = build->scratch->rotated;
     struct code_factors factors;
-    load_row(graph, row, build->decoded);
+    graph_stored_row(graph, row, build->decoded);
     rotation_apply(&graph->rotation, build->decoded, graph->centre, rotated);
     (void)code4_encode(rotated, graph->rotation.padded, row_at(&graph->codes, row), &factors);
     factors.scale *= -2; /* |r - q|^2 = |r|^2 - 2 <r, q> + |q|^2 */
@@ -214,94 +176,24 @@ static void encode(struct graph_builder *build, uint32_t row) {
     }
 }
 
-/* ---- Pruning ---- */
-
-static int order_candidates(const void *left, const void *right) {
-    const struct graph_hit *a = left, *b = right;
-    return (a->distance > b->distance) - (a->distance < b->distance);
-}
-
-/* Squared Euclidean, with the added dimension where there is one; `values` are those of row `of`,
- * as floats. */
-static float build_distance(const struct graph_builder *build, const float *values, uint32_t of,
-                            uint32_t row) {
-    const struct graph *graph = build->graph;
-    const void *query = graph->options.type == ROW_U8 ? row_at(&graph->rows, of) : values;
-    float distance = row_distance(graph, INDEX_L2, query, row);
-    if (build->augment.blocks != NULL) {
-        float added = augment_of(&build->augment, of) - augment_of(&build->augment, row);
-        distance += added * added;
-    }
-    return distance;
-}
-
-static bool covered(const struct graph_builder *build, const uint32_t *kept, uint32_t kept_count,
-                    const struct graph_hit *candidate) {
-    for (uint32_t i = 0; i < kept_count; i++) {
-        float between = build_distance(build, build->kept[i], kept[i], candidate->id);
-        if (between * build->alpha_squared < candidate->distance) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Of candidates (sorted here, their ids used up) those that no kept one covers, at most
- * GRAPH_DEGREE; then the nearest of the rest, up to FILLED: a full list makes up for pruning that
- * was right for one query and wrong for another. */
-static uint32_t prune(struct graph_builder *build, struct graph_hit *candidates, uint32_t count,
-                      uint32_t *out) {
-    uint32_t kept = 0;
-    qsort(candidates, count, sizeof(*candidates), order_candidates);
-    for (uint32_t i = 0; i < count && kept < GRAPH_DEGREE; i++) {
-        if (!covered(build, out, kept, &candidates[i])) {
-            load_row(build->graph, candidates[i].id, build->kept[kept]);
-            out[kept++] = candidates[i].id;
-            candidates[i].id = GRAPH_NONE;
-        }
-    }
-    for (uint32_t i = 0; i < count && kept < FILLED; i++) {
-        if (candidates[i].id != GRAPH_NONE) {
-            out[kept++] = candidates[i].id;
-        }
-    }
-    return kept;
-}
-
-static struct growing *list_of(const struct graph_builder *build, uint32_t row) {
-    return row_at(&build->lists, row);
-}
-
-static void prune_list(struct graph_builder *build, uint32_t row) {
-    struct growing *list = list_of(build, row);
-    struct graph_hit candidates[GROWING] = {{0}};
-    uint32_t kept[GRAPH_DEGREE];
-    load_row(build->graph, row, build->decoded);
-    for (uint32_t i = 0; i < list->count; i++) {
-        candidates[i] = (struct graph_hit){
-            .id = list->ids[i],
-            .distance = build_distance(build, build->decoded, row, list->ids[i])};
-    }
-    list->count = prune(build, candidates, list->count, kept);
-    memcpy(list->ids, kept, list->count * sizeof(uint32_t));
-}
+/* ---- Lists ---- */
 
 /* What a walk reads: the newest GRAPH_DEGREE of the list. */
 static void publish_list(const struct graph_builder *build, uint32_t row) {
-    const struct growing *list = list_of(build, row);
+    const struct growing *list = graph_list_of(build, row);
     uint32_t first = list->count > GRAPH_DEGREE ? list->count - GRAPH_DEGREE : 0;
     links_store(links_of(build->graph, row), list->ids + first, list->count - first);
 }
 
 static void add_link(struct graph_builder *build, uint32_t from, uint32_t to) {
-    struct growing *list = list_of(build, from);
+    struct growing *list = graph_list_of(build, from);
     for (uint32_t i = 0; i < list->count; i++) {
         if (list->ids[i] == to) {
             return;
         }
     }
     if (list->count == GROWING) {
-        prune_list(build, from);
+        graph_prune_list(build, from);
     }
     list->ids[list->count++] = to;
 }
@@ -312,7 +204,7 @@ static void insert(struct graph_builder *build, uint32_t number) {
     struct graph *graph = build->graph;
     uint32_t row = *(const uint32_t *)row_at(&build->order, number);
     uint32_t kept[GRAPH_DEGREE] = {0}, count = 0;
-    load_row(graph, row, build->decoded);
+    graph_stored_row(graph, row, build->decoded);
     if (number > 0) {
         struct graph_scratch *scratch = build->scratch;
         scratch->query_augment =
@@ -325,10 +217,10 @@ static void insert(struct graph_builder *build, uint32_t number) {
             uint32_t id = scratch->beam.entries[i].id & BEAM_ID;
             if (id != row) {
                 build->candidates[count++] = (struct graph_hit){
-                    .id = id, .distance = build_distance(build, build->decoded, row, id)};
+                    .id = id, .distance = graph_build_distance(build, build->decoded, row, id)};
             }
         }
-        count = prune(build, build->candidates, count, kept);
+        count = graph_prune(build, build->candidates, count, kept);
     }
     for (uint32_t i = 0; i < count; i++) {
         add_link(build, row, kept[i]); /* beside rows that were linked to it before it came */
@@ -363,7 +255,7 @@ static void order_linked(struct graph_builder *build) {
     uint32_t first = 0;
     for (uint32_t i = 0; i < build->graph->capacity; i++) {
         uint32_t row = *ordered(build, i);
-        if (list_of(build, row)->count > 0) {
+        if (graph_list_of(build, row)->count > 0) {
             *ordered(build, i) = *ordered(build, first);
             *ordered(build, first++) = row;
         } else {
@@ -376,7 +268,7 @@ static void order_linked(struct graph_builder *build) {
 static void inherit(struct graph_builder *build, uint32_t old) {
     uint32_t row = elder_row(build->elder, old);
     if (row != GRAPH_NONE) {
-        struct growing *list = list_of(build, row);
+        struct growing *list = graph_list_of(build, row);
         list->count = elder_list(build->elder, old, list->ids);
         build->linked += list->count > 0;
         publish_list(build, row);
@@ -388,7 +280,7 @@ static void encode_rest(struct graph_builder *build, uint32_t row) {
     float *rotated = build->scratch->rotated;
     uint32_t padded = graph->rotation.padded;
     struct code_factors factors;
-    load_row(graph, row, build->decoded);
+    graph_stored_row(graph, row, build->decoded);
     rotation_apply(&graph->rotation, build->decoded, graph->centre, rotated);
     float inverse = code4_encode(rotated, padded, row_at(&graph->codes, row), &factors);
     code_rest_encode(rotated, padded, row_at(&graph->codes, row), inverse,
@@ -400,8 +292,8 @@ static void finish_row(struct graph_builder *build, uint32_t row) {
     if (build->rests.blocks != NULL) {
         encode_rest(build, row);
     }
-    if (list_of(build, row)->count > GRAPH_DEGREE) {
-        prune_list(build, row);
+    if (graph_list_of(build, row)->count > GRAPH_DEGREE) {
+        graph_prune_list(build, row);
     }
     publish_list(build, row);
     if (graph->options.metric == INDEX_DOT) { /* estimates of -<r, q> from here on */
@@ -444,9 +336,10 @@ static ins_status begin_memory(struct graph_builder *build, ins_error *error) {
     build->candidates =
         arena_alloc(arena, purpose, build->candidate_max * sizeof(struct graph_hit));
     build->decoded = arena_alloc(arena, purpose, dim * sizeof(float));
+    build->candidate = arena_alloc(arena, purpose, dim * sizeof(float));
     bool rows = true;
-    for (uint32_t i = 0; i < GRAPH_DEGREE && rows; i++) {
-        build->kept[i] = arena_alloc(arena, purpose, dim * sizeof(float));
+    for (uint32_t i = 0; i < GRAPH_DEGREE / KEPT_GROUP && rows; i++) {
+        build->kept[i] = arena_alloc(arena, purpose, KEPT_GROUP * dim * sizeof(float));
         rows = build->kept[i] != NULL;
     }
     bool blocks = row_blocks_make(arena, purpose, sizeof(struct growing), count, &build->lists) &&
@@ -454,11 +347,12 @@ static ins_status begin_memory(struct graph_builder *build, ins_error *error) {
                   (!dot || row_blocks_make(arena, purpose, sizeof(float), count, &build->augment));
     size_t rest = rest_stride(&graph->options);
     blocks = blocks && (rest == 0 || row_blocks_make(arena, purpose, rest, count, &build->rests));
-    if (build->candidates == NULL || build->decoded == NULL || !rows || !blocks) {
+    if (build->candidates == NULL || build->decoded == NULL || build->candidate == NULL || !rows ||
+        !blocks) {
         return ins_fail(error, INS_FULL, "no memory to build a graph of %u rows", count);
     }
     for (uint32_t row = 0; row < count; row++) {
-        list_of(build, row)->count = 0;
+        graph_list_of(build, row)->count = 0;
     }
     shuffle(build);
     return INS_OK;
@@ -473,8 +367,9 @@ static void give_back(struct graph_builder *build, const struct graph *graph) {
     graph_scratch_free(build->scratch);
     arena_free(arena, purpose, build->candidates, build->candidate_max * sizeof(struct graph_hit));
     arena_free(arena, purpose, build->decoded, row_bytes);
-    for (uint32_t i = 0; i < GRAPH_DEGREE; i++) {
-        arena_free(arena, purpose, build->kept[i], row_bytes);
+    arena_free(arena, purpose, build->candidate, row_bytes);
+    for (uint32_t i = 0; i < GRAPH_DEGREE / KEPT_GROUP; i++) {
+        arena_free(arena, purpose, build->kept[i], KEPT_GROUP * row_bytes);
     }
     for (int i = 0; i < 4; i++) {
         row_blocks_free(arena, purpose, all[i]);
