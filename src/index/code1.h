@@ -25,8 +25,8 @@ void code1_encode(const float *rotated, uint32_t padded, enum index_metric metri
 void code1_query_make(const float *rotated, uint32_t padded, float certainty, uint64_t *planes,
                       struct code1_query *out);
 /* kernels->code1_bounds of blocks whose first row is bit `first` (a multiple of CODE1_ROWS) of
- * `allowed`, and infinity for rows without their bit; blocks without any are not read. NULL: all
- * are allowed. */
+ * `allowed`; NULL: all are. Where few are, blocks without any are not read: the bounds of rows that
+ * are not allowed may be anything. */
 void code1_bounds_allowed(const struct kernels *kernels, const struct code1_query *query,
                           const void *blocks, uint32_t block_count, size_t words,
                           const uint64_t *allowed, uint32_t first, float *out);

@@ -9,7 +9,8 @@
 
 #define PART_BYTES (16u << 10) /* codes that stay in L1 while all queries pass over them */
 #define SEEDS_MIN 32u          /* rows ranked first: at least so many, twice the limit else */
-#define BATCH 1024u            /* rows between two looks at the distance to beat */
+#define ROWS_A_SEED 32u /* of so many rows one is ranked before there is a distance to beat */
+#define BATCH 1024u     /* rows between two looks at the distance to beat */
 
 /* One query of a search. */
 struct scan_state {
@@ -98,6 +99,17 @@ uint64_t scan_bytes(const struct scan *scan) {
 
 /* ---- Scratch ---- */
 
+static uint32_t seeds_for(uint32_t limit) {
+    return 2 * limit > SEEDS_MIN ? 2 * limit : SEEDS_MIN;
+}
+
+/* Whole words of bits. */
+static uint32_t tile_rows(uint32_t limit) {
+    uint64_t rows = (uint64_t)seeds_for(limit) * ROWS_A_SEED;
+    rows = rows < SCAN_TILE_MIN ? SCAN_TILE_MIN : rows;
+    return rows < SCAN_TILE_MAX ? (uint32_t)rows : SCAN_TILE_MAX;
+}
+
 static bool states_make(struct scan_scratch *scratch) {
     struct arena *arena = scratch->arena;
     size_t planes = CODE1_PLANES * code1_words(scratch->padded) * sizeof(uint64_t);
@@ -127,8 +139,8 @@ ins_status scan_scratch_make(const struct scan *scan, uint32_t query_max, uint32
     scratch->query_max = query_max;
     scratch->limit_max = limit_max;
     scratch->padded = scan->rotation.padded;
-    scratch->tile_rows = whole < SCAN_TILE ? whole : SCAN_TILE;
-    scratch->seed_max = 2 * limit_max > SEEDS_MIN ? 2 * limit_max : SEEDS_MIN;
+    scratch->tile_rows = tile_rows(limit_max) < whole ? tile_rows(limit_max) : whole;
+    scratch->seed_max = seeds_for(limit_max);
     scratch->rotated = arena_alloc(arena, INS_MEM_QUERY, scratch->padded * sizeof(float));
     scratch->seeds = arena_alloc(arena, INS_MEM_QUERY, scratch->seed_max * sizeof(*scratch->seeds));
     if (scratch->rotated == NULL || scratch->seeds == NULL || !states_make(scratch)) {
@@ -163,8 +175,16 @@ uint64_t scan_ranked(const struct scan_scratch *scratch) {
 /* ---- Bounds of a tile ---- */
 
 struct tile {
-    uint32_t first, count; /* rows; first is a multiple of SCAN_TILE */
+    uint32_t first, count; /* rows; first is a multiple of 64 */
 };
+
+static bool any_allowed(const uint64_t *allowed, struct tile tile) {
+    uint64_t any = allowed == NULL;
+    for (uint32_t row = tile.first; any == 0 && row < tile.first + tile.count; row += 64) {
+        any = allowed[row / 64];
+    }
+    return any != 0;
+}
 
 /* Bounds of the tile's rows for all queries, a part of the codes after the other. */
 static void bound_tile(const struct scan *scan, struct scan_scratch *scratch,
@@ -194,9 +214,12 @@ static void rank(struct scan_scratch *scratch, const struct scan_ask *ask, uint3
     struct topk_hit evicted;
     bool was_full;
     ask->rank(ask->context, query, rows, count, distances);
+    struct topk *topk = &scratch->states[query].topk;
     for (uint32_t i = 0; i < count; i++) {
         struct topk_hit hit = {.distance = distances[i], .slot = rows[i], .key = rows[i]};
-        (void)topk_offer(&scratch->states[query].topk, hit, &evicted, &was_full);
+        if (distances[i] <= topk_bound(topk)) {
+            (void)topk_offer(topk, hit, &evicted, &was_full);
+        }
     }
     scratch->ranked += count;
 }
@@ -207,12 +230,22 @@ static float to_beat(const struct scan_state *state) {
     return bound < FLT_MAX ? bound : FLT_MAX;
 }
 
+/* Of `count` rows from `first` on, a multiple of 64, those that are allowed and whose bounds are
+ * not above `bound`, into out[count]. */
+static uint32_t select_below(const struct scan *scan, const struct scan_ask *ask,
+                             const float *bounds, uint32_t first, uint32_t count, float bound,
+                             uint16_t *out) {
+    return ask->allowed == NULL ? scan->kernels->select_f32(bounds, count, bound, out)
+                                : scan->kernels->select_kept_f32(bounds, count, bound,
+                                                                 ask->allowed + first / 64, out);
+}
+
 /* Ranks the tile's first ones by bound, so that there is a distance to beat; their bounds go to
  * infinity. */
-static void rank_seeds(struct scan_scratch *scratch, const struct scan_ask *ask, uint32_t query,
-                       struct tile tile) {
+static void rank_seeds(const struct scan *scan, struct scan_scratch *scratch,
+                       const struct scan_ask *ask, uint32_t query, struct tile tile) {
     struct scan_state *state = &scratch->states[query];
-    uint32_t wanted = 2 * ask->limit > SEEDS_MIN ? 2 * ask->limit : SEEDS_MIN;
+    uint32_t wanted = seeds_for(ask->limit);
     uint16_t found[FLAT_BATCH];
     uint32_t rows[SCAN_RANK_MAX], count = 0;
     struct topk seeds;
@@ -220,8 +253,8 @@ static void rank_seeds(struct scan_scratch *scratch, const struct scan_ask *ask,
     for (uint32_t at = 0; at < tile.count; at += FLAT_BATCH) {
         uint32_t size = tile.count - at < FLAT_BATCH ? tile.count - at : FLAT_BATCH;
         float bound = topk_bound(&seeds);
-        uint32_t found_count =
-            flat_select(state->bounds + at, size, bound < FLT_MAX ? bound : FLT_MAX, found);
+        uint32_t found_count = select_below(scan, ask, state->bounds + at, tile.first + at, size,
+                                            bound < FLT_MAX ? bound : FLT_MAX, found);
         for (uint32_t i = 0; i < found_count; i++) {
             uint32_t in_tile = at + found[i];
             struct topk_hit evicted,
@@ -246,12 +279,12 @@ static void rank_tile(const struct scan *scan, struct scan_scratch *scratch,
     uint16_t found[BATCH];
     uint32_t rows[SCAN_RANK_MAX];
     if (state->topk.count < ask->limit) {
-        rank_seeds(scratch, ask, query, tile);
+        rank_seeds(scan, scratch, ask, query, tile);
     }
     for (uint32_t at = 0; at < tile.count; at += BATCH) {
         uint32_t size = tile.count - at < BATCH ? tile.count - at : BATCH;
-        uint32_t found_count =
-            scan->kernels->select_f32(state->bounds + at, size, to_beat(state), found);
+        uint32_t found_count = select_below(scan, ask, state->bounds + at, tile.first + at, size,
+                                            to_beat(state), found);
         for (uint32_t i = 0; i < found_count;) {
             uint32_t count = 0;
             float bound = to_beat(state);
@@ -294,9 +327,12 @@ void scan_search(const struct scan *scan, struct scan_scratch *scratch,
     for (uint32_t q = 0; q < ask->query_count; q++) {
         prepare(scan, scratch, ask, q);
     }
-    for (uint32_t first = 0; first < scan->count; first += SCAN_TILE) {
-        struct tile tile = {first,
-                            scan->count - first < SCAN_TILE ? scan->count - first : SCAN_TILE};
+    uint32_t whole = tile_rows(ask->limit);
+    for (uint32_t first = 0; first < scan->count; first += whole) {
+        struct tile tile = {first, scan->count - first < whole ? scan->count - first : whole};
+        if (!any_allowed(ask->allowed, tile)) {
+            continue;
+        }
         bound_tile(scan, scratch, ask, tile);
         for (uint32_t q = 0; q < ask->query_count; q++) {
             rank_tile(scan, scratch, ask, q, tile);

@@ -3,9 +3,9 @@
  *
  * For extents that are too large to scan whole rows and too small, or too young, for a graph:
  * nothing is trained, a row costs its encoding. Queries of one call share the pass over the codes.
- * Path of a tile of SCAN_TILE rows: bounds of all its rows; those that the filter leaves out go to
- * infinity; the first ones by bound are ranked, for a distance to beat; then, in order, every row
- * whose bound is below that.
+ * Path of a tile of some thousand rows: bounds of all its rows, but for blocks of which the filter
+ * lets none pass; as long as too few are known the first ones by bound are ranked, for a distance
+ * to beat; then, in order, every row that passes and whose bound is below that.
  * Rows themselves are the caller's, who ranks them (scan_rank). Memory: from the arena. Threads:
  * codes that are not added to are read-only; each search has its own scratch. */
 #ifndef INS_INDEX_SCAN_H
@@ -14,7 +14,10 @@
 #include "index/code1.h"
 #include "index/row_blocks.h"
 
-#define SCAN_TILE 65536u /* rows whose bounds are held at once, by a search, for each query */
+/* Rows whose bounds are held at once, by a search, for each query: as few as leave most of them
+ * behind the first ones that are ranked, so that they stay in L1. */
+#define SCAN_TILE_MIN 1024u
+#define SCAN_TILE_MAX 65536u
 #define SCAN_QUERIES_MAX 16u
 #define SCAN_LIMIT_MAX 65536u
 #define SCAN_CERTAINTY_DEFAULT 2.0f

@@ -209,28 +209,32 @@ static uint32_t kernel_select_f32_avx2(const float *values, uint32_t count, floa
     return found;
 }
 
-static void kernel_mask_f32_avx2(float *values, uint32_t count, const uint64_t *kept,
-                                 uint32_t first) {
-    const __m256i bits = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
-    const __m256 infinity = _mm256_set1_ps(__builtin_inff());
-    uint32_t at = 0;
-    for (; at + WIDTH <= count; at += WIDTH) {
-        __m256i here =
-            _mm256_set1_epi32((int)(uint32_t)(kept[(first + at) / 64] >> ((first + at) % 64)));
-        __m256i keep = _mm256_cmpeq_epi32(_mm256_and_si256(here, bits), bits);
-        __m256 block = _mm256_loadu_ps(values + at);
-        _mm256_storeu_ps(values + at, _mm256_blendv_ps(infinity, block, _mm256_castsi256_ps(keep)));
+static uint32_t kernel_select_kept_f32_avx2(const float *values, uint32_t count, float bound,
+                                            const uint64_t *kept, uint16_t *out) {
+    __m256 bounds = _mm256_set1_ps(bound);
+    uint32_t found = 0, at = 0;
+    for (; at + 4 * WIDTH <= count; at += 4 * WIDTH) {
+        const float *here = values + at;
+        uint32_t bits = bits_below(here, bounds) | bits_below(here + WIDTH, bounds) << 8 |
+                        bits_below(here + 2 * WIDTH, bounds) << 16 |
+                        bits_below(here + 3 * WIDTH, bounds) << 24;
+        bits &= (uint32_t)(kept[at / 64] >> (at % 64));
+        for (; bits != 0; bits &= bits - 1) {
+            out[found++] = (uint16_t)(at + (uint32_t)__builtin_ctz(bits));
+        }
     }
     for (; at < count; at++) {
-        bool keep = (kept[(first + at) / 64] >> ((first + at) % 64) & 1) != 0;
-        values[at] = keep ? values[at] : __builtin_inff();
+        if ((kept[at / 64] >> (at % 64) & 1) != 0 && values[at] <= bound) {
+            out[found++] = (uint16_t)at;
+        }
     }
+    return found;
 }
 
 const struct kernels kernels_avx2 = {
     .isa = "avx2",
     .select_f32 = kernel_select_f32_avx2,
-    .mask_f32 = kernel_mask_f32_avx2,
+    .select_kept_f32 = kernel_select_kept_f32_avx2,
     .code4_dots = kernel_code4_dots_avx2,
     .code1_bounds = kernel_code1_bounds_avx2,
     .code_rest = {kernel_rest_dot_avx2, kernel_rest_l2_avx2},

@@ -213,20 +213,30 @@ static uint32_t kernel_select_f32_avx512(const float *values, uint32_t count, fl
     return found;
 }
 
-static void kernel_mask_f32_avx512(float *values, uint32_t count, const uint64_t *kept,
-                                   uint32_t first) {
-    const __m512 infinity = _mm512_set1_ps(__builtin_inff());
-    for (uint32_t at = 0; at < count; at += WIDTH) {
-        __mmask16 here = tail_mask(count - at < WIDTH ? count - at : WIDTH);
-        __mmask16 out = (__mmask16)(here & ~(kept[(first + at) / 64] >> ((first + at) % 64)));
-        _mm512_mask_storeu_ps(values + at, out, infinity);
+static uint32_t kernel_select_kept_f32_avx512(const float *values, uint32_t count, float bound,
+                                              const uint64_t *kept, uint16_t *out) {
+    __m512 bounds = _mm512_set1_ps(bound);
+    uint32_t found = 0, at = 0;
+    for (; at + 4 * WIDTH <= count; at += 4 * WIDTH) {
+        const float *here = values + at;
+        uint64_t bits = bits_below(here, bounds) | bits_below(here + WIDTH, bounds) << 16 |
+                        bits_below(here + 2 * WIDTH, bounds) << 32 |
+                        bits_below(here + 3 * WIDTH, bounds) << 48;
+        found += write_positions(bits & kept[at / 64], at, out + found);
     }
+    for (; at < count; at += WIDTH) {
+        __mmask16 mask = tail_mask(count - at < WIDTH ? count - at : WIDTH);
+        __m512 block = _mm512_maskz_loadu_ps(mask, values + at);
+        uint64_t bits = _mm512_mask_cmp_ps_mask(mask, block, bounds, _CMP_LE_OQ);
+        found += write_positions(bits & kept[at / 64] >> (at % 64), at, out + found);
+    }
+    return found;
 }
 
 const struct kernels kernels_avx512 = {
     .isa = "avx512",
     .select_f32 = kernel_select_f32_avx512,
-    .mask_f32 = kernel_mask_f32_avx512,
+    .select_kept_f32 = kernel_select_kept_f32_avx512,
     .code4_dots = kernel_code4_dots_avx512,
     .code1_bounds = kernel_code1_bounds_avx512,
     .code_rest = {kernel_rest_dot_avx512, kernel_rest_l2_avx512},
@@ -239,7 +249,7 @@ const struct kernels kernels_avx512 = {
 const struct kernels kernels_avx512vnni = {
     .isa = "avx512vnni",
     .select_f32 = kernel_select_f32_avx512,
-    .mask_f32 = kernel_mask_f32_avx512,
+    .select_kept_f32 = kernel_select_kept_f32_avx512,
     .code4_dots = kernel_code4_dots_avx512vnni,
     .code1_bounds = kernel_code1_bounds_avx512vnni,
     .code_rest = {kernel_rest_dot_avx512, kernel_rest_l2_avx512},

@@ -93,6 +93,7 @@ static INLINE __m512 to_floats(__m256i left, __m256i right) {
     return _mm512_cvtepi32_ps(_mm512_inserti64x4(_mm512_castsi256_si512(left), right, 1));
 }
 
+#define AHEAD_BYTES 4096u
 /* `first` is a constant, and `words` where the loop over them is to unroll. */
 static INLINE void bounds_of(const struct code1_query *query, const uint8_t *block,
                              size_t block_count, size_t words, size_t first, float *out) {
@@ -100,6 +101,9 @@ static INLINE void bounds_of(const struct code1_query *query, const uint8_t *blo
     const __m512 slack = _mm512_set1_ps(query->slack);
     for (size_t b = 0; b < block_count; b++, block += code1_block_bytes(words)) {
         struct counts left = {0}, right = {0};
+        for (size_t line = 0; line < code1_block_bytes(words); line += 64) {
+            __builtin_prefetch(block + AHEAD_BYTES + line);
+        }
         for (size_t w = 0; w < words; w++) {
             __m512i planes[CODE1_PLANES];
             for (size_t p = first; p < CODE1_PLANES; p++) {

@@ -45,9 +45,10 @@ struct kernels {
     /* Positions i with values[i] <= bound, ascending, into out[count]; returns how many. NaN never
      * passes. count <= 65536. */
     uint32_t (*select_f32)(const float *values, uint32_t count, float bound, uint16_t *out);
-    /* values[i] = infinity where the bit of first + i is clear, bit n % 64 of kept[n / 64].
-     * `first`: a multiple of 16. */
-    void (*mask_f32)(float *values, uint32_t count, const uint64_t *kept, uint32_t first);
+    /* The same of those whose bit is set in `kept`: i % 64 of kept[i / 64]. Other values may be
+     * anything. */
+    uint32_t (*select_kept_f32)(const float *values, uint32_t count, float bound,
+                                const uint64_t *kept, uint16_t *out);
     /* 4-bit codes (codes.h) anywhere: out[i] = sum of query * code_i over `padded` dimensions,
      * exact; padded <= 65536. `query`: [code4_slots(padded)]. */
     void (*code4_dots)(const int8_t *query, const uint8_t *const *codes, size_t count,

@@ -169,25 +169,26 @@ static uint32_t kernel_select_f32_neon(const float *values, uint32_t count, floa
     return found;
 }
 
-static void kernel_mask_f32_neon(float *values, uint32_t count, const uint64_t *kept,
-                                 uint32_t first) {
-    const uint32x4_t bits = {1, 2, 4, 8};
-    const float32x4_t infinity = vdupq_n_f32(__builtin_inff());
-    uint32_t at = 0;
-    for (; at + WIDTH <= count; at += WIDTH) {
-        uint32x4_t here = vdupq_n_u32((uint32_t)(kept[(first + at) / 64] >> ((first + at) % 64)));
-        vst1q_f32(values + at, vbslq_f32(vtstq_u32(here, bits), vld1q_f32(values + at), infinity));
+static uint32_t kernel_select_kept_f32_neon(const float *values, uint32_t count, float bound,
+                                            const uint64_t *kept, uint16_t *out) {
+    uint32_t found = 0;
+    for (uint32_t at = 0; at < count; at += 64) {
+        uint32_t some = count - at < 64 ? count - at : 64;
+        uint16_t below[64];
+        uint32_t below_count = kernel_select_f32_neon(values + at, some, bound, below);
+        for (uint32_t i = 0; i < below_count; i++) {
+            if ((kept[at / 64] >> below[i] & 1) != 0) {
+                out[found++] = (uint16_t)(at + below[i]);
+            }
+        }
     }
-    for (; at < count; at++) {
-        bool keep = (kept[(first + at) / 64] >> ((first + at) % 64) & 1) != 0;
-        values[at] = keep ? values[at] : __builtin_inff();
-    }
+    return found;
 }
 
 const struct kernels kernels_neon = {
     .isa = "neon",
     .select_f32 = kernel_select_f32_neon,
-    .mask_f32 = kernel_mask_f32_neon,
+    .select_kept_f32 = kernel_select_kept_f32_neon,
     .code4_dots = kernel_code4_dots_neon,
     .code1_bounds = kernel_code1_bounds_neon,
     .code_rest = {kernel_rest_dot_neon, kernel_rest_l2_neon},

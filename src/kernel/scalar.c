@@ -92,18 +92,21 @@ static uint32_t kernel_select_f32_scalar(const float *values, uint32_t count, fl
     return found;
 }
 
-static void kernel_mask_f32_scalar(float *values, uint32_t count, const uint64_t *kept,
-                                   uint32_t first) {
+static uint32_t kernel_select_kept_f32_scalar(const float *values, uint32_t count, float bound,
+                                              const uint64_t *kept, uint16_t *out) {
+    uint32_t found = 0;
     for (uint32_t i = 0; i < count; i++) {
-        bool keep = (kept[(first + i) / 64] >> ((first + i) % 64) & 1) != 0;
-        values[i] = keep ? values[i] : __builtin_inff();
+        if ((kept[i / 64] >> (i % 64) & 1) != 0 && values[i] <= bound) {
+            out[found++] = (uint16_t)i;
+        }
     }
+    return found;
 }
 
 const struct kernels kernels_scalar = {
     .isa = "scalar",
     .select_f32 = kernel_select_f32_scalar,
-    .mask_f32 = kernel_mask_f32_scalar,
+    .select_kept_f32 = kernel_select_kept_f32_scalar,
     .code4_dots = kernel_code4_dots_scalar,
     .code1_bounds = kernel_code1_bounds_scalar,
     .code_rest = {kernel_rest_dot_scalar, kernel_rest_l2_scalar},

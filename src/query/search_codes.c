@@ -167,9 +167,6 @@ static ins_status bound_piece(struct search *search, uint32_t at, uint32_t count
         }
         codes->damaged = true;
         fill(bounds, count, -FLT_MAX); /* every row is compared */
-        if (allowed != NULL) {
-            search->flat.kernels->mask_f32(bounds, count, allowed, at);
-        }
     } else {
         return status;
     }
@@ -234,6 +231,17 @@ static int order_rows(const void *left, const void *right) {
     return (a > b) - (a < b);
 }
 
+/* Of `count` rows of the tile from `at` on, a multiple of 64, those that may pass and whose bounds
+ * are not above `bound`, into out[count]. */
+static uint32_t select_below(const struct search *search, uint32_t at, uint32_t count, float bound,
+                             uint16_t *out) {
+    const struct kernels *kernels = search->flat.kernels;
+    const struct codes_tile *tile = search->tile;
+    return search->plan.useful ? kernels->select_kept_f32(tile->bounds + at, count, bound,
+                                                          tile->may_pass + at / 64, out)
+                               : kernels->select_f32(tile->bounds + at, count, bound, out);
+}
+
 /* The tile's first ones by bound become candidates; their bounds go to infinity, so that they come
  * once. */
 static void take_seeds(struct search *search) {
@@ -247,7 +255,7 @@ static void take_seeds(struct search *search) {
         uint16_t found[FLAT_BATCH];
         uint32_t size = codes->rows - at < FLAT_BATCH ? codes->rows - at : FLAT_BATCH;
         float bound = topk_bound(&seeds);
-        uint32_t count = flat_select(bounds + at, size, bound < FLT_MAX ? bound : FLT_MAX, found);
+        uint32_t count = select_below(search, at, size, bound < FLT_MAX ? bound : FLT_MAX, found);
         for (uint32_t i = 0; i < count; i++) {
             uint32_t row = at + found[i];
             bool was_full;
@@ -279,16 +287,16 @@ static float to_beat(const struct search *search) {
 /* Of the tile's rows the next few whose bound says that they may be near enough. */
 static void take_doubtful(struct search *search) {
     struct search_codes *codes = &search->codes;
-    const float *bounds = search->tile->bounds;
-    float bound = to_beat(search);
+    float *bounds = search->tile->bounds, bound = to_beat(search);
     codes->count = codes->ranked = 0;
     while (codes->next < codes->rows && codes->count < ROUND) {
         uint16_t found[SELECT];
-        uint32_t at = codes->next, left = codes->rows - at;
+        uint32_t at = codes->next / 64 * 64, left = codes->rows - at;
         uint32_t size = left < SELECT ? left : SELECT;
-        uint32_t count = search->flat.kernels->select_f32(bounds + at, size, bound, found);
+        uint32_t count = select_below(search, at, size, bound, found);
         uint32_t taken = count < ROUND - codes->count ? count : ROUND - codes->count;
         for (uint32_t i = 0; i < taken; i++) {
+            bounds[at + found[i]] = INFINITY; /* it comes once */
             search->candidates[codes->count++] = codes->first + at + found[i];
         }
         codes->next = taken < count ? at + found[taken] : at + size;

@@ -344,28 +344,34 @@ static void test_select(void **state) {
     for_each_isa(check_select);
 }
 
-static void check_mask(const struct kernels *kernels) {
+static void check_select_kept(const struct kernels *kernels) {
     for (uint32_t count = 0; count <= 300; count++) {
-        float values[301];
-        uint64_t kept[7];
-        uint32_t first = 16 * (count % 7);
-        for (uint32_t i = 0; i < 7; i++) {
+        float values[300];
+        uint64_t kept[5];
+        uint16_t found[301], all[300];
+        for (uint32_t i = 0; i < 5; i++) {
             kept[i] = 0x9e3779b97f4a7c15ull * (count + 7 * i + 1);
         }
-        for (uint32_t i = 0; i <= 300; i++) {
-            values[i] = (float)i;
+        for (uint32_t i = 0; i < count; i++) {
+            values[i] = i % 11 == 3 ? NAN : (float)(i * 37 % 101);
         }
-        kernels->mask_f32(values, count, kept, first);
-        for (uint32_t i = 0; i <= 300; i++) {
-            bool out = i < count && (kept[(first + i) / 64] >> ((first + i) % 64) & 1) == 0;
-            assert_true(out ? isinf(values[i]) && values[i] > 0 : values[i] == (float)i);
+        found[count] = 9999;
+        uint32_t found_count = kernels->select_kept_f32(values, count, 50, kept, found);
+        uint32_t all_count = kernels->select_f32(values, count, 50, all), at = 0;
+        for (uint32_t i = 0; i < all_count; i++) {
+            if ((kept[all[i] / 64] >> (all[i] % 64) & 1) != 0) {
+                assert_true(at < found_count);
+                assert_int_equal(found[at++], all[i]);
+            }
         }
+        assert_int_equal(at, found_count);
+        assert_int_equal(found[count], 9999);
     }
 }
 
-static void test_mask(void **state) {
-    (void)state; /* Goal: what has no bit is infinite. Method: every count; what is behind stays. */
-    for_each_isa(check_mask);
+static void test_select_kept(void **state) {
+    (void)state; /* Goal: of those at or below a bound the ones with a bit. Method: every count. */
+    for_each_isa(check_select_kept);
 }
 
 /* Goal: the environment lowers the choice, and nothing else changes it. Method: what this process
@@ -389,7 +395,7 @@ int main(void) {
         cmocka_unit_test(test_lengths),    cmocka_unit_test(test_bias),
         cmocka_unit_test(test_rows),       cmocka_unit_test(test_rows_are_like_pairs),
         cmocka_unit_test(test_odd_values), cmocka_unit_test(test_denormals),
-        cmocka_unit_test(test_select),     cmocka_unit_test(test_mask),
+        cmocka_unit_test(test_select),     cmocka_unit_test(test_select_kept),
         cmocka_unit_test(test_choice),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
