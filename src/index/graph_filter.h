@@ -1,8 +1,8 @@
 /* How rows that pass a filter are searched, where there is a graph and bits of them are at hand.
  *
- * Three ways, at costs in rows that are picked and compared: picking all that pass; a scan over the
- * 1-bit codes of all rows, which misses next to nothing; a walk that steps over rows that do not
- * pass (graph_candidates), whose cost hardly depends on how many rows there are.
+ * Three ways: picking all that pass; a scan over the 1-bit codes of all rows, which misses next to
+ * nothing; a walk that steps over rows that do not pass (graph_candidates), whose cost hardly
+ * depends on how many rows there are. What each costs is foretold in nanoseconds (decision 0051).
  * A walk finds less where few rows pass, for its links lead to too few of them, and where those
  * that pass lie apart from the query, for then many are about equally near, in no one place. The
  * first is known beforehand; the second the walk tells when it begins, by a sample of them. */
@@ -12,24 +12,27 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define GRAPH_FILTER_NO_SCAN UINT64_MAX
-
 struct graph_filter_ask {
-    uint64_t rows, passing; /* 0 < passing <= rows */
-    uint64_t scan_cost; /* of a scan over codes, in rows that are picked; or GRAPH_FILTER_NO_SCAN */
-    uint32_t effort;    /* of a walk without a filter */
-    uint32_t effort_max; /* wider ones are not walked */
-    bool always;         /* tests: to walk, whatever it costs */
+    uint64_t rows, passing;  /* 0 < passing <= rows */
+    uint32_t dim, row_bytes; /* of a row as it is compared */
+    bool codes;              /* 1-bit ones are at hand */
+    uint32_t effort;         /* of a walk without a filter */
+    uint32_t effort_max;     /* wider ones are not walked */
+    bool always;             /* tests: to walk, whatever it costs */
 };
 
 struct graph_filter_plan {
     bool walk;           /* else: whichever of scan and picking is cheaper */
-    bool scan_far;       /* where what passes lies apart, it is scanned */
+    bool scan_far;       /* where what passes lies apart, it is scanned, or picked */
     uint32_t effort;     /* of the walk */
     uint32_t effort_far; /* where what passes lies apart: effort .. effort_max */
+    float certainty; /* of the scan, in standard deviations: it finds more than the walk would */
 };
 
 struct graph_filter_plan graph_filter_plan(const struct graph_filter_ask *ask);
+
+/* Whether rows that pass, of so many, are rather picked and compared than all bounded by codes. */
+bool graph_filter_picks(uint32_t dim, uint32_t row_bytes, uint64_t rows, uint64_t passing);
 
 /* ---- Where a walk begins ---- */
 

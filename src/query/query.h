@@ -48,7 +48,7 @@ struct search_graph {
     struct graph_slots slots;
     uint32_t effort, effort_far;    /* far: of a filter whose rows lie apart from the query */
     bool scan_far, far;             /* such rows are scanned; they do lie so */
-    bool rough;                     /* a scan in place of the walk need not be surer than it */
+    float certainty;                /* of a scan in place of the walk; 0: as of any scan */
     uint32_t group;                 /* that is judged next */
     uint32_t may_count, sure_count; /* rows that may pass, that do */
     uint32_t count, next;           /* of the candidates, and the first that is not ranked */

@@ -6,7 +6,7 @@
  * while the heap is not full, the first ones by bound are ranked, for a distance to beat; then, in
  * order, a few at a time, every row whose bound is below what is to beat at that moment.
  * Ranking is that of scanned rows (search_take_batch), so what is found is right, dead rows and the
- * filter included; what is missed is missed by chance, as rarely as CERTAINTY says.
+ * filter included; what is missed is missed by chance, as rarely as its certainty says.
  * Failure: codes that cannot be read, or contradict the values, cost nothing but time: rows without
  * bounds are compared. */
 #include <float.h>
@@ -16,22 +16,17 @@
 
 #include "base/assert.h"
 #include "base/status.h"
+#include "index/graph_filter.h"
 #include "query/explain.h"
 #include "query/search_private.h"
 
-/* Standard deviations by which estimates are lowered: of the rows that are just near enough one in
- * some 700 is missed, of all others fewer (decision 0024). */
-#define CERTAINTY 3.0f
-#define CERTAINTY_ROUGH 2.0f /* the same: one in some 40 */
-#define LIMIT_MAX 1024u      /* hits; where more are wanted most rows are compared anyway */
-#define ROWS_A_HIT 16u       /* the same: at least so many rows for each */
+#define LIMIT_MAX 1024u /* hits; where more are wanted most rows are compared anyway */
+#define ROWS_A_HIT 16u  /* the same: at least so many rows for each */
 #define SEEDS_MIN 32u
 #define SEEDS_MAX (2 * LIMIT_MAX)
 #define ROUND 64u      /* rows that are ranked between two looks at what is to beat */
 #define SELECT 1024u   /* rows that are looked at in one go */
 #define COST_PARTS 16u /* codes that take as long as one row of floats */
-#define PICK_PARTS 24u /* where at most one row in so many passes, those are compared without */
-#define COST_BASE 256u /* rows of floats that beginning takes, and ranking */
 #define HALF_SLACK                                                                                 \
     2e-3f                 /* by which the square of a length of one is off in half floats, at most \
                            */
@@ -41,10 +36,6 @@ _Static_assert(CODES_TILE % ROW_GROUP == 0, "a verdict of a group stands in one 
 _Static_assert(ROW_GROUP % CODE1_ROWS == 0, "a group has whole blocks of codes");
 
 /* ---- Deciding ---- */
-
-uint64_t codes_cost(const struct search *search) {
-    return search->run_vector.count / COST_PARTS + COST_BASE;
-}
 
 /* What is kept over the runs of a search. */
 static bool make_room(struct search *search) {
@@ -113,8 +104,8 @@ static ins_status begin(struct search *search, ins_error *error) {
                         (unsigned long long)extent->file, (unsigned long long)extent->offset);
     }
     const float *query = search_float_query(search);
-    bool rough = search->rough || search->graph.rough;
-    float certainty = rough ? CERTAINTY_ROUGH : CERTAINTY;
+    float certainty = search->graph.certainty > 0 ? search->graph.certainty : CODE1_SURE;
+    certainty = search->rough && certainty > CODE1_ROUGH ? CODE1_ROUGH : certainty;
     if (query == NULL ||
         !scan_query_make(&head, query, certainty, search->codes_query, &codes->query)) {
         scan_instead(search, "there is no memory, or numbers are too large for bounds");
@@ -180,7 +171,8 @@ static ins_status judge_group(struct search *search, uint32_t at, uint32_t count
     if (status == INS_OK) {
         put_verdict(search, at);
         *cost += plan_group_cost(&search->plan);
-        codes->picking = plan_count(&search->plan) * PICK_PARTS <= count;
+        codes->picking = graph_filter_picks(search->vector->shape.dim, search->run_vector.row_bytes,
+                                            count, plan_count(&search->plan));
         search->position = codes->first + at;
     }
     return status;

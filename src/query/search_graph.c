@@ -53,7 +53,8 @@ static bool is_scanned(struct search *search, uint64_t effort) {
     if (!search->codes.on || asked) {
         return rows < effort * (search->codes.on ? CODES_A_PLACE : ROWS_A_PLACE);
     }
-    search->graph.rough = rows >= effort * CODES_A_PLACE && rows < effort * CODES_A_PLACE_ROUGH;
+    search->graph.certainty =
+        rows >= effort * CODES_A_PLACE && rows < effort * CODES_A_PLACE_ROUGH ? CODE1_ROUGH : 0;
     return rows < effort * CODES_A_PLACE_ROUGH;
 }
 
@@ -291,7 +292,6 @@ static ins_status find_candidates(struct search *search, uint64_t *budget, ins_e
         release(search);
         search->graph.walked = true;
         if (search->graph.far && search->graph.scan_far) {
-            search->graph.rough = search->graph_effort != 0 && search->graph_effort < EFFORT_BASE;
             scan_instead(search, "what passes the filter lies apart from the query");
         } else if (graph_filter_short(search)) {
             scan_instead(search, "a walk met too few rows that pass the filter");

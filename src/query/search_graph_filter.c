@@ -75,8 +75,9 @@ bool graph_filter_walks(struct search *search) {
     }
     const struct graph_filter_ask ask = {.rows = search->run_vector.count,
                                          .passing = graph->may_count,
-                                         .scan_cost = search->codes.on ? codes_cost(search)
-                                                                       : GRAPH_FILTER_NO_SCAN,
+                                         .dim = search->vector->shape.dim,
+                                         .row_bytes = search->run_vector.row_bytes,
+                                         .codes = search->codes.on,
                                          .effort = graph->effort,
                                          .effort_max = EFFORT_WALK_MAX,
                                          .always = search->graph_always};
@@ -84,6 +85,7 @@ bool graph_filter_walks(struct search *search) {
     graph->effort = plan.walk ? plan.effort : graph->effort;
     graph->effort_far = plan.walk ? plan.effort_far : graph->effort_far;
     graph->scan_far = plan.scan_far;
+    graph->certainty = plan.certainty;
     return plan.walk;
 }
 

@@ -75,8 +75,6 @@ void codes_enter(struct search *search);
 /* Goes on with it. search->codes.on false when it is done, or when the rest of the run, from
  * search->position on, must be scanned row by row. */
 INS_MUST_USE ins_status codes_run(struct search *search, uint64_t *budget, ins_error *error);
-/* What scanning all codes costs, in rows that are picked and compared. */
-uint64_t codes_cost(const struct search *search);
 
 /* ---- Graphs (search_graph.c) ---- */
 

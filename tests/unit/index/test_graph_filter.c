@@ -12,19 +12,28 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "index/code1.h"
 #include "index/graph_filter.h"
 
 static struct graph_filter_ask usual(void) {
-    return (struct graph_filter_ask){
-        .rows = 100000, .passing = 50000, .scan_cost = 6506, .effort = 20, .effort_max = 2048};
+    return (struct graph_filter_ask){.rows = 100000,
+                                     .passing = 50000,
+                                     .dim = 128,
+                                     .row_bytes = 512,
+                                     .codes = true,
+                                     .effort = 20,
+                                     .effort_max = 2048};
 }
 
 static void test_few_are_picked(void **state) {
     (void)state;
     struct graph_filter_ask ask = usual();
-    for (ask.passing = 1; ask.passing <= 500; ask.passing++) {
+    for (ask.passing = 1; ask.passing <= 1000; ask.passing++) {
         assert_false(graph_filter_plan(&ask).walk);
     }
+    assert_true(graph_filter_picks(128, 512, 100000, 1000));
+    assert_false(graph_filter_picks(128, 512, 100000, 10000));
+    assert_true(graph_filter_picks(128, 128, 100000, 8000)); /* rows of bytes are cheaper */
     ask.always = true;
     ask.passing = ask.effort; /* a walk would keep them all */
     assert_false(graph_filter_plan(&ask).walk);
@@ -35,12 +44,30 @@ static void test_few_are_picked(void **state) {
 static void test_rare_ones_need_width(void **state) {
     (void)state;
     struct graph_filter_ask ask = usual();
-    assert_int_equal(graph_filter_plan(&ask).effort, 20);
+    assert_int_equal(graph_filter_plan(&ask).effort, 25);
     ask.passing = 4000;
-    assert_int_equal(graph_filter_plan(&ask).effort, 20);
+    assert_int_equal(graph_filter_plan(&ask).effort, 25);
     ask.passing = 2000;
     ask.always = true;
-    assert_int_equal(graph_filter_plan(&ask).effort, 80);
+    assert_int_equal(graph_filter_plan(&ask).effort, 100);
+}
+
+/* A walk is taken where it costs less than looking at all rows, however much is asked of it. */
+static void test_walks_that_pay(void **state) {
+    (void)state;
+    struct graph_filter_ask ask = usual();
+    assert_true(graph_filter_plan(&ask).walk);
+    ask.effort = 208;
+    assert_false(graph_filter_plan(&ask).walk);
+    ask.rows *= 10;
+    ask.passing *= 10;
+    assert_true(graph_filter_plan(&ask).walk);
+    ask = usual();
+    ask.rows = 20000; /* codes of so few are scanned at once */
+    ask.passing = 10000;
+    assert_false(graph_filter_plan(&ask).walk);
+    ask.codes = false;
+    assert_true(graph_filter_plan(&ask).walk);
 }
 
 /* The scan serves where it costs about as much as the walk that is wide enough, or where there is
@@ -48,43 +75,56 @@ static void test_rare_ones_need_width(void **state) {
 static void test_far(void **state) {
     (void)state;
     struct graph_filter_ask ask = usual();
+    ask.effort = 30;
     struct graph_filter_plan plan = graph_filter_plan(&ask);
     assert_true(plan.walk);
     assert_true(plan.scan_far);
     ask.rows = 10000000;
     ask.passing = 5000000;
-    ask.scan_cost = 625256;
     plan = graph_filter_plan(&ask);
     assert_true(plan.walk);
     assert_false(plan.scan_far);
-    assert_int_equal(plan.effort_far, 120);
-    ask.scan_cost = GRAPH_FILTER_NO_SCAN;
+    assert_int_equal(plan.effort_far, 180);
+    ask.codes = false;
     assert_false(graph_filter_plan(&ask).scan_far);
     ask = usual();
-    ask.scan_cost = GRAPH_FILTER_NO_SCAN;
-    ask.passing = 9000; /* they can be picked */
+    ask.codes = false;
+    ask.passing = 4000; /* they can be picked */
     assert_true(graph_filter_plan(&ask).scan_far);
     ask.always = true; /* tests walk wide as well */
     assert_false(graph_filter_plan(&ask).scan_far);
+}
+
+/* Who asks for little gets a scan that is as little sure, and more than a walk would find. */
+static void test_certainty(void **state) {
+    (void)state;
+    struct graph_filter_ask ask = usual();
+    assert_true(graph_filter_plan(&ask).certainty == CODE1_ROUGHER);
+    ask.effort = 200;
+    assert_true(graph_filter_plan(&ask).certainty == CODE1_ROUGH);
+    ask.effort = 800;
+    assert_true(graph_filter_plan(&ask).certainty == CODE1_SURE);
 }
 
 static void test_all_mixes(void **state) {
     (void)state;
     static const uint64_t sizes[] = {1, 2, 63, 1000, 4096, 99999, 1000000, UINT32_MAX};
     static const uint32_t efforts[] = {1, 10, 168, 2047, 2048};
-    for (uint32_t mix = 0; mix < 8 * 8 * 5 * 3 * 2; mix++) {
+    for (uint32_t mix = 0; mix < 8 * 8 * 5 * 2 * 2 * 2; mix++) {
         struct graph_filter_ask ask = {.rows = sizes[mix % 8],
                                        .passing = sizes[mix / 8 % 8],
+                                       .dim = mix / 320 % 2 == 0 ? 2 : 65536,
+                                       .row_bytes = 8,
                                        .effort = efforts[mix / 64 % 5],
                                        .effort_max = 2048,
-                                       .always = mix / 960 != 0};
-        uint64_t scans[] = {0, ask.rows / 16 + 256, GRAPH_FILTER_NO_SCAN};
-        ask.scan_cost = scans[mix / 320 % 3];
+                                       .codes = mix / 640 % 2 != 0,
+                                       .always = mix / 1280 != 0};
         if (ask.passing > ask.rows) {
             continue;
         }
         struct graph_filter_plan plan = graph_filter_plan(&ask);
         assert_true(plan.walk || !plan.scan_far);
+        assert_true(plan.certainty >= CODE1_ROUGHER);
         if (plan.walk) {
             assert_true(plan.effort >= ask.effort);
             assert_true(plan.effort_far >= plan.effort);
@@ -150,12 +190,10 @@ static void test_starts(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_few_are_picked),
-        cmocka_unit_test(test_rare_ones_need_width),
-        cmocka_unit_test(test_far),
-        cmocka_unit_test(test_all_mixes),
-        cmocka_unit_test(test_what_lies_apart),
-        cmocka_unit_test(test_starts),
+        cmocka_unit_test(test_few_are_picked),  cmocka_unit_test(test_rare_ones_need_width),
+        cmocka_unit_test(test_walks_that_pay),  cmocka_unit_test(test_far),
+        cmocka_unit_test(test_certainty),       cmocka_unit_test(test_all_mixes),
+        cmocka_unit_test(test_what_lies_apart), cmocka_unit_test(test_starts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
