@@ -240,6 +240,18 @@ static void expand(const struct fast_graph *fast, struct fast_scratch *scratch,
     }
 }
 
+/* The block that comes next if no nearer row is found: it is on its way meanwhile. */
+static void fetch_next(const struct fast_graph *fast, const struct fast_scratch *scratch,
+                       const struct fast_beam *beam) {
+    for (uint32_t i = beam->next + 1; i < beam->count; i++) {
+        uint32_t row = beam->entries[i].id & BEAM_ID;
+        if ((beam->entries[i].id & EXPANDED) == 0 && (beam->once || !visited(scratch, row))) {
+            fetch_block(fast, row);
+            return;
+        }
+    }
+}
+
 /* From what prepare() has left. */
 static uint32_t walk(const struct fast_graph *fast, struct fast_scratch *scratch, uint32_t limit,
                      uint32_t effort, const struct graph_filter *filter, struct graph_hit *out) {
@@ -262,6 +274,7 @@ static uint32_t walk(const struct fast_graph *fast, struct fast_scratch *scratch
         }
         entry->id |= EXPANDED;
         const uint8_t *block = row_at(&fast->blocks, row);
+        fetch_next(fast, scratch, &beam);
         float distance = distance_to(fast, scratch, block);
         struct topk_hit evicted;
         bool was_full;
