@@ -7,6 +7,7 @@
 #include "index/graph_private.h"
 
 #define LINE_BYTES 64u
+#define AHEAD_CODE_BYTES 128u /* codes from here on are fetched a hop ahead; less gains nothing */
 #define AHEAD_LINES 8u /* of a row that is ranked soon; what follows is a stream of its own */
 #define AHEAD_LISTS 4u
 #define PASSING_SEEN                                                                               \
@@ -224,6 +225,24 @@ static inline void prefetch_code(const struct graph *graph, uint32_t row) {
     __builtin_prefetch(row_at(&graph->factors, row));
 }
 
+/* What the next hop will read if no nearer row is found: it is on its way meanwhile. */
+static void fetch_next(const struct graph *graph, const struct graph_scratch *scratch) {
+    const struct beam *beam = &scratch->beam;
+    uint32_t links[GRAPH_DEGREE], at = beam->next;
+    while (at < beam->count && (beam->entries[at].id & EXPANDED) != 0) {
+        at++;
+    }
+    if (at == beam->count) {
+        return;
+    }
+    links_load(links_of(graph, beam->entries[at].id & BEAM_ID), links);
+    for (uint32_t i = 0; i < GRAPH_DEGREE && links[i] < graph->capacity; i++) {
+        if ((scratch->visited[links[i] / 64] >> (links[i] % 64) & 1) == 0) {
+            prefetch_code(graph, links[i]);
+        }
+    }
+}
+
 static inline bool passes(const uint64_t *passing, uint32_t row) {
     return (passing[row / 64] >> (row % 64) & 1) != 0;
 }
@@ -359,6 +378,9 @@ void graph_walk(const struct graph *graph, struct graph_scratch *scratch, const 
     for (uint32_t id = beam_take(beam); id != GRAPH_NONE; id = beam_take(beam)) {
         uint32_t count = passing == NULL ? take_new(graph, scratch, id, fresh)
                                          : take_passing(graph, scratch, passing, id, fresh);
+        if (passing == NULL && graph->codes.stride >= AHEAD_CODE_BYTES) {
+            fetch_next(graph, scratch);
+        }
         offer_rows(graph, scratch, effort, filter, fresh, count);
         look_ahead(graph, beam);
         scratch->hops++;
