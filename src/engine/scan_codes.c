@@ -11,7 +11,7 @@
 
 static bool is_possible(const struct schema_vector *vector) {
     return vector != NULL && vector->distance != INS_DISTANCE_MANHATTAN &&
-           vector->shape.multi == 0 && vector->shape.dim >= DIM_MIN && vector->shape.dim <= DIM_MAX;
+           vector->shape.dim >= DIM_MIN && vector->shape.dim <= DIM_MAX;
 }
 
 uint32_t scan_codes_wanted(const struct ins_db *db, const struct schema *schema,

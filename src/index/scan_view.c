@@ -14,6 +14,10 @@ size_t scan_query_bytes(uint32_t dim) {
     return plane_bytes(padded) + (rotation_signs(dim) + padded) * sizeof(float);
 }
 
+size_t scan_query_kept_bytes(uint32_t dim) {
+    return plane_bytes(padded_dim(dim));
+}
+
 bool scan_query_make(const struct scan_head *head, const float *values, float certainty,
                      void *memory, struct scan_query *out) {
     uint32_t dim = head->dim, padded = padded_dim(dim);

@@ -24,6 +24,8 @@ struct scan_query {
 
 /* Of the memory that scan_query_make uses, and scan_query borrows. */
 size_t scan_query_bytes(uint32_t dim);
+/* The first so many of them are still looked at once the query is made; a multiple of 8. */
+size_t scan_query_kept_bytes(uint32_t dim);
 /* `values` [dim] floats; `memory` [scan_query_bytes] aligned to 8. False when the numbers are too
  * large for bounds in floats: the rows must be compared themselves. */
 bool scan_query_make(const struct scan_head *head, const float *values, float certainty,

@@ -81,6 +81,7 @@ struct search_codes {
 };
 
 struct codes_tile;
+struct multi_codes;
 
 struct search {
     /* Set by search_init, the same for all islands. */
@@ -115,6 +116,7 @@ struct search {
     float *graph_query;      /* where it is not flat.query; in the pool */
     struct codes_tile *tile; /* of scans over codes, and what their query takes; in the pool */
     void *codes_query;
+    struct multi_codes *multi_codes; /* the same near a multivector */
     /* The island being searched. */
     struct reader *reader;
     const struct filter *filter;

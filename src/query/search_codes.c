@@ -23,7 +23,7 @@
 #define LIMIT_MAX 1024u /* hits; where more are wanted most rows are compared anyway */
 #define ROWS_A_HIT 16u  /* the same: at least so many rows for each */
 #define SEEDS_MIN 32u
-#define SEEDS_MAX (2 * LIMIT_MAX)
+#define SEEDS_MAX CODES_SEEDS_MAX
 #define ROUND 64u      /* rows that are ranked between two looks at what is to beat */
 #define SELECT 1024u   /* rows that are looked at in one go */
 #define COST_PARTS 16u /* codes that take as long as one row of floats */
@@ -32,6 +32,7 @@
                            */
 #define FLOAT_SLACK 1e-5f /* and in floats */
 
+_Static_assert(SEEDS_MAX == 2 * LIMIT_MAX, "room for two seeds a hit");
 _Static_assert(CODES_TILE % ROW_GROUP == 0, "a verdict of a group stands in one tile");
 _Static_assert(ROW_GROUP % CODE1_ROWS == 0, "a group has whole blocks of codes");
 
@@ -54,19 +55,19 @@ void codes_enter(struct search *search) {
     struct search_codes *codes = &search->codes;
     uint64_t hits = search->topk.capacity;
     *codes = (struct search_codes){.on = false};
-    if (!search->has_vector || search->run_vector.multi || search->exact || search->ignore_codes ||
-        hits > LIMIT_MAX || (search->reader->runs[search->run].run.flags & RUN_DAMAGED) != 0 ||
+    if (!search->has_vector || search->exact || search->ignore_codes || hits > LIMIT_MAX ||
+        (search->reader->runs[search->run].run.flags & RUN_DAMAGED) != 0 ||
         !extent_scan(extent, search->vector->shape.id, &codes->slots)) {
         return;
     }
-    bool worth = hits * ROWS_A_HIT <= search->run_vector.count || search->codes_always;
-    codes->on = worth && make_room(search);
+    uint64_t rows = search->run_vector.multi ? extent->row_count : search->run_vector.count;
+    bool worth = hits * ROWS_A_HIT <= rows || search->codes_always;
+    codes->on = worth && (search->run_vector.multi ? multi_codes_room(search) : make_room(search));
 }
 
 /* ---- Beginning ---- */
 
-/* The rest of the run is scanned row by row. */
-static void scan_instead(struct search *search, const char *why) {
+void codes_scan_instead(struct search *search, const char *why) {
     search->codes.on = false;
     trace_look(reader_trace(search->reader), explain_scan_look(search), why);
 }
@@ -81,12 +82,10 @@ static void next_tile(struct search *search, uint32_t first) {
     search->position = first; /* where a scan of rows would go on */
 }
 
-static ins_status begin(struct search *search, ins_error *error) {
-    struct search_codes *codes = &search->codes;
+ins_status codes_head(struct search *search, struct scan_head *out, ins_error *error) {
+    const struct search_codes *codes = &search->codes;
     const struct extent *extent = &search->reader->runs[search->run].extent;
-    uint32_t dim = search->vector->shape.dim;
     const uint8_t *data;
-    struct scan_head head;
     bool unit, cosine_bytes = search->vector->distance == INS_DISTANCE_COSINE &&
                               search->vector->shape.datatype == INS_UINT8;
     ins_status status =
@@ -97,28 +96,55 @@ static ins_status begin(struct search *search, ins_error *error) {
     struct slice bytes = {.data = data,
                           .size = (size_t)extent_slot_section(extent, codes->slots.head).size};
     enum index_metric metric = search->vector->distance == INS_DISTANCE_DOT ? INDEX_DOT : INDEX_L2;
-    if (!scan_head_parse(bytes, dim, search->run_vector.count, &head, &unit) ||
-        head.metric != metric || unit != cosine_bytes) {
-        return ins_fail(error, INS_CORRUPT,
-                        "file %llu, extent at %llu: the head of codes contradicts its values",
-                        (unsigned long long)extent->file, (unsigned long long)extent->offset);
-    }
-    const float *query = search_float_query(search);
+    bool right =
+        scan_head_parse(bytes, search->vector->shape.dim, search->run_vector.count, out, &unit) &&
+        out->metric == metric && unit == cosine_bytes;
+    return right ? INS_OK
+                 : ins_fail(error, INS_CORRUPT,
+                            "file %llu, extent at %llu: the head of codes contradicts its values",
+                            (unsigned long long)extent->file, (unsigned long long)extent->offset);
+}
+
+float codes_certainty(const struct search *search) {
     float certainty = search->graph.certainty > 0 ? search->graph.certainty : CODE1_SURE;
-    certainty = search->rough && certainty > CODE1_ROUGH ? CODE1_ROUGH : certainty;
-    if (query == NULL ||
-        !scan_query_make(&head, query, certainty, search->codes_query, &codes->query)) {
-        scan_instead(search, "there is no memory, or numbers are too large for bounds");
-    }
+    return search->rough && certainty > CODE1_ROUGH ? CODE1_ROUGH : certainty;
+}
+
+void codes_head_done(struct search *search) {
+    struct search_codes *codes = &search->codes;
     codes->begun = true;
-    codes->chunk_rows = scan_blocks_per_chunk(dim) * CODE1_ROWS;
+    codes->chunk_rows = scan_blocks_per_chunk(search->vector->shape.dim) * CODE1_ROWS;
     reader_release_chunks(search->reader, search->run, codes->slots.head, UINT32_MAX);
     search->reader->context->codes.searches += codes->on;
+}
+
+static ins_status begin(struct search *search, ins_error *error) {
+    struct search_codes *codes = &search->codes;
+    struct scan_head head;
+    ins_status status = codes_head(search, &head, error);
+    if (status != INS_OK) {
+        return status;
+    }
+    const float *query = search_float_query(search);
+    if (query == NULL || !scan_query_make(&head, query, codes_certainty(search),
+                                          search->codes_query, &codes->query)) {
+        codes_scan_instead(search, CODES_NO_QUERY);
+    }
+    codes_head_done(search);
     next_tile(search, 0);
     return INS_OK;
 }
 
 /* ---- Bounds ---- */
+
+void codes_note_damage(struct search *search, ins_status status, const ins_error *error) {
+    struct search_codes *codes = &search->codes;
+    search->reader->context->codes.fallbacks += !codes->damaged;
+    if (status == INS_CORRUPT && !codes->damaged) {
+        reader_note_damage(search->reader, search->run, error->message);
+    }
+    codes->damaged = true;
+}
 
 static void put_verdict(struct search *search, uint32_t at) {
     struct codes_tile *tile = search->tile;
@@ -152,11 +178,7 @@ static ins_status bound_piece(struct search *search, uint32_t at, uint32_t count
                           data + (size_t)block * scan_block_bytes(search->vector->shape.dim),
                           (count + CODE1_ROWS - 1) / CODE1_ROWS, allowed, at, bounds);
     } else if (status == INS_CORRUPT || status == INS_IO) {
-        search->reader->context->codes.fallbacks += !codes->damaged;
-        if (status == INS_CORRUPT && !codes->damaged) {
-            reader_note_damage(search->reader, search->run, error->message);
-        }
-        codes->damaged = true;
+        codes_note_damage(search, status, error);
         fill(bounds, count, -FLT_MAX); /* every row is compared */
     } else {
         return status;
@@ -265,15 +287,19 @@ static void take_seeds(struct search *search) {
     search->reader->context->codes.rows_exact += codes->count;
 }
 
+float codes_distance(const struct search *search, float distance, float rows) {
+    if (search->vector->distance != INS_DISTANCE_COSINE) {
+        return distance;
+    }
+    /* |r - q|^2 = 2 - 2 <r, q>, and <r, q> is what is compared, negated. */
+    bool half = search->vector->shape.datatype == INS_FLOAT16;
+    return 2 * rows + 2 * distance + rows * (half ? HALF_SLACK : FLOAT_SLACK);
+}
+
 /* What a bound has to be at most, now. */
 static float to_beat(const struct search *search) {
-    float distance = search_bound(search);
-    if (search->vector->distance == INS_DISTANCE_COSINE) {
-        /* |r - q|^2 = 2 - 2 <r, q>, and <r, q> is what is compared, negated. */
-        bool half = search->vector->shape.datatype == INS_FLOAT16;
-        distance = 2 + 2 * distance + (half ? HALF_SLACK : FLOAT_SLACK);
-    }
-    return scan_query_to_beat(&search->codes.query, distance);
+    return scan_query_to_beat(&search->codes.query,
+                              codes_distance(search, search_bound(search), 1));
 }
 
 /* Of the tile's rows the next few whose bound says that they may be near enough. */
@@ -334,11 +360,8 @@ static ins_status step(struct search *search, uint64_t *budget, ins_error *error
         go_on(search);
     }
     if (!codes->begun && (status == INS_CORRUPT || status == INS_IO)) {
-        search->reader->context->codes.fallbacks++;
-        if (status == INS_CORRUPT) {
-            reader_note_damage(search->reader, search->run, wrong.message);
-        }
-        scan_instead(search, "its codes are damaged");
+        codes_note_damage(search, status, &wrong);
+        codes_scan_instead(search, "its codes are damaged");
         return INS_OK;
     }
     if (status != INS_OK && error != NULL) {

@@ -2,7 +2,8 @@
  *
  * Path: a point that counts and may pass is opened, its rows are compared piece by piece, as far as
  * the budget goes, and it is offered when all were; then the next one. What is under way is kept in
- * search->value, so that a step ends anywhere. Exact: there are no graphs of multivectors. */
+ * search->value, so that a step ends anywhere. Exact; search_multi_codes.c says which points of a
+ * large run need not be compared. There are no graphs of multivectors. */
 #include "base/assert.h"
 #include "base/id.h"
 #include "base/status.h"
@@ -103,9 +104,8 @@ ins_status multi_memtables(struct search *search, uint64_t *budget, ins_error *e
 
 /* ---- Runs ---- */
 
-/* What the plan of the filter says of the row. */
-static ins_status ask_plan(struct search *search, uint32_t row, uint64_t *budget, bool *out_may,
-                           bool *out_sure, ins_error *error) {
+ins_status multi_ask_plan(struct search *search, uint32_t row, uint64_t *budget, bool *out_may,
+                          bool *out_sure, ins_error *error) {
     struct plan *plan = &search->plan;
     uint32_t group = row / ROW_GROUP;
     bool fresh = !plan->has_group || plan->group != group;
@@ -129,7 +129,7 @@ static ins_status next_point(struct search *search, uint64_t *budget, ins_error 
     }
     bool may = true, sure = false;
     if (status == INS_OK && search->plan.useful) {
-        status = ask_plan(search, row, budget, &may, &sure, error);
+        status = multi_ask_plan(search, row, budget, &may, &sure, error);
     }
     if (status != INS_OK) {
         return status;
@@ -169,6 +169,36 @@ static ins_status compare_chunk(struct search *search, uint64_t *budget, ins_err
         value->at += count;
     }
     return INS_OK;
+}
+
+ins_status multi_rank(struct search *search, const struct multi_point *point, uint64_t *budget,
+                      bool *out_done, ins_error *error) {
+    struct search_value *value = &search->value;
+    struct chunks ids = reader_ids(search->reader, search->run);
+    *out_done = false;
+    if (!value->open) {
+        struct search_value opened = {
+            .sure = point->sure,
+            .place = {.run = search->run, .run_row = point->row},
+            .id = extent_id(&search->reader->runs[search->run].extent, &ids, point->row),
+            .rows = point->end - point->at,
+            .at = point->at,
+            .end = point->end};
+        if (reader_superseded(search->reader, search->run, &opened.id)) {
+            *out_done = true;
+            return INS_OK;
+        }
+        open_value(search, &opened);
+    }
+    ins_status status = INS_OK;
+    while (status == INS_OK && *budget > 0 && value->at < value->end) {
+        status = compare_chunk(search, budget, error);
+    }
+    if (status == INS_OK && value->at == value->end) {
+        status = offer_value(search, budget, error);
+        *out_done = status == INS_OK;
+    }
+    return status;
 }
 
 ins_status multi_run(struct search *search, uint64_t *budget, ins_error *error) {

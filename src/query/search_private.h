@@ -48,6 +48,25 @@ INS_MUST_USE ins_status multi_memtables(struct search *search, uint64_t *budget,
 INS_MUST_USE ins_status multi_run(struct search *search, uint64_t *budget, ins_error *error);
 INS_MUST_USE ins_status multi_patches(struct search *search, uint64_t *budget, bool *out_end,
                                       ins_error *error);
+/* A point of a run: the values [at, end) are its. */
+struct multi_point {
+    uint32_t row, at, end;
+    bool sure; /* it passes the filter */
+};
+/* What the useful plan of the filter says of the row. */
+INS_MUST_USE ins_status multi_ask_plan(struct search *search, uint32_t row, uint64_t *budget,
+                                       bool *out_may, bool *out_sure, ins_error *error);
+/* Compares the point, if it counts, and offers it. *out_done false: the budget is used up, and the
+ * same point is to be given again; as it is when INS_AGAIN. */
+INS_MUST_USE ins_status multi_rank(struct search *search, const struct multi_point *point,
+                                   uint64_t *budget, bool *out_done, ins_error *error);
+
+/* ---- Multivectors by 1-bit codes (search_multi_codes.c) ---- */
+
+/* Room for it in the pool; false when it is not possible, or not worth it. */
+bool multi_codes_room(struct search *search);
+/* As codes_run, of a run of multivectors for which codes_enter said so. */
+INS_MUST_USE ins_status multi_codes_run(struct search *search, uint64_t *budget, ins_error *error);
 
 /* ---- Candidates (search_rank.c) ---- */
 
@@ -75,6 +94,21 @@ void codes_enter(struct search *search);
 /* Goes on with it. search->codes.on false when it is done, or when the rest of the run, from
  * search->position on, must be scanned row by row. */
 INS_MUST_USE ins_status codes_run(struct search *search, uint64_t *budget, ins_error *error);
+/* What the scans of plain vectors' and of multivectors' codes share: */
+#define CODES_SEEDS_MAX 2048u /* first ones by bound that are ranked, at most: two a hit */
+#define CODES_NO_QUERY "there is no memory, or numbers are too large for bounds"
+/* The head of the run's codes. INS_CORRUPT; INS_AGAIN. */
+INS_MUST_USE ins_status codes_head(struct search *search, struct scan_head *out, ins_error *error);
+/* It is not needed any more. */
+void codes_head_done(struct search *search);
+/* Standard deviations by which estimates are lowered. */
+float codes_certainty(const struct search *search);
+/* `distance`, as vectors are compared, as codes estimate it: the sum over so many rows. */
+float codes_distance(const struct search *search, float distance, float rows);
+/* Codes could not be read, or are wrong: they are not looked at any more. */
+void codes_note_damage(struct search *search, ins_status status, const ins_error *error);
+/* The rest of the run is compared row by row. */
+void codes_scan_instead(struct search *search, const char *why);
 
 /* ---- Graphs (search_graph.c) ---- */
 

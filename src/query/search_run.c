@@ -301,7 +301,8 @@ ins_status search_runs(struct search *search, uint64_t *budget, ins_error *error
         }
         if (status == INS_OK && search->has_vector && search->codes.on &&
             search->position < search->run_vector.count) {
-            status = codes_run(search, budget, error);
+            status = search->run_vector.multi ? multi_codes_run(search, budget, error)
+                                              : codes_run(search, budget, error);
             if (status == INS_OK && search->codes.on) {
                 return INS_OK; /* the same */
             }

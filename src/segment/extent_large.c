@@ -161,7 +161,7 @@ static ins_status vector_values(struct large_write *write, uint32_t which, struc
         }
         if (walk.row.vector != NULL) {
             INS_ASSERT(walk.row.vector_rows <= write->counts->vectors[which] - put);
-            scan_write_see(scan, walk.row.vector);
+            scan_write_see(scan, walk.row.vector, walk.row.vector_rows);
             status = stream_put(&stream, walk.row.vector, (size_t)walk.row.vector_rows * row_bytes,
                                 error);
             put += walk.row.vector_rows;

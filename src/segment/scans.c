@@ -61,13 +61,13 @@ static void load(struct scan_write *write, const void *stored) {
     }
 }
 
-void scan_write_see(struct scan_write *write, const void *stored) {
-    if (write->scan == NULL) {
-        return;
-    }
-    load(write, stored);
-    for (uint32_t i = 0; i < write->shape->dim; i++) {
-        write->sums[i] += (double)write->values[i];
+void scan_write_see(struct scan_write *write, const void *stored, uint32_t rows) {
+    uint32_t row_bytes = vector_bytes(write->shape);
+    for (uint32_t row = 0; write->scan != NULL && row < rows; row++) {
+        load(write, (const uint8_t *)stored + (size_t)row * row_bytes);
+        for (uint32_t i = 0; i < write->shape->dim; i++) {
+            write->sums[i] += (double)write->values[i];
+        }
     }
 }
 
@@ -96,9 +96,26 @@ static ins_status write_head(const struct scan_write *write, struct segment_writ
     return status == INS_OK ? stream_end(&stream, error) : status;
 }
 
+/* The code of value number `at`; with a full block, or the last, that is written. */
+static ins_status put_code(struct scan_write *write, const struct rotation *rotation,
+                           struct section_stream *stream, const void *stored, uint32_t at,
+                           ins_error *error) {
+    uint32_t block_bytes = scan_block_bytes(write->shape->dim);
+    load(write, stored);
+    rotation_apply(rotation, write->values, write->centre, write->rotated);
+    code1_encode(write->rotated, rotation->padded, write->scan->metric, write->block,
+                 at % CODE1_ROWS);
+    if ((at + 1) % CODE1_ROWS != 0 && at + 1 != write->count) {
+        return INS_OK;
+    }
+    ins_status status = stream_put(stream, write->block, block_bytes, error);
+    memset(write->block, 0, block_bytes);
+    return status;
+}
+
 static ins_status put_codes(struct scan_write *write, struct section_stream *stream,
                             const struct extent_source *source, ins_error *error) {
-    uint32_t row = 0, block_bytes = scan_block_bytes(write->shape->dim);
+    uint32_t at = 0, row_bytes = vector_bytes(write->shape);
     struct rotation rotation;
     struct source_walk walk;
     ins_status status = walk_begin(&walk, source, EXTENT_NEED_VECTOR, write->scan->vector, error);
@@ -108,20 +125,13 @@ static ins_status put_codes(struct scan_write *write, struct section_stream *str
         if (status != INS_OK || walk.end) {
             break;
         }
-        if (walk.row.vector == NULL) {
-            continue;
-        }
-        load(write, walk.row.vector);
-        rotation_apply(&rotation, write->values, write->centre, write->rotated);
-        code1_encode(write->rotated, rotation.padded, write->scan->metric, write->block,
-                     row % CODE1_ROWS);
-        row++;
-        if (row % CODE1_ROWS == 0 || row == write->count) {
-            status = stream_put(stream, write->block, block_bytes, error);
-            memset(write->block, 0, block_bytes);
+        uint32_t rows = walk.row.vector != NULL ? walk.row.vector_rows : 0;
+        for (uint32_t i = 0; i < rows && status == INS_OK; i++, at++) {
+            const uint8_t *stored = (const uint8_t *)walk.row.vector + (size_t)i * row_bytes;
+            status = put_code(write, &rotation, stream, stored, at, error);
         }
     }
-    INS_ASSERT(status != INS_OK || row == write->count);
+    INS_ASSERT(status != INS_OK || at == write->count);
     return status;
 }
 
@@ -198,8 +208,8 @@ static const char *parse_scan(const struct extent *extent, uint32_t vector_id) {
     if (!extent_scan(extent, vector_id, &slots) || slots.codes == SLOT_NONE) {
         return "a part of scan codes without the other";
     }
-    if (!extent_vector(extent, vector_id, &vector) || vector.multi) {
-        return "scan codes without values, or of a multivector";
+    if (!extent_vector(extent, vector_id, &vector)) {
+        return "scan codes without values";
     }
     uint32_t width = layout_encoding_bytes(extent_slot_section(extent, vector.slot).encoding);
     uint32_t dim = vector.row_bytes / width, block_bytes = scan_block_bytes(dim);

@@ -212,7 +212,8 @@ struct scan_write {
 };
 void scan_write_begin(struct scan_write *write, struct arena *arena,
                       const struct extent_source *source, uint32_t vector, uint32_t count);
-void scan_write_see(struct scan_write *write, const void *stored);
+/* `stored`: the next `rows` values, one behind the other. */
+void scan_write_see(struct scan_write *write, const void *stored, uint32_t rows);
 /* Passes over the values once more; writes head and codes. */
 INS_MUST_USE ins_status scan_write_codes(struct scan_write *write, struct segment_writer *to,
                                          uint64_t extent_start, const struct extent_source *source,

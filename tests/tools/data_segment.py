@@ -239,7 +239,7 @@ class Extent:
 
     def values_of(self, sections, number, place):
         """Dimensions and count of a vector's values, and value i, of length one when `unit` says so."""
-        require((DENSE, number) in sections and number not in self.multis, place, "without values")
+        require((DENSE, number) in sections, place, "without values")
         width, data = sections[DENSE, number]
         count = self.rows
         if (VECTOR_ROWS, number) in sections:
@@ -258,6 +258,7 @@ class Extent:
                 not (self.small and self.graph_parts), self.place, "graphs")
         for number, parts in self.graph_parts.items():
             place = f"{self.place} graph of vector {number}"
+            require(number not in self.multis, place, "of a multivector")
             dim, count, width, value = self.values_of(sections, number, place)
 
             def values(row, kind, value=value, width=width):  # bytes of a cosine: rows of length one
