@@ -11,6 +11,7 @@ KINDS = (CODES, HEAD)
 BLOCK = 16
 TOO_LONG = -3.4028234663852886e38
 verified = 0  # codes that were made anew, of all files
+verified_multis = 0  # multivectors of which some were
 
 
 def verify(parts, dim, count, values, place):

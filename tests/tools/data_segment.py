@@ -272,6 +272,7 @@ class Extent:
             place = f"{self.place} scan codes of vector {number}"
             dim, count, _, value = self.values_of(sections, number, place)
             data_scans.verify(parts, dim, count, value, place)
+            data_scans.verified_multis += number in self.multis
 
     def pieces(self, sections):
         for number in [one[1] for one in sections if isinstance(one, tuple) and one[0] == PIECES]:
