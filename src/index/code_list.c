@@ -37,31 +37,21 @@ static uint16_t part_of(float value, float whole) {
 
 /* |to - q|^2 - |from - q|^2 = |m|^2 - 2 <m, q - from>, m = to - from, and <m, v> is about |m|^2 /
  * sum |m_i| * sum of sign(m_i) * v_i: without bias over rotations. Of products -<m, q> alone. */
-static void encode_one(const float *from, const float *to, uint32_t padded, bool dot, float *moved,
-                       uint8_t *list, uint32_t row, float *out_norm, float *out_scale) {
-    float norm = 0, sizes = 0, signs = 0;
-    for (uint32_t d = 0; d < padded; d++) {
-        moved[d] = to[d] - from[d];
-        norm += moved[d] * moved[d];
-        sizes += fabsf(moved[d]);
-        signs += moved[d] > 0 ? from[d] : -from[d];
-    }
-    for (uint32_t d = 0; d < padded; d++) {
-        uint32_t bit = d % 4 + (row < 16 ? 0 : 4);
-        list[d / 4 * 16 + row % 16] |= (uint8_t)((moved[d] > 0) << bit);
-    }
-    *out_scale = sizes > 0 ? (dot ? 1 : 2) * norm / sizes : 0;
-    *out_norm = dot ? 0 : norm + *out_scale * signs;
+static void encode_one(const float *from, const float *to, uint32_t padded, bool dot, uint8_t *list,
+                       uint32_t row, float *out_norm, float *out_scale) {
+    struct code_list_sums sums = kernels_get()->code_list_add(from, to, padded, row, list);
+    *out_scale = sums.sizes > 0 ? (dot ? 1 : 2) * sums.norm / sums.sizes : 0;
+    *out_norm = dot ? 0 : sums.norm + *out_scale * sums.signs;
 }
 
 void code_list_encode(const float *from, const float *const *to, uint32_t count, uint32_t padded,
-                      bool dot, float *moved, uint8_t *list) {
+                      bool dot, uint8_t *list) {
     float norms[CODE_LIST_ROWS], scales[CODE_LIST_ROWS], least = 0, most = 0, scale_most = 0;
     uint16_t factors[CODE_LIST_FACTORS] = {0};
     INS_ASSERT(count <= CODE_LIST_ROWS);
     memset(list, 0, padded / 4 * 16);
     for (uint32_t i = 0; i < count; i++) {
-        encode_one(from, to[i], padded, dot, moved, list, i, &norms[i], &scales[i]);
+        encode_one(from, to[i], padded, dot, list, i, &norms[i], &scales[i]);
         least = i == 0 || norms[i] < least ? norms[i] : least;
         most = i == 0 || norms[i] > most ? norms[i] : most;
         scale_most = scales[i] > scale_most ? scales[i] : scale_most;

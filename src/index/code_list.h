@@ -15,11 +15,9 @@
 
 /* The neighbours `to` of `from`, all rotated, from the same centre, [padded]; count <=
  * CODE_LIST_ROWS. kernels->code_list then gives |to - query|^2 - |from - query|^2, about; with
- * `dot` <from, query> - <to, query>. The rows behind `count` get any number. `moved` [padded] is
- * scratch.
- */
+ * `dot` <from, query> - <to, query>. The rows behind `count` get any number. */
 void code_list_encode(const float *from, const float *const *to, uint32_t count, uint32_t padded,
-                      bool dot, float *moved, uint8_t *list);
+                      bool dot, uint8_t *list);
 /* `rotated` [padded], from the centre; `table` [padded / 4][16] is filled and kept. */
 void code_list_query_make(const float *rotated, uint32_t padded, uint8_t *table,
                           struct code_list_query *out);

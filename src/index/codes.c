@@ -154,27 +154,6 @@ void code_rest_encode(const float *rotated, uint32_t padded, const uint8_t *code
     }
 }
 
-void code_rest_decode(const uint8_t *code, const uint8_t *rest, uint32_t padded, float *out) {
-    const float kept = (LEVELS * 0.5f - 1) * REST_STEPS;
-    struct code_rest scale;
-    memcpy(&scale, rest, sizeof(scale));
-    const uint8_t *high = rest + sizeof(scale), *low = high + padded;
-    for (uint32_t at = 0; at < padded; at += 128) {
-        uint32_t half = padded - at < 128 ? (padded - at) / 2 : 64;
-        const uint8_t *levels = code + at / 2;
-        for (uint32_t j = 0; j < 2 * half; j++) {
-            uint32_t i = at + j;
-            int level = j < half ? levels[j] & 15 : levels[j - half] >> 4;
-            int own = high[i] << 2 | (low[i / 4] >> i % 4 * 2 & 3);
-            int steps = (level - LEVELS / 2) * REST_STEPS + own;
-            float value = (float)steps + 0.5f;
-            float above = value - kept, below = value + kept;
-            float beyond = above > 0 ? above : below < 0 ? below : 0;
-            out[i] = value * scale.step + beyond * scale.reach;
-        }
-    }
-}
-
 /* As bits, sizes of floats are in the order of the floats; so the loop needs no order of its own.
  */
 static float largest(const float *values, uint32_t count) {

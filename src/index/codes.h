@@ -53,11 +53,9 @@ float code4_encode(const float *rotated, uint32_t padded, uint8_t *code,
                    struct code_factors *out_factors);
 /* What the code leaves (kernel/codes.h): `inverse` as code4_encode returned it; `rest`
  * [code_rest_bytes(padded)]. Code and rest are 14 bits a dimension: rounding moves a row by 1e-4 of
- * its length, half floats by 2e-4. */
+ * its length, half floats by 2e-4. kernels->code_rest_values gives the rotated row again. */
 void code_rest_encode(const float *rotated, uint32_t padded, const uint8_t *code, float inverse,
                       uint8_t *rest);
-/* The rotated row again: out [padded]. */
-void code_rest_decode(const uint8_t *code, const uint8_t *rest, uint32_t padded, float *out);
 
 /* A rotated query in 8 bits: <row, query> is near scale_row * (step * sum + offset), where sum =
  * code4_dots of the two. */

@@ -10,11 +10,11 @@
 struct fast_builder {
     struct fast_graph *fast;
     uint32_t rows, links, lists; /* so many are in their blocks */
-    struct row_blocks rotated;   /* [ROTATED_ROWS]: from, to ..., and what lies between */
+    struct row_blocks rotated;   /* [ROTATED_ROWS]: from, to ... */
     float *values;               /* [dim] */
 };
 
-#define ROTATED_ROWS (CODE_LIST_ROWS + 2)
+#define ROTATED_ROWS (CODE_LIST_ROWS + 1)
 #define SAMPLE_LISTS (GRAPH_SAMPLE_MAX / CODE_LIST_ROWS)
 
 static float *rotated_at(const struct fast_builder *build, uint32_t index) {
@@ -171,7 +171,8 @@ void fast_rotated_row(const struct fast_graph *fast, uint32_t row, float *values
         rotation_apply(&fast->rotation, values, fast->centre, out);
         return;
     }
-    code_rest_decode(block + fast->code_at, block + fast->row_at, fast->rotation.padded, out);
+    fast->kernels->code_rest_values(block + fast->code_at, block + fast->row_at,
+                                    fast->rotation.padded, out);
 }
 
 /* The list of `count` rows as they lie from rotated_at(0). */
@@ -185,8 +186,7 @@ static void fill_list(struct fast_builder *build, const uint32_t *rows, uint32_t
         fast_rotated_row(fast, rows[i], build->values, one);
         to[i] = one;
     }
-    code_list_encode(rotated_at(build, 0), to, count, padded, fast->metric == INDEX_DOT,
-                     rotated_at(build, ROTATED_ROWS - 1), list);
+    code_list_encode(rotated_at(build, 0), to, count, padded, fast->metric == INDEX_DOT, list);
 }
 
 /* A list ends with the first link that leads nowhere. */

@@ -242,6 +242,8 @@ const struct kernels kernels_avx512 = {
     .code_rest = {kernel_rest_dot_avx512, kernel_rest_l2_avx512},
     .code_list = kernel_code_list_avx512,
     .code_list_table = kernel_list_table_avx512,
+    .code_list_add = kernel_list_add_avx2,
+    .code_rest_values = kernel_rest_values_avx2,
     .hadamard_f32 = kernel_hadamard_f32_avx512,
     KERNEL_FORMS,
 };
@@ -255,6 +257,8 @@ const struct kernels kernels_avx512vnni = {
     .code_rest = {kernel_rest_dot_avx512, kernel_rest_l2_avx512},
     .code_list = kernel_code_list_avx512,
     .code_list_table = kernel_list_table_avx512,
+    .code_list_add = kernel_list_add_avx2,
+    .code_rest_values = kernel_rest_values_avx2,
     .hadamard_f32 = kernel_hadamard_f32_avx512,
     KERNEL_FORMS,
 };

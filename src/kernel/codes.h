@@ -37,6 +37,12 @@ static inline uint32_t code4_slot(uint32_t padded, uint32_t dimension) {
     return dimension < last + half ? dimension : dimension + (padded > last ? 64 - half : 0);
 }
 
+struct code_list_sums { /* of what leads from one row to another */
+    float norm;         /* squared */
+    float sizes;        /* of its values without their signs */
+    float signs;        /* of the first row's values, with its signs */
+};
+
 struct code_rest {
     float step, reach; /* reach: added to step */
 };

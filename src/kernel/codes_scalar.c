@@ -1,5 +1,6 @@
 /* The reference: what the other sets must agree with. */
 #include "kernel/code_list.h"
+#include "kernel/code_list_add.h"
 #include "kernel/code_rest.h"
 #include "kernel/hadamard.h"
 #include "kernel/kernel_private.h"
@@ -71,6 +72,15 @@ float kernel_rest_dot_scalar(const float *query, const uint8_t *code, const void
 float kernel_rest_l2_scalar(const float *query, const uint8_t *code, const void *rest,
                             size_t padded) {
     return rest_sum(query, code, rest, padded, true);
+}
+
+void kernel_rest_values_scalar(const uint8_t *code, const void *rest, size_t padded, float *out) {
+    rest_decode(code, rest, padded, out);
+}
+
+struct code_list_sums kernel_list_add_scalar(const float *from, const float *to, size_t padded,
+                                             uint32_t row, uint8_t *list) {
+    return list_add(from, to, padded, row, list);
 }
 
 void kernel_hadamard_f32_scalar(float *values, size_t size) {

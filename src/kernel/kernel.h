@@ -56,6 +56,8 @@ struct kernels {
     /* A 4-bit code with its rest (codes.h) and a query of `padded` floats: their dot product or
      * squared Euclidean distance, as floats' kernels sum. By metric, KERNEL_L1 not among them. */
     float (*code_rest[2])(const float *query, const uint8_t *code, const void *rest, size_t padded);
+    /* The values of such a row: out [padded]. */
+    void (*code_rest_values)(const uint8_t *code, const void *rest, size_t padded, float *out);
     /* 1-bit codes in blocks (codes.h), aligned to 64: for each of their rows norm + scale * (step *
      * sum + offset) - error * slack, where sum is that of the query's values at the row's bits,
      * exact. `out`: [CODE1_ROWS * block_count], aligned to 64. */
@@ -67,6 +69,10 @@ struct kernels {
                       float *out);
     /* The table of a query [padded] for that: (sum - least sum of its four) * inverse, rounded. */
     void (*code_list_table)(const float *query, size_t padded, float inverse, uint8_t *table);
+    /* What leads from one row to another, both [padded]: its signs into the list as those of its
+     * row `row`, whose bits are 0; returns its sums. */
+    struct code_list_sums (*code_list_add)(const float *from, const float *to, size_t padded,
+                                           uint32_t row, uint8_t *list);
     /* Fast Walsh-Hadamard transform of `size` (a power of two) values in place, scaled to keep
      * norms; the same bits on every instruction set. */
     void (*hadamard_f32)(float *values, size_t size);

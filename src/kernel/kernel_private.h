@@ -40,6 +40,10 @@ static inline float half_to_float(uint16_t half) {
                                 size_t padded);                                                    \
     float kernel_rest_l2_##isa(const float *query, const uint8_t *code, const void *rest,          \
                                size_t padded);                                                     \
+    void kernel_rest_values_##isa(const uint8_t *code, const void *rest, size_t padded,            \
+                                  float *out);                                                     \
+    struct code_list_sums kernel_list_add_##isa(const float *from, const float *to, size_t padded, \
+                                                uint32_t row, uint8_t *list);                      \
     void kernel_hadamard_f32_##isa(float *values, size_t size);
 
 extern const struct kernels kernels_scalar;

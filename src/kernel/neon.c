@@ -194,6 +194,8 @@ const struct kernels kernels_neon = {
     .code_rest = {kernel_rest_dot_neon, kernel_rest_l2_neon},
     .code_list = kernel_code_list_neon,
     .code_list_table = kernel_list_table_neon,
+    .code_list_add = kernel_list_add_neon,
+    .code_rest_values = kernel_rest_values_neon,
     .hadamard_f32 = kernel_hadamard_f32_neon,
     KERNEL_FORMS,
 };

@@ -112,6 +112,8 @@ const struct kernels kernels_scalar = {
     .code_rest = {kernel_rest_dot_scalar, kernel_rest_l2_scalar},
     .code_list = kernel_code_list_scalar,
     .code_list_table = kernel_list_table_scalar,
+    .code_list_add = kernel_list_add_scalar,
+    .code_rest_values = kernel_rest_values_scalar,
     .hadamard_f32 = kernel_hadamard_f32_scalar,
     KERNEL_FORMS,
 };

@@ -170,6 +170,38 @@ static void check_table(const struct kernels *set, uint32_t padded) {
     free(query);
 }
 
+/* Goal: signs stand where the header says, and the sums are those of the signs. Method: rows in
+ * both halves of a list that holds others already, which stay; sums in double. */
+static void check_add(const struct kernels *set, uint32_t padded) {
+    float *from = malloc(2 * padded * sizeof(float)), *to = from + padded;
+    uint8_t *list = at_end(padded / 4 * 16);
+    assert_non_null(from);
+    for (uint32_t d = 0; d < 2 * padded; d++) {
+        from[d] = (float)(int64_t)hash_u64(d + 9) * 0x1p-63f;
+    }
+    to[0] = from[0]; /* what does not move has the bit 0 */
+    memset(list, 0, padded / 4 * 16);
+    for (uint32_t row = 3; row < CODE_LIST_ROWS; row += 16) {
+        struct code_list_sums got = set->code_list_add(from, to, padded, row, list);
+        double norm = 0, sizes = 0, signs = 0;
+        for (uint32_t d = 0; d < padded; d++) {
+            double moved = (double)to[d] - (double)from[d];
+            uint8_t both = list[d / 4 * 16 + row % 16], bits = row < 16 ? both & 15 : both >> 4;
+            assert_int_equal(bits >> d % 4 & 1, moved > 0);
+            norm += moved * moved;
+            sizes += fabs(moved);
+            signs += moved > 0 ? (double)from[d] : -(double)from[d];
+        }
+        assert_true(fabs((double)got.norm - norm) <= 1e-5 * norm);
+        assert_true(fabs((double)got.sizes - sizes) <= 1e-5 * sizes);
+        assert_true(fabs((double)got.signs - signs) <= 1e-5 * sizes);
+    }
+    for (uint32_t i = 0; i < padded / 4 * 16; i++) {
+        assert_true(i % 16 == 3 || list[i] == 0);
+    }
+    free(from);
+}
+
 static void test_list(void **state) {
     (void)state;
     static const uint32_t large[] = {512, 784, 1024, 1040, 2080, 65536};
@@ -178,10 +210,12 @@ static void test_list(void **state) {
         for (uint32_t padded = 16; padded <= 272 && set != NULL; padded += 16) {
             check_list(set, padded);
             check_table(set, padded);
+            check_add(set, padded);
         }
         for (size_t j = 0; j < sizeof(large) / sizeof(large[0]) && set != NULL; j++) {
             check_list(set, large[j]);
             check_table(set, large[j]);
+            check_add(set, large[j]);
         }
     }
 }
@@ -213,8 +247,12 @@ static void check_rest(const struct kernels *set, uint32_t padded) {
     }
     memcpy(rest, &(struct code_rest){.step = 1e-4f, .reach = 3e-4f}, sizeof(struct code_rest));
     double dot = 0, l2 = 0, size = 0;
+    float *values = malloc(padded * sizeof(float));
+    assert_non_null(values);
+    set->code_rest_values(code, rest, padded, values);
     for (uint32_t d = 0; d < padded; d++) {
         double value = rest_value(code, rest, padded, d), from = (double)query[d];
+        assert_true(fabs((double)values[d] - value) <= 1e-6 * fabs(value));
         dot += value * from;
         size += fabs(value * from);
         l2 += (value - from) * (value - from);
@@ -223,6 +261,7 @@ static void check_rest(const struct kernels *set, uint32_t padded) {
     assert_true(fabs(got - dot) <= 1e-5 * size);
     got = (double)set->code_rest[KERNEL_L2](query, code, rest, padded);
     assert_true(fabs(got - l2) <= 1e-5 * l2);
+    free(values);
     free(query);
 }
 
