@@ -23,7 +23,7 @@
 
 #define TILE 2048u       /* points */
 #define PIECE 1024u      /* values whose bounds are held at once: whole blocks */
-#define QUERY_ROWS 256u  /* above, it is exact: what looks at all pairs of them would take long */
+#define QUERY_ROWS 128u  /* above, it is exact: the angles of all pairs of them are looked at */
 #define COST_PARTS 16u   /* codes that take as long as comparing two rows */
 #define DIRECT_PARTS 12u /* where at most one point in so many passes, they are compared */
 #define SEEDS_MIN 16u
@@ -102,23 +102,28 @@ bool multi_codes_room(struct search *search) {
     return search->multi_codes != NULL && search_candidate_room(search, CODES_SEEDS_MAX);
 }
 
+static void charge(struct search *search, uint64_t *budget, uint64_t rows) {
+    search->rows_scanned += rows;
+    budget_charge(budget, rows);
+}
+
 /* ---- Beginning ---- */
 
 /* Which share of the certainty of a row is that of the sum, from 1 / sqrt(rows) for rows at right
- * angles to 1 for equal ones. `rows` [count][dim] as load_row makes them. */
-static float certainty_share(const struct scan_head *head, const float *rows, uint32_t count) {
+ * angles to 1 for equal ones. Uses codes->carry. */
+static float certainty_share(struct multi_codes *codes, const struct scan_head *head) {
     const struct kernels *kernels = kernels_get();
     uint32_t dim = head->dim;
-    bool moved = head->metric == INDEX_L2;
+    bool moved = head->metric == INDEX_L2; /* rows less the centre are what is multiplied */
+    float *by_centre = codes->carry;
     float centre_self = moved ? kernels->dot_f32(head->centre, head->centre, dim) : 0;
     double variance = 0, deviations = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        const float *one = rows + (size_t)i * dim;
-        float one_centre = moved ? kernels->dot_f32(one, head->centre, dim) : 0;
+    for (uint32_t i = 0; i < codes->query_rows; i++) {
+        const float *row = codes->rows + (size_t)i * dim;
+        by_centre[i] = moved ? kernels->dot_f32(row, head->centre, dim) : 0;
         for (uint32_t j = 0; j <= i; j++) {
-            const float *other = rows + (size_t)j * dim;
-            float product = kernels->dot_f32(one, other, dim) + centre_self - one_centre;
-            product -= moved ? kernels->dot_f32(other, head->centre, dim) : 0;
+            float product = kernels->dot_f32(row, codes->rows + (size_t)j * dim, dim) +
+                            centre_self - by_centre[i] - by_centre[j];
             double part = product > 0 ? (double)product : 0;
             variance += i == j ? part : 2 * part;
             deviations += i == j ? sqrt(part) : 0;
@@ -133,7 +138,7 @@ static bool make_queries(struct search *search, const struct scan_head *head) {
     struct multi_codes *codes = search->multi_codes;
     uint32_t dim = head->dim;
     const float *rows = codes->rows;
-    float certainty = codes_certainty(search) * certainty_share(head, rows, codes->query_rows);
+    float certainty = codes_certainty(search) * certainty_share(codes, head);
     codes->shift = 0;
     for (uint32_t i = 0; i < codes->query_rows; i++) {
         uint8_t *memory = codes->planes + i * scan_query_kept_bytes(dim);
@@ -155,7 +160,8 @@ static void next_tile(struct search *search, uint32_t begin) {
     search->position = begin;
 }
 
-static ins_status begin(struct search *search, ins_error *error) {
+static ins_status begin(struct search *search, uint64_t *budget, ins_error *error) {
+    uint32_t rows = search->multi_codes->query_rows;
     struct scan_head head;
     ins_status status = codes_head(search, &head, error);
     if (status != INS_OK) {
@@ -165,6 +171,7 @@ static ins_status begin(struct search *search, ins_error *error) {
         codes_scan_instead(search, CODES_NO_QUERY);
     }
     codes_head_done(search);
+    charge(search, budget, rows * (rows + 1u) / 2);
     next_tile(search, 0);
     return INS_OK;
 }
@@ -209,8 +216,7 @@ static ins_status list_points(struct search *search, uint64_t *budget, ins_error
         codes->points[codes->count] = point;
         codes->count += may;
         codes->seen++;
-        search->rows_scanned++;
-        budget_charge(budget, 1);
+        charge(search, budget, 1);
     }
     if (codes->seen == TILE || codes->end == vector->count) {
         end_list(search);
@@ -280,11 +286,9 @@ static ins_status bound_piece(struct search *search, uint64_t *budget, ins_error
     codes->bounded = next;
     codes->at = end;
     uint64_t compared = (uint64_t)(end - first) * codes->query_rows;
-    uint64_t cost = 1 + compared / COST_PARTS;
     search->reader->context->codes.rows += end - first;
     TRACE_COUNT(reader_trace(search->reader), walked, end - first);
-    search->rows_scanned += cost;
-    budget_charge(budget, cost);
+    charge(search, budget, 1 + compared / COST_PARTS);
     return INS_OK;
 }
 
@@ -388,7 +392,7 @@ static ins_status step(struct search *search, uint64_t *budget, ins_error *error
     ins_error wrong = {0};
     ins_status status;
     if (!search->codes.begun) {
-        status = begin(search, &wrong);
+        status = begin(search, budget, &wrong);
         if (status == INS_CORRUPT || status == INS_IO) {
             codes_note_damage(search, status, &wrong);
             codes_scan_instead(search, "its codes are damaged");

@@ -179,6 +179,17 @@ static void test_recall(void **state) {
     expect_recall(&(struct shape){24, 8, INS_DISTANCE_COSINE, INS_FLOAT32, false}, 500, false);
 }
 
+/* Scans of codes that a query of so many rows takes. */
+static uint64_t scans_of_rows(struct fixture *fixture, const struct shape *shape, uint32_t rows) {
+    static float query[200 * DIM_MAX];
+    rows_of(shape, 5, rows, query);
+    uint64_t before = stats_of(fixture).code_scans;
+    ins_points_request request = {
+        .collection = text("c"), .vector = query, .dim = shape->dim, .rows = rows, .limit = LIMIT};
+    do_ok(fixture, ins_points_query, &request);
+    return stats_of(fixture).code_scans - before;
+}
+
 static void test_ignored(void **state) {
     (void)state;
     struct shape shape = {64, 8, INS_DISTANCE_COSINE, INS_FLOAT32, false};
@@ -188,6 +199,8 @@ static void test_ignored(void **state) {
     make(&fixture, &shape, 1000);
     ask(&fixture, &shape, 1, &(ins_points_request){.ignore_codes = true}, &answer);
     assert_int_equal(answer.scans, 0);
+    assert_int_equal(scans_of_rows(&fixture, &shape, 128), 1);
+    assert_int_equal(scans_of_rows(&fixture, &shape, 129), 0);
     uint64_t usual = stats_of(&fixture).code_rows_exact;
     for (uint64_t q = 0; q < ASKS; q++) {
         ask(&fixture, &shape, q, &(ins_points_request){0}, &answer);
