@@ -120,6 +120,10 @@ enum api_kind {
     API_WRITE
 };
 enum api_kind api_kind_of(enum api_method method, ins_text path, uint64_t *out_scope);
+/* A hash of whose request it is, as far as its body tells without its collection's schema: the
+ * shard key, or the first condition that must hold, whichever comes first; 0: neither is there, or
+ * not in the usual form. Only for sharing time: it is neither checked nor trusted. */
+uint64_t api_tenant_of(ins_text body);
 
 /* Why requests are refused for now, as the metrics tell: name and label. */
 #define API_REFUSALS(X)                                                                            \

@@ -146,6 +146,8 @@ static bool is_open(const struct door *door, size_t size, uint64_t now_ns) {
 static void stand_in_line(struct conn *conn, const struct head *head, ins_text text,
                           uint32_t line) {
     struct door *door = &conn->front->door;
+    bool is_large = text.size > DOOR_BULK_BYTES;
+    uint64_t tenant = is_large || line >= QUEUE_SCOPES ? 0 : api_tenant_of(text);
     if (conn->body == NULL) {
         conn->body = body_keep(conn, head, text);
     }
@@ -154,7 +156,7 @@ static void stand_in_line(struct conn *conn, const struct head *head, ins_text t
                "Rate limiting exceeded: the memory for request bodies is used up");
         return;
     }
-    if (!queue_put(&door->queue, &conn->body->waiting, line, door->front->loop->round_ns)) {
+    if (!queue_put(&door->queue, &conn->body->waiting, line, tenant, door->front->loop->round_ns)) {
         refuse_place(conn, &conn->body->head);
         return;
     }

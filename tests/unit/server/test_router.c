@@ -137,6 +137,53 @@ static void test_kinds(void **state) {
     assert_true(scope != other);
 }
 
+static uint64_t tenant_of(const char *body) {
+    return api_tenant_of((ins_text){body, strlen(body)});
+}
+
+/* Goal: requests of one tenant are told to be its own, whatever else they ask; what has another
+ * form names nobody. Method: bodies of each form, and cut short anywhere. */
+static void test_tenants(void **state) {
+    (void)state;
+#define OF(name) "{\"key\":\"who\",\"match\":{\"value\":\"" name "\"}}"
+    static const char *const annas[] = {
+        "{\"filter\":{\"must\":[" OF("anna") "]}}",
+        "{\"query\":[0.5,-1e3],\"limit\":3,\"filter\":{\"must\":[" OF("anna") "," OF("x") "]}}",
+        " { \"filter\" : { \"should\" : [{}], \"must\" : " OF("anna") " } }",
+    };
+    static const char *const nobody[] = {
+        "",
+        "{",
+        "{}",
+        "[]",
+        "7",
+        "{\"filter\":null}",
+        "{\"filter\":{}}",
+        "{\"filter\":{\"must\":[]}}",
+        "{\"filter\":{\"should\":[" OF("anna") "]}}",
+        "{\"limit\":1}",
+        "{\"shard_key\":7}",
+        "\x1f\x8b",
+    };
+    uint64_t anna = tenant_of(annas[0]);
+    assert_true(anna != 0);
+    for (size_t i = 0; i < sizeof(annas) / sizeof(annas[0]); i++) {
+        assert_true(tenant_of(annas[i]) == anna);
+        for (size_t size = 0; size < strlen(annas[i]); size++) {
+            uint64_t cut = api_tenant_of((ins_text){annas[i], size});
+            assert_true(cut == 0 || cut == anna);
+        }
+    }
+    for (size_t i = 0; i < sizeof(nobody) / sizeof(nobody[0]); i++) {
+        assert_true(tenant_of(nobody[i]) == 0);
+    }
+    assert_true(tenant_of("{\"filter\":{\"must\":[" OF("bela") "]}}") != anna);
+    uint64_t key = tenant_of("{\"shard_key\":\"anna\",\"limit\":1}");
+    assert_true(key != 0 && key != tenant_of("{\"shard_key\":\"bela\"}"));
+    assert_true(key == tenant_of("{\"limit\":9,\"shard_key\":\"anna\"}"));
+#undef OF
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_finds),
@@ -144,6 +191,7 @@ int main(void) {
         cmocka_unit_test(test_no_route_is_hidden),
         cmocka_unit_test(test_params),
         cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_tenants),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

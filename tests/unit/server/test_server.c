@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "fake_engine.h"
+#include "server/door.h"
 #include "testing.h"
 
 static int setup(void **state) {
@@ -597,6 +599,56 @@ static void test_bulk(void **state) {
     assert_int_equal(fake_alloc_bytes(), 0);
 }
 
+/* Goal: tenants in one line take turns, so that a flood of one does not hold up the other. Method:
+ * while a call is kept in the lane eight requests of one tenant come, then one of another; each
+ * call is kept for longer than a round. The trail tells collections only, so the other tenant asks
+ * one that has the same line. */
+static void test_tenants(void **state) {
+    (void)state;
+    enum { MANY = 8 };
+    static const char body[] =
+        "{\"filter\":{\"must\":[{\"key\":\"who\",\"match\":{\"value\":\"%s\"}}]}}";
+    static struct running running;
+    static struct answer_read answer;
+    struct server_options options = {.loops = 1};
+    char target[64], name[16] = "b", text[128];
+    int clients[MANY + 2];
+    uint32_t line = queue_line_of(hash64("a", 1), false);
+    for (int i = 0; queue_line_of(hash64(name, strlen(name)), false) != line; i++) {
+        (void)snprintf(name, sizeof(name), "b%d", i);
+    }
+    running_start(&running, &options);
+    for (int i = 0; i < MANY + 2; i++) {
+        clients[i] = client_connect(&running);
+    }
+    fake_gate_open();
+    client_send_text(clients[MANY + 1], "GET /collections/first/exists HTTP/1.1\r\n\r\n");
+    fake_gate_wait();
+    for (int i = 0; i <= MANY; i++) {
+        (void)snprintf(target, sizeof(target), "/collections/%s/points/count",
+                       i < MANY ? "a" : name);
+        (void)snprintf(text, sizeof(text), body, i < MANY ? "anna" : "bela");
+        send_body(clients[i], "POST", target, text);
+    }
+    for (int i = 0; i < 4; i++) {
+        (void)usleep(2 * DOOR_ROUND_NS / 1000);
+        fake_gate_pass();
+        fake_gate_wait();
+    }
+    const char *turn = strchr(fake_trail(), 'b');
+    assert_non_null(turn); /* of five calls, and eight came before it */
+    fake_gate_close();
+    for (int i = 0; i <= MANY; i++) {
+        client_read(clients[i], &answer);
+        assert_int_equal(answer.http, 404);
+        (void)close(clients[i]);
+    }
+    expect(clients[MANY + 1], 200, "false");
+    (void)close(clients[MANY + 1]);
+    running_stop(&running);
+    assert_int_equal(fake_alloc_bytes(), 0);
+}
+
 /* Goal: places are bounded, and a flood of one collection loses its own. Method: places for 4, a
  * flood of one collection, one request of another; an engine that takes 5 ms a call, so that nobody
  * waits for too long. */
@@ -845,6 +897,7 @@ int main(void) {
         cmocka_unit_test(test_flood),
         cmocka_unit_test(test_places),
         cmocka_unit_test(test_bulk),
+        cmocka_unit_test(test_tenants),
         cmocka_unit_test(test_flood_ends),
         cmocka_unit_test_setup_teardown(test_gzip, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gzip_no_memory, setup, teardown),
