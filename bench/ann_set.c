@@ -2,13 +2,14 @@
  *
  *     insula-bench ann-set DIRECTORY [ROWS [QUERIES]]
  *
- * Writes DIRECTORY/base, query (f32) and truth (cosine; 100 nearest by our exact scan, their
- * distances in double precision). ROWS: the tenant's 1,000,000, or its first so many. The world is
- * scale L's; its seed is that of the workloads. */
+ * Makes the DIRECTORY if it is not there. Writes DIRECTORY/base, query (f32) and truth (cosine; 100
+ * nearest by our exact scan, their distances in double precision). ROWS: the tenant's 1,000,000, or
+ * its first so many. The world is scale L's; its seed is that of the workloads. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "ann_private.h"
 #include "suite/world.h"
@@ -138,6 +139,9 @@ int ann_set_main(int argc, char **argv) {
     }
     const struct bench_options options = {
         .scale = "L", .style = BENCH_STYLE_KEY, .seed = SEED, .sample = BENCH_SAMPLE};
+    if (mkdir(argv[1], 0755) != 0 && errno != EEXIST) {
+        return ann_complain(strerror(errno), argv[1]) + 1;
+    }
     struct world world = {0};
     struct set set = {0};
     bool good = world_open(&world, &options);
