@@ -16,6 +16,20 @@ static inline void hadamard_four(float *values) {
     values[3] = b - d;
 }
 
+/* Two steps at once, of `count` values in each of four parts: half the passes over memory, the same
+ * sums. Inlined with a constant where parts are shorter than registers. */
+static inline void hadamard_parts(float *restrict values, size_t part, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        float *at = values + i;
+        float a = at[0] + at[part], b = at[0] - at[part];
+        float c = at[2 * part] + at[3 * part], d = at[2 * part] - at[3 * part];
+        at[0] = a + c;
+        at[part] = b + d;
+        at[2 * part] = a - c;
+        at[3 * part] = b - d;
+    }
+}
+
 static inline void hadamard_step(float *restrict left, float *restrict right, size_t count) {
     for (size_t i = 0; i < count; i++) {
         float a = left[i], b = right[i];
@@ -31,6 +45,19 @@ static inline void hadamard(float *values, size_t size) {
             hadamard_four(values + at);
         }
         step = 4;
+    }
+    if (size >= 16) {
+        for (size_t at = 0; at < size; at += 16) {
+            hadamard_parts(values + at, 4, 4);
+        }
+        step = 16;
+    }
+    for (; 4 * step <= size; step *= 4) {
+        for (size_t at = 0; at < size; at += 4 * step) {
+            for (size_t i = 0; i < step; i += 16) {
+                hadamard_parts(values + at + i, step, 16);
+            }
+        }
     }
     for (; step < size; step *= 2) {
         for (size_t at = 0; at < size; at += 2 * step) {
