@@ -1,6 +1,8 @@
 /* Making the fast layout: first rows and links come into their blocks, then every row gets the
  * codes of its neighbours, which are taken out of their blocks again: what 14 bits a dimension lose
- * is nothing beside a code of one bit, and no second copy of the rows is needed. */
+ * is nothing beside a code of one bit, and no second copy of the rows is needed. Rows that are kept
+ * as bytes have one until all lists are made: to rotate each row for each list that it is in would
+ * be most of the work. */
 #include <string.h>
 
 #include "base/assert.h"
@@ -11,7 +13,7 @@ struct fast_builder {
     struct fast_graph *fast;
     uint32_t rows, links, lists; /* so many are in their blocks */
     struct row_blocks rotated;   /* [ROTATED_ROWS]: from, to ... */
-    float *values;               /* [dim] */
+    struct row_blocks rests;     /* of rows that are kept as bytes: rest and code; else empty */
 };
 
 #define ROTATED_ROWS (CODE_LIST_ROWS + 1)
@@ -42,6 +44,11 @@ uint32_t fast_graph_widening(const struct fast_graph *fast) {
     return fast->widening;
 }
 
+static size_t rest_stride(const struct fast_graph *fast) {
+    return fast->type == ROW_U8 ? code_rest_bytes(padded_dim(fast->dim)) + code4_bytes(fast->dim)
+                                : 0;
+}
+
 static size_t stride_of(struct fast_graph *fast) {
     uint32_t padded = padded_dim(fast->dim);
     bool bytes = fast->type == ROW_U8;
@@ -63,10 +70,11 @@ static uint64_t bytes_of(size_t stride, uint32_t count) {
 uint64_t fast_build_bytes(uint32_t dim, enum row_type type, uint64_t count) {
     struct fast_graph fast = {.dim = dim, .type = kept_type(type)};
     uint32_t padded = padded_dim(dim);
-    return bytes_of(stride_of(&fast), (uint32_t)count) +
+    uint64_t rests = rest_stride(&fast) > 0 ? bytes_of(rest_stride(&fast), (uint32_t)count) : 0;
+    return bytes_of(stride_of(&fast), (uint32_t)count) + rests +
            bytes_of(code_list_bytes(padded), SAMPLE_LISTS) +
            bytes_of(padded * sizeof(float), ROTATED_ROWS) +
-           (rotation_signs(dim) + 2 * (uint64_t)dim) * sizeof(float) + sizeof(fast);
+           (rotation_signs(dim) + (uint64_t)dim) * sizeof(float) + sizeof(fast);
 }
 
 static bool allocate(struct fast_builder *build, size_t stride) {
@@ -75,8 +83,9 @@ static bool allocate(struct fast_builder *build, size_t stride) {
     uint32_t dim = fast->dim, padded = padded_dim(dim);
     fast->signs = arena_alloc(arena, fast->purpose, rotation_signs(dim) * sizeof(float));
     fast->centre = arena_alloc(arena, fast->purpose, dim * sizeof(float));
-    build->values = arena_alloc(arena, fast->purpose, dim * sizeof(float));
-    return fast->signs != NULL && fast->centre != NULL && build->values != NULL &&
+    size_t rest = rest_stride(fast);
+    return fast->signs != NULL && fast->centre != NULL &&
+           (rest == 0 || row_blocks_make(arena, fast->purpose, rest, fast->count, &build->rests)) &&
            row_blocks_make(arena, fast->purpose, code_list_bytes(padded), SAMPLE_LISTS,
                            &fast->sample_lists) &&
            row_blocks_make(arena, fast->purpose, padded * sizeof(float), ROTATED_ROWS,
@@ -129,7 +138,7 @@ void fast_build_free(struct fast_builder *build) {
 struct fast_graph *fast_build_take(struct fast_builder *build) {
     struct fast_graph *fast = build->fast;
     struct arena *arena = fast->arena;
-    arena_free(arena, fast->purpose, build->values, fast->dim * sizeof(float));
+    row_blocks_free(arena, fast->purpose, &build->rests);
     row_blocks_free(arena, fast->purpose, &build->rotated);
     arena_free(arena, fast->purpose, build, sizeof(*build));
     return fast;
@@ -138,18 +147,20 @@ struct fast_graph *fast_build_take(struct fast_builder *build) {
 void fast_build_row(struct fast_builder *build, const float *row) {
     const struct fast_graph *fast = build->fast;
     INS_ASSERT(build->rows < fast->count);
-    uint8_t *block = row_at(&fast->blocks, build->rows++);
+    uint32_t padded = fast->rotation.padded;
+    uint8_t *block = row_at(&fast->blocks, build->rows);
+    uint8_t *rest = block + fast->row_at, *code = block + fast->code_at;
     if (fast->type == ROW_U8) {
         kernel_u8_from_f32(row, fast->dim, block + fast->row_at);
-        return;
+        rest = row_at(&build->rests, build->rows);
+        code = rest + code_rest_bytes(padded);
     }
     struct code_factors ignored;
-    uint8_t *code = block + fast->code_at;
-    uint32_t padded = fast->rotation.padded;
     float *rotated = rotated_at(build, 0);
     rotation_apply(&fast->rotation, row, fast->centre, rotated);
     float inverse = code4_encode(rotated, padded, code, &ignored);
-    code_rest_encode(rotated, padded, code, inverse, block + fast->row_at);
+    code_rest_encode(rotated, padded, code, inverse, rest);
+    build->rows++;
 }
 
 void fast_build_links(struct fast_builder *build, const void *links, uint32_t count) {
@@ -175,6 +186,18 @@ void fast_rotated_row(const struct fast_graph *fast, uint32_t row, float *values
                                     fast->rotation.padded, out);
 }
 
+/* As fast_rotated_row, without rotating. */
+static void decode(const struct fast_builder *build, uint32_t row, float *out) {
+    const struct fast_graph *fast = build->fast;
+    if (fast->type == ROW_U8) {
+        uint32_t padded = fast->rotation.padded;
+        const uint8_t *rest = row_at(&build->rests, row);
+        fast->kernels->code_rest_values(rest + code_rest_bytes(padded), rest, padded, out);
+    } else {
+        fast_rotated_row(fast, row, NULL, out);
+    }
+}
+
 /* The list of `count` rows as they lie from rotated_at(0). */
 static void fill_list(struct fast_builder *build, const uint32_t *rows, uint32_t count,
                       uint8_t *list) {
@@ -183,7 +206,7 @@ static void fill_list(struct fast_builder *build, const uint32_t *rows, uint32_t
     const float *to[CODE_LIST_ROWS];
     for (uint32_t i = 0; i < count; i++) {
         float *one = rotated_at(build, i + 1);
-        fast_rotated_row(fast, rows[i], build->values, one);
+        decode(build, rows[i], one);
         to[i] = one;
     }
     code_list_encode(rotated_at(build, 0), to, count, padded, fast->metric == INDEX_DOT, list);
@@ -199,7 +222,7 @@ static void fill_row(struct fast_builder *build, uint32_t row) {
         count++;
     }
     links_store(block + fast->links_at, links, count);
-    fast_rotated_row(fast, row, build->values, rotated_at(build, 0));
+    decode(build, row, rotated_at(build, 0));
     fill_list(build, links, count, block);
 }
 

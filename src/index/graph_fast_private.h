@@ -44,7 +44,8 @@ struct fast_scratch {
     uint64_t hops;     /* of the last search */
 };
 
-/* The row as it lies from the centre, rotated: out [padded]. `values` [dim] is scratch. */
+/* The row as it lies from the centre, rotated: out [padded]. `values` [dim] is scratch for rows of
+ * bytes. */
 void fast_rotated_row(const struct fast_graph *fast, uint32_t row, float *values, float *out);
 /* As fast_graph_search, near a row of the graph, which is not found itself. `values` [dim] and
  * `rotated` [padded] are scratch. */
