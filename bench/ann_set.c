@@ -140,7 +140,7 @@ int ann_set_main(int argc, char **argv) {
     const struct bench_options options = {
         .scale = "L", .style = BENCH_STYLE_KEY, .seed = SEED, .sample = BENCH_SAMPLE};
     if (mkdir(argv[1], 0755) != 0 && errno != EEXIST) {
-        return ann_complain(strerror(errno), argv[1]) + 1;
+        return ann_complain(strerror(errno), argv[1]);
     }
     struct world world = {0};
     struct set set = {0};

@@ -127,7 +127,6 @@ def check_turns(folder):
 
 def check_made_set(folder):
     """Goal: the made tenant's files fit `ann`, and its truth is right. Method: some distances here, recall there."""
-    (folder / "made").mkdir()
     done = subprocess.run([BENCH, "ann-set", folder / "made", "1000", "20"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     base, query, truth = ((folder / "made" / name).read_bytes() for name in ("base", "query", "truth"))
@@ -144,8 +143,9 @@ def check_made_set(folder):
     for words in ((folder / "made", "99"), (folder / "made", "1000", "0"), ()):
         done = subprocess.run([BENCH, "ann-set", *words], capture_output=True, text=True, check=False)
         assert done.returncode == 2 and "usage" in done.stderr, (words, done.stderr)
-    done = subprocess.run([BENCH, "ann-set", folder / "none", "100", "1"], capture_output=True, text=True, check=False)
-    assert done.returncode == 1 and "base" in done.stderr, done.stderr
+    done = subprocess.run([BENCH, "ann-set", folder / "none" / "deeper", "100", "1"], capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 1 and "deeper" in done.stderr, done.stderr
 
 
 def check_refusals(folder):
