@@ -274,7 +274,7 @@ static inline uint32_t keep_passing(const struct graph *graph, const uint64_t *p
 /* The same of rows with their bit set; where a link leads to another one, of that one's links. */
 static uint32_t take_passing(const struct graph *graph, struct graph_scratch *scratch,
                              const uint64_t *passing, uint32_t row, uint32_t *out) {
-    uint32_t links[GRAPH_DEGREE], near[GRAPH_DEGREE], over[GRAPH_DEGREE];
+    uint32_t links[GRAPH_DEGREE], near[GRAPH_DEGREE] = {0}, over[GRAPH_DEGREE];
     uint32_t over_count = 0, count = 0, seen = 0;
     links_load(links_of(graph, row), links);
     for (uint32_t i = 0; i < GRAPH_DEGREE && links[i] < graph->capacity; i++) {
