@@ -27,7 +27,7 @@ static uint32_t search(struct ann *ann, bool fast, const float *query, uint32_t 
     return fast ? fast_graph_search(ann->fast, ann->fast_scratch, query, ann->limit, effort, NULL,
                                     hits)
                 : graph_search(ann->graph, ann->scratch, query, ann->limit, effort,
-                               (uint32_t)graph_rerank(ann->limit), NULL, hits);
+                               (uint32_t)graph_rerank(ann->limit, effort), NULL, hits);
 }
 
 static void ours(struct ann *ann, bool fast, struct point_of_curve *point, uint32_t round) {

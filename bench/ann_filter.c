@@ -123,7 +123,7 @@ static uint32_t walk(const struct filters *filters, const float *query, bool sto
                                   .effort_far = planned ? filters->plan.effort_far : effort,
                                   .stop_far = stop_far};
     uint32_t count = graph_search(ann->graph, ann->scratch, query, ann->limit, effort,
-                                  (uint32_t)graph_rerank(ann->limit), &filter, hits);
+                                  (uint32_t)graph_rerank(ann->limit, effort), &filter, hits);
     *out_far = stop_far && graph_was_far(ann->scratch);
     return ids_of(hits, count, out);
 }
@@ -132,7 +132,7 @@ static uint32_t walk_plain(const struct ann *ann, const float *query, uint32_t e
                            uint32_t *out) {
     struct graph_hit hits[LIMIT_MAX];
     uint32_t count = graph_search(ann->graph, ann->scratch, query, ann->limit, effort,
-                                  (uint32_t)graph_rerank(ann->limit), NULL, hits);
+                                  (uint32_t)graph_rerank(ann->limit, effort), NULL, hits);
     return ids_of(hits, count, out);
 }
 

@@ -38,7 +38,7 @@ static void ask(struct worker *worker, uint32_t number) {
     switch (worker->rival) {
     case COMPACT:
         (void)graph_search(ann->graph, worker->scratch, query, ann->limit, EFFORT,
-                           (uint32_t)graph_rerank(ann->limit), NULL, hits);
+                           (uint32_t)graph_rerank(ann->limit, EFFORT), NULL, hits);
         return;
     case FAST:
         (void)fast_graph_search(ann->fast, worker->fast_scratch, query, ann->limit, EFFORT, NULL,

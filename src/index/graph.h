@@ -127,10 +127,12 @@ struct graph_scratch;
 INS_MUST_USE ins_status graph_scratch_make(const struct graph *graph, uint32_t effort_max,
                                            struct graph_scratch **out_scratch, ins_error *error);
 void graph_scratch_free(struct graph_scratch *scratch);
-/* Of the beam's rows so many are worth ranking exactly for `limit` hits: with more of them nothing
- * is found that estimates of 4 bits a dimension put behind (decision 0042). */
-static inline uint64_t graph_rerank(uint64_t limit) {
-    return 2 * limit + 24;
+/* Of the beam's rows so many are ranked exactly for `limit` hits: with more of them next to nothing
+ * is found that estimates of 4 bits a dimension put behind (decision 0042). A part of the effort at
+ * least: of rows that lie closer together than estimates can tell, more effort finds more. */
+static inline uint64_t graph_rerank(uint64_t limit, uint64_t effort) {
+    uint64_t least = 2 * limit + 24;
+    return effort / 2 > least ? effort / 2 : least;
 }
 
 /* Which rows count; others are walked over, and take no place among those that do. */

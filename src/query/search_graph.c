@@ -213,7 +213,7 @@ uint32_t graph_ranked(const struct search *search, uint64_t wanted) {
 
 /* Of what the walk found, nearest first. */
 static void keep_nearest(struct search *search) {
-    uint32_t most = graph_ranked(search, graph_rerank(search->topk.capacity));
+    uint32_t most = graph_ranked(search, graph_rerank(search->topk.capacity, search->graph.effort));
     struct search_graph *graph = &search->graph;
     graph->count = graph->count < most ? graph->count : most;
     graph_sort_candidates(search);

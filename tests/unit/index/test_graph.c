@@ -228,6 +228,44 @@ static void test_equal(void **state) {
     world_close(&world);
 }
 
+/* Goal: more effort finds what estimates cannot tell apart. Method: places of 150 rows that lie a
+ * hundredth of the places' distance from each other. */
+static void test_close(void **state) {
+    (void)state;
+    struct world world;
+    struct subject subject;
+    struct graph_hit hits[LIMIT];
+    uint64_t seed = 9;
+    uint32_t found = 0;
+    world_open(&world, 3000, 32, false, false, 4);
+    for (uint32_t i = 0; i < world.count + QUERIES; i++) {
+        uint64_t place = hash_u64(i % 20 + 1);
+        bool query = i >= world.count;
+        float *row = query ? world.queries + (i - world.count) * 32ul : world.rows + i * 32ul;
+        for (uint32_t d = 0; d < 32; d++) {
+            row[d] = normal(&place) + 0.01f * normal(&seed);
+        }
+    }
+    struct graph_options options = {.dim = 32, .metric = INDEX_L2, .type = ROW_F32, .seed = 1};
+    subject_open(&subject, &world, &options, 400, false);
+    for (uint32_t q = 0; q < QUERIES; q++) {
+        const float *query = world.queries + q * 32ul;
+        uint32_t count = graph_search(subject.graph, subject.scratch, query, LIMIT, 400,
+                                      (uint32_t)graph_rerank(LIMIT, 400), NULL, hits);
+        for (uint32_t i = 0; i < count; i++) {
+            uint32_t nearer = 0;
+            double own = distance(&world, INDEX_L2, query, hits[i].id);
+            for (uint32_t row = 0; row < world.count; row++) {
+                nearer += distance(&world, INDEX_L2, query, row) < own;
+            }
+            found += nearer < LIMIT;
+        }
+    }
+    assert_true(found >= 0.98 * QUERIES * LIMIT);
+    subject_close(&subject);
+    world_close(&world);
+}
+
 static void test_same_twice(void **state) {
     (void)state;
     struct world world;
@@ -478,11 +516,12 @@ static void test_fast_hostile(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recall),       cmocka_unit_test(test_small),
-        cmocka_unit_test(test_equal),        cmocka_unit_test(test_same_twice),
-        cmocka_unit_test(test_no_memory),    cmocka_unit_test(test_fast_no_memory),
-        cmocka_unit_test(test_fast_filter),  cmocka_unit_test(test_fast_all),
-        cmocka_unit_test(test_fast_measure), cmocka_unit_test(test_fast_hostile),
+        cmocka_unit_test(test_recall),         cmocka_unit_test(test_small),
+        cmocka_unit_test(test_equal),          cmocka_unit_test(test_close),
+        cmocka_unit_test(test_same_twice),     cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_fast_no_memory), cmocka_unit_test(test_fast_filter),
+        cmocka_unit_test(test_fast_all),       cmocka_unit_test(test_fast_measure),
+        cmocka_unit_test(test_fast_hostile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
