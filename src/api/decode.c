@@ -48,14 +48,15 @@ static ins_status hold_parser(struct api *api, ins_text body, ins_error *error) 
                         "read, and this memory budget allows %zu; send less at once",
                         body.size, needed + body.size, most);
     }
-    INS_ASSERT(api->parser_held == 0);
-    if (!ins_db_hold(api->db, needed)) {
+    /* Held already: a search's body was parsed without its vector, which was of no use. */
+    size_t more = needed > api->parser_held ? needed - api->parser_held : 0;
+    if (!ins_db_hold(api->db, more)) {
         return ins_fail_retry(error, INS_EXHAUSTED, 1,
                               "Rate limiting exceeded: reading this body takes %zu bytes, and of "
                               "the %zu for large bodies and answers others hold %llu now",
                               needed, most, (unsigned long long)ins_db_held(api->db));
     }
-    api->parser_held = needed;
+    api->parser_held += more;
     if (api->lane == INS_LANE_REQUEST) {
         ins_db_make_room(api->db);
     }

@@ -6,8 +6,13 @@
 #include "base/status.h"
 #include "engine/text.h"
 
+/* Bytes of a text that a message has of it: never half of a character. */
 static int shown(ins_text text) {
-    return (int)(text.size < 64 ? text.size : 64);
+    size_t size = text.size < 64 ? text.size : 64;
+    while (size != text.size && size != 0 && ((uint8_t)text.data[size] & 0xc0) == 0x80) {
+        size--;
+    }
+    return (int)size;
 }
 
 ins_status own_check_settings(const struct schema *old, bool sharded, const struct schema *next,

@@ -92,6 +92,19 @@ class MemoryTest(unittest.TestCase):
         code, _, _ = self.client.call("GET", self.path)
         self.assertEqual(code, 200)
 
+    def test_parsed_twice(self):
+        """Goal: a search whose body does not parse without its vector is parsed once more, and what the parser holds
+        counts once; the server goes on. Method: a field twice, and a text that ends too soon, behind so many ids that
+        the parser's memory is counted."""
+        ids = ",".join(map(str, range(200000)))
+        query = '{"vector":[%s],"limit":3,"filter":{"must":[{"has_id":[%s]}]}' % (",".join(["1"] * DIM), ids)
+        before = self.client.ok("POST", self.path + "/points/search", query + "}")
+        for end, reason in ((',"limit":3}', "duplicate field `limit`"), (",", "the text ends")):
+            code, answer, _ = self.client.call("POST", self.path + "/points/search", query + end)
+            self.assertEqual(code, 400, answer)
+            self.assertIn(reason, answer["status"]["error"])
+        self.assertEqual(self.client.ok("POST", self.path + "/points/search", query + "}"), before)
+
     def test_bodies(self):
         """Goal: eight clients that send bodies of 15 MB, or of 4 MB of which parsing makes thirteen times
         as much, keep within the budget. Method: the kernel's peak. The latter are too large for a

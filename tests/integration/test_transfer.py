@@ -361,6 +361,18 @@ class TransferTest(unittest.TestCase):
         self.assertEqual(self.put("d", "berta", self.export("c", "anna"))[0], 409)
         self.assertEqual(self.points("d"), before)
 
+    def test_point_ids_shown(self):
+        """Goal: a message that shows the beginning of a long tenant's name is UTF-8. Method: a name of two-byte
+        characters, with and without a byte before them, so that one of the two would be cut within a character."""
+        path = "/collections/shown"
+        self.client.ok("PUT", path, {"vectors": {"size": 4, "distance": "Dot"}, "insula": {"point_ids": "tenant"}})
+        self.client.ok("PUT", path + "/index", {"field_name": "t", "field_schema": {"type": "keyword", "is_tenant": True}})
+        point = {"id": 1, "vector": [1, 0, 0, 0], "payload": {"t": "x"}}
+        for name in "\u00e9" * 60, "a" + "\u00e9" * 60:
+            code, answer, _ = self.client.call("PUT", path + "/points?tenant=" + quote(name), {"points": [point]})
+            self.assertEqual(code, 400, answer)
+            self.assertIn("is not ?tenant=" + name[:30], answer["status"]["error"])
+
     def test_point_ids(self):
         """Goal: with point_ids `tenant` an id is one point in each tenant, over REST, a restart and `insula check`;
         who does not say whose ids are meant is told how to."""
