@@ -98,6 +98,7 @@ struct server_stats {
     bool available;
     uint64_t syncs, file_syncs, batches, log_bytes, flushes, merges, timers, collections, tenants;
     uint64_t runs, pending;
+    uint64_t graphs_waiting; /* 0 where the server does not tell */
     uint64_t catalog_bytes, arena_used, arena_committed;
     bool has_file_bytes; /* tells the next three apart */
     uint64_t flush_bytes, merge_bytes, clean_bytes;

@@ -126,5 +126,6 @@ void server_stats_read(const struct http_server *server, struct server_stats *ou
     stats.has_file_bytes = json_find_u64(body, NULL, "flush_bytes", &stats.flush_bytes) &&
                            json_find_u64(body, NULL, "merge_bytes", &stats.merge_bytes) &&
                            json_find_u64(body, NULL, "clean_bytes", &stats.clean_bytes);
+    (void)json_find_u64(body, NULL, "graphs_waiting", &stats.graphs_waiting);
     *out_stats = stats;
 }

@@ -1,6 +1,6 @@
-/* `overload`: finds the rate R at which the p99 of searches is 50 ms, then offers twice as much for
- * a minute: what is still answered, how fast, how the rest is refused, how long until all is
- * normal.
+/* `overload`: when the index is idle and after a warm-up, finds the rate R at which the p99 of
+ * searches is 50 ms, then offers twice as much for a minute: what is still answered, how fast, how
+ * the rest is refused, how long until all is normal.
  *
  * Tenants ask evenly here (no bursts), so that the offered rate is the asked one. A request that no
  * connection was free for within two seconds is not sent any more; it counts as offered. */
@@ -14,6 +14,7 @@
 #define CONNECTIONS 2048u
 #define FAIR_REQUESTS 100.0 /* a tenant with a smaller fair share is not judged: chance is */
 #define ABANDON_NS (2u * BENCH_NS)
+#define GRAPHS_S_MAX 3600.0
 
 struct step {
     double rate, offered, good, p99_ms, late_ms;
@@ -183,8 +184,11 @@ static bool measure(struct overload *overload) {
     struct suite *suite = overload->suite;
     struct target_look before, after;
     struct step step;
-    double rate = 0.0;
-    if (!find_limit(overload, &rate)) {
+    double rate = 0.0, warmup = suite_warmup(suite, suite->world.scale->warmup_s);
+    (void)target_index_idle(&suite->target, GRAPHS_S_MAX);
+    if ((warmup > 0.0 &&
+         !run_at(overload, suite_rate(suite), warmup, "overload: warm-up", &step)) ||
+        !find_limit(overload, &rate)) {
         return false;
     }
     target_look(&suite->target, &before);

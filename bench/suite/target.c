@@ -132,6 +132,26 @@ bool target_settle(const struct target *target, double seconds_max) {
     return quiet == 4;
 }
 
+bool target_index_idle(const struct target *target, double seconds_max) {
+    uint64_t start_ns = bench_now_ns(), said_ns = start_ns;
+    struct server_stats stats;
+    for (;;) {
+        server_stats_read(&target->server, &stats);
+        if (!stats.available || stats.graphs_waiting == 0) {
+            return stats.available;
+        }
+        if (bench_seconds_since(start_ns) >= seconds_max) {
+            return false;
+        }
+        if (bench_seconds_since(said_ns) >= 10.0) {
+            said_ns = bench_now_ns();
+            (void)fprintf(stderr, "waiting for the graphs of %llu tenants\n",
+                          (unsigned long long)stats.graphs_waiting);
+        }
+        bench_sleep(0.5);
+    }
+}
+
 uint64_t target_disk(const struct target *target) {
     return target->data[0] == '\0' ? 0 : directory_bytes(target->data);
 }

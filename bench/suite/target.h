@@ -37,6 +37,9 @@ void target_report(struct report *report, const struct target_look *before,
                    const struct target_look *after);
 /* Waits until what is in memory is on disk and no job runs; false when a server cannot tell. */
 bool target_settle(const struct target *target, double seconds_max);
+/* Waits until no tenant waits for a graph, saying how many do; false when a server cannot tell, or
+ * the time is over. */
+bool target_index_idle(const struct target *target, double seconds_max);
 uint64_t target_disk(const struct target *target);
 
 #endif

@@ -81,6 +81,7 @@ typedef struct ins_stats {
     /* Graphs: written; of them begun with the links of an older one; not made for lack of memory or
      * since reading failed; searches that walked one; and that could not and scanned instead. */
     uint64_t graphs_built, graphs_inherited, graphs_refused, graph_searches, graph_fallbacks;
+    uint64_t graphs_waiting; /* islands that wait for a graph, and the one whose is being built */
     /* Fast layouts of graphs in memory: now; so far; useless: their walks would be too wide;
      * dropped: for room. */
     uint64_t layouts, layout_bytes;

@@ -51,6 +51,8 @@ static void work_metrics(struct json_writer *metrics, const ins_stats *stats) {
            "graphs that began with the links of an older one", stats->graphs_inherited);
     metric(metrics, "insula_graphs_refused_total", "counter",
            "extents that got no graph: no memory, or unreadable", stats->graphs_refused);
+    metric(metrics, "insula_graphs_waiting", "gauge", "tenants that wait for a graph, or get one",
+           stats->graphs_waiting);
     metric(metrics, "insula_graph_searches_total", "counter", "walks over graphs",
            stats->graph_searches);
     metric(metrics, "insula_graph_fallbacks_total", "counter",

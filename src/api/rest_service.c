@@ -118,6 +118,7 @@ static void encode_stats(struct job *job, struct json_writer *writer) {
     write_count(writer, "graphs_built", stats->graphs_built);
     write_count(writer, "graphs_inherited", stats->graphs_inherited);
     write_count(writer, "graphs_refused", stats->graphs_refused);
+    write_count(writer, "graphs_waiting", stats->graphs_waiting);
     write_count(writer, "graph_searches", stats->graph_searches);
     write_count(writer, "graph_fallbacks", stats->graph_fallbacks);
     write_count(writer, "layouts", stats->layouts);

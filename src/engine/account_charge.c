@@ -62,7 +62,23 @@ static ins_status refuse(struct ins_db *db, struct account *account,
                           what, (unsigned long long)limit, seconds);
 }
 
-/* Its rates of reading, and its place in the queue. */
+/* What it wants from disk is far behind: one more would only make that worse. */
+static ins_status check_reads(struct ins_db *db, struct account *account,
+                              const struct account_name *name, ins_error *error) {
+    uint64_t behind_ns = cache_reads_behind(db->cache, account->hash);
+    if (behind_ns <= ACCOUNT_READS_BEHIND_NS) {
+        return INS_OK;
+    }
+    char who[160];
+    account->counts.refused++;
+    db->accounts.total.refused++;
+    describe(name, who);
+    return ins_fail_retry(error, INS_EXHAUSTED, 1,
+                          "%s: its reads from disk are %llu ms behind; try again in 1 s", who,
+                          (unsigned long long)(behind_ns / 1000000));
+}
+
+/* Its rates of reading, and its places in the queues. */
 static ins_status check_read(struct ins_db *db, struct account *account,
                              const struct account_name *name, ins_error *error) {
     const ins_quota *quota = &account->quota;
@@ -79,7 +95,7 @@ static ins_status check_read(struct ins_db *db, struct account *account,
         return refuse(db, account, name, "the number of its requests that may wait while others do",
                       ACCOUNT_WAITING_MAX, 0, error);
     }
-    return INS_OK;
+    return check_reads(db, account, name, error);
 }
 
 static void count_read(struct ins_db *db, struct account *account) {

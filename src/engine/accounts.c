@@ -141,6 +141,7 @@ void account_enter(struct operation *operation, struct account *account) {
     if (operation->account == NULL) {
         operation->account = account;
         operation->waiter.keeps = account->quota.pin;
+        operation->waiter.who = account->hash;
         const ins_quota *quota = &account->quota;
         if (quota->memory_floor != 0 || quota->memory_ceiling != 0) {
             operation->waiter.owner = cache_owner_open(operation->db->cache, account->hash,

@@ -96,10 +96,14 @@ struct account *account_open(struct ins_db *db, const struct account_name *name)
 void account_enter(struct operation *operation, struct account *account);
 void account_leave(struct operation *operation);
 
+/* Searches of a tenant are refused while its reads from disk are so far behind: those under way
+ * then take about so long, and who comes again finds what they brought. */
+#define ACCOUNT_READS_BEHIND_NS (1000ull * 1000 * 1000)
+
 /* A read's scopes and tenants ([count] values of a filter that pins them) are known: it is counted,
  * once, on the tenant's account if it is of one, else on the collection's, and each of up to
  * ACCOUNT_READ_TENANTS_MAX tenants is charged a query. INS_EXHAUSTED when one of its tenants has
- * used up a rate, or has too many waiting. */
+ * used up a rate, has too many waiting, or waits for the disk for too long. */
 INS_MUST_USE ins_status account_read(struct operation *operation, const struct scopes *scopes,
                                      const ins_text *tenants, size_t count, ins_error *error);
 /* The same of a read of one tenant that begins, and goes on in calls that are not counted. */

@@ -148,6 +148,7 @@ void ins_db_stats(ins_db *db, ins_stats *out_stats) {
         .graphs_built = db->graphs.built,
         .graphs_inherited = db->graphs.inherited,
         .graphs_refused = db->graphs.refused,
+        .graphs_waiting = db->graph_queue.count + (db->graph_job != NULL),
         .graph_searches = db->reading.graphs.searches,
         .graph_fallbacks = db->reading.graphs.fallbacks,
         .layouts = layouts.count,

@@ -9,6 +9,7 @@ void graph_queue_add(struct graph_queue *queue, struct island *island) {
     island->graph_next = NULL;
     *(queue->last != NULL ? &queue->last->graph_next : &queue->first) = island;
     queue->last = island;
+    queue->count++;
 }
 
 /* The one before the first that is asked for; NULL: the first is taken, whoever it is. */
@@ -32,6 +33,7 @@ struct island *graph_queue_take(struct graph_queue *queue) {
     }
     *(before != NULL ? &before->graph_next : &queue->first) = island->graph_next;
     queue->last = queue->last == island ? before : queue->last;
+    queue->count--;
     island->graph_next = NULL;
     island->graph_queued = island->graph_asked = false;
     return island;

@@ -7,6 +7,7 @@
 
 struct graph_queue {
     struct island *first, *last; /* by graph_next */
+    uint32_t count;
 };
 
 /* Runs for whose jobs the cache lent no memory. */

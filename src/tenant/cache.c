@@ -217,7 +217,7 @@ static void load(struct cache *cache, struct block *block, struct cache_waiter *
     cache->stats.loads++;
     cache->stats.load_bytes += size;
     cache->clock += size;
-    loads_add(cache, block);
+    loads_add(cache, block, waiter->who);
 }
 
 bool cache_bring(struct cache *cache, const struct block_key *key, enum cache_class class,

@@ -1,14 +1,14 @@
 /* Bytes of segments at hand: a cache of verified blocks with asynchronous loads.
  *
  * Path: a reader asks for a block by key. At hand: pinned at once. Else INS_AGAIN: the load goes to
- * the read lane with what else the step asks for (cache_load.c), and when everything that the
- * reader's waiter asked for has arrived its task runs on the request lane; the reader then asks
- * again from the start of its step. Failure: a read or a checksum that fails is told to every
- * waiter; the block is forgotten, so the next request tries again. No room: unpinned blocks go, by
- * class and by how long nobody used them; when all are pinned the waiter stands in line until an
- * unpin or its deadline (INS_UNAVAILABLE with the number). Invariants: I1 a block is on the LRU
- * list exactly when it is ready and unpinned. I2 bytes held = charged to INS_MEM_CACHE. Threads:
- * the request lane, but for the read itself. */
+ * the read lane with what else the step asks for (cache_load.c; tenants take turns), and when
+ * everything that the reader's waiter asked for has arrived its task runs on the request lane; the
+ * reader then asks again from the start of its step. Failure: a read or a checksum that fails is
+ * told to every waiter; the block is forgotten, so the next request tries again. No room: unpinned
+ * blocks go, by class and by how long nobody used them; when all are pinned the waiter stands in
+ * line until an unpin or its deadline (INS_UNAVAILABLE with the number). Invariants: I1 a block is
+ * on the LRU list exactly when it is ready and unpinned. I2 bytes held = charged to INS_MEM_CACHE.
+ * Threads: the request lane, but for the read itself. */
 #ifndef INS_TENANT_CACHE_H
 #define INS_TENANT_CACHE_H
 
@@ -35,6 +35,7 @@ struct cache_waiter {
     bool owns;             /* what is asked for now is its tenant's own: set with each request */
     struct cache_owner *owner; /* cache_owner.h; NULL: its bytes are not counted */
     struct trace *trace;       /* NULL: nobody asked */
+    uint64_t who;              /* a hash of its tenant: those take turns in reading */
 };
 
 #define CACHE_WAIT_NS (10ull * 1000 * 1000 * 1000)
@@ -76,6 +77,9 @@ INS_MUST_USE ins_status cache_pin(struct cache *cache, const struct block_key *k
  * room. */
 INS_MUST_USE bool cache_bring(struct cache *cache, const struct block_key *key,
                               enum cache_class class, struct cache_waiter *waiter);
+/* For how long, ns, the first block of this `who` (cache_waiter) waits for its read to begin; 0:
+ * none does. */
+uint64_t cache_reads_behind(const struct cache *cache, uint64_t who);
 /* Less than an eighth of its share is free. */
 bool cache_is_short(const struct cache *cache);
 /* `pieces` of a chunk that is not at hand are wanted. True when the whole chunk is to be asked for

@@ -1,12 +1,12 @@
 /* Bringing blocks: what a step has asked for is read together, in the order in which it lies.
  *
- * Path: loads_add puts a block in line; the pump, which runs when the step has returned, fills a
- * batch as far as its buffer goes and posts it to the read lane. There blocks that lie near each
- * other become one direct read of whole pages, several reads are under way at once, and each block
- * is cut out and verified. Back on the request lane everybody is told, and the next batch goes.
- * Failure: a joint read that fails is done again block by block, so that it costs those alone whose
- * bytes are gone.
- * Bounded: LOAD_BATCHES buffers; the line by those who wait in it. */
+ * Path: loads_add puts a block in line (load_lines.h: tenants take turns); the pump, which runs
+ * when the step has returned, fills a batch as far as its buffer goes and posts it to the read
+ * lane. There blocks that lie near each other become one direct read of whole pages, several reads
+ * are under way at once, and each block is cut out and verified. Back on the request lane everybody
+ * is told, and the next batch goes. Failure: a joint read that fails is done again block by block,
+ * so that it costs those alone whose bytes are gone. Bounded: LOAD_BATCHES buffers; the lines by
+ * those who wait in them, who are refused when theirs is late (cache_reads_behind). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +23,7 @@ static void batch_read(ins_task *task);
 
 bool loads_init(struct cache *cache) {
     struct loads *loads = &cache->loads;
-    loads->tail = &loads->first;
+    load_lines_init(&loads->lines);
     loads->pump.run = pump;
     for (uint32_t i = 0; i < LOAD_BATCHES; i++) {
         loads->batches[i].cache = cache;
@@ -44,22 +44,29 @@ void loads_fini(struct cache *cache) {
 
 static void pump_soon(struct cache *cache) {
     struct loads *loads = &cache->loads;
-    if (!loads->pumping && loads->first != NULL) {
+    if (!loads->pumping && loads->lines.count > 0) {
         loads->pumping = true;
         cache_post(cache, INS_LANE_REQUEST, &loads->pump);
     }
 }
 
-void loads_add(struct cache *cache, struct block *block) {
+static uint64_t now(const struct cache *cache) {
+    return cache->runtime->now_ns(cache->runtime->context);
+}
+
+void loads_add(struct cache *cache, struct block *block, uint64_t who) {
     struct loads *loads = &cache->loads;
-    block->newer = NULL;
-    *loads->tail = block;
-    loads->tail = &block->newer;
+    load_lines_add(&loads->lines, block, who, now(cache));
     loads->under_way++;
     pump_soon(cache);
 }
 
 /* ---- Request lane ---- */
+
+uint64_t cache_reads_behind(const struct cache *cache, uint64_t who) {
+    uint64_t since_ns = load_lines_since(&cache->loads.lines, who), now_ns = now(cache);
+    return since_ns < now_ns ? now_ns - since_ns : 0;
+}
 
 /* Whole pages of the file. */
 static uint64_t pages_begin(const struct block *block) {
@@ -70,21 +77,20 @@ static uint64_t pages_end(const struct block *block) {
     return align_up(block->key.offset + block->key.size, STORE_ALIGN);
 }
 
+uint64_t load_pages_bytes(const struct block *block) {
+    return pages_end(block) - pages_begin(block);
+}
+
 static void fill(struct loads *loads, struct load_batch *batch) {
-    uint64_t bytes = 0;
+    uint64_t room = LOAD_BYTES;
     batch->count = 0;
-    while (loads->first != NULL && batch->count < LOAD_BLOCKS_MAX) {
-        struct block *block = loads->first;
-        bytes += pages_end(block) - pages_begin(block);
-        if (bytes > LOAD_BYTES) {
+    while (batch->count < LOAD_BLOCKS_MAX) {
+        struct block *block = load_lines_take(&loads->lines, room);
+        if (block == NULL) {
             break;
         }
+        room -= load_pages_bytes(block);
         batch->blocks[batch->count++] = block;
-        loads->first = block->newer;
-        block->newer = NULL;
-    }
-    if (loads->first == NULL) {
-        loads->tail = &loads->first;
     }
     INS_ASSERT(batch->count > 0);
 }
@@ -92,7 +98,7 @@ static void fill(struct loads *loads, struct load_batch *batch) {
 static void pump(ins_task *task) {
     struct loads *loads = container_of(task, struct loads, pump);
     loads->pumping = false;
-    for (uint32_t i = 0; i < LOAD_BATCHES && loads->first != NULL; i++) {
+    for (uint32_t i = 0; i < LOAD_BATCHES && loads->lines.count > 0; i++) {
         struct load_batch *batch = &loads->batches[i];
         if (!batch->busy) {
             fill(loads, batch);

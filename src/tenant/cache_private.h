@@ -4,6 +4,7 @@
 
 #include "tenant/cache_owner.h"
 #include "tenant/layouts.h"
+#include "tenant/load_lines.h"
 
 #define CACHE_BLOCK_BYTES_MAX (1u << 20)
 #define LOAD_BLOCKS_MAX STORE_RANGES_MAX /* blocks of one batch */
@@ -21,12 +22,12 @@ struct block {
     struct table_node node; /* in cache->blocks */
     struct cache *cache;
     struct block_key key;
-    struct block *newer, *older; /* LRU list of its class; `newer` also the queue of loads */
+    struct block *newer, *older; /* LRU list of its class; `newer` also a line of loads */
     struct cache_owner *owner;   /* NULL: nobody's */
     struct block *owner_newer, *owner_older; /* while `listed`: in one of the owner's lists */
     struct block_wait *waits;
     uint8_t *data;
-    uint64_t used_at; /* cache->clock when it was let go last */
+    uint64_t used_at; /* cache->clock when it was let go last; in a line of loads: since when, ns */
     uint32_t pins;
     uint8_t class, base; /* base: what it is of without its owner's floor */
     bool ready;
@@ -60,7 +61,7 @@ struct load_batch {
 };
 
 struct loads {
-    struct block *first, **tail; /* wait for a batch, in the order of asking */
+    struct load_lines lines; /* wait for a batch */
     struct load_batch batches[LOAD_BATCHES];
     ins_task pump; /* request lane: what the step under way has asked for goes together */
     bool pumping;
@@ -141,8 +142,10 @@ void owners_fini(struct cache *cache);
 /* False: no memory. */
 INS_MUST_USE bool loads_init(struct cache *cache);
 void loads_fini(struct cache *cache); /* takes what a failed init left */
-/* The block's bytes are brought; then cache_block_loaded says so, on the request lane. */
-void loads_add(struct cache *cache, struct block *block);
+/* The block's bytes are brought; then cache_block_loaded says so, on the request lane. `who`: a
+ * hash of whoever asked, whose turn it is. */
+void loads_add(struct cache *cache, struct block *block, uint64_t who);
+uint64_t load_pages_bytes(const struct block *block); /* whole pages of its file */
 /* block->status is set, and its error; tells who waits. */
 void cache_block_loaded(struct cache *cache, struct block *block);
 
