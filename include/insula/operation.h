@@ -92,8 +92,9 @@ typedef struct ins_stats {
     uint64_t extents_damaged, extents_renewed;
     char graph_damage[INS_ERROR_MESSAGE_MAX];
     /* Scans over 1-bit codes: runs that were searched by them; that were read row by row instead,
-     * since their codes were damaged; rows whose bound was made, and those compared exactly. */
-    uint64_t code_scans, code_fallbacks, code_rows, code_rows_exact;
+     * since their codes were damaged; rows whose bound was made; of these, those whose 4-bit code
+     * was looked at, and those compared exactly. */
+    uint64_t code_scans, code_fallbacks, code_rows, code_rows_fine, code_rows_exact;
     uint64_t filtered_reads, filtered_rows; /* with a filter; rows that these looked at singly */
     uint64_t timers;                        /* armed now */
     /* In force; asked for (0: half of the machine's); what it can be changed to. While it settles

@@ -79,6 +79,8 @@ static void work_metrics(struct json_writer *metrics, const ins_stats *stats) {
            "1-bit codes that could not be used: rows were scanned", stats->code_fallbacks);
     metric(metrics, "insula_code_rows_total", "counter", "rows whose 1-bit codes were looked at",
            stats->code_rows);
+    metric(metrics, "insula_code_rows_fine_total", "counter",
+           "of these, rows that were looked at in 4 bits", stats->code_rows_fine);
     metric(metrics, "insula_code_rows_exact_total", "counter",
            "of these, rows that had to be compared exactly", stats->code_rows_exact);
     metric(metrics, "insula_files", "gauge", "segment files", stats->files);

@@ -133,6 +133,7 @@ static void encode_stats(struct job *job, struct json_writer *writer) {
     write_count(writer, "code_scans", stats->code_scans);
     write_count(writer, "code_fallbacks", stats->code_fallbacks);
     write_count(writer, "code_rows", stats->code_rows);
+    write_count(writer, "code_rows_fine", stats->code_rows_fine);
     write_count(writer, "code_rows_exact", stats->code_rows_exact);
     json_write_key(writer, "graph_damage");
     json_write_string(writer, stats->graph_damage);

@@ -162,6 +162,7 @@ void ins_db_stats(ins_db *db, ins_stats *out_stats) {
         .code_scans = db->reading.codes.searches,
         .code_fallbacks = db->reading.codes.fallbacks,
         .code_rows = db->reading.codes.rows,
+        .code_rows_fine = db->reading.codes.rows_fine,
         .code_rows_exact = db->reading.codes.rows_exact,
         .timers = cache.timers + db->retry_timer.armed + db->tidy.timer.armed +
                   db->tidy.erase_timer.armed + db->room.timer.armed + db->expiry.timer.armed +

@@ -14,6 +14,14 @@ static bool is_possible(const struct schema_vector *vector) {
            vector->shape.dim >= DIM_MIN && vector->shape.dim <= DIM_MAX;
 }
 
+/* Rows that signs leave in doubt are looked at in 4 bits before they are compared, where that is
+ * much less than the row. Multivectors' rows are not: of a point all are compared, or none. */
+#define FINE_PARTS 3u
+static bool is_looked_at_twice(const struct vector_shape *shape) {
+    return !shape->multi && shape->dim <= SCAN_BOTH_DIM_MAX &&
+           vector_bytes(shape) >= FINE_PARTS * code4_bound_bytes(shape->dim);
+}
+
 uint32_t scan_codes_wanted(const struct ins_db *db, const struct schema *schema,
                            uint64_t incarnation, const struct vector_shape *shapes, uint32_t count,
                            struct extent_scan *out) {
@@ -30,7 +38,8 @@ uint32_t scan_codes_wanted(const struct ins_db *db, const struct schema *schema,
             .metric = vector->distance == INS_DISTANCE_DOT ? INDEX_DOT : INDEX_L2,
             .unit = cosine && vector->shape.datatype == INS_UINT8,
             .bytes_min = bytes_min != 0 ? bytes_min : BYTES_MIN_DEFAULT,
-            .seed = hash_u64(incarnation + shapes[i].id)};
+            .seed = hash_u64(incarnation + shapes[i].id),
+            .both = is_looked_at_twice(&vector->shape)};
     }
     return wanted;
 }

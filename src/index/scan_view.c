@@ -41,6 +41,21 @@ void scan_query_bounds(const struct scan_query *query, const void *blocks, uint3
                          first, out);
 }
 
+/* The signs are not needed any more: their place has the query's bytes. */
+_Static_assert(ROTATION_ROUNDS * sizeof(float) * 16 >= 16 + 127, "room for the query's slots");
+
+void scan_query_refine(struct scan_query *query, uint32_t dim, float certainty, void *memory) {
+    uint32_t padded = padded_dim(dim);
+    const float *rotated = (const float *)(void *)((char *)memory + plane_bytes(padded));
+    int8_t *values = (int8_t *)memory + plane_bytes(padded) + padded * sizeof(float);
+    code4_bound_query_make(rotated, padded, certainty, values, &query->fine);
+}
+
+void scan_query_fine_bounds(const struct scan_query *query, const uint8_t *const *rows,
+                            uint32_t count, uint32_t dim, float *out) {
+    code4_bounds(query->kernels, &query->fine, rows, count, padded_dim(dim), out);
+}
+
 float scan_query_to_beat(const struct scan_query *query, float distance) {
     float bound = distance - query->shift;
     return bound < FLT_MAX ? bound : FLT_MAX;

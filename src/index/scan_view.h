@@ -1,4 +1,5 @@
-/* A query over 1-bit codes that lie elsewhere, such as in chunks of a file: bounds of their rows.
+/* A query over 1-bit codes that lie elsewhere, such as in chunks of a file: bounds of their rows;
+ * and over 4-bit codes of the rows that those leave in doubt.
  *
  * What scan.h does with rows of its own, in the pieces that an engine needs, which has to wait for
  * bytes, to share its time, and to know of every row whether it counts.
@@ -6,7 +7,7 @@
 #ifndef INS_INDEX_SCAN_VIEW_H
 #define INS_INDEX_SCAN_VIEW_H
 
-#include "index/code1.h"
+#include "index/code4_bound.h"
 
 struct scan_head {
     uint32_t dim, count;
@@ -18,7 +19,8 @@ struct scan_head {
 struct scan_query {
     const struct kernels *kernels;
     struct code1_query code;
-    float shift; /* exact distance = estimate + shift */
+    struct code4_bound_query fine; /* after scan_query_refine */
+    float shift;                   /* exact distance = estimate + shift */
     size_t words;
 };
 
@@ -35,6 +37,13 @@ bool scan_query_make(const struct scan_head *head, const float *values, float ce
  * row's distance (squared Euclidean, or the negated product) less `shift`. */
 void scan_query_bounds(const struct scan_query *query, const void *blocks, uint32_t block_count,
                        const uint64_t *allowed, uint32_t first, float *out);
+/* Readies it for 4-bit codes of the same rotation and centre: in `memory`, what scan_query_make
+ * had, right after it. */
+void scan_query_refine(struct scan_query *query, uint32_t dim, float certainty, void *memory);
+/* `rows`: their 4-bit codes, at most CODE4_BOUND_ROWS. out [count]: as scan_query_bounds, nearer.
+ */
+void scan_query_fine_bounds(const struct scan_query *query, const uint8_t *const *rows,
+                            uint32_t count, uint32_t dim, float *out);
 /* What a bound has to be at most, for the distance to be at most that. Never infinity. */
 float scan_query_to_beat(const struct scan_query *query, float distance);
 

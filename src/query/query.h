@@ -72,7 +72,10 @@ struct search_codes {
     bool damaged, picking; /* codes are not looked at any more; a group of rows is picked */
     struct scan_slots slots;
     struct scan_query query;
-    uint32_t chunk_rows;    /* in one chunk of codes */
+    struct scan_layout layout;
+    bool fine;              /* there are 4-bit codes, for a second look */
+    bool refining, seeding; /* at the candidates; these are the first ones by bound */
+    uint32_t refined, kept; /* of them were looked at again; are still in doubt */
     uint32_t first, rows;   /* the tile */
     uint32_t bounded;       /* of its rows have bounds */
     bool seeded;            /* the first ones by bound are ranked, or need not be */

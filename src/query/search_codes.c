@@ -4,9 +4,10 @@
  * Path of a tile: the filter's verdict and bounds, by pieces of one chunk and one group of rows (of
  * a group where few pass those are picked instead);
  * while the heap is not full, the first ones by bound are ranked, for a distance to beat; then, in
- * order, a few at a time, every row whose bound is below what is to beat at that moment.
- * Ranking is that of scanned rows (search_take_batch), so what is found is right, dead rows and the
- * filter included; what is missed is missed by chance, as rarely as its certainty says.
+ * order, a few at a time, every row whose bound is below what is to beat at that moment. Where
+ * there are 4-bit codes these are looked at before (search_codes_fine.c): few are left to be
+ * ranked. Ranking is that of scanned rows (search_take_batch), so what is found is right, dead rows
+ * and the filter included; what is missed is missed by chance, as rarely as its certainty says.
  * Failure: codes that cannot be read, or contradict the values, cost nothing but time: rows without
  * bounds are compared. */
 #include <float.h>
@@ -24,9 +25,13 @@
 #define ROWS_A_HIT 16u  /* the same: at least so many rows for each */
 #define SEEDS_MIN 32u
 #define SEEDS_MAX CODES_SEEDS_MAX
-#define ROUND 64u      /* rows that are ranked between two looks at what is to beat */
-#define SELECT 1024u   /* rows that are looked at in one go */
-#define COST_PARTS 16u /* codes that take as long as one row of floats */
+#define SEEDS_A_HIT_FINE 4u /* that get a second look */
+#define SEEDS_MIN_FINE 64u
+#define SEEDS_MORE_FINE 6u          /* of them are ranked, beyond one and a half a hit */
+#define ROUND 64u                   /* rows that are ranked between two looks at what is to beat */
+#define ROUND_FINE CODE4_BOUND_ROWS /* the same of rows that get a second look */
+#define SELECT 1024u                /* rows that are looked at in one go */
+#define COST_PARTS 16u              /* codes that take as long as one row of floats */
 #define HALF_SLACK                                                                                 \
     2e-3f                 /* by which the square of a length of one is off in half floats, at most \
                            */
@@ -113,7 +118,7 @@ float codes_certainty(const struct search *search) {
 void codes_head_done(struct search *search) {
     struct search_codes *codes = &search->codes;
     codes->begun = true;
-    codes->chunk_rows = scan_blocks_per_chunk(search->vector->shape.dim) * CODE1_ROWS;
+    codes->layout = scan_layout_of(search->vector->shape.dim, codes->slots.both);
     reader_release_chunks(search->reader, search->run, codes->slots.head, UINT32_MAX);
     search->reader->context->codes.searches += codes->on;
 }
@@ -129,6 +134,9 @@ static ins_status begin(struct search *search, ins_error *error) {
     if (query == NULL || !scan_query_make(&head, query, codes_certainty(search),
                                           search->codes_query, &codes->query)) {
         codes_scan_instead(search, CODES_NO_QUERY);
+    } else if (codes->slots.both) {
+        scan_query_refine(&codes->query, head.dim, CODE1_SURE, search->codes_query);
+        codes->fine = true;
     }
     codes_head_done(search);
     next_tile(search, 0);
@@ -165,7 +173,7 @@ static ins_status bound_piece(struct search *search, uint32_t at, uint32_t count
                               ins_error *error) {
     struct search_codes *codes = &search->codes;
     float *bounds = search->tile->bounds + at;
-    uint32_t row = codes->first + at, chunk = row / codes->chunk_rows;
+    uint32_t row = codes->first + at, chunk = row / codes->layout.chunk_rows;
     const uint64_t *allowed = search->plan.useful ? search->tile->may_pass : NULL;
     const uint8_t *data;
     ins_status status = codes->damaged ? INS_CORRUPT
@@ -173,9 +181,8 @@ static ins_status bound_piece(struct search *search, uint32_t at, uint32_t count
                                                       codes->slots.codes, chunk, &data, error);
     if (status == INS_OK) {
         reader_release_chunks(search->reader, search->run, codes->slots.codes, chunk);
-        uint32_t block = row % codes->chunk_rows / CODE1_ROWS;
-        scan_query_bounds(&codes->query,
-                          data + (size_t)block * scan_block_bytes(search->vector->shape.dim),
+        uint32_t block = row % codes->layout.chunk_rows / CODE1_ROWS;
+        scan_query_bounds(&codes->query, data + (size_t)block * codes->layout.block_bytes,
                           (count + CODE1_ROWS - 1) / CODE1_ROWS, allowed, at, bounds);
     } else if (status == INS_CORRUPT || status == INS_IO) {
         codes_note_damage(search, status, error);
@@ -218,7 +225,7 @@ static ins_status pick_group(struct search *search, uint32_t at, uint32_t count,
 static ins_status bound_next(struct search *search, uint64_t *budget, ins_error *error) {
     struct search_codes *codes = &search->codes;
     uint32_t at = codes->bounded, left = codes->rows - at;
-    uint32_t piece = codes->chunk_rows < ROW_GROUP ? codes->chunk_rows : ROW_GROUP;
+    uint32_t piece = codes->layout.chunk_rows < ROW_GROUP ? codes->layout.chunk_rows : ROW_GROUP;
     uint32_t group = left < ROW_GROUP ? left : ROW_GROUP, count = left < piece ? left : piece;
     uint64_t cost = 1 + count / COST_PARTS;
     if (search->plan.useful && at % ROW_GROUP == 0) {
@@ -262,9 +269,12 @@ static void take_seeds(struct search *search) {
     struct search_codes *codes = &search->codes;
     float *bounds = search->tile->bounds;
     struct topk_hit memory[SEEDS_MAX], evicted;
-    uint32_t wanted = 2 * search->topk.capacity;
+    uint32_t a_hit = codes->fine ? SEEDS_A_HIT_FINE : 2;
+    uint32_t least = codes->fine ? SEEDS_MIN_FINE : SEEDS_MIN;
+    uint32_t wanted = a_hit * search->topk.capacity;
+    wanted = wanted < least ? least : wanted < SEEDS_MAX ? wanted : SEEDS_MAX;
     struct topk seeds;
-    topk_init(&seeds, memory, wanted > SEEDS_MIN ? wanted : SEEDS_MIN);
+    topk_init(&seeds, memory, wanted);
     for (uint32_t at = 0; at < codes->rows; at += FLAT_BATCH) {
         uint16_t found[FLAT_BATCH];
         uint32_t size = codes->rows - at < FLAT_BATCH ? codes->rows - at : FLAT_BATCH;
@@ -284,7 +294,6 @@ static void take_seeds(struct search *search) {
     qsort(search->candidates, seeds.count, sizeof(uint32_t), order_rows);
     codes->count = seeds.count;
     codes->ranked = 0;
-    search->reader->context->codes.rows_exact += codes->count;
 }
 
 float codes_distance(const struct search *search, float distance, float rows) {
@@ -307,12 +316,13 @@ static void take_doubtful(struct search *search) {
     struct search_codes *codes = &search->codes;
     float *bounds = search->tile->bounds, bound = to_beat(search);
     codes->count = codes->ranked = 0;
-    while (codes->next < codes->rows && codes->count < ROUND) {
+    const uint32_t round = codes->fine ? ROUND_FINE : ROUND;
+    while (codes->next < codes->rows && codes->count < round) {
         uint16_t found[SELECT];
         uint32_t at = codes->next / 64 * 64, left = codes->rows - at;
         uint32_t size = left < SELECT ? left : SELECT;
         uint32_t count = select_below(search, at, size, bound, found);
-        uint32_t taken = count < ROUND - codes->count ? count : ROUND - codes->count;
+        uint32_t taken = count < round - codes->count ? count : round - codes->count;
         for (uint32_t i = 0; i < taken; i++) {
             bounds[at + found[i]] = INFINITY; /* it comes once */
             search->candidates[codes->count++] = codes->first + at + found[i];
@@ -324,16 +334,18 @@ static void take_doubtful(struct search *search) {
 /* The tile is bounded, and no candidate waits: what is ranked next, or the next tile. */
 static void go_on(struct search *search) {
     struct search_codes *codes = &search->codes;
-    if (!codes->seeded) {
-        codes->seeded = true;
-        if (search->topk.count < search->topk.capacity) {
-            take_seeds(search);
-            return;
-        }
+    codes->seeding = !codes->seeded && search->topk.count < search->topk.capacity;
+    codes->seeded = true;
+    if (codes->seeding) {
+        take_seeds(search);
+    } else {
+        take_doubtful(search);
     }
-    take_doubtful(search);
-    search->reader->context->codes.rows_exact += codes->count;
-    if (codes->count == 0) {
+    codes_refine_begin(search);
+    if (!codes->refining) {
+        search->reader->context->codes.rows_exact += codes->count;
+    }
+    if (codes->count == 0 && !codes->seeding) {
         uint32_t end = codes->first + codes->rows;
         if (end == search->run_vector.count) {
             codes->on = false;
@@ -342,6 +354,21 @@ static void go_on(struct search *search) {
             next_tile(search, end);
         }
     }
+}
+
+/* The second look. While too few are known, the first ones by it are ranked. */
+static ins_status refine(struct search *search, uint64_t *budget, ins_error *error) {
+    struct search_codes *codes = &search->codes;
+    uint32_t hits = search->topk.capacity;
+    ins_status status =
+        codes_refine(search, codes->seeding ? FLT_MAX : to_beat(search), budget, error);
+    if (status == INS_OK) {
+        if (codes->seeding) {
+            codes_choose_seeds(search, hits + hits / 2 + SEEDS_MORE_FINE);
+        }
+        search->reader->context->codes.rows_exact += codes->count;
+    }
+    return status;
 }
 
 /* ---- The whole ---- */
@@ -354,6 +381,8 @@ static ins_status step(struct search *search, uint64_t *budget, ins_error *error
         status = begin(search, &wrong);
     } else if (codes->bounded < codes->rows) {
         status = bound_next(search, budget, &wrong);
+    } else if (codes->refining) {
+        status = refine(search, budget, &wrong);
     } else if (codes->ranked < codes->count) {
         return search_rank(search, codes->count, &codes->ranked, budget, error);
     } else {

@@ -265,7 +265,7 @@ static uint32_t add_row(struct multi_codes *codes, uint32_t i, uint32_t first, u
 /* Of the tile's points from codes->bounded on: what one piece of one chunk of codes says. */
 static ins_status bound_piece(struct search *search, uint64_t *budget, ins_error *error) {
     struct multi_codes *codes = search->multi_codes;
-    uint32_t chunk_rows = search->codes.chunk_rows, start = codes->points[codes->bounded].at;
+    uint32_t chunk_rows = search->codes.layout.chunk_rows, start = codes->points[codes->bounded].at;
     codes->at = start > codes->at ? start : codes->at;
     uint32_t first = codes->at / CODE1_ROWS * CODE1_ROWS, chunk = first / chunk_rows;
     uint32_t left = chunk_rows - first % chunk_rows, room = left < PIECE ? left : PIECE;

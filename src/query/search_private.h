@@ -82,11 +82,13 @@ INS_MUST_USE ins_status search_rank(struct search *search, uint32_t count, uint3
 
 /* ---- 1-bit codes (search_codes.c) ---- */
 
-#define CODES_TILE 16384u /* rows whose bounds are held at once */
+#define CODES_SEEDS_MAX 2048u /* first ones by bound that are ranked, at most: two a hit */
+#define CODES_TILE 16384u     /* rows whose bounds are held at once */
 /* What a scan over codes keeps of the tile that it is at. In the pool. */
 struct codes_tile {
     float bounds[CODES_TILE];
     uint64_t may_pass[CODES_TILE / 64], is_sure[CODES_TILE / 64];
+    float fine[CODES_SEEDS_MAX]; /* nearer bounds of the candidates */
 };
 
 /* Whether the run just entered can be scanned by its codes: search->codes.on. */
@@ -94,8 +96,17 @@ void codes_enter(struct search *search);
 /* Goes on with it. search->codes.on false when it is done, or when the rest of the run, from
  * search->position on, must be scanned row by row. */
 INS_MUST_USE ins_status codes_run(struct search *search, uint64_t *budget, ins_error *error);
+/* ---- The second look, in 4 bits (search_codes_fine.c) ---- */
+
+/* The candidates are new. */
+void codes_refine_begin(struct search *search);
+/* Leaves those of them whose bound is not above `to_beat`; codes.refining false when it is done. */
+INS_MUST_USE ins_status codes_refine(struct search *search, float to_beat, uint64_t *budget,
+                                     ins_error *error);
+/* Leaves at most so many, the first by that bound; the others' bounds in the tile are theirs. */
+void codes_choose_seeds(struct search *search, uint32_t most);
+
 /* What the scans of plain vectors' and of multivectors' codes share: */
-#define CODES_SEEDS_MAX 2048u /* first ones by bound that are ranked, at most: two a hit */
 #define CODES_NO_QUERY "there is no memory, or numbers are too large for bounds"
 /* The head of the run's codes. INS_CORRUPT; INS_AGAIN. */
 INS_MUST_USE ins_status codes_head(struct search *search, struct scan_head *out, ins_error *error);

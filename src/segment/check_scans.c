@@ -1,6 +1,7 @@
-/* Checking 1-bit codes: the head, and codes of a sample of rows made anew from their values; what
+/* Checking scan codes: the head, and codes of a sample of rows made anew from their values; what
  * the last block has beside rows is zero. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "segment/scans.h"
@@ -23,7 +24,8 @@ struct scan_check {
     bool unit;
     float *values, *rotated, *signs; /* one piece of INS_MEM_JOB, from `values` on */
     size_t memory_bytes;
-    uint8_t *block; /* the same */
+    uint8_t *block; /* the same; behind it a 4-bit code */
+    struct scan_layout layout;
 };
 
 static void damage(const struct scan_check *scan, const char *what, uint64_t row) {
@@ -56,15 +58,43 @@ static bool codes_equal(const uint8_t *stored, const uint8_t *own, uint32_t word
 
 static const uint8_t *block_at(const struct scan_check *scan, struct section_cursor *codes,
                                uint32_t block) {
-    uint32_t bytes = scan_block_bytes(scan->shape.dim);
-    uint32_t per_chunk = scan_blocks_per_chunk(scan->shape.dim);
-    uint64_t at = (uint64_t)(block / per_chunk) * codes->section.chunk_bytes +
-                  (uint64_t)(block % per_chunk) * bytes;
-    return section_cursor_at(codes, at, bytes);
+    const struct scan_layout *layout = &scan->layout;
+    uint32_t per_chunk = layout->chunk_rows / CODE1_ROWS;
+    uint64_t at = (uint64_t)(block / per_chunk) * layout->chunk_bytes +
+                  (uint64_t)(block % per_chunk) * layout->block_bytes;
+    return section_cursor_at(codes, at, layout->block_bytes);
+}
+
+static const uint8_t *fine_at(const struct scan_check *scan, struct section_cursor *codes,
+                              uint32_t row) {
+    const struct scan_layout *layout = &scan->layout;
+    uint32_t chunk = row / layout->chunk_rows, left = scan->count - chunk * layout->chunk_rows;
+    uint32_t rows = left < layout->chunk_rows ? left : layout->chunk_rows;
+    uint64_t at = (uint64_t)chunk * layout->chunk_bytes +
+                  scan_layout_fine(layout, rows, row % layout->chunk_rows);
+    return section_cursor_at(codes, at, layout->fine_bytes);
+}
+
+/* Levels of values near the edge between two may differ by one. */
+static bool fine_equal(const uint8_t *stored, const uint8_t *own, uint32_t padded) {
+    struct code4_bound left, right;
+    uint32_t differ = 0;
+    bool equal = true;
+    for (uint32_t i = 0; i < padded / 2; i++) {
+        int low = abs((stored[i] & 15) - (own[i] & 15)),
+            high = abs((stored[i] >> 4) - (own[i] >> 4));
+        differ += (uint32_t)(low + high);
+        equal = equal && low < 2 && high < 2;
+    }
+    memcpy(&left, stored + padded / 2, sizeof(left));
+    memcpy(&right, own + padded / 2, sizeof(right));
+    return equal && differ <= 2 + padded / SIGNS_DIFFER_PARTS && near(left.norm, right.norm) &&
+           near(left.scale, right.scale) && near(left.error, right.error);
 }
 
 static void check_row(struct scan_check *scan, const struct rotation *rotation,
-                      const uint8_t *stored, const uint8_t *value, uint32_t row) {
+                      const uint8_t *stored, const uint8_t *fine, const uint8_t *value,
+                      uint32_t row) {
     vector_load(&scan->shape, value, scan->values);
     if (scan->unit) {
         kernel_normalize_f32(scan->values, scan->shape.dim, scan->values);
@@ -74,6 +104,13 @@ static void check_row(struct scan_check *scan, const struct rotation *rotation,
     if (!codes_equal(stored, scan->block, (uint32_t)code1_words(rotation->padded),
                      row % CODE1_ROWS)) {
         damage(scan, "a code that is not that of its values", row);
+    }
+    uint8_t *own = scan->block + scan->layout.block_bytes;
+    if (fine != NULL) {
+        code4_bound_encode(scan->rotated, rotation->padded, scan->head.metric, own);
+    }
+    if (fine != NULL && !fine_equal(fine, own, rotation->padded)) {
+        damage(scan, "a 4-bit code that is not that of its values", row);
     }
 }
 
@@ -89,10 +126,11 @@ static void check_sample(struct scan_check *scan, struct section_cursor *dense,
                           (uint64_t)(row % per_chunk) * scan->vector.row_bytes;
         const uint8_t *value = section_cursor_at(dense, offset, scan->vector.row_bytes);
         const uint8_t *stored = block_at(scan, codes, row / CODE1_ROWS);
-        if (value == NULL || stored == NULL) {
+        const uint8_t *fine = scan->slots.both ? fine_at(scan, codes, row) : NULL;
+        if (value == NULL || stored == NULL || (scan->slots.both && fine == NULL)) {
             return;
         }
-        check_row(scan, &rotation, stored, value, row);
+        check_row(scan, &rotation, stored, fine, value, row);
     }
 }
 
@@ -136,7 +174,9 @@ static ins_status check_codes(struct scan_check *scan, ins_error *error) {
 }
 
 static ins_status check_with_memory(struct scan_check *scan, ins_error *error) {
-    uint32_t dim = scan->shape.dim, padded = padded_dim(dim), block = scan_block_bytes(dim);
+    uint32_t dim = scan->shape.dim, padded = padded_dim(dim);
+    scan->layout = scan_layout_of(dim, scan->slots.both);
+    uint32_t block = scan->layout.block_bytes + (scan->layout.fine_bytes + 7) / 8 * 8;
     size_t floats = padded + padded + rotation_signs(dim);
     scan->memory_bytes = block + floats * sizeof(float);
     scan->block = arena_alloc_zero(scan->check->arena, INS_MEM_JOB, scan->memory_bytes);

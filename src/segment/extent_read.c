@@ -122,6 +122,7 @@ static bool section_expect(const struct extent *extent, bool directory, enum sec
     case SECTION_CODE_FACTORS:
     case SECTION_GRAPH_HEAD:
     case SECTION_SCAN:
+    case SECTION_SCAN_BOTH:
     case SECTION_SCAN_HEAD:
         return rows != 0 && !extent->small;
     case SECTION_PIECES: /* its size: pieces_parse */
@@ -143,7 +144,7 @@ static uint32_t chunk_expect(const struct extent *extent, enum section_kind kind
         return possible ? said : 0;
     }
     if (kind == SECTION_DENSE || kind == SECTION_CODES || kind == SECTION_CODE_FACTORS ||
-        kind == SECTION_GRAPH || kind == SECTION_SCAN) {
+        kind == SECTION_GRAPH || kind == SECTION_SCAN || kind == SECTION_SCAN_BOTH) {
         return said <= INS_CHUNK_BYTES ? said : 0; /* those who parse them know better */
     }
     return layout_chunk_bytes(kind);
@@ -160,7 +161,7 @@ struct section_bounds {
 
 static bool kind_has_numbers(uint32_t kind) {
     return kind == SECTION_DENSE || kind == SECTION_CODES || kind == SECTION_GRAPH ||
-           (kind >= SECTION_FIELD && kind <= SECTION_PIECES);
+           (kind >= SECTION_FIELD && kind <= SECTION_SCAN_BOTH);
 }
 
 static struct section section_decode(const uint8_t *from) {

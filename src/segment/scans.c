@@ -13,12 +13,14 @@ static uint32_t values_bytes(uint32_t dim) {
     return (dim * (uint32_t)sizeof(float) + 7) & ~7u;
 }
 
-/* One piece of memory for all: some 40 bytes a dimension. */
+/* One piece of memory for all: some 40 bytes a dimension, and a chunk's 4-bit codes. */
 static bool take_memory(struct scan_write *write) {
     uint32_t dim = write->shape->dim, padded = padded_dim(dim);
-    size_t sums = dim * sizeof(double), block = scan_block_bytes(dim);
+    const struct scan_layout *layout = &write->layout;
+    size_t sums = dim * sizeof(double), block = layout->block_bytes;
+    size_t fine = (size_t)layout->chunk_rows * layout->fine_bytes;
     write->memory_bytes = sums + 2 * (size_t)values_bytes(dim) + padded * sizeof(float) +
-                          rotation_signs(dim) * sizeof(float) + block;
+                          rotation_signs(dim) * sizeof(float) + block + fine;
     uint8_t *at = arena_alloc_zero(write->arena, INS_MEM_JOB, write->memory_bytes);
     if (at == NULL) {
         return false;
@@ -33,6 +35,7 @@ static bool take_memory(struct scan_write *write) {
     at += values_bytes(dim);
     write->rotated = (float *)(void *)at;
     write->signs = write->rotated + padded;
+    write->fine = (uint8_t *)(write->signs + rotation_signs(dim));
     return true;
 }
 
@@ -42,7 +45,11 @@ void scan_write_begin(struct scan_write *write, struct arena *arena,
     uint64_t bytes = (uint64_t)count * vector_bytes(write->shape);
     for (uint32_t i = 0; i < source->scan_count; i++) {
         const struct extent_scan *scan = &source->scans[i];
-        if (scan->vector == vector && bytes >= scan->bytes_min && take_memory(write)) {
+        if (scan->vector != vector || bytes < scan->bytes_min) {
+            continue;
+        }
+        write->layout = scan_layout_of(write->shape->dim, scan->both);
+        if (take_memory(write)) {
             write->scan = scan;
         }
     }
@@ -96,20 +103,32 @@ static ins_status write_head(const struct scan_write *write, struct segment_writ
     return status == INS_OK ? stream_end(&stream, error) : status;
 }
 
-/* The code of value number `at`; with a full block, or the last, that is written. */
+/* The codes of value number `at`; with a full block, or the last, that is written, and with a full
+ * chunk, or the last, its 4-bit codes. */
 static ins_status put_code(struct scan_write *write, const struct rotation *rotation,
                            struct section_stream *stream, const void *stored, uint32_t at,
                            ins_error *error) {
-    uint32_t block_bytes = scan_block_bytes(write->shape->dim);
+    const struct scan_layout *layout = &write->layout;
+    uint32_t in_chunk = at % layout->chunk_rows;
+    bool last = at + 1 == write->count;
     load(write, stored);
     rotation_apply(rotation, write->values, write->centre, write->rotated);
     code1_encode(write->rotated, rotation->padded, write->scan->metric, write->block,
                  at % CODE1_ROWS);
-    if ((at + 1) % CODE1_ROWS != 0 && at + 1 != write->count) {
+    if (layout->fine_bytes != 0) {
+        code4_bound_encode(write->rotated, rotation->padded, write->scan->metric,
+                           write->fine + (size_t)in_chunk * layout->fine_bytes);
+    }
+    if ((at + 1) % CODE1_ROWS != 0 && !last) {
         return INS_OK;
     }
-    ins_status status = stream_put(stream, write->block, block_bytes, error);
-    memset(write->block, 0, block_bytes);
+    ins_status status = stream_put(stream, write->block, layout->block_bytes, error);
+    memset(write->block, 0, layout->block_bytes);
+    bool full = last || in_chunk + 1 == layout->chunk_rows;
+    if (status == INS_OK && full && layout->fine_bytes != 0) {
+        status =
+            stream_put(stream, write->fine, (size_t)(in_chunk + 1) * layout->fine_bytes, error);
+    }
     return status;
 }
 
@@ -138,12 +157,12 @@ static ins_status put_codes(struct scan_write *write, struct section_stream *str
 ins_status scan_write_codes(struct scan_write *write, struct segment_writer *to,
                             uint64_t extent_start, const struct extent_source *source,
                             ins_error *error) {
-    uint32_t dim = write->shape->dim, block_bytes = scan_block_bytes(dim);
-    uint64_t blocks = ((uint64_t)write->count + CODE1_ROWS - 1) / CODE1_ROWS;
-    struct section section = {.kind = SECTION_SCAN,
+    uint32_t dim = write->shape->dim;
+    const struct scan_layout *layout = &write->layout;
+    struct section section = {.kind = write->scan->both ? SECTION_SCAN_BOTH : SECTION_SCAN,
                               .number = write->shape->id,
                               .encoding = ENCODING_PLAIN,
-                              .chunk_bytes = layout_graph_chunk_bytes(block_bytes)};
+                              .chunk_bytes = layout->chunk_bytes};
     struct section_stream stream;
     for (uint32_t i = 0; i < dim; i++) {
         write->centre[i] = (float)(write->sums[i] / write->count);
@@ -152,7 +171,8 @@ ins_status scan_write_codes(struct scan_write *write, struct segment_writer *to,
     if (status != INS_OK) {
         return status;
     }
-    status = stream_begin(&stream, to, extent_start, &section, blocks * block_bytes, error);
+    status = stream_begin(&stream, to, extent_start, &section,
+                          scan_layout_bytes(layout, write->count), error);
     if (status == INS_OK) {
         status = put_codes(write, &stream, source, error);
     }
@@ -166,13 +186,27 @@ bool extent_scan(const struct extent *extent, uint32_t vector_id, struct scan_sl
     if (head == SLOT_NONE) {
         return false;
     }
+    uint32_t codes = extent_slot(extent, SECTION_SCAN, vector_id);
+    bool both = codes == SLOT_NONE;
     *out = (struct scan_slots){.head = head, /* extent_parse: they come together */
-                               .codes = extent_slot(extent, SECTION_SCAN, vector_id)};
+                               .codes =
+                                   both ? extent_slot(extent, SECTION_SCAN_BOTH, vector_id) : codes,
+                               .both = both};
     return true;
 }
 
-uint32_t scan_blocks_per_chunk(uint32_t dim) {
-    return 1u << row_blocks_shift(scan_block_bytes(dim));
+struct scan_layout scan_layout_of(uint32_t dim, bool both) {
+    struct scan_layout layout = {.block_bytes = scan_block_bytes(dim),
+                                 .fine_bytes = both ? code4_bound_bytes(dim) : 0};
+    uint32_t bytes = layout.block_bytes + CODE1_ROWS * layout.fine_bytes; /* a block's */
+    uint32_t shift = row_blocks_shift(bytes);
+    layout.chunk_rows = CODE1_ROWS << shift;
+    layout.chunk_bytes = bytes << shift;
+    return layout;
+}
+
+uint64_t scan_layout_bytes(const struct scan_layout *layout, uint64_t rows) {
+    return (rows + CODE1_ROWS - 1) / CODE1_ROWS * layout->block_bytes + rows * layout->fine_bytes;
 }
 
 bool scan_head_parse(struct slice bytes, uint32_t dim, uint32_t count, struct scan_head *out,
@@ -212,12 +246,18 @@ static const char *parse_scan(const struct extent *extent, uint32_t vector_id) {
         return "scan codes without values";
     }
     uint32_t width = layout_encoding_bytes(extent_slot_section(extent, vector.slot).encoding);
-    uint32_t dim = vector.row_bytes / width, block_bytes = scan_block_bytes(dim);
-    uint64_t blocks = ((uint64_t)vector.count + CODE1_ROWS - 1) / CODE1_ROWS;
+    uint32_t dim = vector.row_bytes / width;
+    if (slots.both && dim > SCAN_BOTH_DIM_MAX) {
+        return "scan codes of 4 bits of too many dimensions";
+    }
+    if (!slots.both && extent_slot(extent, SECTION_SCAN_BOTH, vector_id) != SLOT_NONE) {
+        return "scan codes twice";
+    }
+    struct scan_layout layout = scan_layout_of(dim, slots.both);
     struct section codes = extent_slot_section(extent, slots.codes);
     if (extent_slot_section(extent, slots.head).size != scan_head_bytes(dim) ||
-        codes.size != blocks * block_bytes ||
-        codes.chunk_bytes != layout_graph_chunk_bytes(block_bytes)) {
+        codes.size != scan_layout_bytes(&layout, vector.count) ||
+        codes.chunk_bytes != layout.chunk_bytes) {
         return "scan codes that contradict their values";
     }
     return NULL;
@@ -227,7 +267,8 @@ const char *scans_parse(const struct extent *extent) {
     const char *wrong = NULL;
     for (uint32_t i = 0; extent->numbered && i < extent->section_count && wrong == NULL; i++) {
         struct section section = extent_slot_section(extent, SECTION_SLOTS + i);
-        if (section.kind == SECTION_SCAN_HEAD || section.kind == SECTION_SCAN) {
+        if (section.kind == SECTION_SCAN_HEAD || section.kind == SECTION_SCAN ||
+            section.kind == SECTION_SCAN_BOTH) {
             wrong = parse_scan(extent, section.number);
         }
     }

@@ -82,8 +82,9 @@ enum section_kind {
     SECTION_GRAPH_HEAD = 19,
     SECTION_SCAN = 20, /* 1-bit codes */
     SECTION_SCAN_HEAD = 21,
-    SECTION_PIECES = 22, /* hashes of parts of chunks */
-    SECTION_KIND_MAX = SECTION_PIECES,
+    SECTION_PIECES = 22,    /* hashes of parts of chunks */
+    SECTION_SCAN_BOTH = 23, /* 1-bit codes, and 4-bit ones of the same rows */
+    SECTION_KIND_MAX = SECTION_SCAN_BOTH,
 };
 
 /* A section's slot: its kind where that is below SECTION_SLOTS and its number is 0, which is what

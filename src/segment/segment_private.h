@@ -7,6 +7,7 @@
 #include "base/id.h"
 #include "base/status.h"
 #include "segment/fields.h"
+#include "segment/scans.h"
 
 #define SEGMENT_FORMAT 1u
 #define SEGMENT_PAGE 4096u
@@ -197,7 +198,7 @@ INS_MUST_USE ins_status graphs_write(struct segment_writer *to, uint64_t extent_
 /* Why the extent's sections of graphs are wrong, or NULL. */
 const char *graphs_parse(const struct extent *extent, bool expected);
 
-/* ---- 1-bit codes (scans.c) ------------------------------------------------------------------- */
+/* ---- Scan codes (scans.c) -------------------------------------------------------------------- */
 
 /* The codes of one vector on their way: its values are seen once for their mean, then again. */
 struct scan_write {
@@ -207,7 +208,8 @@ struct scan_write {
     size_t memory_bytes;
     double *sums; /* [dim]; the beginning of the memory */
     float *values, *centre, *rotated, *signs;
-    uint8_t *block;
+    uint8_t *block, *fine; /* fine: 4-bit codes of the chunk's rows */
+    struct scan_layout layout;
     uint32_t count;
 };
 void scan_write_begin(struct scan_write *write, struct arena *arena,

@@ -41,7 +41,7 @@ struct read_context {
         void *context;
     } layouts;
     struct { /* of scans over 1-bit codes */
-        uint64_t searches, fallbacks, rows, rows_exact;
+        uint64_t searches, fallbacks, rows, rows_fine, rows_exact;
     } codes;
     struct { /* of graphs and codes: runs whose rows are scanned since it was found */
         uint64_t runs;

@@ -229,8 +229,8 @@ def large(insula, folder):
         fail(f"large: the reader finds {len(found)} points, the server {len(expected)}")
     if sorted(found_own, key=str) != sorted(own, key=str) or len(own) != sum(range(40, 40 + OWN_TENANTS)) - 2:
         fail(f"own: the reader finds {len(found_own)} points, the server {len(own)}")
-    if data_scans.verified == 0 or data_scans.verified_multis == 0:
-        fail("large: no extent has codes to scan, or none of a multivector")
+    if 0 in (data_scans.verified_both, data_scans.verified - data_scans.verified_both, data_scans.verified_multis):
+        fail("large: no extent has codes to scan, of one kind or the other, or none of a multivector")
     if data_pieces.verified == 0:
         fail("large: no extent has hashes of pieces")
     shutil.rmtree(data)

@@ -157,18 +157,18 @@ static void test_extremes(void **state) {
 }
 
 /* Rows that ten queries compare. */
-static uint64_t rows_compared(struct fixture *fixture, const char *name, ins_rescore rescore) {
-    uint64_t before = stats_of(fixture).code_rows_exact;
+static uint64_t rows_in_doubt(struct fixture *fixture, const char *name, ins_rescore rescore) {
+    uint64_t before = stats_of(fixture).code_rows_fine;
     for (uint64_t q = 0; q < 10; q++) {
         uint64_t near[LIMIT], exact[LIMIT];
         assert_int_equal(ask(fixture, name, q, 1, &(struct want){.rescore = rescore}, near), 1);
         (void)ask(fixture, name, q, 1, &(struct want){.exact = true}, exact);
         assert_int_equal(near[0], exact[0]);
     }
-    return stats_of(fixture).code_rows_exact - before;
+    return stats_of(fixture).code_rows_fine - before;
 }
 
-/* Few bits, or no rescoring, compare fewer rows; to ask for rescoring takes that back. */
+/* Few bits, or no rescoring, leave fewer rows in doubt; to ask for rescoring takes that back. */
 static void test_rough(void **state) {
     (void)state;
     struct fixture fixture = {0};
@@ -182,18 +182,18 @@ static void test_rough(void **state) {
         "{\"quantization_config\":{\"turbo\":{}}}"};
     begin(&fixture, 4096);
     make(&fixture, "plain", INS_DISTANCE_EUCLID, 2000, 1);
-    uint64_t usual = rows_compared(&fixture, "plain", INS_RESCORE_DEFAULT);
-    uint64_t fewer = rows_compared(&fixture, "plain", INS_RESCORE_NO);
+    uint64_t usual = rows_in_doubt(&fixture, "plain", INS_RESCORE_DEFAULT);
+    uint64_t fewer = rows_in_doubt(&fixture, "plain", INS_RESCORE_NO);
     assert_true(fewer < usual);
-    assert_int_equal(rows_compared(&fixture, "plain", INS_RESCORE_YES), usual);
+    assert_int_equal(rows_in_doubt(&fixture, "plain", INS_RESCORE_YES), usual);
     for (int i = 0; i < 3; i++) {
         char name[2] = {(char)('a' + i), 0}, other[2] = {(char)('x' + i), 0};
         make_with(&fixture, name, INS_DISTANCE_EUCLID, 2000, 1, rough[i]);
         make_with(&fixture, other, INS_DISTANCE_EUCLID, 2000, 1, sure[i]);
-        uint64_t few = rows_compared(&fixture, name, INS_RESCORE_DEFAULT);
-        assert_true(few < rows_compared(&fixture, name, INS_RESCORE_YES));
-        assert_int_equal(rows_compared(&fixture, other, INS_RESCORE_DEFAULT),
-                         rows_compared(&fixture, other, INS_RESCORE_YES));
+        uint64_t few = rows_in_doubt(&fixture, name, INS_RESCORE_DEFAULT);
+        assert_true(few < rows_in_doubt(&fixture, name, INS_RESCORE_YES));
+        assert_int_equal(rows_in_doubt(&fixture, other, INS_RESCORE_DEFAULT),
+                         rows_in_doubt(&fixture, other, INS_RESCORE_YES));
     }
     fixture_close(&fixture);
 }
@@ -206,7 +206,7 @@ static void ignore(void *context, bool damage, const char *message) {
 
 static void test_damage(void **state) {
     (void)state;
-    static const uint16_t kinds[] = {20, 21}; /* codes, head */
+    static const uint16_t kinds[] = {23, 21}; /* codes, head */
     struct fixture fixture = {0};
     begin(&fixture, 4096);
     make(&fixture, "c", INS_DISTANCE_EUCLID, 1500, 1);

@@ -16,6 +16,8 @@
 #define FILE_NUMBER 21u
 static const uint8_t random_id[16] = {9, 8, 7};
 
+static bool both_codes; /* the next beds have 4-bit codes too */
+
 struct bed {
     struct kit kit;
     char name[SEGMENT_NAME_MAX];
@@ -72,7 +74,8 @@ static void bed_add(struct bed *bed, struct segment_writer *writer, const struct
     struct extent_graph graph = {.vector = 0, .graph = has_graph ? bed_graph(bed, &source) : NULL};
     source.source.graphs = &graph;
     source.source.graph_count = has_graph;
-    const struct extent_scan scan = {.vector = 0, .metric = INDEX_L2, .bytes_min = 1, .seed = 7};
+    const struct extent_scan scan = {
+        .vector = 0, .metric = INDEX_L2, .bytes_min = 1, .seed = 7, .both = both_codes};
     source.source.scans = &scan;
     source.source.scan_count = !directory;
     source.source.piece_bytes_min = 1;
@@ -475,6 +478,47 @@ static void test_scans_named(void **state) {
     bed_close(&bed);
 }
 
+/* Goal: 4-bit codes that lie are named, and every byte of them is looked at by some hash. Method:
+ * as above; flips. */
+static void test_both_named(void **state) {
+    (void)state;
+    struct bed bed;
+    both_codes = true;
+    bed_open(&bed, true);
+    uint32_t count = bed.runs[4].rows, bytes = code4_bound_bytes(32);
+    struct scan_layout layout = scan_layout_of(32, true);
+    uint8_t *codes = bed_section_bytes(&bed, 4, SECTION_SCAN_BOTH);
+    assert_true(count < layout.chunk_rows);
+    uint8_t *fine = codes + scan_layout_fine(&layout, count, 0);
+    uint64_t size = load_u64(bed_section(&bed, 4, SECTION_SCAN_BOTH) + 16);
+    assert_true(fine + (size_t)count * bytes == codes + size);
+    flip(&bed, (uint64_t)(codes - bed.bytes));
+    flip(&bed, (uint64_t)(fine - bed.bytes) - 1);
+    for (uint64_t at = (uint64_t)(fine - bed.bytes); at < (uint64_t)(fine - bed.bytes) + bytes;
+         at++) {
+        flip(&bed, at);
+    }
+    flip(&bed, (uint64_t)(codes - bed.bytes) + size - 1);
+    fine[3] ^= 0x20; /* a level by two */
+    expect_named(&bed, "a 4-bit code that is not that of its values, row 0");
+    for (uint32_t f = 0; f < 3; f++) {
+        fine[16 + f * 4 + 3] ^= 0x40;
+        expect_named(&bed, "a 4-bit code that is not that of its values, row 0");
+    }
+    codes[0] ^= 0xff;
+    codes[1] ^= 0xff;
+    expect_named(&bed, "a code that is not that of its values, row 0");
+    uint8_t *section = bed_section(&bed, 4, SECTION_SCAN_BOTH);
+    store_u64(section + 16, load_u64(section + 16) - bytes);
+    expect_named(&bed, "scan codes that contradict their values");
+    store_u16(bed_section(&bed, 4, SECTION_SCAN_BOTH), SECTION_PIECES);
+    expect_named(&bed, "");
+    store_u16(bed_section(&bed, 4, SECTION_SCAN_HEAD) + 2, 1);
+    expect_named(&bed, "a part of scan codes without the other");
+    bed_close(&bed);
+    both_codes = false;
+}
+
 /* Goal: hashes of pieces that lie are named. Method: as above. */
 static void test_pieces_named(void **state) {
     (void)state;
@@ -616,12 +660,19 @@ static void test_check_failures(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_seal),         cmocka_unit_test(test_flip_every_byte),
-        cmocka_unit_test(test_flip_large),   cmocka_unit_test(test_truncate),
-        cmocka_unit_test(test_longer),       cmocka_unit_test(test_rows_named),
-        cmocka_unit_test(test_graphs_named), cmocka_unit_test(test_scans_named),
-        cmocka_unit_test(test_pieces_named), cmocka_unit_test(test_directory_named),
-        cmocka_unit_test(test_tables_named), cmocka_unit_test(test_check_failures),
+        cmocka_unit_test(test_seal),
+        cmocka_unit_test(test_flip_every_byte),
+        cmocka_unit_test(test_flip_large),
+        cmocka_unit_test(test_truncate),
+        cmocka_unit_test(test_longer),
+        cmocka_unit_test(test_rows_named),
+        cmocka_unit_test(test_graphs_named),
+        cmocka_unit_test(test_scans_named),
+        cmocka_unit_test(test_both_named),
+        cmocka_unit_test(test_pieces_named),
+        cmocka_unit_test(test_directory_named),
+        cmocka_unit_test(test_tables_named),
+        cmocka_unit_test(test_check_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
