@@ -87,6 +87,13 @@ void sim_fini(struct sim *sim) {
 
 /* ---- Operations ---- */
 
+/* While a lane is held the clock may jump: then reads are refused, as they should be
+ * (test_reads_behind.c). */
+static bool is_behind(const ins_call *call) {
+    return call->status == INS_EXHAUSTED && call->error.retry_after_s == 1 &&
+           strstr(call->error.message, "its reads from disk are") != NULL;
+}
+
 static void slot_done(ins_call *call) {
     struct sim_slot *slot = call->user;
     struct sim *sim = slot->sim;
@@ -111,7 +118,7 @@ static void slot_done(ins_call *call) {
             sim->ddl_busy[slot->write.name]--;
             sim->ddl_count[slot->write.name]++;
         }
-    } else {
+    } else if (!is_behind(call)) {
         sim_check_read(sim, slot);
     }
     ins_call_release(call);
