@@ -21,15 +21,16 @@ struct operation {
     void (*close)(struct operation *operation); /* unpins; runs once, before done */
     struct room_ticket *room;                   /* while it stands in line for room */
     struct account *account;                    /* of its tenant, once that is known (accounts.h) */
-    struct operation *next_slice;   /* of its account, having given the lane to others */
-    struct operation *next_waiting; /* in a list of operations that wait for another one */
-    ins_call *inner;                /* whose answer is part of this one; released with it */
-    size_t size;                    /* of the whole struct, for freeing */
-    bool is_read;                   /* deadlines stop reads only */
-    bool within;                    /* part of another call, or about a tenant: no rate counts it */
-    bool sequenced;                 /* the log ends it */
-    bool failed;                    /* ends with waiter.error when its loads have ended */
-    bool parked;                    /* in another operation's line: that one posts it again */
+    struct operation *next_slice;           /* of its account, having given the lane to others: */
+    uint64_t slice_since_ns, slice_wait_ns; /* since when; for how long in all */
+    struct operation *next_waiting;         /* in a list of operations that wait for another one */
+    ins_call *inner;                        /* whose answer is part of this one; released with it */
+    size_t size;                            /* of the whole struct, for freeing */
+    bool is_read;                           /* deadlines stop reads only */
+    bool within;    /* part of another call, or about a tenant: no rate counts it */
+    bool sequenced; /* the log ends it */
+    bool failed;    /* ends with waiter.error when its loads have ended */
+    bool parked;    /* in another operation's line: that one posts it again */
 };
 
 /* Allocates `size` bytes that begin with a struct operation, zeroed but for that. When memory is

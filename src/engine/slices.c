@@ -63,8 +63,11 @@ static struct operation *take(struct account *account) {
 static uint64_t step(struct ins_db *db, uint64_t now) {
     struct slices *slices = &db->slices;
     struct account *account = next_account(slices);
-    account->uses++;              /* its operation may end, and another one want its place */
-    operation_run(take(account)); /* it may add itself again, at the end, or be gone */
+    struct operation *operation = take(account);
+    operation->slice_wait_ns += now - operation->slice_since_ns;
+    slices->late |= operation->slice_wait_ns > SLICES_PATIENCE_NS;
+    account->uses++;          /* its operation may end, and another one want its place */
+    operation_run(operation); /* it may add itself again, at the end, or be gone */
     account->uses--;
     uint64_t after = db_now(db);
     uint64_t cost = after - now;
@@ -83,8 +86,8 @@ static void run(ins_task *task) {
     struct slices *slices = container_of(task, struct slices, task);
     struct ins_db *db = container_of(slices, struct ins_db, slices);
     uint64_t now = db_now(db);
-    uint64_t end_ns = now + SLICES_NS;
-    slices->posted = false;
+    uint64_t end_ns = now + (slices->late ? SLICES_LATE_NS : SLICES_NS);
+    slices->posted = slices->late = false;
     for (uint32_t steps = 0; slices->at != NULL && steps < SLICES_STEPS_MAX && now < end_ns;
          steps++) {
         now = step(db, now);
@@ -105,6 +108,7 @@ void slices_add(struct operation *operation) {
     INS_ASSERT(operation->next_slice == NULL && operation != account->last);
     *(account->last == NULL ? &account->first : &account->last->next_slice) = operation;
     account->last = operation;
+    operation->slice_since_ns = db_now(db);
     account->waiting++;
     if (!account->in_turns) {
         enter(&db->slices, account);

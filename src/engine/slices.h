@@ -13,7 +13,11 @@
 
 #include "insula.h"
 
-#define SLICES_NS 1000000ull       /* as much as the server gives new requests */
+#define SLICES_NS 1000000ull /* half of what the server gives new requests */
+/* So much when one has waited for so long in all: while new requests keep the lane busy, long reads
+ * would take far longer than those may wait. */
+#define SLICES_LATE_NS 3000000ull
+#define SLICES_PATIENCE_NS 30000000ull
 #define SLICES_STEPS_MAX 64u       /* of a turn, where steps are far shorter */
 #define SLICES_CREDIT_NS 50000ull  /* a step of a full scan takes four rounds' at normal weight */
 #define SLICES_STEP_NS_MIN 1000ull /* what a step is taken for, at least; */
@@ -27,6 +31,7 @@ struct slices {
     struct account *last;
     ins_task task;
     bool posted;
+    bool late; /* who had the last turn has waited for long */
 };
 
 void slices_init(struct slices *slices);

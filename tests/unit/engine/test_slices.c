@@ -86,7 +86,7 @@ static void run_turn(void) {
  * of five steps; the time of each turn, with steps of 300 us, and of longer than a turn. */
 static void test_turns(void **state) {
     (void)state;
-    static const uint64_t steps_ns[] = {SLICES_NS * 3 / 10, SLICES_NS * 2};
+    static const uint64_t steps_ns[] = {SLICES_NS * 3 / 10, SLICES_NS * 5 / 4};
     static const uint32_t steps_a_turn[] = {4, 1};
     for (int i = 0; i < 2; i++) {
         start(steps_ns[i]);
@@ -94,12 +94,43 @@ static void test_turns(void **state) {
             uint64_t before_ns = world.now_ns;
             uint32_t before = world.steps;
             run_turn();
+            if (before * steps_ns[i] > SLICES_PATIENCE_NS) {
+                assert_true(world.now_ns - before_ns < SLICES_LATE_NS + steps_ns[i]);
+                continue; /* test_late */
+            }
             assert_true(world.now_ns - before_ns < SLICES_NS + steps_ns[i]);
             assert_true(world.steps - before == steps_a_turn[i] || world.posted == NULL);
         }
         assert_int_equal(world.steps, READS * STEPS);
         assert_int_equal(world.ended, READS);
     }
+}
+
+/* Goal: while new requests take the lane's time, turns become longer when reads have waited for
+ * long, and short again when those are done. Method: 5 ms of others between two turns. */
+static void test_late(void **state) {
+    (void)state;
+    const uint64_t step_ns = SLICES_NS / 10;
+    start(step_ns);
+    uint32_t turns = 0, longer = 0;
+    while (world.posted != NULL) {
+        uint64_t before_ns = world.now_ns;
+        run_turn();
+        uint64_t took_ns = world.now_ns - before_ns;
+        assert_true(took_ns <= SLICES_LATE_NS);
+        /* Of 20 reads ten have a step a turn: within 6 turns the first ones have waited for 30 ms. */
+        assert_true(turns >= 6 || took_ns <= SLICES_NS);
+        longer += took_ns > SLICES_NS;
+        turns++;
+        world.now_ns += 5000000;
+    }
+    assert_int_equal(world.ended, READS);
+    assert_in_range(longer, 1, 8);
+    assert_true(world.db.slices.late); /* of the last one, which forgets it at its next turn */
+    start(step_ns);
+    uint64_t before_ns = world.now_ns;
+    run_turn();
+    assert_true(world.now_ns - before_ns <= SLICES_NS);
 }
 
 /* Goal: steps that take no time end a turn as well. Method: a clock that stands still. */
@@ -199,9 +230,8 @@ static void test_newcomer(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_turns),
-        cmocka_unit_test(test_still),
-        cmocka_unit_test(test_shares),
+        cmocka_unit_test(test_turns),    cmocka_unit_test(test_late),
+        cmocka_unit_test(test_still),    cmocka_unit_test(test_shares),
         cmocka_unit_test(test_newcomer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
