@@ -162,6 +162,12 @@ uint32_t graph_search(const struct graph *graph, struct graph_scratch *scratch, 
 uint32_t graph_candidates(const struct graph *graph, struct graph_scratch *scratch,
                           const float *query, uint32_t effort, const struct graph_filter *filter,
                           uint32_t *out);
+/* Of the rows that the last graph_candidates found, `count` of them, nearest first: leaves those
+ * that may be among the `limit` nearest of them, though estimates be wrong by so many standard
+ * deviations, and returns how many. For Euclidean distances and at most GRAPH_CUT_MAX; else all. */
+#define GRAPH_CUT_MAX 256u
+uint32_t graph_cut(const struct graph *graph, struct graph_scratch *scratch, uint32_t limit,
+                   float certainty, uint32_t *rows, uint32_t count);
 /* Of the last search: what passes its filter lay apart from the query. */
 bool graph_was_far(const struct graph_scratch *scratch);
 /* Rows whose estimates the last search made: what it cost. */

@@ -211,11 +211,18 @@ uint32_t graph_ranked(const struct search *search, uint64_t wanted) {
     return doubtful || wanted > all ? all : (uint32_t)wanted;
 }
 
-/* Of what the walk found, nearest first. */
-static void keep_nearest(struct search *search) {
-    uint32_t most = graph_ranked(search, graph_rerank(search->topk.capacity, search->graph.effort));
+/* Of what the walk found, nearest first. Who asks for more to be ranked gets that. */
+static void keep_nearest(struct search *search, const struct graph *view,
+                         struct graph_scratch *scratch) {
+    uint32_t wanted = search->topk.capacity;
+    uint64_t usual = graph_rerank(wanted, search->graph.effort);
+    uint32_t most = graph_ranked(search, usual);
     struct search_graph *graph = &search->graph;
     graph->count = graph->count < most ? graph->count : most;
+    if (most <= usual) {
+        graph->count =
+            graph_cut(view, scratch, wanted, CODE1_SURE, search->candidates, graph->count);
+    }
     graph_sort_candidates(search);
 }
 
@@ -237,6 +244,7 @@ static ins_status walk_view(struct search *search, const struct graph *view, ins
     if (status == INS_OK) {
         graph->count = graph_candidates(view, scratch, query, graph->effort, all ? NULL : &filter,
                                         search->candidates);
+        keep_nearest(search, view, scratch);
         graph->far = graph_was_far(scratch);
         search->rows_scanned += graph_cost(scratch);
         TRACE_COUNT(reader_trace(search->reader), walked, graph_cost(scratch));
@@ -295,8 +303,6 @@ static ins_status find_candidates(struct search *search, uint64_t *budget, ins_e
             scan_instead(search, "what passes the filter lies apart from the query");
         } else if (graph_filter_short(search)) {
             scan_instead(search, "a walk met too few rows that pass the filter");
-        } else if (!walked) {
-            keep_nearest(search);
         }
         search->reader->context->graphs.searches++;
         budget_charge(budget, search->rows_scanned - before);
