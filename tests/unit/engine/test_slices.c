@@ -118,7 +118,8 @@ static void test_late(void **state) {
         run_turn();
         uint64_t took_ns = world.now_ns - before_ns;
         assert_true(took_ns <= SLICES_LATE_NS);
-        /* Of 20 reads ten have a step a turn: within 6 turns the first ones have waited for 30 ms. */
+        /* Of 20 reads ten have a step a turn: within 6 turns the first ones have waited for 30 ms.
+         */
         assert_true(turns >= 6 || took_ns <= SLICES_NS);
         longer += took_ns > SLICES_NS;
         turns++;
