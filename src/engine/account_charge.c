@@ -62,6 +62,17 @@ static ins_status refuse(struct ins_db *db, struct account *account,
                           what, (unsigned long long)limit, seconds);
 }
 
+ins_status account_refuse_long(struct operation *operation, ins_error *error) {
+    struct account *account = operation->account;
+    account->counts.refused++;
+    operation->db->accounts.total.refused++;
+    return ins_fail_retry(error, INS_EXHAUSTED, 1,
+                          "long reads of %s%s%s wait for many times as long as they run: more is "
+                          "asked than can be served; try again in 1 s",
+                          account->is_tenant ? "tenant `" : "this collection",
+                          account->is_tenant ? account->name : "", account->is_tenant ? "`" : "");
+}
+
 /* What it wants from disk is far behind: one more would only make that worse. */
 static ins_status check_reads(struct ins_db *db, struct account *account,
                               const struct account_name *name, ins_error *error) {

@@ -45,6 +45,7 @@ struct account {
     uint32_t waiting; /* operations in that queue */
     uint32_t uses;    /* operations under way */
     int64_t credit_ns;
+    uint64_t refuses_until_ns; /* long reads that begin: slices.h */
     bool in_turns;
     /* Who. */
     uint64_t hash, scope_key; /* of a collection or a shard key */
@@ -99,6 +100,9 @@ void account_leave(struct operation *operation);
 /* Searches of a tenant are refused while its reads from disk are so far behind: those under way
  * then take about so long, and who comes again finds what they brought. */
 #define ACCOUNT_READS_BEHIND_NS (1000ull * 1000 * 1000)
+
+/* The error for a read that is not served since those of its account wait for too long. */
+ins_status account_refuse_long(struct operation *operation, ins_error *error);
 
 /* A read's scopes and tenants ([count] values of a filter that pins them) are known: it is counted,
  * once, on the tenant's account if it is of one, else on the collection's, and each of up to

@@ -205,10 +205,12 @@ uint64_t operation_run_from(struct operation *operation, uint64_t begin_ns) {
     if (status == INS_AGAIN) {
         struct cache_waiter *waiter = &operation->waiter;
         trace_pause(operation, waiter->trace);
-        if (waiter->pending == 0 && !waiter->starved && !operation->parked) {
-            slices_add(operation);
+        bool gives_way = waiter->pending == 0 && !waiter->starved && !operation->parked;
+        operation->slice_run_ns += gives_way ? now_ns - begin_ns : 0;
+        if (!gives_way || slices_add(operation, now_ns)) {
+            return now_ns;
         }
-        return now_ns;
+        status = account_refuse_long(operation, &error);
     }
     if (operation->sequenced && status == INS_OK) {
         return now_ns; /* the log ends it */

@@ -23,6 +23,7 @@ struct operation {
     struct account *account;                    /* of its tenant, once that is known (accounts.h) */
     struct operation *next_slice;           /* of its account, having given the lane to others: */
     uint64_t slice_since_ns, slice_wait_ns; /* since when; for how long in all */
+    uint64_t slice_run_ns;                  /* of the lane, before that, in all */
     struct operation *next_waiting;         /* in a list of operations that wait for another one */
     ins_call *inner;                        /* whose answer is part of this one; released with it */
     size_t size;                            /* of the whole struct, for freeing */

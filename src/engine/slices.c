@@ -66,6 +66,10 @@ static uint64_t step(struct ins_db *db, uint64_t now) {
     struct operation *operation = take(account);
     operation->slice_wait_ns += now - operation->slice_since_ns;
     slices->late |= operation->slice_wait_ns > SLICES_PATIENCE_NS;
+    if (operation->slice_wait_ns >
+        SLICES_LATE_WAIT_NS + SLICES_LATE_TIMES * operation->slice_run_ns) {
+        account->refuses_until_ns = now + SLICES_REFUSE_NS;
+    }
     account->uses++;          /* its operation may end, and another one want its place */
     operation_run(operation); /* it may add itself again, at the end, or be gone */
     account->uses--;
@@ -101,17 +105,27 @@ void slices_init(struct slices *slices) {
     *slices = (struct slices){.task.run = run};
 }
 
-void slices_add(struct operation *operation) {
+/* What is part of another call goes on: that one's work would be lost. */
+static bool may_refuse(const struct operation *operation) {
+    return operation->account != NULL && operation->is_read && !operation->within &&
+           operation->slice_wait_ns == 0;
+}
+
+bool slices_add(struct operation *operation, uint64_t now_ns) {
     struct ins_db *db = operation->db;
     struct account *account =
         operation->account != NULL ? operation->account : &db->accounts.others;
+    if (now_ns < account->refuses_until_ns && account->waiting > 0 && may_refuse(operation)) {
+        return false;
+    }
     INS_ASSERT(operation->next_slice == NULL && operation != account->last);
     *(account->last == NULL ? &account->first : &account->last->next_slice) = operation;
     account->last = operation;
-    operation->slice_since_ns = db_now(db);
+    operation->slice_since_ns = now_ns;
     account->waiting++;
     if (!account->in_turns) {
         enter(&db->slices, account);
     }
     post(db);
+    return true;
 }

@@ -23,6 +23,14 @@
 #define SLICES_STEP_NS_MIN 1000ull /* what a step is taken for, at least; */
 #define SLICES_STEP_NS_MAX 20000000ull /* and at most: a debt takes a bounded number of rounds */
 
+/* A long read that has waited for more than this, and so many times as long as it ran, is late:
+ * those of its tenant that are not yet in line are refused for a while. A tenant with much to do on
+ * a machine that others use too waits a few times as long as he runs; hundreds of times it is under
+ * overload, where a longer line serves nobody. */
+#define SLICES_LATE_WAIT_NS 60000000ull
+#define SLICES_LATE_TIMES 16u
+#define SLICES_REFUSE_NS 100000000ull
+
 struct operation;
 struct account;
 
@@ -35,8 +43,9 @@ struct slices {
 };
 
 void slices_init(struct slices *slices);
-/* Runs the operation again when its turn comes. */
-void slices_add(struct operation *operation);
+/* Runs the operation again when its turn comes. False, and it does not: it is a read that is here
+ * for the first time, and those of its tenant are late. */
+INS_MUST_USE bool slices_add(struct operation *operation, uint64_t now_ns);
 /* More than one account waits. */
 static inline bool slices_shared(const struct slices *slices) {
     return slices->at != slices->last;

@@ -221,7 +221,7 @@ static void test_newcomer(void **state) {
     read.call.done = done;
     read.operation = (struct operation){.db = &world.db, .call = &read.call, .step = endless};
     account_enter(&read.operation, &newcomer);
-    slices_add(&read.operation);
+    assert_true(slices_add(&read.operation, world.now_ns));
     uint32_t before = noisy_steps;
     while (newcomer.counts.time_ns == 0) {
         run_turn();
@@ -229,11 +229,62 @@ static void test_newcomer(void **state) {
     assert_true(noisy_steps - before <= 10);
 }
 
+static void refused_done(ins_call *call) {
+    assert_int_equal(call->status, INS_EXHAUSTED);
+    assert_int_equal(call->error.retry_after_s, 1);
+    world.ended++;
+}
+
+/* A read of one more step begins in the account: whether it got into line. */
+static bool gets_into_line(struct account *account, bool within) {
+    static struct read read;
+    uint32_t waiting = account->waiting;
+    read = (struct read){.call.done = refused_done};
+    read.operation = (struct operation){
+        .db = &world.db, .call = &read.call, .step = endless, .is_read = true, .within = within};
+    world.db.operations = 2;
+    account_enter(&read.operation, account);
+    operation_run(&read.operation);
+    bool got = account->waiting == waiting + 1;
+    assert_int_equal(world.ended, !got);
+    world.ended = 0;
+    if (got) { /* it leaves */
+        struct operation **link = &account->first;
+        while (*link != &read.operation) {
+            account->last = *link;
+            link = &(*link)->next_slice;
+        }
+        *link = NULL;
+        account->waiting--;
+        account_leave(&read.operation);
+    }
+    return got;
+}
+
+/* Goal: who has fifty long reads in line that wait for hundreds of times as long as they run gets
+ * no more of them there, but for what is part of another call; others do, and he does when the line
+ * is short again. Method: as above, and 5 ms of others between two turns. */
+static void test_refused(void **state) {
+    (void)state;
+    start_unequal(20000, INS_PRIORITY_NORMAL);
+    assert_true(gets_into_line(&noisy, false));
+    assert_true(gets_into_line(&quiet, false));
+    for (int turn = 0; turn < 60; turn++) {
+        run_turn();
+        world.now_ns += 5000000;
+    }
+    assert_false(gets_into_line(&noisy, false));
+    assert_true(gets_into_line(&noisy, true));
+    assert_true(gets_into_line(&quiet, false));
+    world.now_ns += SLICES_REFUSE_NS;
+    assert_true(gets_into_line(&noisy, false));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_turns),    cmocka_unit_test(test_late),
         cmocka_unit_test(test_still),    cmocka_unit_test(test_shares),
-        cmocka_unit_test(test_newcomer),
+        cmocka_unit_test(test_newcomer), cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
