@@ -67,9 +67,9 @@ struct search_value {
 
 /* The scan over the codes of the run being searched, a tile of rows after the other. */
 struct search_codes {
-    bool on;               /* the run is scanned by them; not yet done */
-    bool begun;            /* the query is made */
-    bool damaged, picking; /* codes are not looked at any more; a group of rows is picked */
+    bool on;      /* the run is scanned by them; not yet done */
+    bool begun;   /* the query is made */
+    bool damaged; /* codes are not looked at any more */
     struct scan_slots slots;
     struct scan_query query;
     struct scan_layout layout;

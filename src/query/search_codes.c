@@ -2,7 +2,7 @@
  * other; then the values of the rows that their bounds leave in doubt.
  *
  * Path of a tile: the filter's verdict and bounds, by pieces of one chunk and one group of rows (of
- * a group where few pass those are picked instead);
+ * a group where few pass all those are in doubt instead);
  * while the heap is not full, the first ones by bound are ranked, for a distance to beat; then, in
  * order, a few at a time, every row whose bound is below what is to beat at that moment. Where
  * there are 4-bit codes these are looked at before (search_codes_fine.c): few are left to be
@@ -193,30 +193,37 @@ static ins_status bound_piece(struct search *search, uint32_t at, uint32_t count
     return INS_OK;
 }
 
+/* So few of the group's rows pass that they are not looked at by their signs: all are in doubt. */
+static void pick_group(struct search *search, uint32_t at, uint32_t count) {
+    struct search_codes *codes = &search->codes;
+    const uint64_t *passing = search->tile->may_pass + at / 64;
+    float *bounds = search->tile->bounds + at;
+    fill(bounds, count, INFINITY);
+    for (uint32_t word = 0; word < (count + 63) / 64; word++) {
+        for (uint64_t left = passing[word]; left != 0; left &= left - 1) {
+            uint32_t row = word * 64 + (uint32_t)__builtin_ctzll(left);
+            if (row < count) {
+                bounds[row] = -FLT_MAX;
+            }
+        }
+    }
+    codes->bounded += count;
+    trace_look(reader_trace(search->reader), INS_LOOK_PICKS, NULL);
+}
+
+/* The filter's verdict on the next group. *out_picked: it is dealt with. */
 static ins_status judge_group(struct search *search, uint32_t at, uint32_t count, uint64_t *cost,
-                              ins_error *error) {
+                              bool *out_picked, ins_error *error) {
     struct search_codes *codes = &search->codes;
     ins_status status = plan_group(&search->plan, (codes->first + at) / ROW_GROUP, error);
     if (status == INS_OK) {
         put_verdict(search, at);
         *cost += plan_group_cost(&search->plan);
-        codes->picking = graph_filter_picks(search->vector->shape.dim, search->run_vector.row_bytes,
-                                            count, plan_count(&search->plan));
-        search->position = codes->first + at;
-    }
-    return status;
-}
-
-/* The group is picked, and has no bounds. */
-static ins_status pick_group(struct search *search, uint32_t at, uint32_t count, uint64_t *budget,
-                             ins_error *error) {
-    struct search_codes *codes = &search->codes;
-    uint32_t end = codes->first + at + count;
-    ins_status status = search_scan_to(search, end, budget, error);
-    if (status == INS_OK && search->position >= end) {
-        fill(search->tile->bounds + at, count, INFINITY);
-        codes->bounded += count;
-        codes->picking = false;
+        *out_picked = graph_filter_picks(search->vector->shape.dim, search->run_vector.row_bytes,
+                                         count, plan_count(&search->plan));
+        if (*out_picked) {
+            pick_group(search, at, count);
+        }
     }
     return status;
 }
@@ -227,18 +234,22 @@ static ins_status bound_next(struct search *search, uint64_t *budget, ins_error 
     uint32_t at = codes->bounded, left = codes->rows - at;
     uint32_t piece = codes->layout.chunk_rows < ROW_GROUP ? codes->layout.chunk_rows : ROW_GROUP;
     uint32_t group = left < ROW_GROUP ? left : ROW_GROUP, count = left < piece ? left : piece;
-    uint64_t cost = 1 + count / COST_PARTS;
+    uint64_t cost = 1;
+    bool picked = false;
+    ins_status status = INS_OK;
     if (search->plan.useful && at % ROW_GROUP == 0) {
-        ins_status status = codes->picking ? INS_OK : judge_group(search, at, group, &cost, error);
-        if (status != INS_OK || codes->picking) {
-            return status != INS_OK ? status : pick_group(search, at, group, budget, error);
+        status = judge_group(search, at, group, &cost, &picked, error);
+    }
+    if (status == INS_OK && !picked) {
+        status = bound_piece(search, at, count, error);
+        cost += count / COST_PARTS;
+        if (status == INS_OK) {
+            codes->bounded += count;
+            search->reader->context->codes.rows += count;
+            TRACE_COUNT(reader_trace(search->reader), walked, count);
         }
     }
-    ins_status status = bound_piece(search, at, count, error);
     if (status == INS_OK) {
-        codes->bounded += count;
-        search->reader->context->codes.rows += count;
-        TRACE_COUNT(reader_trace(search->reader), walked, count);
         search->rows_scanned += cost;
         budget_charge(budget, cost);
     }

@@ -11,7 +11,9 @@
 #include "base/status.h"
 #include "query/search_private.h"
 
-#define CHUNKS 8u     /* of codes that are held at once */
+#define CHUNKS 8u /* of codes that are held at once */
+#define CHUNK_WORTH                                                                                \
+    16u               /* candidates of one that is not at hand: their values take as long to read */
 #define COST_PARTS 4u /* 4-bit codes that take as long as one row of floats */
 
 void codes_refine_begin(struct search *search) {
@@ -20,7 +22,33 @@ void codes_refine_begin(struct search *search) {
     codes->refined = codes->kept = 0;
 }
 
-/* The codes of the next candidates; all their chunks are asked for before the first wait. */
+/* Candidates from `at` on that lie in one chunk. */
+static uint32_t of_chunk(const struct search *search, uint32_t at, uint32_t chunk) {
+    const struct search_codes *codes = &search->codes;
+    uint32_t end = at;
+    while (end < codes->count && search->candidates[end] / codes->layout.chunk_rows == chunk) {
+        end++;
+    }
+    return end - at;
+}
+
+/* INS_OK with no bytes: they are not at hand, and not worth bringing for so few. */
+static ins_status bring_chunk(struct search *search, uint32_t at, uint32_t chunk,
+                              const uint8_t **out_data, ins_error *error) {
+    uint32_t slot = search->codes.slots.codes;
+    ins_status status =
+        reader_chunk_at_hand(search->reader, search->run, slot, chunk, out_data, error);
+    if (status != INS_AGAIN) {
+        return status;
+    }
+    *out_data = NULL;
+    return of_chunk(search, at, chunk) < CHUNK_WORTH
+               ? INS_OK
+               : reader_chunk(search->reader, search->run, slot, chunk, out_data, error);
+}
+
+/* The codes of the next candidates, NULL where they are not looked at; all their chunks are asked
+ * for before the first wait. */
 static ins_status bring(struct search *search, const uint8_t **rows, uint32_t *out_count,
                         ins_error *error) {
     const struct search_codes *codes = &search->codes;
@@ -35,8 +63,7 @@ static ins_status bring(struct search *search, const uint8_t **rows, uint32_t *o
                 break;
             }
             chunk = row / layout->chunk_rows;
-            ins_status status =
-                reader_chunk(search->reader, search->run, codes->slots.codes, chunk, &data, error);
+            ins_status status = bring_chunk(search, i, chunk, &data, error);
             if (status != INS_OK && status != INS_AGAIN) {
                 return status;
             }
@@ -44,13 +71,35 @@ static ins_status bring(struct search *search, const uint8_t **rows, uint32_t *o
         }
         if (result == INS_OK) {
             uint32_t left = search->run_vector.count - chunk * layout->chunk_rows;
-            uint32_t of_chunk = left < layout->chunk_rows ? left : layout->chunk_rows;
-            rows[count] = data + scan_layout_fine(layout, of_chunk, row % layout->chunk_rows);
+            uint32_t stored = left < layout->chunk_rows ? left : layout->chunk_rows;
+            rows[count] = data == NULL
+                              ? NULL
+                              : data + scan_layout_fine(layout, stored, row % layout->chunk_rows);
         }
         count++;
     }
     *out_count = count;
     return result;
+}
+
+/* Bounds of rows with codes; of others the least of all. Returns how many have codes. */
+static uint32_t look(const struct search *search, const uint8_t **rows, uint32_t count,
+                     float *bounds) {
+    uint16_t places[CODE4_BOUND_ROWS];
+    float found[CODE4_BOUND_ROWS];
+    uint32_t looked = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bounds[i] = -FLT_MAX;
+        if (rows[i] != NULL) {
+            places[looked] = (uint16_t)i;
+            rows[looked++] = rows[i];
+        }
+    }
+    scan_query_fine_bounds(&search->codes.query, rows, looked, search->vector->shape.dim, found);
+    for (uint32_t i = 0; i < looked; i++) {
+        bounds[places[i]] = found[i];
+    }
+    return looked;
 }
 
 static void keep(struct search *search, uint32_t candidate, float bound) {
@@ -88,14 +137,14 @@ ins_status codes_refine(struct search *search, float to_beat, uint64_t *budget, 
             }
             return status;
         }
-        scan_query_fine_bounds(&codes->query, rows, count, search->vector->shape.dim, bounds);
+        uint32_t looked = look(search, rows, count, bounds);
         for (uint32_t i = 0; i < count; i++) {
             if (!(bounds[i] > to_beat)) { /* what is no number is compared */
                 keep(search, codes->refined + i, isnan(bounds[i]) ? -FLT_MAX : bounds[i]);
             }
         }
         codes->refined += count;
-        search->reader->context->codes.rows_fine += count;
+        search->reader->context->codes.rows_fine += looked;
         uint64_t cost = 1 + count / COST_PARTS;
         search->rows_scanned += cost;
         budget_charge(budget, cost);

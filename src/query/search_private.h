@@ -171,26 +171,22 @@ INS_MUST_USE ins_status graph_filter_judge(struct search *search, uint64_t *budg
 bool graph_filter_walks(struct search *search);
 /* After the walk: it found too few for what passes; the run is scanned. */
 bool graph_filter_short(const struct search *search);
-/* The verdict is that of the tile. */
-static inline bool codes_decide(const struct search *search) {
-    return search->codes.on && !search->codes.picking;
-}
 /* Of the run's rows while graph.on, of the tile's while codes.on, else of the plan's group. */
 static inline bool search_may_pass(const struct search *search, uint32_t row) {
     if (search->graph.on) {
         return (search->may_pass[row / 64] >> (row % 64) & 1) != 0;
     }
     uint32_t in_tile = row % CODES_TILE;
-    return codes_decide(search) ? (search->tile->may_pass[in_tile / 64] >> (in_tile % 64) & 1) != 0
-                                : plan_may_pass(&search->plan, row);
+    return search->codes.on ? (search->tile->may_pass[in_tile / 64] >> (in_tile % 64) & 1) != 0
+                            : plan_may_pass(&search->plan, row);
 }
 static inline bool search_is_sure(const struct search *search, uint32_t row) {
     if (search->graph.on) {
         return (search->is_sure[row / 64] >> (row % 64) & 1) != 0;
     }
     uint32_t in_tile = row % CODES_TILE;
-    return codes_decide(search) ? (search->tile->is_sure[in_tile / 64] >> (in_tile % 64) & 1) != 0
-                                : plan_is_sure(&search->plan, row);
+    return search->codes.on ? (search->tile->is_sure[in_tile / 64] >> (in_tile % 64) & 1) != 0
+                            : plan_is_sure(&search->plan, row);
 }
 
 /* True when nothing of the run is to be looked at: it is to have a graph and has none. */

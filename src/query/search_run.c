@@ -214,17 +214,13 @@ static ins_status scan_batch(struct search *search, const struct span *span, str
 }
 
 /* The chunk of the next value; of a planned run no more than its group of rows, whose verdict is
- * made. */
+ * made, and no chunk where that lets none pass. */
 static ins_status open_span(struct search *search, struct span *out, uint64_t *cost,
                             ins_error *error) {
     const struct extent_vector *vector = &search->run_vector;
     uint32_t chunk = search->position / vector->rows_per_chunk;
-    ins_status status =
-        reader_chunk(search->reader, search->run, vector->slot, chunk, &out->data, error);
-    if (status != INS_OK) {
-        return status;
-    }
-    reader_release_chunks(search->reader, search->run, vector->slot, chunk);
+    ins_status status = INS_OK;
+    out->data = NULL;
     out->first = chunk * vector->rows_per_chunk;
     uint32_t left = vector->count - out->first;
     out->end = out->first + (left < vector->rows_per_chunk ? left : vector->rows_per_chunk);
@@ -239,6 +235,13 @@ static ins_status open_span(struct search *search, struct span *out, uint64_t *c
             /* When most rows may pass, reading them in order is cheaper than picking. */
             search->group_dense = plan_count(&search->plan) > ROW_GROUP / 4 * 3;
         }
+        if (status != INS_OK || plan_next(&search->plan, search->position, out->end) == out->end) {
+            return status;
+        }
+    }
+    status = reader_chunk(search->reader, search->run, vector->slot, chunk, &out->data, error);
+    if (status == INS_OK) {
+        reader_release_chunks(search->reader, search->run, vector->slot, chunk);
     }
     return status;
 }
