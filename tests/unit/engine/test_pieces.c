@@ -45,10 +45,17 @@ static void fill(struct fixture *fixture) {
     ins_collection_request request = {
         .collection = text("c"), .dim = DIM, .distance = INS_DISTANCE_EUCLID};
     do_ok(fixture, ins_collection_create, &request);
+    request.field = text("k");
+    request.schema = text("{\"type\":\"keyword\"}");
+    do_ok(fixture, ins_index_create, &request);
     for (uint64_t first = 0; first < COUNT; first += BATCH) {
         for (uint32_t i = 0; i < BATCH; i++) {
             vector_of(first + i, values[i]);
-            points[i] = (ins_point){.id = {.low = first + i}, .vector = values[i], .dim = DIM};
+            points[i] = (ins_point){
+                .id = {.low = first + i},
+                .vector = values[i],
+                .dim = DIM,
+                .payload = text((first + i) % 1000 == 3 ? "{\"k\":\"few\"}" : "{\"k\":\"many\"}")};
         }
         ins_points_request upsert_request = {
             .collection = text("c"), .points = points, .point_count = BATCH};
@@ -132,6 +139,53 @@ static void test_by_id(void **state) {
     fixture_close(&fixture);
 }
 
+/* The nearest to point 3 whose field `k` is that; what it read, of a database that has just begun.
+ */
+static uint64_t ask_where(struct fixture *fixture, const char *k, bool exact, uint64_t *out_ids) {
+    float query[DIM];
+    vector_of(3, query);
+    ins_value value = {.kind = INS_VALUE_TEXT, .text = text(k)};
+    ins_condition condition = {
+        .kind = INS_MATCH_ANY, .key = text("k"), .values = &value, .value_count = 1};
+    ins_filter filter = {.must = &condition, .must_count = 1};
+    ins_points_request request = {.collection = text("c"),
+                                  .vector = query,
+                                  .dim = DIM,
+                                  .limit = LIMIT,
+                                  .exact = exact,
+                                  .filter = &filter};
+    ins_call call;
+    forget(fixture);
+    uint64_t before = stats_of(fixture).cold_bytes;
+    assert_int_equal(run(fixture, ins_points_query, &request, &call), INS_OK);
+    for (uint32_t i = 0; i < LIMIT; i++) {
+        out_ids[i] = i < call.points.count ? call.points.items[i].id.low : UINT64_MAX;
+    }
+    ins_call_release(&call);
+    return stats_of(fixture).cold_bytes - before;
+}
+
+/* Goal: of a filter that lets 40 of 40,000 rows pass, no chunk of values or codes is read but pages
+ * of those rows; where none pass nothing of them is, be the search exact or not. */
+static void test_filtered(void **state) {
+    (void)state;
+    struct fixture fixture = {0};
+    uint64_t found[LIMIT], exact[LIMIT];
+    begin(&fixture);
+    fill(&fixture);
+    uint64_t bytes = ask_where(&fixture, "few", false, found);
+    (void)ask_where(&fixture, "few", true, exact);
+    assert_int_equal(found[0], 3);
+    assert_memory_equal(found, exact, sizeof(found));
+    assert_true(bytes < 1500000); /* ids 320 KB, field index, hashes 20 KB, 40 pages */
+    for (int i = 0; i < 2; i++) {
+        bytes = ask_where(&fixture, "none", i != 0, found);
+        assert_int_equal(found[0], UINT64_MAX);
+        assert_true(bytes < 1000000);
+    }
+    fixture_close(&fixture);
+}
+
 static void ignore(void *context, bool damage, const char *message) {
     (void)context;
     (void)damage;
@@ -207,9 +261,8 @@ static void test_failures(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_by_id),
-        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_bytes),    cmocka_unit_test(test_by_id),
+        cmocka_unit_test(test_filtered), cmocka_unit_test(test_damage),
         cmocka_unit_test(test_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
