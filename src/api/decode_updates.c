@@ -184,9 +184,8 @@ static ins_status operation_error(ins_error *error, size_t index) {
 static ins_status name_operation(ins_error *error, size_t index, ins_status status) {
     char message[INS_ERROR_MESSAGE_MAX];
     memcpy(message, error->message, sizeof(message));
-    (void)snprintf(error->message, sizeof(error->message), "%.400s (operations[%zu])", message,
-                   index);
-    return status;
+    return ins_fail_retry(error, status, error->retry_after_s, "%.400s (operations[%zu])", message,
+                          index);
 }
 
 static ins_status operation_decode(struct job *job, struct json_value operation, ins_text text,

@@ -39,6 +39,30 @@ const char *ins_version(void) {
     return INS_VERSION;
 }
 
+/* Bytes of the character that begins here; 0: it is none, or was cut. */
+static size_t character(const char *text) {
+    uint8_t first = (uint8_t)*text;
+    size_t size = first < 0x80 ? 1 : first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 0;
+    for (size_t i = 1; i < size; i++) {
+        if (((uint8_t)text[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    return size;
+}
+
+/* Names and values in a message are cut to a number of bytes, and so is the message. */
+static void drop_cut_characters(char *message) {
+    char *to = message;
+    for (const char *from = message; *from != 0;) {
+        size_t size = character(from);
+        memmove(to, from, size);
+        to += size;
+        from += size != 0 ? size : 1;
+    }
+    *to = 0;
+}
+
 __attribute__((format(printf, 4, 0))) static void error_set(ins_error *error, ins_status status,
                                                             uint32_t retry_after_s,
                                                             const char *format, va_list arguments) {
@@ -49,6 +73,7 @@ __attribute__((format(printf, 4, 0))) static void error_set(ins_error *error, in
     error->status = status;
     error->retry_after_s = retry_after_s;
     (void)vsnprintf(error->message, sizeof(error->message), format, arguments);
+    drop_cut_characters(error->message);
 }
 
 ins_status ins_fail(ins_error *error, ins_status status, const char *format, ...) {

@@ -88,10 +88,11 @@ void sim_fini(struct sim *sim) {
 /* ---- Operations ---- */
 
 /* While a lane is held the clock may jump: then reads are refused, as they should be
- * (test_reads_behind.c). */
+ * (test_reads_behind.c, unit/engine/test_slices.c). */
 static bool is_behind(const ins_call *call) {
     return call->status == INS_EXHAUSTED && call->error.retry_after_s == 1 &&
-           strstr(call->error.message, "its reads from disk are") != NULL;
+           (strstr(call->error.message, "its reads from disk are") != NULL ||
+            strstr(call->error.message, "long reads of") != NULL);
 }
 
 static void slot_done(ins_call *call) {
