@@ -107,8 +107,8 @@ void slices_init(struct slices *slices) {
 
 /* What is part of another call goes on: that one's work would be lost. */
 static bool may_refuse(const struct operation *operation) {
-    return operation->account != NULL && operation->is_read && !operation->within &&
-           operation->slice_wait_ns == 0;
+    return operation->account != NULL && operation->account != &operation->db->accounts.others &&
+           operation->is_read && !operation->within && operation->slice_wait_ns == 0;
 }
 
 bool slices_add(struct operation *operation, uint64_t now_ns) {
