@@ -101,6 +101,7 @@ typedef struct ins_stats {
      * writes wait for the bytes `above`. machine_bytes: the machine's or its control group's. */
     uint64_t memory_budget_asked, memory_budget_least, memory_budget_most;
     uint64_t memory_above, machine_bytes;
+    uint64_t memory_held, memory_hold_most; /* by ins_db_hold, beside the arena; and at most */
     bool memory_settling;
     uint64_t memory_budget, arena_limit, arena_used, arena_committed;
     uint64_t mem_used[INS_MEM_PURPOSE_COUNT], mem_limit[INS_MEM_PURPOSE_COUNT];

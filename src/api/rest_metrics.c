@@ -23,6 +23,10 @@ static void memory_metrics(struct json_writer *metrics, const ins_stats *stats) 
            stats->arena_used);
     metric(metrics, "insula_memory_budget_bytes", "gauge", "budget of the whole process",
            stats->memory_budget);
+    metric(metrics, "insula_memory_held_bytes", "gauge",
+           "large bodies and answers, beside the arena", stats->memory_held);
+    metric(metrics, "insula_memory_held_limit_bytes", "gauge", "what these may take together",
+           stats->memory_hold_most);
     metric(metrics, "insula_memory_above_bytes", "gauge",
            "bytes in use beyond a budget that was lowered", stats->memory_above);
     metric_head(metrics, "insula_memory_used_bytes", "gauge", "bytes in use, by purpose");

@@ -64,6 +64,8 @@ static void write_memory(const ins_stats *stats, struct json_writer *writer) {
     json_write_begin_object(writer);
     write_count(writer, "budget", stats->memory_budget);
     write_count(writer, "above", stats->memory_above);
+    write_count(writer, "held", stats->memory_held);
+    write_count(writer, "held_limit", stats->memory_hold_most);
     write_count(writer, "arena_limit", stats->arena_limit);
     write_count(writer, "arena_used", stats->arena_used);
     write_count(writer, "arena_committed", stats->arena_committed);

@@ -172,6 +172,8 @@ void ins_db_stats(ins_db *db, ins_stats *out_stats) {
         .memory_budget_least = budget_least(db),
         .memory_budget_most = db->budget.most,
         .memory_above = db->budget.above,
+        .memory_held = ins_db_held(db),
+        .memory_hold_most = ins_db_hold_max(db),
         .memory_settling = db->budget.settling,
         .machine_bytes = db->budget.machine_bytes,
         .arena_limit = usage.limit,

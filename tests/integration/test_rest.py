@@ -137,6 +137,9 @@ class RestTest(ServerTest):
         self.assertEqual(self.client.call("GET", "/readyz")[:2], (200, "all shards are ready"))
         stats = self.client.ok("GET", "/insula/stats")
         self.assertGreaterEqual(stats["memory"]["budget"], 512 << 20)
+        self.assertEqual(stats["memory"]["held"], 0)
+        self.assertGreater(stats["memory"]["held_limit"], 1 << 20)
+        self.assertEqual(stats["graphs_waiting"], 0)
         self.assertFalse(stats["writes_stopped"])
         self.assertIn("gRPC", "".join(self.server.greeting))
 
