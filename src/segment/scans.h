@@ -16,9 +16,9 @@ struct extent_scan {
     uint32_t vector; /* of source->vectors */
     enum index_metric metric;
     bool unit;          /* values are brought to a length of one before: bytes of a cosine */
+    bool both;          /* 4-bit codes too */
     uint64_t bytes_min; /* of the values: below it there are no codes */
     uint64_t seed;      /* of the rotation */
-    bool both;          /* 4-bit codes too */
 };
 
 /* Slots of one vector's codes. */
