@@ -129,9 +129,31 @@ static void end_trace(struct ins_db *db, struct trace *trace) {
     }
 }
 
+/* A read for which there is no memory, since others have it: that passes. What it wants beyond its
+ * own limit does not, and stays INS_FULL. */
+static ins_status full_for_now(const struct operation *operation, const ins_error *error,
+                               ins_error *out_error) {
+    struct ins_db *db = operation->db;
+    uint64_t much = db->operation_bytes_max / 2;
+    if (!operation->is_read || arena_room(db->arena, INS_MEM_QUERY) >= much ||
+        operation->pool.used_bytes >= much) {
+        return INS_FULL;
+    }
+    return ins_fail_retry(
+        out_error, INS_EXHAUSTED, 1,
+        "%.300s: all of the memory for requests under way is in use; try again in "
+        "1 s",
+        error != NULL ? error->message : "no memory");
+}
+
 void operation_end(struct operation *operation, ins_status status, const ins_error *error) {
     INS_ASSERT(status != INS_AGAIN);
     INS_ASSERT(operation->waiter.pending == 0);
+    ins_error passing;
+    if (status == INS_FULL && full_for_now(operation, error, &passing) != INS_FULL) {
+        status = INS_EXHAUSTED;
+        error = &passing;
+    }
     if (operation->close != NULL) {
         operation->close(operation);
     }

@@ -332,6 +332,9 @@ void cache_unpin(struct cache *cache, struct block *block) {
  * asked for more often. */
 #define HEAT_READS 16u
 #define HEAT_READS_SHORT 64u
+/* All chunks of a run grow warm alike, and would be due in one search: it takes those that may be
+ * read beside so few others, the next searches take the rest. */
+#define HEAT_UNDER_WAY 4u
 
 bool cache_chunk_worth(struct cache *cache, const struct block_key *chunk, uint32_t pieces) {
     uint64_t hash = key_hash(chunk);
@@ -354,6 +357,9 @@ bool cache_chunk_worth(struct cache *cache, const struct block_key *chunk, uint3
     }
     if (sum < (cache_is_short(cache) ? HEAT_READS_SHORT : HEAT_READS)) {
         return false;
+    }
+    if (pieces < HEAT_READS && cache->loads.under_way >= HEAT_UNDER_WAY) {
+        return false; /* its turn comes */
     }
     heat->pieces = 0; /* it is at hand now; when it goes it begins anew */
     return true;

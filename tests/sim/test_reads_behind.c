@@ -1,8 +1,9 @@
-/* A disk that stands still. Goal: who waits for it is not forgotten; a search of a tenant whose
- * reads are more than a second behind is refused with when to come again, and costs nothing;
- * tenants that do not wait are not refused; when the disk goes on all are answered. Method: the
- * read lane is held. Two searches' reads fill the batches that may be under way, a third one waits
- * in line; time passes. Writes and a tenant whose rows are in memory go on. */
+/* A disk that stands still, and memory that others have. Goal: who waits for it is not forgotten; a
+ * search of a tenant whose reads are more than a second behind is refused with when to come again,
+ * and costs nothing; tenants that do not wait are not refused; when the disk goes on all are
+ * answered. Method: the read lane is held. Two searches' reads fill the batches that may be under
+ * way, a third one waits in line; time passes. Writes and a tenant whose rows are in memory go on.
+ */
 #include <string.h>
 
 #include "sim_world.h"
@@ -46,6 +47,45 @@ static void expect_found(struct world *world, struct asked *asked) {
     expect(world, asked->done && asked->call.status == INS_OK && asked->call.points.count == 1,
            "a search that waited was not answered");
     ins_call_release(&asked->call);
+}
+
+/* Goal: a search that finds no memory since others have all of it is refused with when to come
+ * again, as early or late as that shows; the next one is answered. Method: of the share for
+ * requests all but a little is taken, more and more of it. */
+static void check_full(struct world *world) {
+    enum { BLOCKS = 4096, BYTES = 65536 };
+    static void *blocks[BLOCKS];
+    struct arena *arena = world->db->arena;
+    uint32_t count = 0, refused = 0;
+    struct asked asked;
+    while (count < BLOCKS && arena_room(arena, INS_MEM_QUERY) > 2 * BYTES) {
+        blocks[count] = arena_alloc(arena, INS_MEM_QUERY, BYTES);
+        expect(world, blocks[count++] != NULL, "no memory to begin with");
+    }
+    expect(world, count < BLOCKS, "too large a share for this test");
+    uint32_t large = count;
+    for (; count < BLOCKS; count++) {
+        ask(world, &asked, "memory");
+        expect(world, asked.done, "a search waits");
+        if (asked.call.status == INS_OK) {
+            expect_found(world, &asked);
+        } else {
+            bool told = asked.call.status == INS_EXHAUSTED || asked.call.status == INS_UNAVAILABLE;
+            expect(world, told && asked.call.error.retry_after_s == 1, asked.call.error.message);
+            refused += asked.call.status == INS_EXHAUSTED;
+            ins_call_release(&asked.call);
+        }
+        blocks[count] = arena_alloc(arena, INS_MEM_QUERY, 2048);
+        if (blocks[count] == NULL) {
+            break;
+        }
+    }
+    expect(world, refused > 0, "nothing was refused");
+    for (uint32_t i = 0; i < count; i++) {
+        arena_free(arena, INS_MEM_QUERY, blocks[i], i < large ? BYTES : 2048);
+    }
+    ask(world, &asked, "memory");
+    expect_found(world, &asked);
 }
 
 int main(void) {
@@ -105,6 +145,7 @@ int main(void) {
     expect_found(&world, &other);
     ask(&world, &late, "c");
     expect_found(&world, &late);
+    check_full(&world);
     world_fini(&world);
     return 0;
 }
