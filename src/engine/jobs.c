@@ -176,8 +176,7 @@ static void commit_run(ins_task *task) {
     }
 }
 
-/* As soon as half of what arena_commit_ahead() keeps ready is used up. */
-static void commit_ahead(struct ins_db *db) {
+void jobs_commit_ahead(struct ins_db *db) {
     struct arena_usage usage;
     arena_get_usage(db->arena, &usage);
     uint64_t half = usage.used / 16 < COMMIT_LOW_MAX ? usage.used / 16 : COMMIT_LOW_MAX;
@@ -279,7 +278,7 @@ void jobs_kick(struct ins_db *db) {
     graph_job_kick(db);
     layout_job_kick(db);
     room_kick(db);
-    commit_ahead(db);
+    jobs_commit_ahead(db);
     arm_retry(db);
     if (db->flush_waiters != NULL) {
         wake_flush_waiters(db);

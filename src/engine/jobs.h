@@ -15,6 +15,9 @@ _Static_assert(MANIFEST_BYTES_MAX <= STORE_CELL_BYTES_MAX, "and its cell");
 /* Looks whether a flush, a merge or a removal can begin, and whether a shutdown is complete.
  * Cheap; called whenever something that they wait for has changed. */
 void jobs_kick(struct ins_db *db);
+/* Asks for pages ahead of use as soon as half of what arena_commit_ahead() keeps ready is used up.
+ * Cheap; called with jobs, and whenever a read waits for bytes, which take room when they come. */
+void jobs_commit_ahead(struct ins_db *db);
 /* Background lane, in the middle of a long job: some pages ahead of use, when they are wanted, so
  * that no search or write waits while the kernel clears one. False: nothing is missing. */
 bool jobs_commit_step(struct ins_db *db);

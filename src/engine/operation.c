@@ -227,6 +227,9 @@ uint64_t operation_run_from(struct operation *operation, uint64_t begin_ns) {
     if (status == INS_AGAIN) {
         struct cache_waiter *waiter = &operation->waiter;
         trace_pause(operation, waiter->trace);
+        if (waiter->pending > 0) {
+            jobs_commit_ahead(operation->db);
+        }
         bool gives_way = waiter->pending == 0 && !waiter->starved && !operation->parked;
         operation->slice_run_ns += gives_way ? now_ns - begin_ns : 0;
         if (!gives_way || slices_add(operation, now_ns)) {

@@ -88,6 +88,30 @@ static void check_full(struct world *world) {
     expect_found(world, &asked);
 }
 
+/* Goal: while reads bring bytes, pages are committed ahead of use, so that no search waits while
+ * the kernel clears one. Method: what is ready is used up; then one cold search, which wants
+ * little. */
+static void check_ahead(struct world *world) {
+    enum { BLOCKS = 256, BYTES = 1u << 20 };
+    static void *blocks[BLOCKS];
+    struct arena *arena = world->db->arena;
+    struct asked asked;
+    uint32_t count = 0;
+    while (sim_step(&world->lanes)) { /* what the start has left to do */
+    }
+    while (count < BLOCKS && arena_commit_ahead(arena, 0) == 0) {
+        blocks[count] = arena_alloc(arena, INS_MEM_CACHE, BYTES);
+        expect(world, blocks[count++] != NULL, "no memory to begin with");
+    }
+    expect(world, arena_commit_ahead(arena, 0) > 0, "what is ready cannot be used up");
+    ask(world, &asked, names[COLLECTIONS - 2]);
+    expect_found(world, &asked);
+    expect(world, arena_commit_ahead(arena, 0) == 0, "nothing was committed ahead of a cold read");
+    for (uint32_t i = 0; i < count; i++) {
+        arena_free(arena, INS_MEM_CACHE, blocks[i], BYTES);
+    }
+}
+
 int main(void) {
     struct world world = {.seed = 3, .what = "the disk stands still"};
     world_init(&world);
@@ -102,6 +126,10 @@ int main(void) {
     }
     world_run_ok(&world, ins_flush, NULL);
     write(&world, "memory");
+    world_end(&world, false);
+    world_open(&world);
+
+    check_ahead(&world);
     world_end(&world, false);
     world_open(&world);
 
