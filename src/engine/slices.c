@@ -24,11 +24,13 @@ static void enter(struct slices *slices, struct account *account) {
     slices->last = account;
     account->turn_next = slices->at;
     account->in_turns = true;
+    slices->accounts++;
 }
 
 /* Debts stay, so that nobody gets rid of one by ending; what was saved does not. */
 static void leave(struct slices *slices, struct account *account) {
     account->in_turns = false;
+    slices->accounts--;
     account->credit_ns = account->credit_ns < 0 ? account->credit_ns : 0;
     if (slices->at == slices->last) {
         slices->at = slices->last = NULL;
@@ -111,11 +113,16 @@ static bool may_refuse(const struct operation *operation) {
            operation->is_read && !operation->within && operation->slice_wait_ns == 0;
 }
 
+static bool is_late(const struct slices *slices, const struct account *account, uint64_t now_ns) {
+    return now_ns < account->refuses_until_ns && account->waiting > 0 &&
+           (account->waiting >= SLICES_FEW || slices->accounts > SLICES_FEW);
+}
+
 bool slices_add(struct operation *operation, uint64_t now_ns) {
     struct ins_db *db = operation->db;
     struct account *account =
         operation->account != NULL ? operation->account : &db->accounts.others;
-    if (now_ns < account->refuses_until_ns && account->waiting > 0 && may_refuse(operation)) {
+    if (is_late(&db->slices, account, now_ns) && may_refuse(operation)) {
         return false;
     }
     INS_ASSERT(operation->next_slice == NULL && operation != account->last);

@@ -26,10 +26,13 @@
 /* A long read that has waited for more than this, and so many times as long as it ran, is late:
  * those of its tenant that are not yet in line are refused for a while. A tenant with much to do on
  * a machine that others use too waits a few times as long as he runs; hundreds of times it is under
- * overload, where a longer line serves nobody. */
+ * overload, where a longer line serves nobody. A few reads of few tenants are no overload however
+ * slow the machine is: a tenant that has no more than SLICES_FEW in line, while no more than so
+ * many tenants have any, is not refused. */
 #define SLICES_LATE_WAIT_NS 60000000ull
 #define SLICES_LATE_TIMES 16u
 #define SLICES_REFUSE_NS 100000000ull
+#define SLICES_FEW 8u
 
 struct operation;
 struct account;
@@ -37,6 +40,7 @@ struct account;
 struct slices {
     struct account *at; /* whose turn it is; behind it, by turn_next, the others in a ring */
     struct account *last;
+    uint32_t accounts; /* in the ring */
     ins_task task;
     bool posted;
     bool late; /* who had the last turn has waited for long */
