@@ -20,6 +20,9 @@
 #define ALPHA_DEFAULT 1.0f /* strict: lists are filled anyway */
 #define STARTS 64u         /* rows among which an insertion looks for its beginning */
 #define CENTRE_ROWS 4096u  /* rows that the centre is made of */
+#define LINE_BYTES 64u
+#define AHEAD_ROWS 6u
+#define AHEAD_BYTES 512u /* of a row; what follows is a stream of its own */
 #define LIGHT_ROWS 16u     /* rows that are encoded, or pruned, in the time of an insertion */
 
 /* ---- Memory ---- */
@@ -187,10 +190,12 @@ static void publish_list(const struct graph_builder *build, uint32_t row) {
 
 static void add_link(struct graph_builder *build, uint32_t from, uint32_t to) {
     struct growing *list = graph_list_of(build, from);
-    for (uint32_t i = 0; i < list->count; i++) {
-        if (list->ids[i] == to) {
-            return;
-        }
+    uint32_t same = 0;
+    for (uint32_t i = 0; i < list->count; i++) { /* to the end: no branch to be foretold */
+        same += list->ids[i] == to;
+    }
+    if (same > 0) {
+        return;
     }
     if (list->count == GROWING) {
         graph_prune_list(build, from);
@@ -199,6 +204,28 @@ static void add_link(struct graph_builder *build, uint32_t from, uint32_t to) {
 }
 
 /* ---- Inserting ---- */
+
+static inline void fetch(const void *from, size_t bytes) {
+    for (size_t at = 0; at < bytes; at += LINE_BYTES) {
+        __builtin_prefetch((const char *)from + at);
+    }
+}
+
+/* The row of an entry of the beam, which is ranked soon. */
+static void fetch_row(const struct graph *graph, const struct beam *beam, uint32_t entry) {
+    size_t bytes = graph->rows.stride < AHEAD_BYTES ? graph->rows.stride : AHEAD_BYTES;
+    if (entry < beam->count) {
+        fetch(row_at(&graph->rows, beam->entries[entry].id & BEAM_ID), bytes);
+    }
+}
+
+/* The lists that a row is about to be added to. */
+static void fetch_lists(const struct graph_builder *build, const uint32_t *rows, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        fetch(graph_list_of(build, rows[i]), sizeof(struct growing));
+        fetch(links_of(build->graph, rows[i]), LINKS_BYTES);
+    }
+}
 
 static void insert(struct graph_builder *build, uint32_t number) {
     struct graph *graph = build->graph;
@@ -215,6 +242,7 @@ static void insert(struct graph_builder *build, uint32_t number) {
                    graph->options.build_effort, NULL);
         for (uint32_t i = 0; i < scratch->beam.count; i++) {
             uint32_t id = scratch->beam.entries[i].id & BEAM_ID;
+            fetch_row(graph, &scratch->beam, i + AHEAD_ROWS);
             if (id != row) {
                 build->candidates[count++] = (struct graph_hit){
                     .id = id, .distance = graph_build_distance(build, build->decoded, row, id)};
@@ -222,6 +250,7 @@ static void insert(struct graph_builder *build, uint32_t number) {
         }
         count = graph_prune(build, build->candidates, count, kept);
     }
+    fetch_lists(build, kept, count);
     for (uint32_t i = 0; i < count; i++) {
         add_link(build, row, kept[i]); /* beside rows that were linked to it before it came */
     }

@@ -23,13 +23,17 @@ static inline void links_load(const void *list, uint32_t out[static GRAPH_DEGREE
 }
 
 static inline void links_store(void *list, const uint32_t *rows, uint32_t count) {
-    uint8_t *to = list;
+    uint32_t words[LINKS_BYTES / 4], ids[GRAPH_DEGREE];
     for (uint32_t i = 0; i < GRAPH_DEGREE; i++) {
-        uint32_t row = i < count ? rows[i] : LINK_NONE;
-        to[3 * i] = (uint8_t)row;
-        to[3 * i + 1] = (uint8_t)(row >> 8);
-        to[3 * i + 2] = (uint8_t)(row >> 16);
+        ids[i] = i < count ? rows[i] : LINK_NONE;
     }
+    for (uint32_t i = 0; i < GRAPH_DEGREE / 4; i++) {
+        uint32_t a = ids[4 * i], b = ids[4 * i + 1], c = ids[4 * i + 2], d = ids[4 * i + 3];
+        words[3 * i] = a | b << 24;
+        words[3 * i + 1] = b >> 8 | c << 16;
+        words[3 * i + 2] = c >> 16 | d << 8;
+    }
+    memcpy(list, words, sizeof(words));
 }
 
 #endif
