@@ -167,10 +167,15 @@ static void take_norm(struct graph_builder *build, uint32_t row) {
 static void encode(struct graph_builder *build, uint32_t row) {
     const struct graph *graph = build->graph;
     float *rotated = build->scratch->rotated;
+    uint32_t padded = graph->rotation.padded;
     struct code_factors factors;
     graph_stored_row(graph, row, build->decoded);
     rotation_apply(&graph->rotation, build->decoded, graph->centre, rotated);
-    (void)code4_encode(rotated, graph->rotation.padded, row_at(&graph->codes, row), &factors);
+    float inverse = code4_encode(rotated, padded, row_at(&graph->codes, row), &factors);
+    if (build->rests.blocks != NULL) {
+        code_rest_encode(rotated, padded, row_at(&graph->codes, row), inverse,
+                         row_at(&build->rests, row));
+    }
     factors.scale *= -2; /* |r - q|^2 = |r|^2 - 2 <r, q> + |q|^2 */
     memcpy(row_at(&graph->factors, row), &factors, sizeof(factors));
     if (build->augment.blocks != NULL) {
@@ -304,23 +309,8 @@ static void inherit(struct graph_builder *build, uint32_t old) {
     }
 }
 
-static void encode_rest(struct graph_builder *build, uint32_t row) {
-    const struct graph *graph = build->graph;
-    float *rotated = build->scratch->rotated;
-    uint32_t padded = graph->rotation.padded;
-    struct code_factors factors;
-    graph_stored_row(graph, row, build->decoded);
-    rotation_apply(&graph->rotation, build->decoded, graph->centre, rotated);
-    float inverse = code4_encode(rotated, padded, row_at(&graph->codes, row), &factors);
-    code_rest_encode(rotated, padded, row_at(&graph->codes, row), inverse,
-                     row_at(&build->rests, row));
-}
-
 static void finish_row(struct graph_builder *build, uint32_t row) {
     struct graph *graph = build->graph;
-    if (build->rests.blocks != NULL) {
-        encode_rest(build, row);
-    }
     if (graph_list_of(build, row)->count > GRAPH_DEGREE) {
         graph_prune_list(build, row);
     }
