@@ -23,7 +23,7 @@
 #define LINE_BYTES 64u
 #define AHEAD_ROWS 6u
 #define AHEAD_BYTES 512u /* of a row; what follows is a stream of its own */
-#define LIGHT_ROWS 16u     /* rows that are encoded, or pruned, in the time of an insertion */
+#define LIGHT_ROWS 16u   /* rows that are encoded, or pruned, in the time of an insertion */
 
 /* ---- Memory ---- */
 
